@@ -1,0 +1,196 @@
+//! One JSON object, taken apart field by field, so that nothing in it is lost unnoticed.
+//!
+//! A decoder takes the fields it knows; whatever is left (unknown fields, and known ones whose value cannot be
+//! read) is returned verbatim by [`Document::into_extra`]. Values stay slices of the body until they are taken:
+//! numbers never pass through a float.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::verdict::Poison;
+
+/// Deeper nesting than this is parked: it is no provider's, and it would be a subscriber's parser's problem.
+const DEEPEST: usize = 32;
+
+/// What the model has no place for, verbatim, by the path it came from.
+pub type Extra = BTreeMap<String, Box<RawValue>>;
+
+/// A JSON object whose fields are taken one by one.
+#[derive(Debug)]
+pub struct Document<'a> {
+    /// Sorted by name, each name once; `None` once taken.
+    fields: Vec<(Cow<'a, str>, Option<&'a RawValue>)>,
+    unreadable: u32,
+}
+
+impl<'a> Document<'a> {
+    /// Reads a body that must be exactly one JSON object.
+    ///
+    /// # Errors
+    /// [`Poison`] when it is not JSON, not an object, nested too deeply, or has one name with two values.
+    pub fn parse(body: &'a [u8]) -> Result<Self, Poison> {
+        if !shallow(body) {
+            return Err(Poison::malformed("nested too deeply"));
+        }
+        let entries: Entries<'a> =
+            serde_json::from_slice(body).map_err(|_| Poison::malformed("not one JSON object"))?;
+        Self::from_entries(entries)
+    }
+
+    fn from_entries(Entries(mut fields): Entries<'a>) -> Result<Self, Poison> {
+        fields.sort_by(|a, b| a.0.cmp(&b.0));
+        for pair in fields.windows(2) {
+            if pair[0].0 == pair[1].0 && pair[0].1.get() != pair[1].1.get() {
+                return Err(Poison::contradiction("one name with two values"));
+            }
+        }
+        fields.dedup_by(|a, b| a.0 == b.0);
+        let fields = fields.into_iter().map(|(name, raw)| (name, Some(raw))).collect();
+        Ok(Self { fields, unreadable: 0 })
+    }
+
+    /// Looks at a field without taking it.
+    #[must_use]
+    pub fn peek(&self, name: &str) -> Option<&'a RawValue> {
+        let at = self.fields.binary_search_by(|(field, _)| field.as_ref().cmp(name)).ok()?;
+        self.fields[at].1
+    }
+
+    fn take(&mut self, name: &str) {
+        if let Ok(at) = self.fields.binary_search_by(|(field, _)| field.as_ref().cmp(name)) {
+            self.fields[at].1 = None;
+        }
+    }
+
+    /// Takes a field if `read` understands it. An absent or `null` field is `None`; one that `read` refuses is
+    /// `None` too, stays for [`Self::into_extra`], and is counted.
+    pub fn read<T>(&mut self, name: &str, read: impl FnOnce(&'a RawValue) -> Option<T>) -> Option<T> {
+        let raw = self.peek(name)?;
+        if raw.get() == "null" {
+            self.take(name);
+            return None;
+        }
+        let value = read(raw);
+        if value.is_some() {
+            self.take(name);
+        } else {
+            self.unreadable += 1;
+        }
+        value
+    }
+
+    /// Takes a text. A number is taken as its digits: providers disagree with their own documents there.
+    pub fn text(&mut self, name: &str) -> Option<String> {
+        self.read(name, text)
+    }
+
+    /// Takes a text that identifies something: not empty, and at most 256 bytes.
+    pub fn id(&mut self, name: &str) -> Option<String> {
+        self.read(name, |raw| text(raw).filter(|id| (1..=256).contains(&id.len())))
+    }
+
+    /// Takes a whole number, written as a number or as a string of digits.
+    pub fn integer(&mut self, name: &str) -> Option<i64> {
+        self.read(name, |raw| text(raw)?.parse().ok())
+    }
+
+    /// Takes a nested object. Its own left-overs go back through [`Self::leave`].
+    pub fn object(&mut self, name: &str) -> Option<Document<'a>> {
+        self.read(name, |raw| {
+            let entries = serde_json::from_str::<Entries<'a>>(raw.get()).ok()?;
+            Document::from_entries(entries).ok()
+        })
+    }
+
+    /// How many fields were there and could not be read.
+    #[must_use]
+    pub const fn unreadable(&self) -> u32 {
+        self.unreadable
+    }
+
+    /// What was not taken, verbatim, each name behind `prefix`.
+    pub fn into_extra(self, prefix: &str, extra: &mut Extra) {
+        for (name, raw) in self.fields {
+            if let Some(raw) = raw {
+                extra.insert(format!("{prefix}{name}"), raw.to_owned());
+            }
+        }
+    }
+}
+
+/// A JSON string, or the digits of a number; `None` for anything else.
+#[must_use]
+pub fn text(raw: &RawValue) -> Option<String> {
+    let json = raw.get();
+    match json.as_bytes().first()? {
+        b'"' => serde_json::from_str(json).ok(),
+        b'-' | b'0'..=b'9' => Some(json.to_owned()),
+        _ => None,
+    }
+}
+
+/// Whether brackets outside strings nest no deeper than [`DEEPEST`]. Linear, and says nothing about validity.
+fn shallow(body: &[u8]) -> bool {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for &byte in body {
+        if in_string {
+            (in_string, escaped) = match byte {
+                _ if escaped => (true, false),
+                b'\\' => (true, true),
+                b'"' => (false, false),
+                _ => (true, false),
+            };
+        } else {
+            match byte {
+                b'"' => in_string = true,
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            if depth > DEEPEST {
+                return false;
+            }
+        }
+    }
+    true
+}
+
+/// The fields of an object in the order sent, duplicates included.
+struct Entries<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Entries<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Entries<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+                let mut entries = Vec::with_capacity(16);
+                while let Some((Name(name), raw)) = map.next_entry::<Name<'de>, &'de RawValue>()? {
+                    entries.push((name, raw));
+                }
+                Ok(Entries(entries))
+            }
+        }
+        deserializer.deserialize_map(Fields)
+    }
+}
+
+/// The entries of a JSON object in the order sent, with every name as it was decoded: for callers that must see
+/// duplicates and spelling (247Express's `ApiKey`). `Cow::Owned` means that the name was written with escapes.
+#[must_use]
+pub fn entries(body: &[u8]) -> Option<Vec<(Cow<'_, str>, &RawValue)>> {
+    serde_json::from_slice::<Entries<'_>>(body).ok().map(|entries| entries.0)
+}

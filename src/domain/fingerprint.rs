@@ -1,0 +1,122 @@
+//! The content fingerprint: a SHA-256 over the fields that make an event what it is.
+//!
+//! The encoding is canonical and type-tagged: key order, white space and the spelling of a number or of a
+//! string's escapes do not matter; absent, `null` and `""` are three different things. Which fields count is each
+//! provider's to say (`providers.md`).
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+
+use super::document::entries;
+
+/// A digest of an event's content.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fingerprint(pub [u8; 32]);
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+/// Collects fields in a fixed order into a [`Fingerprint`].
+#[derive(Default)]
+pub struct Fingerprinter(Sha256);
+
+impl Fingerprinter {
+    /// Starts empty.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a field as it was sent, or its absence.
+    #[must_use]
+    pub fn field(mut self, name: &str, raw: Option<&RawValue>) -> Self {
+        self.bytes(b'k', name.as_bytes());
+        match raw {
+            Some(raw) => self.value(raw),
+            None => self.tag(b'-'),
+        }
+        self
+    }
+
+    /// Adds a time by its instant when it could be read, else as it was sent.
+    #[must_use]
+    pub fn time(mut self, name: &str, utc: Option<Timestamp>, raw: Option<&RawValue>) -> Self {
+        let Some(utc) = utc else { return self.field(name, raw) };
+        self.bytes(b'k', name.as_bytes());
+        self.bytes(b'i', &utc.as_nanosecond().to_be_bytes());
+        self
+    }
+
+    /// The digest of all that was added.
+    #[must_use]
+    pub fn finish(self) -> Fingerprint {
+        Fingerprint(self.0.finalize().into())
+    }
+
+    fn tag(&mut self, tag: u8) {
+        self.0.update([tag]);
+    }
+
+    fn bytes(&mut self, tag: u8, bytes: &[u8]) {
+        self.tag(tag);
+        self.0.update((bytes.len() as u64).to_be_bytes());
+        self.0.update(bytes);
+    }
+
+    /// Adds a JSON value. Recursion is bounded: [`super::document::Document::parse`] refuses deep bodies.
+    fn value(&mut self, raw: &RawValue) {
+        let json = raw.get();
+        match json.as_bytes().first() {
+            Some(b'"') => match serde_json::from_str::<String>(json) {
+                Ok(text) => self.bytes(b's', text.as_bytes()),
+                // A lone surrogate is JSON but no text: its spelling is all there is.
+                Err(_) => self.bytes(b'r', json.as_bytes()),
+            },
+            Some(b'{') => self.object(json),
+            Some(b'[') => match serde_json::from_str::<Vec<&RawValue>>(json) {
+                Ok(items) => {
+                    self.bytes(b'a', &(items.len() as u64).to_be_bytes());
+                    items.into_iter().for_each(|item| self.value(item));
+                }
+                Err(_) => self.bytes(b'r', json.as_bytes()),
+            },
+            Some(b'-' | b'0'..=b'9') => self.bytes(b'n', canonical_number(json).as_bytes()),
+            _ => self.bytes(b'l', json.as_bytes()),
+        }
+    }
+
+    fn object(&mut self, json: &str) {
+        let Some(mut fields) = entries(json.as_bytes()) else {
+            return self.bytes(b'r', json.as_bytes());
+        };
+        fields.sort_by(|a, b| a.0.cmp(&b.0));
+        self.bytes(b'o', &(fields.len() as u64).to_be_bytes());
+        for (name, value) in fields {
+            self.bytes(b'k', name.as_bytes());
+            self.value(value);
+        }
+    }
+}
+
+/// One spelling for each number, exactly: `1`, `1.0`, `10e-1` and `0.1E+1` are the same, and no digit is lost.
+/// An exponent beyond 32 bits keeps its spelling.
+fn canonical_number(json: &str) -> String {
+    let (negative, rest) = json.strip_prefix('-').map_or((false, json), |rest| (true, rest));
+    let (mantissa, exponent) = rest.split_once(['e', 'E']).unwrap_or((rest, "0"));
+    let Ok(exponent) = exponent.parse::<i32>() else { return json.to_owned() };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}");
+    let significant = digits.trim_start_matches('0').trim_end_matches('0');
+    if significant.is_empty() {
+        return "0".to_owned();
+    }
+    let trailing = digits.len() - digits.trim_end_matches('0').len();
+    let exponent = i64::from(exponent) - fraction.len() as i64 + trailing as i64;
+    format!("{}{significant}e{exponent}", if negative { "-" } else { "" })
+}

@@ -1,0 +1,147 @@
+//! Who is who: receipts, accounts, deliveries, and what makes two webhooks the same event.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+use uuid::Uuid;
+
+use super::fingerprint::Fingerprint;
+use super::provider::ProviderId;
+
+/// One accepted HTTP request: a UUIDv7, given by the receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ReceiptId(pub Uuid);
+
+impl fmt::Display for ReceiptId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_hyphenated().fmt(f)
+    }
+}
+
+impl FromStr for ReceiptId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}
+
+/// A merchant's account with a provider: `[a-z0-9_-]{1,64}`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Account(Arc<str>);
+
+/// Text that is no account name.
+#[derive(Debug, Error)]
+#[error("an account name is 1 to 64 of a-z, 0-9, `_` and `-`")]
+pub struct AccountError;
+
+impl Account {
+    /// The account of a webhook path that names none.
+    #[must_use]
+    pub fn default_account() -> Self {
+        Self("default".into())
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Account {
+    type Err = AccountError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let valid = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
+        if (1..=64).contains(&text.len()) && text.bytes().all(valid) {
+            Ok(Self(text.into()))
+        } else {
+            Err(AccountError)
+        }
+    }
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One delivery of one account: what must stay in order, and what shares a slot in Redis.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct DeliveryKey {
+    /// Whose delivery.
+    pub provider: ProviderId,
+    /// Under which account.
+    pub account: Account,
+    /// The provider's id of the delivery.
+    pub delivery_id: String,
+}
+
+/// What makes two webhooks the same event (design section 5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The provider's own id of the event, if it sent one.
+    pub provider_event_id: Option<String>,
+    /// The content. Part of the identity even beside an id: the same id with other content is another event.
+    pub fingerprint: Fingerprint,
+}
+
+/// The first receipt of an event: what every repeat of it is published with, so that repeats are identical.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// Its receipt.
+    pub receipt: ReceiptId,
+    /// When it was received, to the millisecond.
+    pub received_at: Timestamp,
+    /// Its W3C `traceparent`, if it was traced.
+    pub traceparent: Option<String>,
+}
+
+/// The published event's id: 32 hex digits, the same for every repeat.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct EventId(String);
+
+impl EventId {
+    /// A hash of provider, account and identity. Where the provider gave no id, equal content recurs legitimately,
+    /// so the receipt that anchors this occurrence takes the id's place.
+    #[must_use]
+    pub fn new(delivery: &DeliveryKey, identity: &Identity, anchor: ReceiptId) -> Self {
+        let mut hash = Sha256::new();
+        let mut add = |part: &[u8]| {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        };
+        add(delivery.provider.as_str().as_bytes());
+        add(delivery.account.as_str().as_bytes());
+        match &identity.provider_event_id {
+            Some(id) => {
+                add(b"id");
+                add(id.as_bytes());
+            }
+            None => {
+                add(b"receipt");
+                add(anchor.0.as_bytes());
+            }
+        }
+        add(&identity.fingerprint.0);
+        Self(hex::encode(&hash.finalize()[..16]))
+    }
+
+    /// The hex digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

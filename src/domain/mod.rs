@@ -1,0 +1,18 @@
+//! What a delivery update *is*.
+//!
+//! Nothing here does IO, reads a clock or knows a broker: `tests/architecture.rs` fails when that changes
+//! (invariant 10). Time and randomness come in as arguments.
+
+pub mod answer;
+pub mod document;
+pub mod envelope;
+pub mod event;
+pub mod fingerprint;
+pub mod identity;
+pub mod instant;
+pub mod provider;
+pub mod retry;
+pub mod secret;
+pub mod status;
+pub mod update;
+pub mod verdict;

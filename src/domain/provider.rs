@@ -1,0 +1,181 @@
+//! What Milepost has to know of a provider, as one trait. Each implementation is one file in `providers/`.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::answer::{Answer, Rejection, RejectionKind};
+use super::identity::Identity;
+use super::secret::Secret;
+use super::update::DeliveryUpdate;
+use super::verdict::Poison;
+
+/// A provider's short name: in paths, queue names, metrics and event sources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProviderId(&'static str);
+
+impl ProviderId {
+    /// For the provider's own file.
+    #[must_use]
+    pub const fn new(name: &'static str) -> Self {
+        Self(name)
+    }
+
+    /// The name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
+impl fmt::Display for ProviderId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// How an account's webhooks prove themselves. Each provider lists those it documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AuthScheme {
+    /// A header holds the hex HMAC-SHA256 of the raw body.
+    Hmac,
+    /// The body holds the key.
+    ApiKey,
+    /// HTTP Basic; the secret is `user:password`.
+    Basic,
+}
+
+impl AuthScheme {
+    /// The word used in the configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hmac => "hmac",
+            Self::ApiKey => "api_key",
+            Self::Basic => "basic",
+        }
+    }
+}
+
+/// What one account's webhooks are checked against. Several secrets may be live, so that one can be rotated.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// How they prove themselves.
+    pub scheme: AuthScheme,
+    /// Any of these will do. Empty means that our own secret could not be read.
+    pub secrets: Vec<Secret>,
+}
+
+/// An HTTP request's headers, whatever library holds them.
+pub trait Headers {
+    /// The value of the header `name`, given in lower case.
+    fn get(&self, name: &str) -> Option<&[u8]>;
+}
+
+/// What a webhook's body turned out to be.
+#[derive(Debug)]
+pub enum Decoded {
+    /// A delivery update.
+    Update(Box<DecodedUpdate>),
+    /// Authentic and understood, and not about a delivery's status.
+    Ignored,
+}
+
+/// A delivery update, and what makes it the event it is.
+#[derive(Debug)]
+pub struct DecodedUpdate {
+    /// What makes two webhooks the same event.
+    pub identity: Identity,
+    /// The normalized update.
+    pub update: DeliveryUpdate,
+    /// Optional fields that could not be read, and so went to `extra`.
+    pub unreadable_fields: u32,
+}
+
+/// One of the provider's own documented payloads, by name.
+#[derive(Debug, Clone, Copy)]
+pub struct Sample {
+    /// For `milepost send --sample`.
+    pub name: &'static str,
+    /// The JSON.
+    pub body: &'static str,
+}
+
+/// An HTTP request as the provider would send it.
+#[derive(Debug, Clone)]
+pub struct SignedWebhook {
+    /// Headers beside `Content-Type`.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// A delivery company that sends webhooks.
+///
+/// All of it is pure: bytes in, values out. A panic in here parks one message and harms nothing else, but no
+/// bytes may cause one.
+pub trait Provider: Send + Sync + 'static {
+    /// Its short name.
+    fn id(&self) -> ProviderId;
+
+    /// The path its own document names, if any, beside `/webhooks/<provider>`.
+    fn documented_path(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// The schemes it documents; the first is the default.
+    fn auth_schemes(&self) -> &'static [AuthScheme];
+
+    /// For how long after a first try it may send the same event again. Within this, equal content without an
+    /// event id is a resend, beyond it an event of its own.
+    fn resend_horizon(&self) -> Duration;
+
+    /// Checks that the webhook is from the provider, over the raw bytes. Returns the body to store: the same
+    /// bytes, unless a credential inside had to be blanked.
+    ///
+    /// # Errors
+    /// The [`Rejection`] to answer with.
+    fn authenticate(
+        &self,
+        headers: &dyn Headers,
+        body: Bytes,
+        credentials: &Credentials,
+    ) -> Result<Bytes, Rejection>;
+
+    /// The answer this provider understands.
+    fn answer(&self, outcome: Result<(), RejectionKind>) -> Answer {
+        Answer::plain(outcome)
+    }
+
+    /// Reads a stored body.
+    ///
+    /// # Errors
+    /// [`Poison`] when no retry could make it readable.
+    fn decode(&self, body: &[u8]) -> Result<Decoded, Poison>;
+
+    /// Its documented payloads.
+    fn samples(&self) -> &'static [Sample];
+
+    /// Rewrites a sample as the webhook numbered `number` of a run: a delivery and an event of its own, and times
+    /// that say `now`. `tag` tells runs apart.
+    fn personalize(&self, sample: &mut Value, tag: &str, number: u64, now: jiff::Timestamp);
+
+    /// Signs a body as the provider does.
+    fn sign(&self, body: Bytes, scheme: AuthScheme, secret: &Secret) -> SignedWebhook;
+}
+
+/// Checks a header that holds the hex HMAC-SHA256 of the raw body, in either case, against every live secret.
+///
+/// # Errors
+/// The [`Rejection`] to answer with.
+pub fn check_hmac(signature: Option<&[u8]>, body: &[u8], credentials: &Credentials) -> Result<(), Rejection> {
+    if credentials.secrets.is_empty() {
+        return Err(Rejection::NoSecret);
+    }
+    let signature = signature.ok_or(Rejection::MissingCredential)?;
+    // Every secret is tried even after one fits, so that time does not tell which.
+    let fits = credentials.secrets.iter().fold(false, |fits, secret| fits | secret.signed(body, signature));
+    if fits { Ok(()) } else { Err(Rejection::WrongCredential) }
+}

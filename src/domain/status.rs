@@ -1,0 +1,108 @@
+//! The one vocabulary: where a delivery is ([`Phase`]) and what exactly happened ([`Status`]).
+//!
+//! Each provider maps its own words to these, injectively over what it documents; a word it does not
+//! document becomes [`Status::Unknown`] and is published with its raw value, never dropped.
+
+use serde::Serialize;
+
+/// The coarse stage a status belongs to. A subscriber that only wants to know "is it over" binds on this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Known to the provider, nobody on the way yet.
+    Planned,
+    /// A courier is assigned or on the way to the pickup.
+    Pickup,
+    /// The goods left the merchant and are between pickup and the last leg.
+    Transit,
+    /// The last leg to the recipient.
+    Dropoff,
+    /// Something went wrong that may still be mended.
+    Exception,
+    /// Over.
+    Closed,
+    /// The provider said something that its documents do not list.
+    Unknown,
+}
+
+impl Phase {
+    /// The word used in routing keys and JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Planned => "planned",
+            Self::Pickup => "pickup",
+            Self::Transit => "transit",
+            Self::Dropoff => "dropoff",
+            Self::Exception => "exception",
+            Self::Closed => "closed",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// What happened to a delivery, in Milepost's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)] // The words say what they mean; the table in README.md says which provider uses which.
+pub enum Status {
+    Created,
+    Assigned,
+    PickupArrived,
+    PickedUp,
+    HubArrived,
+    HubDeparted,
+    InTransit,
+    DropoffEnRoute,
+    DropoffArrived,
+    OnHold,
+    ReturnInitiated,
+    Delivered,
+    Returned,
+    Cancelled,
+    Lost,
+    Confiscated,
+    Unknown,
+}
+
+impl Status {
+    /// The word used in routing keys and JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Assigned => "assigned",
+            Self::PickupArrived => "pickup_arrived",
+            Self::PickedUp => "picked_up",
+            Self::HubArrived => "hub_arrived",
+            Self::HubDeparted => "hub_departed",
+            Self::InTransit => "in_transit",
+            Self::DropoffEnRoute => "dropoff_en_route",
+            Self::DropoffArrived => "dropoff_arrived",
+            Self::OnHold => "on_hold",
+            Self::ReturnInitiated => "return_initiated",
+            Self::Delivered => "delivered",
+            Self::Returned => "returned",
+            Self::Cancelled => "cancelled",
+            Self::Lost => "lost",
+            Self::Confiscated => "confiscated",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// The stage this status belongs to.
+    #[must_use]
+    pub const fn phase(self) -> Phase {
+        match self {
+            Self::Created => Phase::Planned,
+            Self::Assigned | Self::PickupArrived => Phase::Pickup,
+            Self::PickedUp | Self::HubArrived | Self::HubDeparted | Self::InTransit => Phase::Transit,
+            Self::DropoffEnRoute | Self::DropoffArrived => Phase::Dropoff,
+            Self::OnHold | Self::ReturnInitiated => Phase::Exception,
+            Self::Delivered | Self::Returned | Self::Cancelled | Self::Lost | Self::Confiscated => {
+                Phase::Closed
+            }
+            Self::Unknown => Phase::Unknown,
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! Milepost takes in delivery-status webhooks, stores each one durably before it answers, normalizes it to one
+//! vocabulary, and publishes it once in effect.
+//!
+//! The modules, in reading order; arrows point downwards only:
+//!
+//! * [`domain`]: what a delivery update is. Pure.
+//! * [`providers`]: the five companies' words, one file each. Pure.
+//! * [`ports`]: what the pipeline needs of the world.
+//! * [`pipeline`]: receive a webhook; process a message; run a worker.
+//! * [`adapters`]: RabbitMQ, Redis, memory and HTTP.
+//! * [`telemetry`]: metrics, logs and traces.
+//! * [`config`]: one file and the environment, checked once.
+//! * [`app`]: how a role is put together, run and drained.
+//! * [`cli`]: the operator's commands.
+
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod domain;
+pub mod ports;
+pub mod providers;
+pub mod telemetry;

@@ -1,0 +1,9 @@
+//! The wall clock.
+
+use jiff::Timestamp;
+
+/// Tells the time. The only way to it outside `adapters` (`.clippy.toml` says so).
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> Timestamp;
+}

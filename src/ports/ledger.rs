@@ -1,0 +1,137 @@
+//! Who is working on which event, and what is done: the deduplication protocol of design section 5.
+//!
+//! Each method is one atomic step and one round trip. Deadlines are on the ledger's own clock, so workers' clocks
+//! do not matter.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use thiserror::Error;
+use uuid::Uuid;
+
+use crate::domain::envelope::Replay;
+use crate::domain::identity::{DeliveryKey, Identity, Origin};
+
+/// How many times a claim of one event may run out unfinished before the event is parked as a crash loop.
+pub const CRASH_LIMIT: u32 = 5;
+
+/// Names one claim (not one worker). Made before the claim is asked for, so that asking again after a lost reply is
+/// recognised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Token(pub Uuid);
+
+impl Token {
+    /// A token nobody else has.
+    #[must_use]
+    pub fn fresh() -> Self {
+        Self(Uuid::new_v4())
+    }
+}
+
+/// What a worker asks before it publishes.
+#[derive(Debug, Clone)]
+pub struct ClaimRequest {
+    /// The delivery the event is about.
+    pub delivery: DeliveryKey,
+    /// What makes it the event it is.
+    pub identity: Identity,
+    /// The copy in hand.
+    pub origin: Origin,
+    /// The copy's attempt number.
+    pub attempt: u32,
+    /// The crashes the copy knows of.
+    pub crashes: u32,
+    /// Whether an operator sent it.
+    pub replay: Option<Replay>,
+    /// This claim.
+    pub token: Token,
+    /// How long the claim holds unless it is settled.
+    pub lease: Duration,
+    /// How long the event is remembered.
+    pub ttl: Duration,
+    /// How close in time equal content without an event id is one event.
+    pub horizon: Duration,
+}
+
+/// Names a claimed event, for settling it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventRef {
+    /// The adapter's key.
+    pub key: String,
+    /// The claim.
+    pub token: Token,
+    /// How long the event is remembered.
+    pub ttl: Duration,
+}
+
+/// A claim that was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// For settling it.
+    pub event: EventRef,
+    /// The event's first receipt.
+    pub origin: Origin,
+    /// The attempt number of the event's one chain: at least the copy's.
+    pub attempt: u32,
+    /// Claims of this event that ran out unfinished.
+    pub crashes: u32,
+    /// The provider used this event id before, with other content.
+    pub id_reused: bool,
+}
+
+/// The answer to a claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    /// Go ahead.
+    Granted(Grant),
+    /// Another copy is being processed; its lease has this long to go.
+    Busy(Duration),
+    /// Its event is done.
+    Done,
+    /// A later copy carries the event's chain on.
+    Stale,
+}
+
+/// What became of a claimed event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settlement {
+    /// Its update is published. Wins over everything, whoever holds the claim.
+    Done,
+    /// A copy with this attempt number is scheduled.
+    Retrying {
+        /// The copy's attempt number.
+        attempt: u32,
+    },
+    /// It waits for a person.
+    Parked,
+    /// The worker lets go of it undone: the next copy takes it at once, and it counts as no crash.
+    Released,
+}
+
+/// The ledger cannot answer now. Always an outage, never the event's own failure.
+#[derive(Debug, Clone, Error)]
+#[error("the ledger is unavailable: {0}")]
+pub struct LedgerError(pub String);
+
+/// Remembers events.
+#[async_trait]
+pub trait Ledger: Send + Sync {
+    /// Asks for an event.
+    ///
+    /// # Errors
+    /// When the ledger is away; asking again with the same token is safe.
+    async fn claim(&self, request: &ClaimRequest) -> Result<Claim, LedgerError>;
+
+    /// Records what became of a claimed event. Returns whether it changed anything: a token that is no longer
+    /// current changes nothing, except that [`Settlement::Done`] always counts.
+    ///
+    /// # Errors
+    /// When the ledger is away; saying it again is safe.
+    async fn settle(&self, event: &EventRef, settlement: Settlement) -> Result<bool, LedgerError>;
+
+    /// Whether it answers.
+    ///
+    /// # Errors
+    /// When it does not.
+    async fn ping(&self) -> Result<(), LedgerError>;
+}

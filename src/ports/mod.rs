@@ -1,0 +1,12 @@
+//! What Milepost needs of the world, in its own words. Adapters implement these; one contract suite runs against
+//! the in-memory and the real implementation of each (`tests/it/contract/`).
+
+mod clock;
+mod inbox;
+mod ledger;
+mod publisher;
+
+pub use clock::Clock;
+pub use inbox::{Delivery, Inbox, Subscription, SubscriptionEnded, Tag};
+pub use ledger::{CRASH_LIMIT, Claim, ClaimRequest, EventRef, Grant, Ledger, LedgerError, Settlement, Token};
+pub use publisher::{Outbound, PublishError, Publisher};

@@ -1,0 +1,89 @@
+//! Every metric and label, in one place.
+
+use metrics::Unit;
+
+/// What a metric measures with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Seconds, in buckets.
+    Histogram,
+}
+
+/// One metric as it is declared.
+#[derive(Debug, Clone, Copy)]
+pub struct Metric {
+    /// Its full name.
+    pub name: &'static str,
+    /// Its kind.
+    pub kind: Kind,
+    /// Its unit, when it has one.
+    pub unit: Option<Unit>,
+    /// Its label names.
+    pub labels: &'static [&'static str],
+    /// One sentence for `HELP`.
+    pub help: &'static str,
+}
+
+macro_rules! metrics {
+    ($($konst:ident = $name:literal, $kind:ident, $unit:expr, [$($label:literal),*], $help:literal;)*) => {
+        $(#[doc = $help] pub const $konst: &str = $name;)*
+
+        /// Every metric.
+        pub const ALL: &[Metric] = &[$(Metric {
+            name: $name, kind: Kind::$kind, unit: $unit, labels: &[$($label),*], help: $help,
+        }),*];
+    };
+}
+
+metrics! {
+    HTTP_REQUESTS = "milepost_http_requests_total", Counter, None, ["provider", "code", "result"],
+        "Webhook requests answered, by provider, HTTP code and result (accepted, or the rejection's reason).";
+    HTTP_REQUEST_DURATION = "milepost_http_request_duration_seconds", Histogram, Some(Unit::Seconds), ["provider"],
+        "From a webhook request's headers to its answer.";
+    WEBHOOKS_REJECTED = "milepost_webhooks_rejected_total", Counter, None, ["provider", "reason"],
+        "Webhooks not accepted, by reason.";
+    PUBLISH_CONFIRMS = "milepost_publish_confirms_total", Counter, None, ["stage", "result"],
+        "Publishes by what was published (raw, update, later, parked) and the broker's answer (ack, refused, unavailable, unconfirmed).";
+    PUBLISH_CONFIRM_DURATION = "milepost_publish_confirm_duration_seconds", Histogram, Some(Unit::Seconds), ["stage"],
+        "From a publish to the broker's confirm.";
+    BROKER_CONNECTED = "milepost_broker_connected", Gauge, None, ["role"],
+        "Whether the connection for this role (publish, consume) is up.";
+    BROKER_RECONNECTS = "milepost_broker_reconnects_total", Counter, None, ["role"],
+        "Connections to the broker made after the first.";
+    MESSAGES_SETTLED = "milepost_messages_settled_total", Counter, None, ["provider", "outcome"],
+        "Messages a worker settled, by outcome.";
+    PROCESS_DURATION = "milepost_process_duration_seconds", Histogram, Some(Unit::Seconds), ["provider", "outcome"],
+        "From taking a message off its queue to settling it.";
+    END_TO_END = "milepost_end_to_end_seconds", Histogram, Some(Unit::Seconds), ["provider"],
+        "From a webhook's receipt to the broker's confirm of its update.";
+    RETRIES = "milepost_retries_total", Counter, None, ["provider", "reason"],
+        "Retries scheduled, by reason.";
+    RETRY_DELAY = "milepost_retry_delay_seconds", Histogram, Some(Unit::Seconds), ["provider"],
+        "How long scheduled retries wait.";
+    PARKED = "milepost_parked_total", Counter, None, ["provider", "reason"],
+        "Messages parked for a person, by reason.";
+    INFLIGHT = "milepost_inflight_messages", Gauge, None, ["provider"],
+        "Messages taken off the queue and not yet settled.";
+    OLDEST_INFLIGHT_AGE = "milepost_oldest_inflight_age_seconds", Gauge, Some(Unit::Seconds), ["provider"],
+        "Age of the oldest message taken and not yet settled.";
+    PAUSED = "milepost_paused", Gauge, None, ["provider", "reason"],
+        "Messages waiting for a dependency (redis, rabbitmq) to come back; above 0 the worker is paused.";
+    UNKNOWN_STATUS = "milepost_unknown_status_total", Counter, None, ["provider"],
+        "Updates published with a status the provider does not document.";
+    UNREADABLE_FIELDS = "milepost_unreadable_fields_total", Counter, None, ["provider"],
+        "Optional fields that could not be read and were published verbatim in extra.";
+    DEDUP_CLAIMS = "milepost_dedup_claims_total", Counter, None, ["provider", "result"],
+        "Claims asked of the ledger, by its answer (granted, busy, done, stale, id_reused).";
+    REDIS_OP_DURATION = "milepost_redis_op_duration_seconds", Histogram, Some(Unit::Seconds), ["op"],
+        "Round trips to Redis (claim, settle, ping).";
+    BUILD_INFO = "milepost_build_info", Gauge, None, ["version", "role"],
+        "Always 1; its labels say what runs.";
+    DRAINING = "milepost_draining", Gauge, None, [],
+        "Whether the process is draining.";
+    CONFIG_LAST_RELOAD = "milepost_config_last_reload_timestamp_seconds", Gauge, Some(Unit::Seconds), [],
+        "When the configuration was last read.";
+}

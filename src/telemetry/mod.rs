@@ -1,0 +1,3 @@
+//! What an operator sees: metrics, logs and traces.
+
+pub mod metrics;
