@@ -16,7 +16,9 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod adapters;
 pub mod domain;
+pub mod pipeline;
 pub mod ports;
 pub mod providers;
 pub mod telemetry;

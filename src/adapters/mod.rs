@@ -1,0 +1,7 @@
+//! The world: RabbitMQ, Redis, HTTP, and an in-memory stand-in for the first two.
+
+pub mod clock;
+pub mod ledger_key;
+pub mod memory;
+pub mod rabbit;
+pub mod redis;

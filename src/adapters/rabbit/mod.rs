@@ -1,0 +1,13 @@
+//! RabbitMQ: its connections, its topology, and the inbox and publisher on it.
+
+mod connection;
+mod delay;
+mod envelope;
+mod inbox;
+mod publisher;
+pub mod topology;
+
+pub use connection::{ConnectError, RabbitSettings, connect};
+pub use delay::{DelayLevels, LEVELS};
+pub use inbox::RabbitInbox;
+pub use publisher::RabbitPublisher;
