@@ -17,6 +17,9 @@
 #![warn(missing_docs)]
 
 pub mod adapters;
+pub mod app;
+pub mod cli;
+pub mod config;
 pub mod domain;
 pub mod pipeline;
 pub mod ports;

@@ -8,10 +8,12 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use jiff::tz::Offset;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::instant::{self, ProviderTime};
 use super::verdict::Poison;
 
 /// Deeper nesting than this is parked: it is no provider's, and it would be a subscriber's parser's problem.
@@ -21,7 +23,7 @@ const DEEPEST: usize = 32;
 pub type Extra = BTreeMap<String, Box<RawValue>>;
 
 /// A JSON object whose fields are taken one by one.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Document<'a> {
     /// Sorted by name, each name once; `None` once taken.
     fields: Vec<(Cow<'a, str>, Option<&'a RawValue>)>,
@@ -99,12 +101,24 @@ impl<'a> Document<'a> {
         self.read(name, |raw| text(raw)?.parse().ok())
     }
 
-    /// Takes a nested object. Its own left-overs go back through [`Self::leave`].
-    pub fn object(&mut self, name: &str) -> Option<Document<'a>> {
+    /// Takes a time: an epoch number, which may be in a string, or text as [`instant::from_text`] reads it.
+    pub fn time(&mut self, name: &str, default_offset: Option<Offset>) -> Option<ProviderTime> {
         self.read(name, |raw| {
+            let original = text(raw)?;
+            let utc = match original.parse() {
+                Ok(number) => instant::from_epoch(number),
+                Err(_) => instant::from_text(&original, default_offset),
+            }?;
+            Some(ProviderTime { utc, original })
+        })
+    }
+
+    /// Takes a nested object. Its own left-overs go back through [`Self::leave`].
+    pub fn object(&mut self, name: &str) -> Result<Option<Document<'a>>, Poison> {
+        Ok(self.read(name, |raw| {
             let entries = serde_json::from_str::<Entries<'a>>(raw.get()).ok()?;
             Document::from_entries(entries).ok()
-        })
+        }))
     }
 
     /// How many fields were there and could not be read.

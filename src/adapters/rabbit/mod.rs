@@ -6,6 +6,7 @@ mod envelope;
 mod inbox;
 mod publisher;
 pub mod topology;
+pub mod updates_log;
 
 pub use connection::{ConnectError, RabbitSettings, connect};
 pub use delay::{DelayLevels, LEVELS};

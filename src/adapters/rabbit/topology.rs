@@ -39,8 +39,7 @@ pub fn parked_queue(provider: ProviderId) -> String {
 }
 
 /// Whether a role declares what it needs, or only checks that it is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TopologyMode {
     /// Declare it: needs the right to configure.
     Apply,
