@@ -5,7 +5,6 @@
 
 mod api_key;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -209,7 +208,7 @@ fn decode(mut fields: Document<'_>) -> Result<DecodedUpdate, Poison> {
         phase: status.phase(),
         raw_status,
         event_time,
-        times: delivery_date.map(|time| ("DeliveryDate", time)).into_iter().collect::<BTreeMap<_, _>>(),
+        times: delivery_date.map(|time| ("DeliveryDate", time)).into_iter().collect(),
         courier,
         reason,
         recipient_name,
