@@ -5,7 +5,6 @@
 
 mod api_key;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -55,7 +54,7 @@ impl Provider for Express247 {
 
     /// Its retries are not documented: a day.
     fn resend_horizon(&self) -> Duration {
-        Duration::from_secs(24 * 3600)
+        Duration::from_hours(24)
     }
 
     fn authenticate(
@@ -71,7 +70,7 @@ impl Provider for Express247 {
             check_basic(headers.get("authorization"), credentials)?;
             api_key::blank(body)
         } else {
-            api_key::check_and_blank(body, credentials)
+            api_key::check_and_blank(&body, credentials)
         }
     }
 
@@ -209,7 +208,7 @@ fn decode(mut fields: Document<'_>) -> Result<DecodedUpdate, Poison> {
         phase: status.phase(),
         raw_status,
         event_time,
-        times: delivery_date.map(|time| ("DeliveryDate", time)).into_iter().collect::<BTreeMap<_, _>>(),
+        times: delivery_date.map(|time| ("DeliveryDate", time)).into_iter().collect(),
         courier,
         reason,
         recipient_name,

@@ -3,7 +3,6 @@
 //! Its document contradicts itself, so this file takes either side: the order's fields are inside `data` (its
 //! examples) or beside it (its schema), and times are milliseconds, seconds or ISO text.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -45,9 +44,9 @@ impl Provider for Telyport {
         &[AuthScheme::Hmac]
     }
 
-    /// Its retries grow to 35 minutes; their sum is well under this.
+    /// Its waits grow "exponentially until" 35 minutes. Doubled from a second they add up to less than this.
     fn resend_horizon(&self) -> Duration {
-        Duration::from_secs(2 * 3600)
+        Duration::from_hours(2)
     }
 
     fn authenticate(
@@ -175,7 +174,7 @@ impl<'a> Fields<'a> {
             phase: status.phase(),
             raw_status,
             event_time,
-            times: other_time.map(|time| ("timestamp", time)).into_iter().collect::<BTreeMap<_, _>>(),
+            times: other_time.map(|time| ("timestamp", time)).into_iter().collect(),
             courier,
             reason,
             recipient_name: None,

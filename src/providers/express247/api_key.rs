@@ -20,11 +20,11 @@ const NAME: &str = "ApiKey";
 const SEARCHABLE: usize = 8;
 
 /// Checks the credential and blanks it.
-pub(super) fn check_and_blank(body: Bytes, credentials: &Credentials) -> Result<Bytes, Rejection> {
-    let raw = find(&body)?.ok_or(Rejection::MissingCredential)?;
+pub(super) fn check_and_blank(body: &[u8], credentials: &Credentials) -> Result<Bytes, Rejection> {
+    let raw = find(body)?.ok_or(Rejection::MissingCredential)?;
     let presented = string(raw).ok_or(Rejection::WrongCredential)?;
     check_literal(presented.as_bytes(), credentials)?;
-    let blanked = replace(&body, range(&body, raw), b"\"\"");
+    let blanked = replace(body, range(body, raw), b"\"\"");
     // A copy of it elsewhere would be stored and published.
     let secrets = credentials.secrets.iter().map(Secret::expose).filter(|secret| secret.len() >= SEARCHABLE);
     for secret in secrets {
