@@ -1,3 +1,7 @@
 //! What an operator sees: metrics, logs and traces.
 
+pub mod logging;
 pub mod metrics;
+pub mod recorder;
+pub mod traces;
+mod zero;

@@ -1,0 +1,5 @@
+//! Tests of single modules, without servers.
+
+mod config;
+mod fake;
+mod telemetry;
