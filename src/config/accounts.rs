@@ -103,8 +103,8 @@ fn credentials(
         secrets.extend(findings.value(&format!("{path}.secrets.{at}"), secret(text.as_bytes(), scheme)));
     }
     for (at, file) in account.secret_files.iter().enumerate() {
-        // Whoever mounts the file may be late or wrong; the receiver answers 503 then, which loses nothing, while
-        // a receiver that does not start would lose what providers send only once.
+        // Whoever mounts the file may be late or wrong. The receiver answers 503 for this account until it is
+        // right, and the provider sends again; not starting would turn every other account away too.
         match read(file).map_err(|error| error.to_string()).and_then(|bytes| Ok(secret(&bytes, scheme)?)) {
             Ok(secret) => secrets.push(secret),
             Err(why) => {

@@ -17,8 +17,8 @@ impl RedactedUrl {
         self.0.as_str()
     }
 
-    /// A RabbitMQ server's. The library that will use it reads it here too, so that a bad parameter shows now and
-    /// not at the first connection.
+    /// A RabbitMQ server's. The library that will use it reads it here too, so that a bad parameter shows now
+    /// and not at the first connection.
     pub(super) fn amqp(text: &str) -> Result<Self, &'static str> {
         let url = with_scheme(text, &["amqp", "amqps"], "must be an amqp:// or amqps:// URL")?;
         if matches!(url.host(), Some(Host::Ipv6(_))) {

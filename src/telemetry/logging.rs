@@ -17,7 +17,8 @@ use tracing_subscriber::{EnvFilter, Layer, Registry};
 use super::traces::Traces;
 
 /// Libraries that have much to say: only their warnings, unless the configured filter names them.
-const QUIET: &str = "amq_protocol=warn,h2=warn,hyper=warn,lapin=warn,opentelemetry=warn,redis=warn,rustls=warn,tonic=warn,tower=warn";
+const QUIET: &str = "amq_protocol=warn,h2=warn,hyper=warn,lapin=warn,opentelemetry=warn,redis=warn,\
+    rustls=warn,tonic=warn,tower=warn";
 
 /// How a line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,31 +53,39 @@ pub fn filter(directives: &str) -> Result<EnvFilter, ParseError> {
 /// # Errors
 /// When the filter is not valid, or this was done before.
 pub fn init(format: LogFormat, directives: &str, traces: Option<&Traces>) -> Result<(), LoggingError> {
-    let filter = filter(directives).map_err(LoggingError::Filter)?;
-    // Spans are for traces alone: a line says what it has to say, and without a collector spans cost nothing.
-    let lines = layer(format, io::stderr, io::stderr().is_terminal())
-        .with_filter(filter.and(filter_fn(|metadata| metadata.is_event())));
+    let lines = lines(format, directives, io::stderr, io::stderr().is_terminal())?;
     let registry = Registry::default().with(lines).with(traces.map(Traces::layer));
     registry.try_init().map_err(LoggingError::AlreadySet)
 }
 
-/// Writes log lines to `writer`.
-pub fn layer<S, W>(format: LogFormat, writer: W, colours: bool) -> Box<dyn Layer<S> + Send + Sync>
+/// Writes log lines to `writer`. Spans are for traces alone: a line says what it has to say, and without a
+/// collector no span is ever made.
+///
+/// # Errors
+/// When the filter is not valid.
+pub fn lines<S, W>(
+    format: LogFormat,
+    directives: &str,
+    writer: W,
+    colours: bool,
+) -> Result<impl Layer<S> + Send + Sync + use<S, W>, LoggingError>
 where
-    S: Subscriber + for<'span> LookupSpan<'span>,
+    S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
 {
+    let filter = filter(directives).map_err(LoggingError::Filter)?;
     let layer = tracing_subscriber::fmt::layer().with_writer(writer);
     // Left as it is, the layer has colours unless `NO_COLOR` is set.
     let layer = if colours { layer } else { layer.with_ansi(false) };
-    match format {
+    let layer = match format {
         LogFormat::Text => layer.boxed(),
         LogFormat::Json => {
             let json = tracing_subscriber::fmt::format().json().flatten_event(true);
             let json = json.with_current_span(false).with_span_list(false);
             layer.fmt_fields(JsonFields::new()).event_format(WithTraceIds(json)).boxed()
         }
-    }
+    };
+    Ok(layer.with_filter(filter.and(filter_fn(|metadata| !metadata.is_span()))))
 }
 
 /// Adds `trace_id` and `span_id` to a line of JSON that is written within a trace.

@@ -1,5 +1,5 @@
-//! Collects the metrics and writes them as Prometheus reads them. The admin port hosts the text, so the exporter's
-//! own listener is off and its upkeep is ours to run.
+//! Collects the metrics and writes them as Prometheus reads them. The admin port hosts the text, so the
+//! exporter's own listener is off and its upkeep is ours to run.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -47,8 +47,8 @@ pub struct ForeignRecorder;
 pub struct Metrics(PrometheusHandle);
 
 impl Metrics {
-    /// Makes this the process's metrics, with everything `role` uses there from the start. Done again, it adds what
-    /// that role uses and returns the same metrics.
+    /// Makes this the process's metrics, with everything `role` uses there from the start. Done again, it
+    /// adds what that role uses and returns the same metrics.
     ///
     /// # Errors
     /// When the process's metrics are somebody else's.
@@ -114,8 +114,8 @@ pub fn prepare(role: Role, providers: &[&dyn Provider]) {
     zero::create_all(role, providers);
 }
 
-/// The bounds of a histogram's buckets, in seconds. Without any, the exporter would make it a summary, which cannot
-/// be added up over a fleet.
+/// The bounds of a histogram's buckets, in seconds. Without any, the exporter would make it a summary, which
+/// cannot be added up over a fleet.
 fn buckets(name: &str) -> &'static [f64] {
     match name {
         // A round trip to Redis is a fraction of a millisecond; its timeout ends it at half a second.

@@ -1,8 +1,8 @@
-//! Traces: spans go to an OTLP collector, off unless one is configured, and the W3C trace context travels with each
-//! webhook.
+//! Traces: spans go to an OTLP collector, off unless one is configured, and the W3C trace context travels
+//! with each webhook.
 //!
-//! A span is exported by a thread of its own from a bounded queue. A collector that is slow or gone costs spans,
-//! never a webhook.
+//! A span is exported by a thread of its own from a bounded queue. A collector that is slow or gone costs
+//! spans, never a webhook.
 
 use std::time::Duration;
 
@@ -26,11 +26,12 @@ use crate::domain::envelope::TraceContext;
 
 /// How long one export may take.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
-/// The start of our own modules' and binaries' names. Libraries' spans are not exported: the exporter's own would
-/// make more of themselves.
+/// The start of our own modules' and binaries' names. Libraries' spans are not exported: the exporter's own
+/// would make more of themselves.
 const OURS: &str = "milepost";
 
-/// The endpoint is not one that the exporter can use. What it says of it is left out: it quotes the whole URL.
+/// The endpoint is not one that the exporter can use. What it says of it is left out: it quotes the whole
+/// URL.
 #[derive(Debug, Error)]
 #[error("no OTLP exporter can be made for this endpoint")]
 pub struct EndpointError;
@@ -58,8 +59,8 @@ impl Traces {
         Ok(Self::with_exporter(exporter, sample_ratio, service))
     }
 
-    /// Exports in batches through `exporter`: a `sample_ratio` of the traces begun here, and those that whoever
-    /// began them chose to sample.
+    /// Exports in batches through `exporter`: a `sample_ratio` of the traces begun here, and those that
+    /// whoever began them chose to sample.
     pub fn with_exporter(exporter: impl SpanExporter + 'static, sample_ratio: f64, service: &str) -> Self {
         let resource = Resource::builder()
             .with_service_name(service.to_owned())
@@ -74,6 +75,7 @@ impl Traces {
     }
 
     /// Hands our spans to the exporter.
+    #[must_use]
     pub fn layer<S>(&self) -> impl Layer<S> + Send + Sync + use<S>
     where
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
@@ -98,8 +100,8 @@ impl Traces {
     }
 }
 
-/// The trace context of `span`, to be sent along; `None` without traces, when whatever came in is to be passed on
-/// as it is.
+/// The trace context of `span`, to be sent along; `None` without traces, when whatever came in is to be
+/// passed on as it is.
 #[must_use]
 pub fn context_of(span: &Span) -> Option<TraceContext> {
     let context = span.context();

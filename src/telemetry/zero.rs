@@ -1,13 +1,19 @@
-//! Every bounded label set, there from the start: a counter that first appears at 1 has an increase no query sees.
+//! Every bounded label set, there from the start: a counter that first appears at 1 has an increase no query
+//! sees.
+
+use std::slice;
 
 use metrics::{Label, counter, gauge, histogram};
 
 use super::metrics as table;
 use super::metrics::Kind;
 use super::recorder::Role;
-use crate::domain::provider::Provider;
+use crate::domain::answer::Rejection;
+use crate::domain::provider::{Provider, ProviderId};
 use crate::domain::verdict::{ParkReason, RetryReason, Verdict};
 
+/// The `provider` label of a request to a path that no provider owns.
+const NOBODY: &str = "unknown";
 const CONFIRM_RESULTS: [&str; 4] = ["ack", "refused", "unavailable", "unconfirmed"];
 
 /// Creates what `role` will use, for the providers it serves.
@@ -17,19 +23,13 @@ pub(super) fn create_all(role: Role, providers: &[&dyn Provider]) {
     create(table::CONFIG_LAST_RELOAD, &[]);
     connection("publish");
     if matches!(role, Role::Receiver | Role::Run) {
-        // The HTTP adapter adds its own: the codes are each provider's to choose.
-        publishes(&["raw"]);
+        receiver(providers);
     }
     if matches!(role, Role::Worker(_) | Role::Run) {
         connection("consume");
-        let mine = |name: &str| !matches!(role, Role::Worker(id) if id.as_str() != name);
-        worker(
-            &providers
-                .iter()
-                .map(|provider| provider.id().as_str())
-                .filter(|name| mine(name))
-                .collect::<Vec<_>>(),
-        );
+        let served = |id: &ProviderId| !matches!(role, Role::Worker(own) if own != *id);
+        let ids = providers.iter().map(|provider| provider.id()).filter(served);
+        worker(&ids.map(ProviderId::as_str).collect::<Vec<_>>());
     }
 }
 
@@ -41,6 +41,27 @@ fn connection(role: &str) {
 fn publishes(stages: &[&str]) {
     create(table::PUBLISH_CONFIRMS, &[stages, &CONFIRM_RESULTS]);
     create(table::PUBLISH_CONFIRM_DURATION, &[stages]);
+}
+
+fn receiver(providers: &[&dyn Provider]) {
+    publishes(&["raw"]);
+    for provider in providers {
+        let name = provider.id().as_str();
+        answered(name, provider.answer(Ok(())).code, "accepted");
+        for rejection in Rejection::ALL {
+            answered(name, provider.answer(Err(rejection.kind())).code, rejection.as_str());
+        }
+    }
+    answered(NOBODY, 404, Rejection::UnknownProvider.as_str());
+    let names: Vec<_> = providers.iter().map(|provider| provider.id().as_str()).collect();
+    let reasons = Rejection::ALL.map(Rejection::as_str);
+    create(table::WEBHOOKS_REJECTED, &[&names, &reasons]);
+    create(table::WEBHOOKS_REJECTED, &[&[NOBODY], &[Rejection::UnknownProvider.as_str()]]);
+    create(table::HTTP_REQUEST_DURATION, &[&[names.as_slice(), &[NOBODY]].concat()]);
+}
+
+fn answered(provider: &str, code: u16, result: &str) {
+    create(table::HTTP_REQUESTS, &[&[provider], &[&code.to_string()], &[result]]);
 }
 
 fn worker(providers: &[&str]) {
@@ -67,15 +88,12 @@ fn worker(providers: &[&str]) {
 /// Creates a metric for every combination of `values`, one list for each of its labels.
 fn create(name: &str, values: &[&[&str]]) {
     for metric in table::ALL.iter().filter(|metric| metric.name == name) {
-        let mut sets = vec![Vec::new()];
+        let mut sets: Vec<Vec<Label>> = vec![Vec::new()];
         for (&label, &values) in metric.labels.iter().zip(values) {
-            let with = |set: &Vec<Label>, value: &str| {
-                [set.as_slice(), &[Label::new(label, value.to_owned())]].concat()
-            };
-            sets = sets
-                .iter()
-                .flat_map(|set| values.iter().map(|value| with(set, value)).collect::<Vec<_>>())
-                .collect();
+            let labels: Vec<_> = values.iter().map(|value| Label::new(label, (*value).to_owned())).collect();
+            let with = |set: &[Label], label| [set, slice::from_ref(label)].concat();
+            let extended = |set: Vec<Label>| labels.iter().map(move |label| with(&set, label));
+            sets = sets.into_iter().flat_map(extended).collect();
         }
         for labels in sets {
             // Naming it creates it; one that is there keeps its value.

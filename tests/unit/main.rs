@@ -1,14 +1,5 @@
-//! The pure parts of the house, tested without a server.
+//! Tests of single modules, without servers.
 
-mod document;
-mod express247;
-mod express247_auth;
-mod fingerprint;
-mod identity;
-mod instant;
-mod registry;
-mod retry;
-mod secret;
-mod support;
-mod telyport;
-mod telyport_auth;
+mod config;
+mod fake;
+mod telemetry;
