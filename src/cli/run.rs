@@ -104,7 +104,7 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
 
 /// The configuration. While it listens on loopback alone, a provider without any account gets the sample one.
 fn load(args: &Args, global: Global) -> anyhow::Result<Loaded> {
-    let mut sources = Sources { base: DEFAULTS, file: global.config, ..Sources::from_env() };
+    let mut sources = Sources { base: DEFAULTS.to_owned(), file: global.config, ..Sources::from_env() };
     let mut set = |name: &str, value: String| sources.variables.push((name.into(), OsString::from(value)));
     for (name, url) in [("MILEPOST_AMQP_URL", &args.amqp), ("MILEPOST_REDIS_URL", &args.redis)] {
         if let Some(url) = url {

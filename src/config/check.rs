@@ -8,8 +8,9 @@ use super::sections::{
     AmqpSection, HttpSection, LogSection, RedisSection, Sections, TopologySection, TracingSection,
     WorkerSection,
 };
-use super::settings::{Admin, Amqp, Config, Http, Log, Redis, Topology, TopologyMode, Tracing, Worker};
+use super::settings::{Admin, Amqp, Config, Http, Log, Redis, Topology, Tracing, Worker};
 use super::urls::RedactedUrl;
+use crate::adapters::rabbit::topology::TopologyMode;
 use crate::domain::provider::Provider;
 use crate::telemetry::logging::{self, LogFormat};
 

@@ -17,6 +17,6 @@ mod urls;
 pub use error::{ConfigError, Problem};
 pub use load::{Loaded, Sources, load};
 pub use settings::{
-    Admin, Amqp, Config, Http, Log, MaxAge, ProviderSettings, Redis, Topology, TopologyMode, Tracing, Worker,
+    Admin, Amqp, Config, Http, Log, MaxAge, ProviderSettings, Redis, Topology, Tracing, Worker,
 };
 pub use urls::RedactedUrl;

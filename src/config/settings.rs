@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::urls::RedactedUrl;
+use crate::adapters::rabbit::topology::TopologyMode;
 use crate::domain::identity::Account;
 use crate::domain::provider::{Credentials, ProviderId};
 use crate::domain::retry::RetrySchedule;
@@ -90,15 +91,6 @@ pub struct Http {
 pub struct Admin {
     /// Where to listen.
     pub addr: SocketAddr,
-}
-
-/// What a role does about the broker's topology when it starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TopologyMode {
-    /// Declares what is missing.
-    Apply,
-    /// Only checks that it is there.
-    Verify,
 }
 
 /// What is declared on the broker.

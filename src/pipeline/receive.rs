@@ -104,11 +104,6 @@ impl Receiver {
         Self { endpoints, publisher, clock }
     }
 
-    /// The providers it takes webhooks of.
-    pub fn providers(&self) -> impl Iterator<Item = &'static dyn Provider> {
-        self.endpoints.iter().map(|endpoint| endpoint.provider)
-    }
-
     /// The destination by its names; no account means the default one. `None` when there is no such provider.
     #[must_use]
     pub fn named(&self, provider: &str, account: Option<&str>) -> Option<Destination<'_>> {

@@ -1,5 +1,6 @@
 //! What an operator sees: metrics, health, logs and traces.
 
+pub mod health;
 pub mod logging;
 pub mod metrics;
 pub mod recorder;

@@ -8,8 +8,8 @@ use metrics::{Label, counter, gauge, histogram};
 use super::metrics as table;
 use super::metrics::Kind;
 use super::recorder::Role;
-use crate::domain::answer::Rejection;
-use crate::domain::provider::{Provider, ProviderId};
+use crate::domain::answer::{Rejection, RejectionKind};
+use crate::domain::provider::{AuthScheme, Provider, ProviderId};
 use crate::domain::verdict::{ParkReason, RetryReason, Verdict};
 
 /// The `provider` label of a request to a path that no provider owns.
@@ -45,23 +45,35 @@ fn publishes(stages: &[&str]) {
 
 fn receiver(providers: &[&dyn Provider]) {
     publishes(&["raw"]);
+    let mut names = vec![NOBODY];
     for provider in providers {
         let name = provider.id().as_str();
-        answered(name, provider.answer(Ok(())).code, "accepted");
-        for rejection in Rejection::ALL {
-            answered(name, provider.answer(Err(rejection.kind())).code, rejection.as_str());
+        for (scheme, outcome) in outcomes(*provider) {
+            answered(name, provider.answer(scheme, outcome.map_err(Rejection::kind)).code, outcome);
         }
+        names.push(name);
     }
-    answered(NOBODY, 404, Rejection::UnknownProvider.as_str());
-    let names: Vec<_> = providers.iter().map(|provider| provider.id().as_str()).collect();
-    let reasons = Rejection::ALL.map(Rejection::as_str);
-    create(table::WEBHOOKS_REJECTED, &[&names, &reasons]);
-    create(table::WEBHOOKS_REJECTED, &[&[NOBODY], &[Rejection::UnknownProvider.as_str()]]);
-    create(table::HTTP_REQUEST_DURATION, &[&[names.as_slice(), &[NOBODY]].concat()]);
+    answered(NOBODY, 404, Err(Rejection::UnknownProvider));
+    create(table::HTTP_REQUEST_DURATION, &[&names]);
 }
 
-fn answered(provider: &str, code: u16, result: &str) {
+/// Every way a request to a provider can end, with the scheme its answer may depend on: an account that is not
+/// known has none, and everything else happens to a known account.
+fn outcomes(provider: &dyn Provider) -> impl Iterator<Item = (Option<AuthScheme>, Result<(), Rejection>)> {
+    let known = provider.auth_schemes().iter().flat_map(|scheme| {
+        let refused =
+            Rejection::ALL.into_iter().filter(|rejection| rejection.kind() != RejectionKind::Unknown);
+        std::iter::once(Ok(())).chain(refused.map(Err)).map(|outcome| (Some(*scheme), outcome))
+    });
+    known.chain(std::iter::once((None, Err(Rejection::UnknownAccount))))
+}
+
+fn answered(provider: &str, code: u16, outcome: Result<(), Rejection>) {
+    let result = outcome.map_or_else(Rejection::as_str, |()| "accepted");
     create(table::HTTP_REQUESTS, &[&[provider], &[&code.to_string()], &[result]]);
+    if let Err(rejection) = outcome {
+        create(table::WEBHOOKS_REJECTED, &[&[provider], &[rejection.as_str()]]);
+    }
 }
 
 fn worker(providers: &[&str]) {

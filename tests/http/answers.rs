@@ -191,16 +191,3 @@ async fn the_body_is_asked_for_only_when_it_is_wanted() {
 
     assert_eq!(server.exchange(head("/webhooks/expectant/stranger")).await.code, 404);
 }
-
-#[tokio::test]
-async fn every_label_set_exists_from_the_start() {
-    let (_server, _publisher) = server("fresh").await;
-    for series in [
-        r#"milepost_http_requests_total{provider="fresh",code="200",result="accepted"}"#,
-        r#"milepost_http_requests_total{provider="fresh",code="503",result="saturated"}"#,
-        r#"milepost_http_requests_total{provider="fresh",code="404",result="unknown_account"}"#,
-        r#"milepost_webhooks_rejected_total{provider="fresh",reason="unconfirmed"}"#,
-    ] {
-        assert_eq!(metric(series), Some(0), "{series}");
-    }
-}

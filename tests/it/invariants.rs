@@ -17,7 +17,7 @@ use milepost::providers::TELYPORT as TELYPORT_PROVIDER;
 use serde_json::Value;
 
 use crate::support::eventually;
-use crate::support::fixtures::{TELYPORT, envelope};
+use crate::support::fixtures::{TELYPORT, account, envelope};
 use crate::support::fleet::{Real, Subscriber, header, run, telyport, telyport_body, worker};
 use crate::support::servers::Vhost;
 
@@ -116,7 +116,7 @@ async fn a_malformed_message_is_parked_whole_and_never_retried() {
         .expect("the poison");
     assert_eq!(*body, poison.body.to_vec());
     assert_eq!(properties.message_id().as_ref().map(ToString::to_string), Some(poison.receipt.to_string()));
-    assert_eq!(header(properties, "mp-account").as_deref(), Some("acme"));
+    assert_eq!(header(properties, "mp-account"), Some(account().to_string()));
     assert_eq!(header(properties, "mp-attempt").as_deref(), Some("0"));
 }
 

@@ -38,7 +38,7 @@ impl Provider for Fake {
         Duration::from_secs(self.horizon_hours * 3600)
     }
 
-    fn answer(&self, outcome: Result<(), RejectionKind>) -> Answer {
+    fn answer(&self, _scheme: Option<AuthScheme>, outcome: Result<(), RejectionKind>) -> Answer {
         match outcome {
             Err(RejectionKind::NotAuthentic) => Answer::empty(self.refusal),
             other => Answer::plain(other),

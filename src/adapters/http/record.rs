@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use metrics::{counter, histogram};
 
-use crate::domain::answer::{Answer, Rejection, RejectionKind};
+use crate::domain::answer::{Rejection, RejectionKind};
 use crate::domain::identity::ReceiptId;
-use crate::domain::provider::{AuthScheme, Provider};
 use crate::pipeline::receive::Destination;
 use crate::telemetry::metrics::{HTTP_REQUEST_DURATION, HTTP_REQUESTS, WEBHOOKS_REJECTED};
 
@@ -27,7 +26,7 @@ impl Answered<'_> {
     /// Counts and logs it.
     pub fn record(&self) {
         let provider = self.destination.map_or(NO_PROVIDER, |destination| destination.provider().as_str());
-        count(provider, self.code, self.outcome, 1);
+        count(provider, self.code, self.outcome);
         histogram!(HTTP_REQUEST_DURATION, "provider" => provider).record(self.elapsed);
         self.log(provider);
     }
@@ -51,36 +50,11 @@ impl Answered<'_> {
     }
 }
 
-/// Brings every label set into being, so that a first failure is an increase and not a series that appears.
-pub(super) fn start_at_zero(providers: impl Iterator<Item = &'static dyn Provider>) {
-    let unknown = Err(Rejection::UnknownProvider);
-    count(NO_PROVIDER, Answer::plain(unknown.map_err(Rejection::kind)).code, unknown, 0);
-    drop(histogram!(HTTP_REQUEST_DURATION, "provider" => NO_PROVIDER));
-    for provider in providers {
-        for (scheme, outcome) in outcomes(provider) {
-            let code = provider.answer(scheme, outcome.map_err(Rejection::kind)).code;
-            count(provider.id().as_str(), code, outcome, 0);
-        }
-        drop(histogram!(HTTP_REQUEST_DURATION, "provider" => provider.id().as_str()));
-    }
-}
-
-/// Every way a request to a provider can end, with the scheme its answer may depend on: an account that is not
-/// known has none, and everything else happens to a known account.
-fn outcomes(provider: &dyn Provider) -> impl Iterator<Item = (Option<AuthScheme>, Result<(), Rejection>)> {
-    let known = provider.auth_schemes().iter().flat_map(|scheme| {
-        let refused =
-            Rejection::ALL.into_iter().filter(|rejection| rejection.kind() != RejectionKind::Unknown);
-        std::iter::once(Ok(())).chain(refused.map(Err)).map(|outcome| (Some(*scheme), outcome))
-    });
-    known.chain(std::iter::once((None, Err(Rejection::UnknownAccount))))
-}
-
-fn count(provider: &'static str, code: u16, outcome: Result<(), Rejection>, by: u64) {
+fn count(provider: &'static str, code: u16, outcome: Result<(), Rejection>) {
     let result = outcome.map_or_else(Rejection::as_str, |()| "accepted");
     counter!(HTTP_REQUESTS, "provider" => provider, "code" => code.to_string(), "result" => result)
-        .increment(by);
+        .increment(1);
     if let Err(rejection) = outcome {
-        counter!(WEBHOOKS_REJECTED, "provider" => provider, "reason" => rejection.as_str()).increment(by);
+        counter!(WEBHOOKS_REJECTED, "provider" => provider, "reason" => rejection.as_str()).increment(1);
     }
 }

@@ -15,7 +15,7 @@ use hyper::{Method, Request, StatusCode};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::record::{self, Answered};
+use super::record::Answered;
 use super::{Handler, HttpLimits, Response};
 use crate::domain::answer::{Answer, Rejection};
 use crate::domain::identity::ReceiptId;
@@ -37,10 +37,9 @@ pub struct Webhooks {
 }
 
 impl Webhooks {
-    /// Sets every metric label to 0: the recorder must be installed before.
+    /// A port that takes `receiver`'s webhooks within `limits`.
     #[must_use]
     pub fn new(receiver: Receiver, limits: HttpLimits) -> Arc<Self> {
-        record::start_at_zero(receiver.providers());
         let requests = Semaphore::new(limits.max_requests_in_flight);
         let bytes = Semaphore::new(limits.max_bytes_in_flight);
         Arc::new(Self { receiver, limits, requests, bytes })

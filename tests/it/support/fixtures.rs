@@ -6,7 +6,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use milepost::domain::envelope::{Envelope, TraceContext};
 use milepost::domain::fingerprint::Fingerprint;
-use milepost::domain::identity::{DeliveryKey, Identity, Origin, ReceiptId};
+use milepost::domain::identity::{Account, DeliveryKey, Identity, Origin, ReceiptId};
 use milepost::domain::provider::ProviderId;
 use milepost::ports::{ClaimRequest, Token};
 use uuid::Uuid;
@@ -18,11 +18,20 @@ pub fn at(millis: i64) -> Timestamp {
     Timestamp::from_millisecond(millis).expect("in range")
 }
 
+thread_local! {
+    /// An account of each test's own: the shared Redis remembers every test's events.
+    static ACCOUNT: Account = format!("t-{}", Uuid::new_v4().simple()).parse().expect("an account");
+}
+
+pub fn account() -> Account {
+    ACCOUNT.with(Account::clone)
+}
+
 pub fn envelope(provider: ProviderId, body: impl Into<Bytes>) -> Envelope {
     Envelope {
         receipt: ReceiptId(Uuid::now_v7()),
         provider,
-        account: "acme".parse().expect("an account"),
+        account: account(),
         received_at: at(1_739_365_639_201),
         content_type: Some("application/json".to_owned()),
         attempt: 0,
@@ -39,7 +48,7 @@ pub fn claim() -> ClaimRequest {
     ClaimRequest {
         delivery: DeliveryKey {
             provider: TELYPORT,
-            account: "acme".parse().expect("an account"),
+            account: account(),
             delivery_id: Uuid::new_v4().to_string(),
         },
         identity: Identity {

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use milepost::config::{Config, Sources, TopologyMode, load};
+use milepost::adapters::rabbit::topology::TopologyMode;
+use milepost::config::{Config, Sources, load};
 use milepost::domain::identity::Account;
 use milepost::domain::provider::AuthScheme;
 use milepost::domain::retry::RetrySchedule;
