@@ -4,4 +4,5 @@ pub mod process;
 pub mod receive;
 pub mod session;
 pub mod settle;
+mod spans;
 pub mod worker;

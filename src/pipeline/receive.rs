@@ -8,12 +8,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use tracing::Instrument as _;
 
+use super::spans;
 use crate::domain::answer::{Answer, Rejection};
 use crate::domain::envelope::{Envelope, TraceContext};
 use crate::domain::identity::{Account, ReceiptId};
 use crate::domain::provider::{Credentials, Headers, Provider, ProviderId};
 use crate::ports::{Clock, Outbound, PublishError, Publisher};
+use crate::telemetry::traces;
 
 /// The longest `Content-Type` that is kept: AMQP holds it in a short string.
 const CONTENT_TYPE_MAX_BYTES: usize = 255;
@@ -139,6 +142,9 @@ impl Receiver {
     ) -> Result<(), Rejection> {
         let (account, credentials) = destination.account.ok_or(Rejection::UnknownAccount)?;
         let body = destination.provider.authenticate(headers, body, credentials)?;
+        let incoming = trace_context(headers);
+        let span = spans::send(destination.provider(), receipt.id);
+        traces::set_parent(&span, &incoming);
         let envelope = Envelope {
             receipt: receipt.id,
             provider: destination.provider(),
@@ -149,10 +155,10 @@ impl Receiver {
             crashes: 0,
             replay: None,
             reason: None,
-            trace: trace_context(headers),
+            trace: traces::context_of(&span).unwrap_or(incoming),
             body,
         };
-        self.publisher.publish(Outbound::Raw(envelope)).await.map_err(|error| match error {
+        self.publisher.publish(Outbound::Raw(envelope)).instrument(span).await.map_err(|error| match error {
             PublishError::Refused => Rejection::BrokerRefused,
             PublishError::Unavailable => Rejection::BrokerUnavailable,
             PublishError::Unconfirmed => Rejection::Unconfirmed,

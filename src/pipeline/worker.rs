@@ -14,10 +14,12 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::process::{Held, Job, Processor};
 use super::session::Session;
 use super::settle::Settler;
+use super::spans;
 use crate::domain::envelope::Envelope;
 use crate::domain::identity::DeliveryKey;
 use crate::domain::retry::reconnect_delay;
@@ -155,10 +157,16 @@ impl Worker {
 
     /// Processes and settles one message. A panic parks that message alone.
     async fn handle(&self, job: Job, session: &Session) -> Verdict {
-        let mut held = Held::default();
-        let processing = self.processor.process(&job, &mut held, session);
-        let verdict = AssertUnwindSafe(processing).catch_unwind().await.unwrap_or(PANICKED);
-        self.settle(verdict, job.envelope, &held, session).await
+        let span = spans::process(&job.envelope);
+        let handling = async {
+            let mut held = Held::default();
+            let processing = self.processor.process(&job, &mut held, session);
+            let verdict = AssertUnwindSafe(processing).catch_unwind().await.unwrap_or(PANICKED);
+            self.settle(verdict, job.envelope, &held, session).await
+        };
+        let done = handling.instrument(span.clone()).await;
+        span.record("milepost.outcome", done.outcome());
+        done
     }
 
     async fn settle(&self, verdict: Verdict, envelope: Envelope, held: &Held, session: &Session) -> Verdict {

@@ -118,27 +118,34 @@ impl Events {
     }
 }
 
-/// Either the answer that refuses a claim, or the attempt and crash count it goes on with.
-fn next(old: &Record, request: &ClaimRequest, now: Timestamp) -> Result<(u32, u32), Claim> {
+/// What a claim on a known event comes to.
+enum Next {
+    /// It is refused, with this answer.
+    Refuse(Claim),
+    /// It is granted, and goes on with these counts.
+    GoOn { attempt: u32, crashes: u32 },
+}
+
+fn next(old: &Record, request: &ClaimRequest, now: Timestamp) -> Next {
     let replay = request.replay.is_some();
     let ours = old.token == Some(request.token);
     match old.state {
-        State::Done => Err(Claim::Done),
+        State::Done => Next::Refuse(Claim::Done),
         State::Claimed => {
             let deadline = old.deadline.filter(|_| !ours);
             if let Some(remaining) =
                 deadline.map(|deadline| deadline.duration_since(now)).filter(|d| d.is_positive())
             {
-                return Err(Claim::Busy(remaining.unsigned_abs()));
+                return Next::Refuse(Claim::Busy(remaining.unsigned_abs()));
             }
             // Ours (the reply was lost), or let go: no crash. Else its holder did not come back.
             let crashes = old.crashes.max(request.crashes) + u32::from(deadline.is_some());
             let attempt = if replay { request.attempt } else { request.attempt.max(old.attempt) };
-            Ok((attempt, crashes))
+            Next::GoOn { attempt, crashes }
         }
-        State::Retrying if !replay && request.attempt < old.attempt => Err(Claim::Stale),
-        State::Parked if !replay && old.holder == Some(request.origin.receipt) => Err(Claim::Stale),
-        State::Retrying | State::Parked => Ok((request.attempt, request.crashes)),
+        State::Retrying if !replay && request.attempt < old.attempt => Next::Refuse(Claim::Stale),
+        State::Parked if !replay && old.holder == Some(request.origin.receipt) => Next::Refuse(Claim::Stale),
+        State::Retrying | State::Parked => Next::GoOn { attempt: request.attempt, crashes: request.crashes },
     }
 }
 
@@ -161,8 +168,8 @@ impl Ledger for MemoryLedger {
         let (mut attempt, mut crashes) = (request.attempt, request.crashes);
         if let Some(old) = live(&events.records, &key, now) {
             match next(old, request, now) {
-                Ok(goes_on_with) => (attempt, crashes) = goes_on_with,
-                Err(refusal) => return Ok(refusal),
+                Next::GoOn { attempt: on, crashes: so_far } => (attempt, crashes) = (on, so_far),
+                Next::Refuse(answer) => return Ok(answer),
             }
             // Every repeat is published with the event's first receipt.
             origin = old.origin.clone().unwrap_or(origin);
