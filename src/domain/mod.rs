@@ -4,6 +4,7 @@
 //! (invariant 10). Time and randomness come in as arguments.
 
 pub mod answer;
+pub mod decimal;
 pub mod document;
 pub mod envelope;
 pub mod event;

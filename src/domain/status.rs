@@ -46,19 +46,28 @@ impl Phase {
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs)] // The words say what they mean; the table in README.md says which provider uses which.
 pub enum Status {
+    Scheduled,
     Created,
+    Preparing,
+    Verified,
+    Allocating,
     Assigned,
+    PickupEnRoute,
+    PickupApproaching,
     PickupArrived,
     PickedUp,
     HubArrived,
     HubDeparted,
     InTransit,
+    StagedForDelivery,
     DropoffEnRoute,
+    DropoffApproaching,
     DropoffArrived,
     OnHold,
     ReturnInitiated,
     Delivered,
     Returned,
+    Failed,
     Cancelled,
     Lost,
     Confiscated,
@@ -70,19 +79,28 @@ impl Status {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Scheduled => "scheduled",
             Self::Created => "created",
+            Self::Preparing => "preparing",
+            Self::Verified => "verified",
+            Self::Allocating => "allocating",
             Self::Assigned => "assigned",
+            Self::PickupEnRoute => "pickup_en_route",
+            Self::PickupApproaching => "pickup_approaching",
             Self::PickupArrived => "pickup_arrived",
             Self::PickedUp => "picked_up",
             Self::HubArrived => "hub_arrived",
             Self::HubDeparted => "hub_departed",
             Self::InTransit => "in_transit",
+            Self::StagedForDelivery => "staged_for_delivery",
             Self::DropoffEnRoute => "dropoff_en_route",
+            Self::DropoffApproaching => "dropoff_approaching",
             Self::DropoffArrived => "dropoff_arrived",
             Self::OnHold => "on_hold",
             Self::ReturnInitiated => "return_initiated",
             Self::Delivered => "delivered",
             Self::Returned => "returned",
+            Self::Failed => "failed",
             Self::Cancelled => "cancelled",
             Self::Lost => "lost",
             Self::Confiscated => "confiscated",
@@ -94,14 +112,25 @@ impl Status {
     #[must_use]
     pub const fn phase(self) -> Phase {
         match self {
-            Self::Created => Phase::Planned,
-            Self::Assigned | Self::PickupArrived => Phase::Pickup,
-            Self::PickedUp | Self::HubArrived | Self::HubDeparted | Self::InTransit => Phase::Transit,
-            Self::DropoffEnRoute | Self::DropoffArrived => Phase::Dropoff,
-            Self::OnHold | Self::ReturnInitiated => Phase::Exception,
-            Self::Delivered | Self::Returned | Self::Cancelled | Self::Lost | Self::Confiscated => {
-                Phase::Closed
+            Self::Scheduled | Self::Created | Self::Preparing | Self::Verified | Self::Allocating => {
+                Phase::Planned
             }
+            Self::Assigned | Self::PickupEnRoute | Self::PickupApproaching | Self::PickupArrived => {
+                Phase::Pickup
+            }
+            Self::PickedUp
+            | Self::HubArrived
+            | Self::HubDeparted
+            | Self::InTransit
+            | Self::StagedForDelivery => Phase::Transit,
+            Self::DropoffEnRoute | Self::DropoffApproaching | Self::DropoffArrived => Phase::Dropoff,
+            Self::OnHold | Self::ReturnInitiated => Phase::Exception,
+            Self::Delivered
+            | Self::Returned
+            | Self::Failed
+            | Self::Cancelled
+            | Self::Lost
+            | Self::Confiscated => Phase::Closed,
             Self::Unknown => Phase::Unknown,
         }
     }

@@ -6,9 +6,31 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::decimal::Decimal;
 use super::document::Extra;
 use super::instant::ProviderTime;
 use super::status::{Phase, Status};
+
+/// Declares a part of an update: text-like optional fields that are left out when absent.
+macro_rules! part {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+        pub struct $name {
+            $($(#[$field_doc])*
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub $field: Option<$type>,)*
+        }
+
+        impl $name {
+            /// `Some` unless nothing is known.
+            #[must_use]
+            pub fn known(self) -> Option<Self> {
+                (self != Self::default()).then_some(self)
+            }
+        }
+    };
+}
 
 /// One delivery update, whoever sent it.
 #[derive(Debug, Clone, Serialize)]
@@ -16,8 +38,8 @@ pub struct DeliveryUpdate {
     /// The provider's id of the delivery.
     pub delivery_id: String,
     /// Other names of the delivery or of its order.
-    #[serde(skip_serializing_if = "References::is_empty")]
-    pub references: References,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub references: Option<References>,
     /// What happened, in Milepost's words.
     pub status: Status,
     /// The stage `status` belongs to.
@@ -30,15 +52,54 @@ pub struct DeliveryUpdate {
     /// Further times the provider sent, by its own field name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub times: BTreeMap<&'static str, ProviderTime>,
+    /// When the courier is expected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eta: Option<Eta>,
+    /// How often an attempt to deliver has failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed_count: Option<i64>,
     /// Who carries it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub courier: Option<Courier>,
+    /// Which company carries it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub carrier: Option<Carrier>,
+    /// Where the courier is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<Position>,
     /// Why it was cancelled, delayed or returned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
     /// Who took it, or is to take it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recipient_name: Option<String>,
+    /// Who sends it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sender: Option<Contact>,
+    /// Who is to receive it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recipient: Option<Contact>,
+    /// Where it is picked up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Place>,
+    /// Where it goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub destination: Option<Place>,
+    /// What is carried.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub packages: Vec<Package>,
+    /// Its weight as a whole, in kilograms, as the provider says; not always the sum of the packages'.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight_kg: Option<Decimal>,
+    /// What the delivery costs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fee: Option<Money>,
+    /// Photographs and signatures.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub proof: Vec<Proof>,
+    /// A page where the recipient can follow the delivery.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tracking_url: Option<String>,
     /// The provider's own id of this event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider_event_id: Option<String>,
@@ -47,65 +108,184 @@ pub struct DeliveryUpdate {
     pub extra: Extra,
 }
 
-/// Other names of a delivery or of its order.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct References {
-    /// The merchant's own order number.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub merchant_order: Option<String>,
-    /// A further reference of the merchant's.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub merchant_reference: Option<String>,
-    /// The id the provider used before it gave the final one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub temporary: Option<String>,
-}
-
-impl References {
-    /// Whether there is none.
+impl DeliveryUpdate {
+    /// An update of which nothing else is known yet.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
+    pub fn new(delivery_id: String, status: Status, raw_status: String) -> Self {
+        Self {
+            delivery_id,
+            references: None,
+            status,
+            phase: status.phase(),
+            raw_status,
+            event_time: None,
+            times: BTreeMap::new(),
+            eta: None,
+            failed_count: None,
+            courier: None,
+            carrier: None,
+            position: None,
+            reason: None,
+            recipient_name: None,
+            sender: None,
+            recipient: None,
+            origin: None,
+            destination: None,
+            packages: Vec::new(),
+            weight_kg: None,
+            fee: None,
+            proof: Vec::new(),
+            tracking_url: None,
+            provider_event_id: None,
+            extra: Extra::new(),
+        }
     }
 }
 
-/// Who carries the delivery. Personal data.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Courier {
-    /// Name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// Phone number, as sent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub phone: Option<String>,
-}
-
-/// Why something did not go as planned.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Reason {
-    /// The provider's code.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub code: Option<String>,
-    /// The provider's words.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub text: Option<String>,
-    /// A person's remark.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub comments: Option<String>,
-}
-
-impl Courier {
-    /// `Some` unless nothing is known.
-    #[must_use]
-    pub fn known(self) -> Option<Self> {
-        (self != Self::default()).then_some(self)
+part! {
+    /// Other names of a delivery or of its order.
+    References {
+        /// The merchant's own order number.
+        merchant_order: String,
+        /// A further reference of the merchant's.
+        merchant_reference: String,
+        /// The provider's id of the order that the delivery belongs to.
+        order: String,
+        /// The id the provider used before it gave the final one.
+        temporary: String,
+        /// The provider's id of the merchant's location.
+        location: String,
     }
 }
 
-impl Reason {
-    /// `Some` unless nothing is known.
-    #[must_use]
-    pub fn known(self) -> Option<Self> {
-        (self != Self::default()).then_some(self)
+part! {
+    /// When the courier is expected.
+    Eta {
+        /// At the pickup.
+        pickup_at: ProviderTime,
+        /// At the recipient's.
+        dropoff_at: ProviderTime,
     }
+}
+
+part! {
+    /// Who carries the delivery. Personal data.
+    Courier {
+        /// The provider's id of the courier.
+        id: String,
+        /// Name.
+        name: String,
+        /// Phone number, as sent.
+        phone: String,
+        /// What to key in when calling that number.
+        phone_access_code: String,
+    }
+}
+
+part! {
+    /// Which company carries the delivery, where the provider passes it on to others.
+    Carrier {
+        /// Its name.
+        name: String,
+        /// The provider's code for it.
+        code: String,
+        /// The company's own name for the delivery, such as a tracking number.
+        reference: String,
+    }
+}
+
+part! {
+    /// Why something did not go as planned.
+    Reason {
+        /// The provider's code.
+        code: String,
+        /// The provider's words.
+        text: String,
+        /// A person's remark.
+        comments: String,
+    }
+}
+
+part! {
+    /// A person or company at one end. Personal data.
+    Contact {
+        /// First name.
+        first_name: String,
+        /// Last name.
+        last_name: String,
+        /// Company.
+        company: String,
+        /// E-mail address.
+        email: String,
+        /// Phone number, as sent.
+        phone: String,
+    }
+}
+
+part! {
+    /// One end of the way.
+    Place {
+        /// Its address. Personal data.
+        address: String,
+        /// Where that is.
+        position: Position,
+    }
+}
+
+part! {
+    /// One thing that is carried.
+    Package {
+        /// What it is called.
+        name: String,
+        /// What it is.
+        description: String,
+        /// How many of it.
+        quantity: Decimal,
+        /// What it is worth, in the currency of the delivery.
+        price: Decimal,
+        /// Its weight in kilograms.
+        weight_kg: Decimal,
+        /// Its width, in the provider's unit.
+        width: Decimal,
+        /// Its length, in the provider's unit.
+        length: Decimal,
+        /// Its height, in the provider's unit.
+        height: Decimal,
+    }
+}
+
+part! {
+    /// A photograph or signature.
+    Proof {
+        /// Where it can be fetched.
+        url: String,
+        /// What it shows, in the provider's word.
+        kind: String,
+        /// When it was made.
+        created_at: ProviderTime,
+    }
+}
+
+/// A position on Earth, in degrees, whatever order the provider wrote it in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Position {
+    latitude: Decimal,
+    longitude: Decimal,
+}
+
+impl Position {
+    /// `None` when it is not on Earth.
+    #[must_use]
+    pub fn new(latitude: Decimal, longitude: Decimal) -> Option<Self> {
+        (latitude.within(90.0) && longitude.within(180.0)).then_some(Self { latitude, longitude })
+    }
+}
+
+/// An amount of money.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Money {
+    /// How much, in the currency's main unit.
+    pub amount: Decimal,
+    /// ISO 4217, three capital letters.
+    pub currency: String,
 }

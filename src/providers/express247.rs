@@ -202,11 +202,7 @@ fn decode(mut fields: Document<'_>) -> Result<DecodedUpdate, Poison> {
     let mut extra = Extra::new();
     fields.into_extra("", &mut extra);
     let update = DeliveryUpdate {
-        delivery_id,
-        references,
-        status,
-        phase: status.phase(),
-        raw_status,
+        references: references.known(),
         event_time,
         times: delivery_date.map(|time| ("DeliveryDate", time)).into_iter().collect(),
         courier,
@@ -214,6 +210,7 @@ fn decode(mut fields: Document<'_>) -> Result<DecodedUpdate, Poison> {
         recipient_name,
         provider_event_id: provider_event_id.clone(),
         extra,
+        ..DeliveryUpdate::new(delivery_id, status, raw_status)
     };
     Ok(DecodedUpdate { identity: Identity { provider_event_id, fingerprint }, update, unreadable_fields })
 }

@@ -168,18 +168,14 @@ impl<'a> Fields<'a> {
         self.data.into_extra("data.", &mut extra);
         more.into_extra("additionalProperties.", &mut extra);
         let update = DeliveryUpdate {
-            delivery_id,
-            references,
-            status,
-            phase: status.phase(),
-            raw_status,
+            references: references.known(),
             event_time,
             times: other_time.map(|time| ("timestamp", time)).into_iter().collect(),
             courier,
             reason,
-            recipient_name: None,
             provider_event_id: provider_event_id.clone(),
             extra,
+            ..DeliveryUpdate::new(delivery_id, status, raw_status)
         };
         Ok(DecodedUpdate { identity: Identity { provider_event_id, fingerprint }, update, unreadable_fields })
     }
