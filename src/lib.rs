@@ -16,6 +16,8 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod adapters;
+pub mod cli;
 pub mod domain;
 pub mod ports;
 pub mod providers;

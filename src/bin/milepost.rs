@@ -1,1 +1,5 @@
-fn main() {}
+//! The operator's binary.
+
+fn main() -> std::process::ExitCode {
+    milepost::cli::main()
+}

@@ -144,8 +144,8 @@ pub trait Provider: Send + Sync + 'static {
         credentials: &Credentials,
     ) -> Result<Bytes, Rejection>;
 
-    /// The answer this provider understands.
-    fn answer(&self, outcome: Result<(), RejectionKind>) -> Answer {
+    /// The answer this provider understands. `scheme` is the account's, when an account is known.
+    fn answer(&self, _scheme: Option<AuthScheme>, outcome: Result<(), RejectionKind>) -> Answer {
         Answer::plain(outcome)
     }
 

@@ -112,3 +112,11 @@ impl Default for RetrySchedule {
 fn whole_millis(interval: Duration) -> Duration {
     Duration::from_millis(u64::try_from(interval.as_millis()).unwrap_or(u64::MAX))
 }
+
+/// How long to wait before the `tries`-th look (from 0) at a dependency that is away: doubling from 100 ms to 5 s,
+/// of which `sample` (uniform in `0..1`) takes away up to half, so that a fleet does not come back in step.
+#[must_use]
+pub fn reconnect_delay(tries: u32, sample: f64) -> Duration {
+    let full = Duration::from_millis(100 << tries.min(6)).min(Duration::from_secs(5));
+    full.mul_f64(1.0 - sample.clamp(0.0, 1.0) / 2.0)
+}

@@ -1,0 +1,16 @@
+//! The system's wall clock.
+
+use jiff::Timestamp;
+
+use crate::ports::Clock;
+
+/// The system's wall clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[allow(clippy::disallowed_methods)] // This is the one place that reads the wall clock.
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}

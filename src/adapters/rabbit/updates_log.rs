@@ -1,0 +1,231 @@
+//! Reads `milepost.updates.log`, the stream that keeps every published update (design section 3).
+//!
+//! A stream is read without taking anything out of it, from any point of it, by any number of readers, so a reader
+//! needs no queue of its own. The reader here comes back by itself after an outage and goes on behind the last
+//! offset it handed out: nothing is missed and nothing comes twice.
+
+mod session;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use lapin::ErrorKind;
+use lapin::message::Delivery;
+use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
+use lapin::uri::AMQPUri;
+use thiserror::Error;
+use tokio::time::{sleep, timeout};
+
+use self::session::{Position, Session, offset_of};
+use crate::domain::retry::reconnect_delay;
+
+/// The stream.
+pub const QUEUE: &str = "milepost.updates.log";
+/// A connection that takes longer to make is given up.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where in the log to start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// With the oldest update kept.
+    First,
+    /// With the next one published.
+    Next,
+    /// With the first one published at this time, to the second.
+    At(Timestamp),
+}
+
+/// An update as the log keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoggedUpdate {
+    /// What it was published with.
+    pub routing_key: String,
+    /// The CloudEvent's JSON.
+    pub body: Vec<u8>,
+}
+
+/// Why nothing can come now.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Outage {
+    /// Nobody has declared it yet, or somebody deleted it.
+    #[error("there is no stream {QUEUE} yet")]
+    NoLog,
+    /// There was a subscription, and it is over: the broker or the stream went away.
+    #[error("the subscription to updates ended")]
+    Ended,
+    /// There is no connection to the broker.
+    #[error("no connection to the broker ({0})")]
+    NoBroker(String),
+    /// The broker is there and does not let us read.
+    #[error("the broker says: {0}")]
+    Denied(String),
+}
+
+/// What [`UpdatesLog::next`] returns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogEvent {
+    /// From here on, whatever is published comes.
+    Attached,
+    /// Nothing can come, for this reason; the reader keeps trying. Said once, not at each try.
+    Waiting(Outage),
+    /// An update.
+    Update(LoggedUpdate),
+}
+
+/// What no waiting mends.
+#[derive(Debug, Error)]
+pub enum LogError {
+    /// The URL cannot be read. It is not repeated here, as it may hold a password.
+    #[error("not an AMQP URL; expected amqp[s]://user:password@host[:port]/vhost")]
+    Url,
+    /// The broker answered, before the log was ever read, that we may not.
+    #[error("the broker refused us: {0}")]
+    Refused(String),
+    /// A queue of that name is no stream, so reading it would take its messages away.
+    #[error("the queue {QUEUE} is not a stream")]
+    NotAStream,
+}
+
+/// A reader of the updates log.
+pub struct UpdatesLog {
+    uri: AMQPUri,
+    position: Position,
+    /// When the reader was made, in seconds since 1970.
+    made_at: u64,
+    /// Updates published before this are not wanted: a stream finds a time only by chunks of messages.
+    not_before: u64,
+    session: Option<Session>,
+    /// Sessions tried since the last update.
+    tries: u32,
+    was_attached: bool,
+    told: Option<Outage>,
+}
+
+impl UpdatesLog {
+    /// A reader from `start` on. It connects when it is asked for the first event.
+    ///
+    /// # Errors
+    /// When `url` is no AMQP URL.
+    pub fn new(url: &str, start: Start, now: Timestamp) -> Result<Self, LogError> {
+        let uri = url.parse().map_err(|_| LogError::Url)?;
+        let (position, not_before) = match start {
+            Start::First => (Position::First, 0),
+            Start::Next => (Position::Next, 0),
+            Start::At(time) => (Position::At(epoch_seconds(time)), epoch_seconds(time)),
+        };
+        let made_at = epoch_seconds(now);
+        Ok(Self {
+            uri,
+            position,
+            made_at,
+            not_before,
+            session: None,
+            tries: 0,
+            was_attached: false,
+            told: None,
+        })
+    }
+
+    /// The next thing to know, waited for however long it takes. Cancel safe.
+    ///
+    /// # Errors
+    /// See [`LogError`].
+    pub async fn next(&mut self) -> Result<LogEvent, LogError> {
+        loop {
+            let event = match &mut self.session {
+                None => self.attach().await?,
+                Some(session) => match session.next().await {
+                    Some(delivery) => self.take(delivery)?,
+                    None => {
+                        self.session = None;
+                        self.tell(Outage::Ended)
+                    }
+                },
+            };
+            if let Some(event) = event {
+                return Ok(event);
+            }
+        }
+    }
+
+    /// Takes leave of the broker.
+    pub async fn close(self) {
+        if let Some(session) = self.session {
+            session.close().await;
+        }
+    }
+
+    async fn attach(&mut self) -> Result<Option<LogEvent>, LogError> {
+        if let Some(failures) = self.tries.checked_sub(1) {
+            sleep(reconnect_delay(failures, rand::random())).await;
+        }
+        self.tries = self.tries.saturating_add(1);
+        let position = self.position;
+        if let Position::Next = position {
+            // Should this session end before its first update, "next" would skip what is published until the
+            // following session, so that one starts from a time.
+            self.position = Position::At(self.made_at);
+        }
+        match timeout(CONNECT_TIMEOUT, Session::open(&self.uri, position)).await {
+            Ok(Ok(session)) => {
+                self.session = Some(session);
+                self.was_attached = true;
+                self.told = None;
+                Ok(Some(LogEvent::Attached))
+            }
+            Ok(Err(error)) => {
+                let outage = self.outage(&error)?;
+                if let (Outage::NoLog, Position::Offset(_)) = (&outage, self.position) {
+                    // The offset was of a log that is gone; the next one counts from 0, and all of it is new.
+                    self.position = Position::First;
+                }
+                Ok(self.tell(outage))
+            }
+            Err(_) => Ok(self.tell(Outage::NoBroker("it does not answer".to_owned()))),
+        }
+    }
+
+    /// A refusal ends the reader only at first: a broker that is being restarted refuses for reasons of its own.
+    fn outage(&self, error: &lapin::Error) -> Result<Outage, LogError> {
+        let ErrorKind::ProtocolError(protocol) = error.kind() else {
+            return Ok(Outage::NoBroker(error.to_string()));
+        };
+        let message = protocol.get_message().to_string();
+        match protocol.kind() {
+            // A queue that exists but has lost its node is "not found" too, in other words.
+            AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND) if message.starts_with("NOT_FOUND - no queue") => {
+                Ok(Outage::NoLog)
+            }
+            AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED)
+            | AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED)
+                if !self.was_attached =>
+            {
+                Err(LogError::Refused(message))
+            }
+            _ => Ok(Outage::Denied(message)),
+        }
+    }
+
+    fn tell(&mut self, outage: Outage) -> Option<LogEvent> {
+        let news = self.told.as_ref() != Some(&outage);
+        self.told = Some(outage.clone());
+        news.then_some(LogEvent::Waiting(outage))
+    }
+
+    fn take(&mut self, delivery: Delivery) -> Result<Option<LogEvent>, LogError> {
+        let offset = offset_of(&delivery).ok_or(LogError::NotAStream)?;
+        if matches!(self.position, Position::Offset(expected) if offset < expected) {
+            return Ok(None);
+        }
+        self.position = Position::Offset(offset + 1);
+        self.tries = 0;
+        // One without a time is wanted: it cannot be told.
+        let published = delivery.properties.timestamp().unwrap_or(u64::MAX);
+        let update = LoggedUpdate { routing_key: delivery.routing_key.to_string(), body: delivery.data };
+        Ok((published >= self.not_before).then_some(LogEvent::Update(update)))
+    }
+}
+
+fn epoch_seconds(time: Timestamp) -> u64 {
+    u64::try_from(time.as_second()).unwrap_or(0)
+}

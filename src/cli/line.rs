@@ -1,0 +1,95 @@
+//! One published event as one line for a person.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+/// The event's id is told apart well enough by this many of its 32 digits.
+const ID_PREFIX: usize = 8;
+
+#[derive(Deserialize)]
+struct Event {
+    id: String,
+    time: String,
+    data: Data,
+}
+
+#[derive(Deserialize)]
+struct Data {
+    provider: String,
+    account: String,
+    delivery_id: String,
+    status: String,
+    raw_status: String,
+    #[serde(default)]
+    courier: Courier,
+    #[serde(default)]
+    reason: Reason,
+}
+
+#[derive(Default, Deserialize)]
+struct Courier {
+    name: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct Reason {
+    code: Option<String>,
+    text: Option<String>,
+    comments: Option<String>,
+}
+
+/// The line of a published event's JSON, without its end: when, whose, which delivery, its status and the
+/// provider's own word for it, who or why, and the beginning of the event's id.
+///
+/// Columns line up as long as their values are of usual length; a longer one is cut, a status never.
+#[must_use]
+pub fn human(event: &[u8]) -> String {
+    let Ok(Event { id, time, data }) = serde_json::from_slice(event) else {
+        return format!("(an event of {} bytes that is not Milepost's)", event.len());
+    };
+    let account = column(&format!("{}/{}", data.provider, data.account), 20);
+    let delivery = column(&data.delivery_id, 20);
+    let status = printable(&format!("{} ({})", data.status, data.raw_status));
+    let note = column(&data.note(), 32);
+    let id: String = printable(&id).chars().take(ID_PREFIX).collect();
+    format!("{}  {account}  {delivery}  {status:<36}  {note}  {id}", seconds(&time))
+}
+
+impl Data {
+    /// Who carries it and why it did not go as planned, as far as is known.
+    fn note(&self) -> String {
+        let courier = self.courier.name.as_ref().map(|name| format!("courier {name}"));
+        let Reason { text, code, comments } = &self.reason;
+        let reason = text.as_ref().or(code.as_ref()).or(comments.as_ref());
+        let reason = reason.map(|reason| format!("reason {reason}"));
+        courier.into_iter().chain(reason).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// A time to the second, always of one width.
+fn seconds(time: &str) -> String {
+    match time.parse::<Timestamp>() {
+        Ok(time) => time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        Err(_) => column(time, 20),
+    }
+}
+
+/// `text` in exactly `width` characters.
+fn column(text: &str, width: usize) -> String {
+    let text = printable(text);
+    if text.chars().count() <= width {
+        return format!("{text:<width$}");
+    }
+    text.chars().take(width - 1).chain(['…']).collect()
+}
+
+/// `text` without what would move the cursor, colour the terminal, or reverse the line: providers' words are
+/// other people's input.
+fn printable(text: &str) -> String {
+    let harmless = |c: char| match c {
+        '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '·',
+        c if c.is_control() => '·',
+        c => c,
+    };
+    text.chars().map(harmless).collect()
+}

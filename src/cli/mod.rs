@@ -1,0 +1,112 @@
+//! The operator's commands: one file each, with its `Args` and its `run`.
+
+pub mod line;
+pub mod pattern;
+pub mod sample_secrets;
+pub mod send;
+pub mod tail;
+
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
+use tokio::runtime::Runtime;
+
+use crate::adapters::tls::install_crypto_provider;
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage, 78 unusable configuration";
+
+/// What a command line asks for.
+#[derive(Parser)]
+#[command(name = "milepost", version, about, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What every command understands.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command understands.
+#[derive(clap::Args)]
+pub struct Global {
+    /// Read this configuration file
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// The commands.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Send webhooks as a provider does
+    Send(send::Args),
+    /// Show updates as they are published
+    Tail(tail::Args),
+}
+
+/// How a command ended, as the exit code of the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// It did what it was asked.
+    Done = 0,
+    /// It did not.
+    Failed = 1,
+    /// What it was asked makes no sense.
+    Usage = 2,
+    /// The configuration cannot be used (`EX_CONFIG` of sysexits).
+    Configuration = 78,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// The whole life of the operator's binary.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    install_crypto_provider();
+    let ended = Runtime::new().map_err(Into::into).and_then(|runtime| {
+        let ended = runtime.block_on(run(cli));
+        // A write to a terminal or pipe that nobody reads must not keep the process.
+        runtime.shutdown_background();
+        ended
+    });
+    ended.unwrap_or_else(|error| report(&error)).into()
+}
+
+async fn run(cli: Cli) -> anyhow::Result<Exit> {
+    match cli.command {
+        Command::Send(args) => send::run(args).await,
+        Command::Tail(args) => tail::run(args).await,
+    }
+}
+
+/// Tells a person why a command could not do what it was asked.
+fn report(error: &anyhow::Error) -> Exit {
+    if let Some(misuse) = error.downcast_ref::<clap::Error>() {
+        // When even the terminal is gone, the exit code has to do.
+        let _ = misuse.print();
+        return Exit::Usage;
+    }
+    eprintln!("milepost: {error:#}");
+    Exit::Failed
+}
+
+/// A misuse that only the command itself could see, for [`main`] to report as any other.
+fn misuse(message: impl Display) -> anyhow::Error {
+    Cli::command().error(ErrorKind::ValueValidation, message).into()
+}
+
+/// Reads a time span such as `90s`, `1h30m` or `2d`, a day being 24 hours.
+fn duration(text: &str) -> Result<std::time::Duration, String> {
+    let hint = |_| "expected a time span such as 500ms, 90s, 1h30m or 2d".to_owned();
+    let span: jiff::Span = text.parse().map_err(hint)?;
+    let span = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(hint)?;
+    span.try_into().map_err(hint)
+}

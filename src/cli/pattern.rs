@@ -1,0 +1,96 @@
+//! The patterns of an AMQP topic exchange, for filtering what was already received.
+//!
+//! The updates log is read whole, whatever its subscribers bind, so the filter that a topic exchange would apply is
+//! applied here.
+
+use std::str::FromStr;
+
+use thiserror::Error;
+
+/// The longest routing key, and so the longest pattern, that AMQP can carry.
+const LONGEST: usize = 255;
+
+/// A topic pattern: words between dots, `*` for exactly one of them, `#` for any number, none included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern(Vec<Word>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Word {
+    Literal(String),
+    One,
+    Any,
+}
+
+/// Text that is no pattern, or one that could never match.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum PatternError {
+    /// Longer than AMQP allows.
+    #[error("a pattern has at most {LONGEST} bytes")]
+    TooLong,
+    /// A broker would take such a word literally, and no routing key of ours has one.
+    #[error("`*` and `#` stand for whole words: they go alone between dots")]
+    PartOfWord,
+}
+
+impl FromStr for Pattern {
+    type Err = PatternError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.len() > LONGEST {
+            return Err(PatternError::TooLong);
+        }
+        let word = |word: &str| match word {
+            "*" => Ok(Word::One),
+            "#" => Ok(Word::Any),
+            _ if word.contains(['*', '#']) => Err(PatternError::PartOfWord),
+            _ => Ok(Word::Literal(word.to_owned())),
+        };
+        words(text).into_iter().map(word).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl Pattern {
+    /// Whether a topic exchange would route `routing_key` to a queue bound by this pattern.
+    ///
+    /// At most (words of the pattern) × (words of the key) steps: only the last `#` seen is ever tried again, with
+    /// one word more, as whatever an earlier one could take instead, the last one can take too.
+    #[must_use]
+    pub fn matches(&self, routing_key: &str) -> bool {
+        let key = words(routing_key);
+        let (mut in_pattern, mut in_key) = (0, 0);
+        let mut last_any: Option<(usize, usize)> = None;
+        while in_key < key.len() {
+            match self.0.get(in_pattern) {
+                Some(Word::Any) => {
+                    in_pattern += 1;
+                    last_any = Some((in_pattern, in_key));
+                }
+                Some(word) if word.is(key[in_key]) => {
+                    in_pattern += 1;
+                    in_key += 1;
+                }
+                _ => {
+                    let Some((after, taken)) = &mut last_any else { return false };
+                    *taken += 1;
+                    (in_pattern, in_key) = (*after, *taken);
+                }
+            }
+        }
+        self.0[in_pattern..].iter().all(|word| *word == Word::Any)
+    }
+}
+
+impl Word {
+    fn is(&self, word: &str) -> bool {
+        match self {
+            Self::Literal(literal) => literal == word,
+            Self::One => true,
+            Self::Any => false,
+        }
+    }
+}
+
+/// Empty text has no word at all, as in RabbitMQ: `*` does not match it, `#` does.
+fn words(text: &str) -> Vec<&str> {
+    if text.is_empty() { Vec::new() } else { text.split('.').collect() }
+}

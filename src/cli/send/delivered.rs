@@ -1,0 +1,125 @@
+//! What became of one webhook, for a person and for a program.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::{Serialize, Serializer};
+
+/// What became of a webhook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The answer was the one that this provider takes for success.
+    Accepted,
+    /// The answer says that it will never be accepted.
+    Refused,
+    /// It was not accepted in the time it was given.
+    GaveUp,
+}
+
+/// What the last try of a webhook met.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// An answer.
+    Answer {
+        /// Its HTTP status code.
+        code: u16,
+        /// Its `Milepost-Receipt`.
+        receipt: Option<String>,
+        /// The beginning of its body.
+        body: Bytes,
+    },
+    /// None, for this reason.
+    None(String),
+}
+
+/// A webhook that was not accepted and will be sent again.
+#[derive(Debug)]
+pub struct Resend<'a> {
+    /// Which webhook.
+    pub number: u64,
+    /// What it met.
+    pub reply: &'a Reply,
+    /// In how long.
+    pub wait: Duration,
+}
+
+/// A webhook whose sending has ended.
+#[derive(Debug, Serialize)]
+pub struct Delivered {
+    /// Which webhook.
+    pub number: u64,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What the last try met.
+    #[serde(flatten)]
+    pub reply: Reply,
+    /// How often it was sent.
+    pub tries: u32,
+    /// From the first try's beginning to the last one's end.
+    #[serde(rename = "elapsed_ms", serialize_with = "milliseconds")]
+    pub elapsed: Duration,
+    /// How long the last try took.
+    #[serde(skip)]
+    pub last_try: Duration,
+}
+
+impl fmt::Display for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Answer { code, receipt: Some(receipt), .. } => write!(f, "{code}, receipt {receipt}"),
+            Self::Answer { code, receipt: None, .. } => write!(f, "{code}"),
+            Self::None(why) => f.write_str(why),
+        }
+    }
+}
+
+impl fmt::Display for Resend<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { number, reply, wait } = self;
+        write!(f, "#{number} not accepted ({reply}), again in {:.1} s", wait.as_secs_f64())
+    }
+}
+
+impl fmt::Display for Delivered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let outcome = match self.outcome {
+            Outcome::Accepted => "accepted",
+            Outcome::Refused => "refused",
+            Outcome::GaveUp => "gave up",
+        };
+        let tries = if self.tries == 1 { "try" } else { "tries" };
+        let Self { number, reply, .. } = self;
+        write!(
+            f,
+            "#{number:<3} {outcome:<8} {} {tries}, {} ms: {reply}",
+            self.tries,
+            self.elapsed.as_millis()
+        )
+    }
+}
+
+/// `code`, `receipt` and, when there was no answer, `error`: always the same three, so that every line has the
+/// same fields.
+impl Serialize for Reply {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Fields<'a> {
+            code: Option<u16>,
+            receipt: Option<&'a str>,
+            error: Option<&'a str>,
+        }
+        let fields = match self {
+            Self::Answer { code, receipt, .. } => {
+                Fields { code: Some(*code), receipt: receipt.as_deref(), error: None }
+            }
+            Self::None(why) => Fields { code: None, receipt: None, error: Some(why) },
+        };
+        fields.serialize(serializer)
+    }
+}
+
+fn milliseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+}

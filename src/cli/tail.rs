@@ -1,0 +1,160 @@
+//! `milepost tail`: shows updates as they are published.
+//!
+//! It reads the stream that keeps every update, so it misses none and needs no queue of its own.
+
+use std::io;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+use tokio::io::{AsyncWrite, AsyncWriteExt as _, BufWriter};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
+
+use super::pattern::Pattern;
+use super::{Exit, duration, line};
+use crate::adapters::clock::SystemClock;
+use crate::adapters::rabbit::updates_log::{LogEvent, Start, UpdatesLog};
+use crate::ports::Clock as _;
+
+/// What is written when a signal ends the command waits this long for whoever reads it.
+const LAST_WRITE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What `milepost tail` is asked.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Show updates whose routing key, <provider>.<account>.<phase>.<status>, matches this topic pattern:
+    /// `*` is one word, `#` any number of them
+    #[arg(default_value = "#")]
+    pub pattern: Pattern,
+    /// Begin with what was published so long ago, such as 1h or 2d, or `all` that is kept [default: only new]
+    #[arg(long, value_name = "SPAN", value_parser = since)]
+    pub since: Option<Since>,
+    /// End after so many updates shown
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+    /// End when no update at all has come for so long; the time without a broker does not count
+    #[arg(long, value_name = "SPAN", value_parser = duration)]
+    pub until_idle: Option<Duration>,
+    /// Show the events themselves, one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+    /// The broker
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "MILEPOST_AMQP_URL",
+        hide_env_values = true,
+        default_value = "amqp://127.0.0.1:5672/%2f"
+    )]
+    pub amqp: String,
+}
+
+/// How far back to begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Since {
+    /// With everything kept.
+    All,
+    /// So long ago.
+    Ago(Duration),
+}
+
+fn since(text: &str) -> Result<Since, String> {
+    if text == "all" { Ok(Since::All) } else { duration(text).map(Since::Ago) }
+}
+
+/// Shows updates until a signal, `--count` or `--until-idle` ends it.
+///
+/// # Errors
+/// When the broker cannot be used at all, or the output cannot be written.
+pub async fn run(args: Args) -> anyhow::Result<Exit> {
+    let now = SystemClock.now();
+    let mut log = UpdatesLog::new(&args.amqp, start(args.since, now)?, now)?;
+    let mut out = BufWriter::new(tokio::io::stdout());
+    let ended = tokio::select! {
+        ended = follow(&args, &mut log, &mut out) => ended,
+        signal = ending_signal() => {
+            let _ = timeout(LAST_WRITE_TIMEOUT, out.flush()).await;
+            signal.context("cannot listen for signals")
+        }
+    };
+    log.close().await;
+    match ended {
+        // Whoever read the output has seen enough.
+        Err(error) if is_broken_pipe(&error) => Ok(Exit::Done),
+        ended => ended.map(|()| Exit::Done),
+    }
+}
+
+fn start(since: Option<Since>, now: Timestamp) -> anyhow::Result<Start> {
+    Ok(match since {
+        None => Start::Next,
+        Some(Since::All) => Start::First,
+        Some(Since::Ago(span)) => Start::At(now.checked_sub(span).context("--since is too long ago")?),
+    })
+}
+
+async fn follow(
+    args: &Args,
+    log: &mut UpdatesLog,
+    out: &mut (impl AsyncWrite + Unpin),
+) -> anyhow::Result<()> {
+    let mut left = args.count;
+    let mut attached = false;
+    while left != Some(0) {
+        let Some(event) = next(log, out, args.until_idle.filter(|_| attached)).await? else { break };
+        match event {
+            LogEvent::Attached => eprintln!("milepost: reading updates"),
+            LogEvent::Waiting(ref outage) => eprintln!("milepost: {outage}; waiting"),
+            LogEvent::Update(ref update) if args.pattern.matches(&update.routing_key) => {
+                show(&update.body, args.json, out).await?;
+                left = left.map(|left| left - 1);
+            }
+            LogEvent::Update(_) => {}
+        }
+        attached = matches!(event, LogEvent::Attached | LogEvent::Update(_));
+    }
+    Ok(out.flush().await?)
+}
+
+/// The next event; `None` when none came for `idle`. Whenever it has to wait, what was shown is written first, so
+/// that many updates are one write and none is held back.
+async fn next(
+    log: &mut UpdatesLog,
+    out: &mut (impl AsyncWrite + Unpin),
+    idle: Option<Duration>,
+) -> anyhow::Result<Option<LogEvent>> {
+    let mut next = std::pin::pin!(log.next());
+    if let Some(event) = futures_util::future::poll_immediate(&mut next).await {
+        return Ok(Some(event?));
+    }
+    out.flush().await?;
+    match idle {
+        None => Ok(Some(next.await?)),
+        Some(idle) => Ok(timeout(idle, next).await.ok().transpose()?),
+    }
+}
+
+async fn show(event: &[u8], json: bool, out: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+    if json {
+        out.write_all(event).await?;
+    } else {
+        out.write_all(line::human(event).as_bytes()).await?;
+    }
+    out.write_all(b"\n").await
+}
+
+/// Returns when the process is asked to end, by Ctrl-C or by a supervisor.
+async fn ending_signal() -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
