@@ -17,8 +17,11 @@
 #![warn(missing_docs)]
 
 pub mod adapters;
+pub mod app;
 pub mod cli;
+pub mod config;
 pub mod domain;
+pub mod pipeline;
 pub mod ports;
 pub mod providers;
 pub mod telemetry;

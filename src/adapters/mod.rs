@@ -1,5 +1,9 @@
 //! The world: RabbitMQ, Redis, HTTP, and an in-memory stand-in for the first two.
 
 pub mod clock;
+pub mod http;
+pub mod ledger_key;
+pub mod memory;
 pub mod rabbit;
+pub mod redis;
 pub mod tls;

@@ -1,1 +1,5 @@
-fn main() {}
+//! Takes webhooks in.
+
+fn main() -> std::process::ExitCode {
+    milepost::app::receiver()
+}

@@ -1,10 +1,13 @@
 //! The operator's commands: one file each, with its `Args` and its `run`.
 
+pub mod config;
 pub mod line;
 pub mod pattern;
+pub mod run;
 pub mod sample_secrets;
 pub mod send;
 pub mod tail;
+pub mod topology;
 
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -15,6 +18,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use tokio::runtime::Runtime;
 
 use crate::adapters::tls::install_crypto_provider;
+use crate::config::ConfigError;
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage, 78 unusable configuration";
 
@@ -41,10 +45,18 @@ pub struct Global {
 /// The commands.
 #[derive(Subcommand)]
 pub enum Command {
+    /// Run the whole fleet in one process: in memory, or on the servers given
+    Run(run::Args),
     /// Send webhooks as a provider does
     Send(send::Args),
     /// Show updates as they are published
     Tail(tail::Args),
+    /// Set up what Milepost needs on the broker
+    #[command(subcommand)]
+    Topology(topology::Command),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(config::Command),
 }
 
 /// How a command ended, as the exit code of the process.
@@ -82,8 +94,11 @@ pub fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
+        Command::Run(args) => run::run(args, cli.global).await,
         Command::Send(args) => send::run(args).await,
         Command::Tail(args) => tail::run(args).await,
+        Command::Topology(command) => topology::run(command, cli.global).await,
+        Command::Config(command) => config::run(&command, cli.global),
     }
 }
 
@@ -95,7 +110,7 @@ fn report(error: &anyhow::Error) -> Exit {
         return Exit::Usage;
     }
     eprintln!("milepost: {error:#}");
-    Exit::Failed
+    if error.is::<ConfigError>() { Exit::Configuration } else { Exit::Failed }
 }
 
 /// A misuse that only the command itself could see, for [`main`] to report as any other.

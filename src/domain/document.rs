@@ -8,10 +8,12 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use jiff::tz::Offset;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::instant::{self, ProviderTime};
 use super::verdict::Poison;
 
 /// Deeper nesting than this is parked: it is no provider's, and it would be a subscriber's parser's problem.
@@ -21,7 +23,7 @@ const DEEPEST: usize = 32;
 pub type Extra = BTreeMap<String, Box<RawValue>>;
 
 /// A JSON object whose fields are taken one by one.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Document<'a> {
     /// Sorted by name, each name once; `None` once taken.
     fields: Vec<(Cow<'a, str>, Option<&'a RawValue>)>,
@@ -84,14 +86,15 @@ impl<'a> Document<'a> {
         value
     }
 
-    /// Takes a text. A number is taken as its digits: providers disagree with their own documents there.
+    /// Takes a text; an empty one says as little as `null`. A number is taken as its digits: providers disagree
+    /// with their own documents there.
     pub fn text(&mut self, name: &str) -> Option<String> {
-        self.read(name, text)
+        self.read(name, text).filter(|text| !text.is_empty())
     }
 
-    /// Takes a text that identifies something: not empty, and at most 256 bytes.
+    /// Takes a text that identifies something: at most 256 bytes.
     pub fn id(&mut self, name: &str) -> Option<String> {
-        self.read(name, |raw| text(raw).filter(|id| (1..=256).contains(&id.len())))
+        self.read(name, |raw| text(raw).filter(|id| id.len() <= 256)).filter(|id| !id.is_empty())
     }
 
     /// Takes a whole number, written as a number or as a string of digits.
@@ -99,12 +102,41 @@ impl<'a> Document<'a> {
         self.read(name, |raw| text(raw)?.parse().ok())
     }
 
-    /// Takes a nested object. Its own left-overs go back through [`Self::leave`].
-    pub fn object(&mut self, name: &str) -> Option<Document<'a>> {
-        self.read(name, |raw| {
-            let entries = serde_json::from_str::<Entries<'a>>(raw.get()).ok()?;
-            Document::from_entries(entries).ok()
-        })
+    /// Takes a time: an epoch number, which may be in a string, or text as [`instant::from_text`] reads it.
+    pub fn time(&mut self, name: &str, default_offset: Option<Offset>) -> Option<ProviderTime> {
+        let read = |raw| {
+            let original = text(raw)?;
+            if original.is_empty() {
+                return Some(None);
+            }
+            let utc = match original.parse() {
+                Ok(number) => instant::from_epoch(number),
+                Err(_) => instant::from_text(&original, default_offset),
+            }?;
+            Some(Some(ProviderTime { utc, original }))
+        };
+        self.read(name, read).flatten()
+    }
+
+    /// Takes a nested object. Its own left-overs go into the same [`Extra`] behind a prefix.
+    ///
+    /// # Errors
+    /// [`Poison`] when it has one name with two values, or a name that is no text. It then counts as unreadable and
+    /// stays: the caller says whether the rest is worth anything without it.
+    pub fn object(&mut self, name: &str) -> Result<Option<Self>, Poison> {
+        let mut poison = None;
+        let object = self.read(name, |raw| {
+            if !raw.get().starts_with('{') {
+                return None;
+            }
+            let entries = serde_json::from_str::<Entries<'a>>(raw.get());
+            entries
+                .map_err(|_| Poison::malformed("a name that is no text"))
+                .and_then(Self::from_entries)
+                .map_err(|found| poison = Some(found))
+                .ok()
+        });
+        poison.map_or(Ok(object), Err)
     }
 
     /// How many fields were there and could not be read.
@@ -113,12 +145,16 @@ impl<'a> Document<'a> {
         self.unreadable
     }
 
-    /// What was not taken, verbatim, each name behind `prefix`.
+    /// What was not taken, verbatim, each name behind `prefix`. A name that is taken already (a top-level
+    /// `data.x` beside the `x` of `data`) gets `_` behind it: nothing overwrites anything.
     pub fn into_extra(self, prefix: &str, extra: &mut Extra) {
         for (name, raw) in self.fields {
-            if let Some(raw) = raw {
-                extra.insert(format!("{prefix}{name}"), raw.to_owned());
+            let Some(raw) = raw else { continue };
+            let mut path = format!("{prefix}{name}");
+            while extra.contains_key(&path) {
+                path.push('_');
             }
+            extra.insert(path, raw.to_owned());
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::identity::{Account, Origin, ReceiptId};
 use super::provider::ProviderId;
@@ -20,8 +21,8 @@ pub struct TraceContext {
 pub enum Replay {
     /// Unless its event is already done.
     Normal,
-    /// Even if its event is already done.
-    Force,
+    /// Even if its event is already done. The id tells one such wish from another.
+    Force(Uuid),
 }
 
 /// One webhook on its way.

@@ -6,11 +6,11 @@
 
 use std::fmt;
 
-use jiff::Timestamp;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::document::entries;
+use super::instant::ProviderTime;
 
 /// A digest of an event's content.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -46,10 +46,10 @@ impl Fingerprinter {
 
     /// Adds a time by its instant when it could be read, else as it was sent.
     #[must_use]
-    pub fn time(mut self, name: &str, utc: Option<Timestamp>, raw: Option<&RawValue>) -> Self {
-        let Some(utc) = utc else { return self.field(name, raw) };
+    pub fn time(mut self, name: &str, time: Option<&ProviderTime>, raw: Option<&RawValue>) -> Self {
+        let Some(time) = time else { return self.field(name, raw) };
         self.bytes(b'k', name.as_bytes());
-        self.bytes(b'i', &utc.as_nanosecond().to_be_bytes());
+        self.bytes(b'i', &time.utc.as_nanosecond().to_be_bytes());
         self
     }
 

@@ -41,6 +41,8 @@ pub fn from_text(text: &str, default_offset: Option<Offset>) -> Option<Timestamp
         Some(PiecesOffset::Numeric(numeric)) => numeric.offset(),
         Some(PiecesOffset::Zulu) => Offset::UTC,
         Some(_) => return None,
+        // A zone's name without an offset would need a zone database; the default would be a guess.
+        None if pieces.time_zone_annotation().is_some() => return None,
         None => default_offset?,
     };
     let civil = pieces.date().to_datetime(pieces.time()?);

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::answer::{Answer, Rejection, RejectionKind};
@@ -144,7 +145,7 @@ pub trait Provider: Send + Sync + 'static {
         credentials: &Credentials,
     ) -> Result<Bytes, Rejection>;
 
-    /// The answer this provider understands. `scheme` is the account's, when an account is known.
+    /// The answer this provider understands. `_scheme` is the account's, `None` when no account was found.
     fn answer(&self, _scheme: Option<AuthScheme>, outcome: Result<(), RejectionKind>) -> Answer {
         Answer::plain(outcome)
     }
@@ -158,9 +159,11 @@ pub trait Provider: Send + Sync + 'static {
     /// Its documented payloads.
     fn samples(&self) -> &'static [Sample];
 
-    /// Rewrites a sample as the webhook numbered `number` of a run: a delivery and an event of its own, and times
-    /// that say `now`. `tag` tells runs apart.
-    fn personalize(&self, sample: &mut Value, tag: &str, number: u64, now: jiff::Timestamp);
+    /// Rewrites a sample as the webhook numbered `number` of the run `tag` (short, letters and digits): a delivery
+    /// and an event of its own, and times that say `time`. The same arguments give the same webhook, so that a run
+    /// sent again is a run of duplicates: the caller derives `time` from what it derives `tag` from, not from a
+    /// clock.
+    fn personalize(&self, sample: &mut Value, tag: &str, number: u64, time: Timestamp);
 
     /// Signs a body as the provider does.
     fn sign(&self, body: Bytes, scheme: AuthScheme, secret: &Secret) -> SignedWebhook;

@@ -69,6 +69,9 @@ impl RetrySchedule {
         if !(0.0..=0.9).contains(&jitter) {
             return Err(ScheduleError::Jitter);
         }
+        // The crate adds up to one nanosecond of rounding; whole milliseconds take it away again, and so the cap has
+        // to be one of them to be reached.
+        let cap = whole_millis(cap);
         let mut growth = ExponentialBackoffBuilder::<SystemClock>::new()
             .with_initial_interval(initial)
             .with_multiplier(multiplier)
@@ -77,8 +80,7 @@ impl RetrySchedule {
             .with_max_elapsed_time(None)
             .build();
         let mut intervals = Vec::new();
-        while intervals.last() != Some(&cap) {
-            // The crate adds up to one nanosecond of rounding; whole milliseconds take it away again.
+        while intervals.last().is_none_or(|last| *last < cap) {
             let interval = growth.next_backoff().map_or(cap, whole_millis);
             intervals.push(interval.min(cap));
         }

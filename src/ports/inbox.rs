@@ -44,7 +44,7 @@ pub trait Subscription: Send {
     /// The next delivery. Cancel safe: nothing is lost when the future is dropped.
     ///
     /// # Errors
-    /// When the subscription ended, or [`Self::stop`] was called and nothing is left to hand out.
+    /// When the subscription ended, or [`Self::stop`] was called.
     async fn next(&mut self) -> Result<Delivery, SubscriptionEnded>;
 
     /// Removes deliveries from the queue for good. Does not wait for the broker: should the connection end first,

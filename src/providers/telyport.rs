@@ -1,2 +1,212 @@
+//! Telyport (API v2, "Webhooks").
+//!
+//! Its document contradicts itself, so this file takes either side: the order's fields are inside `data` (its
+//! examples) or beside it (its schema), and times are milliseconds, seconds or ISO text.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::{own_digest, samples};
+use crate::domain::answer::Rejection;
+use crate::domain::document::{self, Document, Extra};
+use crate::domain::fingerprint::Fingerprinter;
+use crate::domain::identity::Identity;
+use crate::domain::provider::{
+    AuthScheme, Credentials, Decoded, DecodedUpdate, Headers, Provider, ProviderId, Sample, SignedWebhook,
+    check_hmac,
+};
+use crate::domain::secret::Secret;
+use crate::domain::status::Status;
+use crate::domain::update::{Courier, DeliveryUpdate, Reason, References};
+use crate::domain::verdict::Poison;
+
+/// Hex HMAC-SHA256 of the body, as Telyport's document has it.
+const SIGNATURE: &str = "x-telyport-signature";
+/// The events that say a delivery's status. "More events will be added in the future."
+const STATUS_EVENTS: [&str; 2] = ["ORDER.CREATED", "ORDER.STATUS_UPDATED"];
+
+/// Telyport.
 pub struct Telyport;
+
+/// Telyport, for the table of providers.
 pub static TELYPORT: Telyport = Telyport;
+
+impl Provider for Telyport {
+    fn id(&self) -> ProviderId {
+        ProviderId::new("telyport")
+    }
+
+    fn auth_schemes(&self) -> &'static [AuthScheme] {
+        &[AuthScheme::Hmac]
+    }
+
+    /// Its waits grow "exponentially until" 35 minutes. Doubled from a second they add up to less than this.
+    fn resend_horizon(&self) -> Duration {
+        Duration::from_hours(2)
+    }
+
+    fn authenticate(
+        &self,
+        headers: &dyn Headers,
+        body: Bytes,
+        credentials: &Credentials,
+    ) -> Result<Bytes, Rejection> {
+        check_hmac(headers.get(SIGNATURE), &body, credentials)?;
+        Ok(body)
+    }
+
+    fn decode(&self, body: &[u8]) -> Result<Decoded, Poison> {
+        let mut top = Document::parse(body)?;
+        if !may_say_a_status(&top) {
+            return Ok(Decoded::Ignored);
+        }
+        let data = top.object("data")?.unwrap_or_default();
+        Fields { data, top }.into_update().map(|update| Decoded::Update(Box::new(update)))
+    }
+
+    fn samples(&self) -> &'static [Sample] {
+        samples!("telyport": "order_created", "started", "pickup_reached", "pickup_completed", "wh_drop",
+            "wh_pick", "drop_reached", "drop_completed", "return_initiated", "returned", "cancelled")
+    }
+
+    fn personalize(&self, sample: &mut Value, tag: &str, number: u64, time: Timestamp) {
+        let Some(top) = sample.as_object_mut() else { return };
+        let event_id = hex::encode(&own_digest(tag, number)[..8]);
+        top.insert("webhookEventID".to_owned(), event_id.into());
+        top.insert("timestamp".to_owned(), time.as_millisecond().into());
+        let Some(data) = top.get_mut("data").and_then(Value::as_object_mut) else { return };
+        let order_id = format!("IN{tag}-{number}");
+        if let Some(temporary) = data.get_mut("temporaryOrderID") {
+            *temporary = order_id.as_str().into();
+        }
+        if let Some(updated_at) = data.get_mut("updatedAt") {
+            *updated_at = time.as_millisecond().into();
+        }
+        data.insert("orderID".to_owned(), order_id.into());
+    }
+
+    fn sign(&self, body: Bytes, _scheme: AuthScheme, secret: &Secret) -> SignedWebhook {
+        SignedWebhook { headers: vec![(SIGNATURE, hex::encode(secret.hmac_sha256(&body)))], body }
+    }
+}
+
+/// Whether the event is one of [`STATUS_EVENTS`]. Where it is missing or no text, the fields decide: an order's id
+/// and status are an update all the same.
+fn may_say_a_status(top: &Document<'_>) -> bool {
+    let event = top.peek("event").and_then(document::text).unwrap_or_default();
+    event.is_empty() || STATUS_EVENTS.contains(&event.as_str())
+}
+
+fn status(raw: &str) -> Status {
+    match raw {
+        "NEW" => Status::Created,
+        "STARTED" => Status::Assigned,
+        "PICKUPREACHED" => Status::PickupArrived,
+        "PICKUPCOMPLETED" => Status::PickedUp,
+        "WH_DROP" => Status::HubArrived,
+        "WH_PICK" => Status::HubDeparted,
+        "DROPREACHED" => Status::DropoffArrived,
+        "DROPCOMPLETED" => Status::Delivered,
+        "RETURN_INITIATED" => Status::ReturnInitiated,
+        "RETURNED" => Status::Returned,
+        "CANCELLED" => Status::Cancelled,
+        _ => Status::Unknown,
+    }
+}
+
+/// The order's fields, in `data` or else beside it.
+struct Fields<'a> {
+    data: Document<'a>,
+    top: Document<'a>,
+}
+
+impl<'a> Fields<'a> {
+    fn into_update(mut self) -> Result<DecodedUpdate, Poison> {
+        // What is sent is what identifies the event, so it is looked at before anything is taken.
+        let event = self.top.peek("event");
+        let [order, state, updated, properties] =
+            ["orderID", "status", "updatedAt", "additionalProperties"].map(|name| self.peek(name));
+
+        let delivery_id = self.required("orderID", Document::id)?;
+        let raw_status = self.required("status", Document::text)?;
+        let updated_at = self.either(|fields| fields.time("updatedAt", None));
+        // The envelope's `timestamp` is not part of it: it may well be the time of the sending.
+        let fingerprint = Fingerprinter::new()
+            .field("event", event)
+            .field("orderID", order)
+            .field("status", state)
+            .time("updatedAt", updated_at.as_ref(), updated)
+            .field("additionalProperties", properties)
+            .finish();
+        let provider_event_id = self.top.id("webhookEventID");
+        let timestamp = self.top.time("timestamp", None);
+        let (event_time, other_time) =
+            if updated_at.is_some() { (updated_at, timestamp) } else { (timestamp, None) };
+        let references = References {
+            merchant_order: self.either(|fields| fields.text("businessOrderID")),
+            merchant_reference: None,
+            temporary: self.either(|fields| fields.text("temporaryOrderID")),
+        };
+        let mut more =
+            self.either(|fields| fields.object("additionalProperties").ok().flatten()).unwrap_or_default();
+        let courier = Courier { name: more.text("agentName"), phone: more.text("agentPhone") }.known();
+        let reason = Reason {
+            code: more.text("reasonCode"),
+            text: more.text("reason"),
+            comments: more.text("comments"),
+        }
+        .known();
+
+        let status = status(&raw_status);
+        let unreadable_fields = self.top.unreadable() + self.data.unreadable() + more.unreadable();
+        let mut extra = Extra::new();
+        self.top.into_extra("", &mut extra);
+        self.data.into_extra("data.", &mut extra);
+        more.into_extra("additionalProperties.", &mut extra);
+        let update = DeliveryUpdate {
+            delivery_id,
+            references,
+            status,
+            phase: status.phase(),
+            raw_status,
+            event_time,
+            times: other_time.map(|time| ("timestamp", time)).into_iter().collect(),
+            courier,
+            reason,
+            recipient_name: None,
+            provider_event_id: provider_event_id.clone(),
+            extra,
+        };
+        Ok(DecodedUpdate { identity: Identity { provider_event_id, fingerprint }, update, unreadable_fields })
+    }
+
+    /// A field as it was sent, `data` first; a `null` in `data` gives way to a value beside it.
+    fn peek(&self, name: &str) -> Option<&'a RawValue> {
+        let inside = self.data.peek(name);
+        inside.filter(|raw| raw.get() != "null").or_else(|| self.top.peek(name)).or(inside)
+    }
+
+    /// Takes an optional field from `data`, or else from beside it. With both there, the second stays in `extra`.
+    fn either<T>(&mut self, read: impl Fn(&mut Document<'a>) -> Option<T>) -> Option<T> {
+        read(&mut self.data).or_else(|| read(&mut self.top))
+    }
+
+    /// Takes a field that must be there, and must not say two things.
+    fn required(
+        &mut self,
+        name: &'static str,
+        read: fn(&mut Document<'a>, &str) -> Option<String>,
+    ) -> Result<String, Poison> {
+        match (read(&mut self.data, name), read(&mut self.top, name)) {
+            (Some(inside), Some(beside)) if inside != beside => {
+                Err(Poison::contradiction("`data` and the fields beside it disagree"))
+            }
+            (Some(value), _) | (None, Some(value)) => Ok(value),
+            (None, None) => Err(Poison::missing(name)),
+        }
+    }
+}

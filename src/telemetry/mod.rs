@@ -1,3 +1,8 @@
-//! What an operator sees: metrics, logs and traces.
+//! What an operator sees: metrics, health, logs and traces.
 
+pub mod health;
+pub mod logging;
 pub mod metrics;
+pub mod recorder;
+pub mod traces;
+mod zero;

@@ -1,15 +1,18 @@
 //! A provider and a receiver that do as they are told.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri};
-use axum::response::IntoResponse;
 use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request as HttpRequest, Response};
+use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use milepost::adapters::tls::install_crypto_provider;
 use milepost::cli::Exit;
@@ -42,7 +45,7 @@ impl Provider for Fake {
     }
 
     fn resend_horizon(&self) -> Duration {
-        Duration::from_secs(60)
+        Duration::from_mins(1)
     }
 
     fn authenticate(&self, _: &dyn Headers, body: Bytes, _: &Credentials) -> Result<Bytes, Rejection> {
@@ -67,9 +70,9 @@ impl Provider for Fake {
         ]
     }
 
-    fn personalize(&self, sample: &mut Value, tag: &str, number: u64, now: Timestamp) {
+    fn personalize(&self, sample: &mut Value, tag: &str, number: u64, time: Timestamp) {
         sample["id"] = json!(format!("{tag}-{number}"));
-        sample["at"] = json!(now);
+        sample["at"] = json!(time);
     }
 
     fn sign(&self, body: Bytes, _: AuthScheme, secret: &Secret) -> SignedWebhook {
@@ -110,8 +113,8 @@ impl Receiver {
     }
 
     pub fn serve(&self, listener: TcpListener) {
-        let router = Router::new().fallback(answer).with_state(self.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await });
+        let receiver = self.clone();
+        serve(listener, move |request| answer(receiver.clone(), request));
     }
 
     pub fn requests(&self) -> Vec<Request> {
@@ -119,16 +122,13 @@ impl Receiver {
     }
 }
 
-async fn answer(
-    State(receiver): State<Receiver>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> impl IntoResponse {
-    let header = |name| headers.get(name).map_or("", |value| value.to_str().expect("text")).to_owned();
+async fn answer(receiver: Receiver, request: HttpRequest<Incoming>) -> Response<Full<Bytes>> {
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await.expect("a whole body").to_bytes();
+    let header = |name| parts.headers.get(name).map_or("", |value| value.to_str().expect("text")).to_owned();
     let mut requests = receiver.requests.lock().expect("no panic");
     requests.push(Request {
-        path: uri.path().to_owned(),
+        path: parts.uri.path().to_owned(),
         content_type: header("content-type"),
         signature: header("x-fake-signature"),
         body: String::from_utf8(body.to_vec()).expect("text"),
@@ -137,7 +137,26 @@ async fn answer(
     let (code, body) = if answers.len() > 1 { answers.pop_front() } else { answers.front().copied() }
         .expect("an answer for each request");
     let receipt = format!("receipt-{}", requests.len());
-    (StatusCode::from_u16(code).expect("a code"), [("milepost-receipt", receipt)], body)
+    let response = Response::builder().status(code).header("milepost-receipt", receipt);
+    response.body(Full::from(body)).expect("a response")
+}
+
+/// Answers whatever comes to `listener`.
+pub fn serve<F>(listener: TcpListener, answer: impl Fn(HttpRequest<Incoming>) -> F + Clone + Send + 'static)
+where
+    F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+{
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.expect("a connection");
+            let answer = answer.clone();
+            let service = service_fn(move |request| {
+                let answered = answer(request);
+                async move { Ok::<_, Infallible>(answered.await) }
+            });
+            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        }
+    });
 }
 
 /// A port that refuses connections until it is made to listen. Nobody else can take it meanwhile.
@@ -164,7 +183,7 @@ pub fn args(to: &str) -> Args {
         secret_file: None,
         secret: None,
         auth: None,
-        give_up: Duration::from_secs(60),
+        give_up: Duration::from_mins(1),
         concurrency: 64,
         json: true,
     }

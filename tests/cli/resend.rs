@@ -47,7 +47,7 @@ async fn a_receiver_that_is_down_is_tried_until_it_is_up() {
     let poster = Poster::new(
         format!("http://{address}/").parse().expect("a URL"),
         Answer::empty(200),
-        Duration::from_secs(60),
+        Duration::from_mins(1),
         Arc::new(move |resend| {
             assert_eq!(resend.number, 5);
             assert!(resend.wait <= Duration::from_secs(2));

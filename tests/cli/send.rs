@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use axum::Router;
+use http_body_util::Full;
+use hyper::Response;
 use milepost::cli::Exit;
 use milepost::cli::send::delivered::{Delivered, Outcome, Reply};
 use milepost::cli::send::pace::Pace;
@@ -16,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Barrier;
 use tokio::time::Instant;
 
-use crate::fake::{Receiver, Request, args, sent};
+use crate::fake::{Receiver, Request, args, sent, serve};
 
 const FIRST_BODY: &str = r#"{"at":"2025-01-01T00:00:07Z","id":"0000000000000007-0","status":"NEW"}"#;
 
@@ -145,18 +146,18 @@ fn targets() {
 async fn so_many_at_once_and_no_more() {
     let (at_once, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let (seen, barrier) = (Arc::clone(&most), Arc::new(Barrier::new(4)));
-    let router = Router::new().fallback(move || {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    serve(listener, move |_| {
         let (at_once, most, barrier) = (Arc::clone(&at_once), Arc::clone(&most), Arc::clone(&barrier));
         async move {
             most.fetch_max(at_once.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
             // Goes on only when four are here.
             barrier.wait().await;
             at_once.fetch_sub(1, Ordering::SeqCst);
+            Response::new(Full::default())
         }
     });
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("an address");
-    tokio::spawn(async move { axum::serve(listener, router).await });
     let mut args = args(&format!("http://{address}"));
     (args.count, args.concurrency) = (12, 4);
     let (exit, lines) = sent(&args).await;

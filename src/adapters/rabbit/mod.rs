@@ -1,3 +1,14 @@
-//! RabbitMQ.
+//! RabbitMQ: its connections, its topology, and the inbox and publisher on it.
 
+mod connection;
+mod delay;
+mod envelope;
+mod inbox;
+mod publisher;
+pub mod topology;
 pub mod updates_log;
+
+pub use connection::{ConnectError, RabbitSettings, connect};
+pub use delay::{DelayLevels, LEVELS};
+pub use inbox::RabbitInbox;
+pub use publisher::RabbitPublisher;

@@ -31,7 +31,9 @@ pub enum Start {
     First,
     /// With the next one published.
     Next,
-    /// With the first one published at this time, to the second.
+    /// With the first one published at this time. A stream finds a time by chunks of messages that were written
+    /// together, so a few just before it may come too. (Their own timestamps are no help: those say when
+    /// something happened to a delivery, which may be long before its update is published.)
     At(Timestamp),
 }
 
@@ -40,7 +42,7 @@ pub enum Start {
 pub struct LoggedUpdate {
     /// What it was published with.
     pub routing_key: String,
-    /// The CloudEvent's JSON.
+    /// The event's JSON.
     pub body: Vec<u8>,
 }
 
@@ -92,8 +94,6 @@ pub struct UpdatesLog {
     position: Position,
     /// When the reader was made, in seconds since 1970.
     made_at: u64,
-    /// Updates published before this are not wanted: a stream finds a time only by chunks of messages.
-    not_before: u64,
     session: Option<Session>,
     /// Sessions tried since the last update.
     tries: u32,
@@ -108,22 +108,13 @@ impl UpdatesLog {
     /// When `url` is no AMQP URL.
     pub fn new(url: &str, start: Start, now: Timestamp) -> Result<Self, LogError> {
         let uri = url.parse().map_err(|_| LogError::Url)?;
-        let (position, not_before) = match start {
-            Start::First => (Position::First, 0),
-            Start::Next => (Position::Next, 0),
-            Start::At(time) => (Position::At(epoch_seconds(time)), epoch_seconds(time)),
+        let position = match start {
+            Start::First => Position::First,
+            Start::Next => Position::Next,
+            Start::At(time) => Position::At(epoch_seconds(time)),
         };
         let made_at = epoch_seconds(now);
-        Ok(Self {
-            uri,
-            position,
-            made_at,
-            not_before,
-            session: None,
-            tries: 0,
-            was_attached: false,
-            told: None,
-        })
+        Ok(Self { uri, position, made_at, session: None, tries: 0, was_attached: false, told: None })
     }
 
     /// The next thing to know, waited for however long it takes. Cancel safe.
@@ -134,13 +125,10 @@ impl UpdatesLog {
         loop {
             let event = match &mut self.session {
                 None => self.attach().await?,
-                Some(session) => match session.next().await {
-                    Some(delivery) => self.take(delivery)?,
-                    None => {
-                        self.session = None;
-                        self.tell(Outage::Ended)
-                    }
-                },
+                Some(session) => {
+                    let delivery = session.next().await;
+                    self.take(delivery)?
+                }
             };
             if let Some(event) = event {
                 return Ok(event);
@@ -212,17 +200,20 @@ impl UpdatesLog {
         news.then_some(LogEvent::Waiting(outage))
     }
 
-    fn take(&mut self, delivery: Delivery) -> Result<Option<LogEvent>, LogError> {
+    /// What a session's next message means; `None` is its end.
+    fn take(&mut self, delivery: Option<Delivery>) -> Result<Option<LogEvent>, LogError> {
+        let Some(delivery) = delivery else {
+            self.session = None;
+            return Ok(self.tell(Outage::Ended));
+        };
         let offset = offset_of(&delivery).ok_or(LogError::NotAStream)?;
         if matches!(self.position, Position::Offset(expected) if offset < expected) {
             return Ok(None);
         }
         self.position = Position::Offset(offset + 1);
         self.tries = 0;
-        // One without a time is wanted: it cannot be told.
-        let published = delivery.properties.timestamp().unwrap_or(u64::MAX);
         let update = LoggedUpdate { routing_key: delivery.routing_key.to_string(), body: delivery.data };
-        Ok((published >= self.not_before).then_some(LogEvent::Update(update)))
+        Ok(Some(LogEvent::Update(update)))
     }
 }
 

@@ -1,0 +1,28 @@
+# The two commands that matter: `make run` and `make test`. `make help` lists the rest.
+
+SERVERS := deploy/local/servers
+SHELL := /bin/bash
+
+.DEFAULT_GOAL := help
+
+.PHONY: help run test check fmt lint unit deny
+
+help: ## list what can be made
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: ## run the whole fleet in one process (in memory) and play the providers' samples through it
+	cargo run --quiet --bin milepost -- run --play
+
+test: ## everything: format, lints, licences, unit tests, and tests on a private real RabbitMQ and Redis
+	.ci/test
+
+check: fmt lint unit ## what needs no servers: format, lints, unit tests
+
+fmt: ## check the format
+	cargo fmt --check
+
+lint: ## clippy, warnings are errors
+	cargo clippy --all-targets --quiet -- -D warnings
+
+unit: ## tests that need no servers
+	cargo test --quiet --test unit --test http --test cli

@@ -1,0 +1,60 @@
+//! What every answered webhook request leaves behind: a count, a duration and, when refused, a line in the log.
+//! Never its body, its headers or an account name of the caller's making (invariant 9, bounded labels).
+
+use std::time::Duration;
+
+use metrics::{counter, histogram};
+
+use crate::domain::answer::{Rejection, RejectionKind};
+use crate::domain::identity::ReceiptId;
+use crate::pipeline::receive::Destination;
+use crate::telemetry::metrics::{HTTP_REQUEST_DURATION, HTTP_REQUESTS, WEBHOOKS_REJECTED};
+
+/// The provider label of requests to no provider.
+const NO_PROVIDER: &str = "unknown";
+
+/// A request, answered.
+pub(super) struct Answered<'a> {
+    pub receipt: ReceiptId,
+    pub destination: Option<Destination<'a>>,
+    pub outcome: Result<(), Rejection>,
+    pub code: u16,
+    pub elapsed: Duration,
+}
+
+impl Answered<'_> {
+    /// Counts and logs it.
+    pub fn record(&self) {
+        let provider = self.destination.map_or(NO_PROVIDER, |destination| destination.provider().as_str());
+        count(provider, self.code, self.outcome);
+        histogram!(HTTP_REQUEST_DURATION, "provider" => provider).record(self.elapsed);
+        self.log(provider);
+    }
+
+    fn log(&self, provider: &'static str) {
+        let receipt = self.receipt;
+        let account =
+            self.destination.and_then(|destination| destination.account()).map(tracing::field::display);
+        let code = self.code;
+        match self.outcome {
+            Ok(()) => tracing::debug!(receipt.id = %receipt, provider, account, code, "webhook accepted"),
+            Err(rejection) if rejection.kind() == RejectionKind::Unavailable => {
+                tracing::warn!(receipt.id = %receipt, provider, account, code, reason = rejection.as_str(),
+                    "webhook not taken, through no fault of its sender");
+            }
+            Err(rejection) => {
+                tracing::info!(receipt.id = %receipt, provider, account, code, reason = rejection.as_str(),
+                    "webhook rejected");
+            }
+        }
+    }
+}
+
+fn count(provider: &'static str, code: u16, outcome: Result<(), Rejection>) {
+    let result = outcome.map_or_else(Rejection::as_str, |()| "accepted");
+    counter!(HTTP_REQUESTS, "provider" => provider, "code" => code.to_string(), "result" => result)
+        .increment(1);
+    if let Err(rejection) = outcome {
+        counter!(WEBHOOKS_REJECTED, "provider" => provider, "reason" => rejection.as_str()).increment(1);
+    }
+}

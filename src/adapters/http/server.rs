@@ -1,0 +1,120 @@
+//! The accept loop and the life of a connection: HTTP/1.1 with keep-alive, every wait bounded.
+//!
+//! A request whose head is not HTTP, or is larger than the buffer, is answered by hyper (400, 431) and never reaches
+//! a [`Handler`]. TLS ends before us, at the ingress.
+
+use std::convert::Infallible;
+use std::io::{Error, ErrorKind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{Handler, HttpLimits};
+
+/// The read buffer, and so the largest request head.
+const BUFFER_BYTES: usize = 16 * 1024;
+/// Between two tries when the process has no file descriptors left: `accept` would fail again at once.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves until `stop`, then finishes what is in flight, for `drain` at most. An idle connection is closed at once,
+/// one in the middle of a request gets its answer and `Connection: close`.
+pub async fn serve<H: Handler>(
+    listener: TcpListener,
+    handler: Arc<H>,
+    limits: HttpLimits,
+    stop: CancellationToken,
+    drain: Duration,
+) {
+    let slots = Arc::new(Semaphore::new(limits.max_connections));
+    let connections = TaskTracker::new();
+    loop {
+        let (stream, slot) = tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            accepted = accept(&listener, &slots) => accepted,
+        };
+        let (handler, stop) = (Arc::clone(&handler), stop.clone());
+        connections.spawn(async move {
+            converse(stream, handler, &limits, &stop, drain).await;
+            drop(slot);
+        });
+    }
+    drop(listener);
+    connections.close();
+    connections.wait().await;
+}
+
+/// The next connection. It gets its slot first: callers beyond the limit wait in the kernel's queue, which costs
+/// nothing here. Cancel safe.
+async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
+    // Unwrap safety: the semaphore is never closed.
+    let slot = Arc::clone(slots).acquire_owned().await.expect("never closed");
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return (stream, slot),
+            Err(error) if is_the_callers(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Whether the caller was gone before its connection was taken.
+fn is_the_callers(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::ConnectionRefused
+    )
+}
+
+/// One connection, from its first request to its last.
+async fn converse<H: Handler>(
+    stream: TcpStream,
+    handler: Arc<H>,
+    limits: &HttpLimits,
+    stop: &CancellationToken,
+    drain: Duration,
+) {
+    // An answer is one small write: waiting for more to send with it only delays it. Not fatal when it fails.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request| {
+        let handler = Arc::clone(&handler);
+        async move { Ok::<_, Infallible>(handler.handle(request).await) }
+    });
+    let mut connection = pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.header_timeout)
+            .max_buf_size(BUFFER_BYTES)
+            .serve_connection(TokioIo::new(stream), service)
+    );
+    tokio::select! {
+        ended = connection.as_mut() => return log_end(ended),
+        () = stop.cancelled() => {}
+        () = sleep(limits.max_connection_age) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    if let Ok(ended) = timeout(drain, connection).await {
+        log_end(ended);
+    } else {
+        tracing::info!("a connection outlived its drain deadline and is cut");
+    }
+}
+
+/// How a connection ended is the caller's doing; what was lost with it is told where it is handled.
+fn log_end(ended: hyper::Result<()>) {
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection broke");
+    }
+}

@@ -1,0 +1,252 @@
+//! The broker in memory: work queues, a timer heap where RabbitMQ has delay levels, parked messages, and a bounded
+//! log of updates.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use tokio::sync::{Notify, broadcast};
+use tokio::time::Instant;
+
+use crate::domain::envelope::Envelope;
+use crate::domain::event::UpdateEvent;
+use crate::domain::provider::ProviderId;
+use crate::domain::verdict::ParkReason;
+use crate::ports::{
+    Delivery, Inbox, Outbound, PublishError, Publisher, Subscription, SubscriptionEnded, Tag,
+};
+
+/// A queue that holds this many messages refuses more, as a bounded RabbitMQ queue with `reject-publish` does.
+const QUEUE_LIMIT: usize = 100_000;
+/// A reader of updates that falls this far behind misses some.
+const UPDATES_LIMIT: usize = 65_536;
+
+/// A message that waits for a person.
+#[derive(Debug, Clone)]
+pub struct ParkedMessage {
+    /// The webhook.
+    pub envelope: Envelope,
+    /// Why.
+    pub reason: ParkReason,
+    /// In what particular.
+    pub detail: &'static str,
+}
+
+/// Ordered by due time, then by the order published.
+struct Delayed {
+    due: Instant,
+    sequence: u64,
+    envelope: Envelope,
+}
+
+impl PartialEq for Delayed {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+impl Eq for Delayed {}
+impl PartialOrd for Delayed {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Delayed {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.due, self.sequence).cmp(&(other.due, other.sequence))
+    }
+}
+
+#[derive(Default)]
+struct Queues {
+    ready: HashMap<ProviderId, VecDeque<Envelope>>,
+    delayed: BinaryHeap<Reverse<Delayed>>,
+    parked: Vec<ParkedMessage>,
+    sequence: u64,
+}
+
+impl Queues {
+    /// Moves what is due to its work queue. Returns when the next one is due.
+    fn release_due(&mut self, now: Instant) -> Option<Instant> {
+        while self.delayed.peek().is_some_and(|Reverse(next)| next.due <= now) {
+            if let Some(Reverse(Delayed { envelope, .. })) = self.delayed.pop() {
+                self.ready.entry(envelope.provider).or_default().push_back(envelope);
+            }
+        }
+        self.delayed.peek().map(|Reverse(next)| next.due)
+    }
+}
+
+struct Shared {
+    queues: Mutex<Queues>,
+    changed: Notify,
+    updates: broadcast::Sender<UpdateEvent>,
+}
+
+/// The broker in memory. Clones share it.
+#[derive(Clone)]
+pub struct MemoryBroker(Arc<Shared>);
+
+impl Default for MemoryBroker {
+    fn default() -> Self {
+        let (updates, _) = broadcast::channel(UPDATES_LIMIT);
+        Self(Arc::new(Shared { queues: Mutex::default(), changed: Notify::new(), updates }))
+    }
+}
+
+impl MemoryBroker {
+    /// Every update published from now on.
+    #[must_use]
+    pub fn updates(&self) -> broadcast::Receiver<UpdateEvent> {
+        self.0.updates.subscribe()
+    }
+
+    /// What waits for a person.
+    #[must_use]
+    pub fn parked(&self) -> Vec<ParkedMessage> {
+        self.queues().parked.clone()
+    }
+
+    /// How many messages wait in a provider's work queue.
+    #[must_use]
+    pub fn ready_messages(&self, provider: ProviderId) -> usize {
+        self.queues().ready.get(&provider).map_or(0, VecDeque::len)
+    }
+
+    fn queues(&self) -> MutexGuard<'_, Queues> {
+        // Each step leaves the queues whole, so one that panicked elsewhere does no harm.
+        self.0.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Publisher for MemoryBroker {
+    async fn publish(&self, outbound: Outbound) -> Result<(), PublishError> {
+        let mut queues = self.queues();
+        match outbound {
+            Outbound::Raw(envelope) => {
+                let queue = queues.ready.entry(envelope.provider).or_default();
+                if queue.len() >= QUEUE_LIMIT {
+                    return Err(PublishError::Refused);
+                }
+                queue.push_back(envelope);
+            }
+            Outbound::Later(envelope, delay) => {
+                queues.sequence += 1;
+                let sequence = queues.sequence;
+                let due = Instant::now() + delay;
+                queues.delayed.push(Reverse(Delayed { due, sequence, envelope }));
+            }
+            Outbound::Parked(envelope, reason, detail) => {
+                if queues.parked.len() >= QUEUE_LIMIT {
+                    return Err(PublishError::Refused);
+                }
+                queues.parked.push(ParkedMessage { envelope, reason, detail });
+            }
+            // Nobody listening is no failure.
+            Outbound::Update(event) => drop(self.0.updates.send(event)),
+        }
+        drop(queues);
+        self.0.changed.notify_waiters();
+        Ok(())
+    }
+
+    fn ready(&self) -> bool {
+        true
+    }
+}
+
+#[async_trait]
+impl Inbox for MemoryBroker {
+    async fn subscribe(
+        &self,
+        provider: ProviderId,
+        prefetch: u16,
+    ) -> Result<Box<dyn Subscription>, SubscriptionEnded> {
+        Ok(Box::new(MemorySubscription {
+            broker: self.clone(),
+            provider,
+            prefetch: usize::from(prefetch),
+            unsettled: BTreeMap::new(),
+            last_tag: 0,
+            stopped: false,
+        }))
+    }
+}
+
+struct MemorySubscription {
+    broker: MemoryBroker,
+    provider: ProviderId,
+    prefetch: usize,
+    unsettled: BTreeMap<Tag, Envelope>,
+    last_tag: Tag,
+    stopped: bool,
+}
+
+impl MemorySubscription {
+    fn take(&mut self) -> Result<Delivery, Option<Instant>> {
+        let mut queues = self.broker.queues();
+        let next_due = queues.release_due(Instant::now());
+        if self.unsettled.len() >= self.prefetch {
+            return Err(next_due);
+        }
+        let envelope = queues.ready.get_mut(&self.provider).and_then(VecDeque::pop_front).ok_or(next_due)?;
+        self.last_tag += 1;
+        self.unsettled.insert(self.last_tag, envelope.clone());
+        Ok(Delivery { tag: self.last_tag, envelope, defect: None })
+    }
+}
+
+#[async_trait]
+impl Subscription for MemorySubscription {
+    async fn next(&mut self) -> Result<Delivery, SubscriptionEnded> {
+        loop {
+            let shared = self.broker.0.clone();
+            let mut changed = std::pin::pin!(shared.changed.notified());
+            // Armed before looking, so that a change between looking and waiting is not missed.
+            changed.as_mut().enable();
+            if self.stopped {
+                return Err(SubscriptionEnded);
+            }
+            let next_due = match self.take() {
+                Ok(delivery) => return Ok(delivery),
+                Err(next_due) => next_due,
+            };
+            tokio::select! {
+                () = changed => {}
+                () = due(next_due) => {}
+            }
+        }
+    }
+
+    fn settle(&mut self, tags: &mut Vec<Tag>) {
+        for tag in tags.drain(..) {
+            self.unsettled.remove(&tag);
+        }
+    }
+
+    async fn stop(&mut self) {
+        self.stopped = true;
+    }
+
+    async fn close(self: Box<Self>) {}
+}
+
+impl Drop for MemorySubscription {
+    fn drop(&mut self) {
+        let mut queues = self.broker.queues();
+        let queue = queues.ready.entry(self.provider).or_default();
+        for envelope in std::mem::take(&mut self.unsettled).into_values().rev() {
+            queue.push_front(envelope);
+        }
+        drop(queues);
+        self.broker.0.changed.notify_waiters();
+    }
+}
+
+async fn due(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

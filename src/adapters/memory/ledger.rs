@@ -1,0 +1,223 @@
+//! The ledger in memory: the rules of `redis/claim.lua` and `redis/settle.lua`, in Rust.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::adapters::ledger_key::LedgerKeys;
+use crate::domain::envelope::Replay;
+use crate::domain::fingerprint::Fingerprint;
+use crate::domain::identity::{Origin, ReceiptId};
+use crate::ports::{Claim, ClaimRequest, Clock, EventRef, Grant, Ledger, LedgerError, Settlement, Token};
+
+/// Occurrences remembered of one content; the oldest go first.
+const MOST_ANCHORS: usize = 64;
+/// Expired values are swept out each time this many steps were done.
+const SWEEP_EVERY: u64 = 4096;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Claimed,
+    Retrying,
+    Done,
+    Parked,
+}
+
+#[derive(Debug, Clone)]
+struct Record {
+    state: State,
+    attempt: u32,
+    /// `None`: let go.
+    deadline: Option<Timestamp>,
+    crashes: u32,
+    token: Option<Token>,
+    origin: Option<Origin>,
+    holder: Option<ReceiptId>,
+}
+
+#[derive(Debug)]
+struct Expiring<T> {
+    value: T,
+    expires_at: Timestamp,
+}
+
+#[derive(Default)]
+struct Events {
+    records: HashMap<String, Expiring<Record>>,
+    first_contents: HashMap<String, Expiring<Fingerprint>>,
+    anchors: HashMap<String, Expiring<Vec<(ReceiptId, Timestamp)>>>,
+    steps: u64,
+}
+
+/// The ledger in memory.
+pub struct MemoryLedger {
+    clock: Arc<dyn Clock>,
+    events: Mutex<Events>,
+}
+
+impl MemoryLedger {
+    /// An empty ledger whose deadlines are on `clock`.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, events: Mutex::default() }
+    }
+
+    fn events(&self, now: Timestamp) -> MutexGuard<'_, Events> {
+        // Each step leaves the maps whole, so one that panicked elsewhere does no harm.
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        events.steps += 1;
+        if events.steps.is_multiple_of(SWEEP_EVERY) {
+            events.records.retain(|_, kept| kept.expires_at > now);
+            events.first_contents.retain(|_, kept| kept.expires_at > now);
+            events.anchors.retain(|_, kept| kept.expires_at > now);
+        }
+        events
+    }
+}
+
+fn live<'a, T>(map: &'a HashMap<String, Expiring<T>>, key: &str, now: Timestamp) -> Option<&'a T> {
+    map.get(key).filter(|kept| kept.expires_at > now).map(|kept| &kept.value)
+}
+
+fn keep<T>(value: T, ttl: Duration, now: Timestamp) -> Expiring<T> {
+    Expiring { value, expires_at: now + ttl }
+}
+
+impl Events {
+    /// Finds the occurrence a receipt belongs to, or makes it one. Returns what it is published with.
+    fn anchor(&mut self, key: &str, request: &ClaimRequest, now: Timestamp) -> Origin {
+        let mine = &request.origin;
+        let mut anchors = live(&self.anchors, key, now).cloned().unwrap_or_default();
+        if anchors.iter().any(|(receipt, _)| *receipt == mine.receipt) {
+            return mine.clone();
+        }
+        let apart = |at: &Timestamp| at.duration_since(mine.received_at).unsigned_abs();
+        let nearest =
+            anchors.iter().filter(|(_, at)| apart(at) <= request.horizon).min_by_key(|(_, at)| apart(at));
+        if let Some(&(receipt, received_at)) = nearest {
+            return Origin { receipt, received_at, traceparent: None };
+        }
+        anchors.push((mine.receipt, mine.received_at));
+        let surplus = anchors.len().saturating_sub(MOST_ANCHORS);
+        anchors.drain(..surplus);
+        self.anchors.insert(key.to_owned(), keep(anchors, request.ttl, now));
+        mine.clone()
+    }
+
+    /// Notes the first content under a provider's id; says whether this is another.
+    fn id_reused(&mut self, key: &str, request: &ClaimRequest, now: Timestamp) -> bool {
+        let content = request.identity.fingerprint;
+        if let Some(first) = live(&self.first_contents, key, now) {
+            return *first != content;
+        }
+        self.first_contents.insert(key.to_owned(), keep(content, request.ttl, now));
+        false
+    }
+}
+
+/// What a claim on a known event comes to.
+enum Next {
+    /// It is refused, with this answer.
+    Refuse(Claim),
+    /// It is granted, and goes on with these counts.
+    GoOn { attempt: u32, crashes: u32 },
+}
+
+fn next(old: &Record, request: &ClaimRequest, now: Timestamp) -> Next {
+    let replay = request.replay.is_some();
+    let ours = old.token == Some(request.token);
+    match old.state {
+        State::Done => Next::Refuse(Claim::Done),
+        State::Claimed => {
+            let deadline = old.deadline.filter(|_| !ours);
+            if let Some(remaining) =
+                deadline.map(|deadline| deadline.duration_since(now)).filter(|d| d.is_positive())
+            {
+                return Next::Refuse(Claim::Busy(remaining.unsigned_abs()));
+            }
+            // Ours (the reply was lost), or let go: no crash. Else its holder did not come back.
+            let crashes = old.crashes.max(request.crashes) + u32::from(deadline.is_some());
+            let attempt = if replay { request.attempt } else { request.attempt.max(old.attempt) };
+            Next::GoOn { attempt, crashes }
+        }
+        State::Retrying if !replay && request.attempt < old.attempt => Next::Refuse(Claim::Stale),
+        State::Parked if !replay && old.holder == Some(request.origin.receipt) => Next::Refuse(Claim::Stale),
+        State::Retrying | State::Parked => Next::GoOn { attempt: request.attempt, crashes: request.crashes },
+    }
+}
+
+#[async_trait]
+impl Ledger for MemoryLedger {
+    async fn claim(&self, request: &ClaimRequest) -> Result<Claim, LedgerError> {
+        let now = self.clock.now();
+        let mut events = self.events(now);
+        let keys = LedgerKeys::new(&request.delivery, &request.identity);
+        let (mut key, mut origin, mut id_reused) = (keys.event, request.origin.clone(), false);
+        if keys.by_id {
+            id_reused = events.id_reused(&keys.companion, request, now);
+        } else {
+            origin = events.anchor(&keys.companion, request, now);
+            key = format!("{key}:{}", origin.receipt);
+        }
+        if let Some(Replay::Force(id)) = request.replay {
+            key = format!("{key}:force:{id}");
+        }
+        let (mut attempt, mut crashes) = (request.attempt, request.crashes);
+        if let Some(old) = live(&events.records, &key, now) {
+            match next(old, request, now) {
+                Next::GoOn { attempt: on, crashes: so_far } => (attempt, crashes) = (on, so_far),
+                Next::Refuse(answer) => return Ok(answer),
+            }
+            // Every repeat is published with the event's first receipt.
+            origin = old.origin.clone().unwrap_or(origin);
+        }
+        let record = Record {
+            state: State::Claimed,
+            attempt,
+            deadline: Some(now + request.lease),
+            crashes,
+            token: Some(request.token),
+            origin: Some(origin.clone()),
+            holder: Some(request.origin.receipt),
+        };
+        events.records.insert(key.clone(), keep(record, request.ttl, now));
+        let event = EventRef { key, token: request.token, ttl: request.ttl };
+        Ok(Claim::Granted(Grant { event, origin, attempt, crashes, id_reused }))
+    }
+
+    async fn settle(&self, event: &EventRef, settlement: Settlement) -> Result<bool, LedgerError> {
+        let now = self.clock.now();
+        let mut events = self.events(now);
+        let mut record = live(&events.records, &event.key, now).cloned().unwrap_or(Record {
+            state: State::Parked,
+            attempt: 0,
+            deadline: None,
+            crashes: 0,
+            token: None,
+            origin: None,
+            holder: None,
+        });
+        let current = record.state == State::Claimed && record.token == Some(event.token);
+        if record.state == State::Done || (settlement != Settlement::Done && !current) {
+            return Ok(false);
+        }
+        match settlement {
+            Settlement::Done => record.state = State::Done,
+            Settlement::Parked => record.state = State::Parked,
+            Settlement::Released => record.deadline = None,
+            Settlement::Retrying { attempt } => {
+                record.state = State::Retrying;
+                record.attempt = attempt;
+            }
+        }
+        events.records.insert(event.key.clone(), keep(record, event.ttl, now));
+        Ok(true)
+    }
+
+    async fn ping(&self) -> Result<(), LedgerError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,46 @@
+//! Connecting to RabbitMQ.
+//!
+//! lapin's own recovery gives up after 16 tries and resumes consumers silently, so it is off: whoever owns a
+//! connection makes a new one, with new channels, when it is lost.
+
+use std::time::Duration;
+
+use lapin::{Connection, ConnectionProperties};
+use thiserror::Error;
+
+/// How to reach RabbitMQ, and who we say we are.
+#[derive(Clone)]
+pub struct RabbitSettings {
+    /// `amqp://` or `amqps://`, credentials included.
+    pub url: String,
+    /// Shown in RabbitMQ's management pages.
+    pub name: String,
+    /// How long connecting may take.
+    pub connect_timeout: Duration,
+    /// How long a publish waits for its confirm.
+    pub confirm_timeout: Duration,
+}
+
+/// No connection could be made.
+#[derive(Debug, Error)]
+pub enum ConnectError {
+    /// The broker, or the way there, said no.
+    #[error(transparent)]
+    Refused(#[from] lapin::Error),
+    /// No answer in time.
+    #[error("no answer within {0:?}")]
+    TimedOut(Duration),
+}
+
+/// Opens a connection for `purpose`, which is shown beside the name.
+///
+/// # Errors
+/// See [`ConnectError`].
+pub async fn connect(settings: &RabbitSettings, purpose: &str) -> Result<Connection, ConnectError> {
+    let name = format!("{} {purpose}", settings.name);
+    let properties = ConnectionProperties::default().with_connection_name(name.into());
+    tokio::time::timeout(settings.connect_timeout, Connection::connect(&settings.url, properties))
+        .await
+        .map_err(|_| ConnectError::TimedOut(settings.connect_timeout))?
+        .map_err(ConnectError::from)
+}

@@ -1,0 +1,159 @@
+//! The envelope as an AMQP message, and back (design section 3).
+//!
+//! Headers are written anew for each publish. RabbitMQ's own (`x-death` and its kin) are never copied: it would
+//! take a message that passes the same queue again for a cycle and drop it.
+
+use jiff::Timestamp;
+use lapin::BasicProperties;
+use lapin::message::Delivery as Message;
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+use uuid::Uuid;
+
+use crate::domain::envelope::{Envelope, Replay, TraceContext};
+use crate::domain::identity::{Account, ReceiptId};
+use crate::domain::provider::ProviderId;
+use crate::domain::verdict::ParkReason;
+
+/// AMQP `type` of a stored webhook.
+const MESSAGE_TYPE: &str = "milepost.webhook.v1";
+const PERSISTENT: u8 = 2;
+
+const PROVIDER: &str = "mp-provider";
+const ACCOUNT: &str = "mp-account";
+const RECEIVED_AT: &str = "mp-received-at";
+const ATTEMPT: &str = "mp-attempt";
+const CRASHES: &str = "mp-crashes";
+const REPLAY: &str = "mp-replay";
+const REASON: &str = "mp-reason";
+const DETAIL: &str = "mp-detail";
+const TRACEPARENT: &str = "traceparent";
+const TRACESTATE: &str = "tracestate";
+
+/// The properties of a stored webhook.
+pub fn properties(envelope: &Envelope, parked: Option<(ParkReason, &'static str)>) -> BasicProperties {
+    let mut headers = FieldTable::default();
+    let mut put = |name: &str, value: AMQPValue| {
+        headers.insert(name.into(), value);
+    };
+    put(PROVIDER, text(envelope.provider.as_str()));
+    put(ACCOUNT, text(envelope.account.as_str()));
+    put(RECEIVED_AT, AMQPValue::LongLongInt(envelope.received_at.as_millisecond()));
+    put(ATTEMPT, AMQPValue::LongLongInt(envelope.attempt.into()));
+    if envelope.crashes > 0 {
+        put(CRASHES, AMQPValue::LongLongInt(envelope.crashes.into()));
+    }
+    match envelope.replay {
+        None => {}
+        Some(Replay::Normal) => put(REPLAY, text("normal")),
+        Some(Replay::Force(id)) => put(REPLAY, text(&format!("force:{id}"))),
+    }
+    if let Some((reason, detail)) = parked {
+        put(REASON, text(reason.as_str()));
+        put(DETAIL, text(detail));
+    } else if let Some(reason) = &envelope.reason {
+        put(REASON, text(reason));
+    }
+    if let Some(traceparent) = &envelope.trace.traceparent {
+        put(TRACEPARENT, text(traceparent));
+    }
+    if let Some(tracestate) = &envelope.trace.tracestate {
+        put(TRACESTATE, text(tracestate));
+    }
+    let properties = BasicProperties::default()
+        .with_message_id(envelope.receipt.to_string().into())
+        .with_timestamp(u64::try_from(envelope.received_at.as_second()).unwrap_or_default())
+        .with_type(MESSAGE_TYPE.into())
+        .with_delivery_mode(PERSISTENT)
+        .with_headers(headers);
+    // AMQP's short strings hold 255 bytes; a longer content type is no content type.
+    match envelope.content_type.as_ref().and_then(|text| ShortString::try_new(text.as_str()).ok()) {
+        Some(content_type) => properties.with_content_type(content_type),
+        None => properties,
+    }
+}
+
+/// Reads a message of `provider`'s work queue. Whatever is missing or unreadable is made up as well as can be and
+/// named as a defect, so that the message can be parked whole. `now` stands in for a missing time of receipt.
+pub fn read(message: Message, provider: ProviderId, now: Timestamp) -> (Envelope, Option<&'static str>) {
+    let properties = message.properties;
+    let headers = Headers(properties.headers().as_ref());
+    let mut defect = None;
+    let mut miss = |what| defect = defect.or(Some(what));
+
+    let receipt = properties.message_id().as_ref().and_then(|id| id.as_str().parse().ok());
+    let receipt = receipt.unwrap_or_else(|| {
+        miss("no receipt id");
+        ReceiptId(Uuid::now_v7())
+    });
+    if properties.kind().as_ref().is_none_or(|kind| kind.as_str() != MESSAGE_TYPE) {
+        miss("not of type milepost.webhook.v1");
+    }
+    if headers.text(PROVIDER).is_none_or(|name| name != provider.as_str()) {
+        miss("another provider's, or nobody's");
+    }
+    let account = headers.text(ACCOUNT).and_then(|name| name.parse().ok()).unwrap_or_else(|| {
+        miss("no account");
+        Account::default_account()
+    });
+    let received_at = headers.number(RECEIVED_AT).and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    let received_at = received_at.unwrap_or_else(|| {
+        miss("no time of receipt");
+        now
+    });
+    let count = |name| headers.number(name).and_then(|number| u32::try_from(number).ok());
+    let envelope = Envelope {
+        receipt,
+        provider,
+        account,
+        received_at,
+        content_type: properties.content_type().as_ref().map(ShortString::to_string),
+        attempt: count(ATTEMPT).unwrap_or_default(),
+        crashes: count(CRASHES).unwrap_or_default(),
+        replay: headers.text(REPLAY).and_then(|text| replay(&text)),
+        reason: headers.text(REASON),
+        trace: TraceContext { traceparent: headers.text(TRACEPARENT), tracestate: headers.text(TRACESTATE) },
+        body: message.data.into(),
+    };
+    (envelope, defect)
+}
+
+fn replay(text: &str) -> Option<Replay> {
+    match text.strip_prefix("force:") {
+        Some(id) => id.parse().ok().map(Replay::Force),
+        None => (text == "normal").then_some(Replay::Normal),
+    }
+}
+
+fn text(value: &str) -> AMQPValue {
+    AMQPValue::LongString(value.into())
+}
+
+/// Headers, read leniently: other clients write other integer widths.
+struct Headers<'a>(Option<&'a FieldTable>);
+
+impl Headers<'_> {
+    fn get(&self, name: &str) -> Option<&AMQPValue> {
+        self.0?.inner().get(name)
+    }
+
+    fn text(&self, name: &str) -> Option<String> {
+        match self.get(name)? {
+            AMQPValue::LongString(value) => std::str::from_utf8(value.as_bytes()).ok().map(str::to_owned),
+            AMQPValue::ShortString(value) => Some(value.to_string()),
+            _ => None,
+        }
+    }
+
+    fn number(&self, name: &str) -> Option<i64> {
+        match *self.get(name)? {
+            AMQPValue::LongLongInt(value) => Some(value),
+            AMQPValue::LongInt(value) => Some(value.into()),
+            AMQPValue::LongUInt(value) => Some(value.into()),
+            AMQPValue::ShortInt(value) => Some(value.into()),
+            AMQPValue::ShortUInt(value) => Some(value.into()),
+            AMQPValue::ShortShortInt(value) => Some(value.into()),
+            AMQPValue::ShortShortUInt(value) => Some(value.into()),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Consuming a work queue, on a connection of its own: a blocked publishing connection must not hold up
+//! acknowledgements, nor the other way round.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::{FutureExt as _, StreamExt as _};
+use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
+use lapin::types::FieldTable;
+use lapin::{Channel, Connection, Consumer};
+
+use super::connection::{RabbitSettings, connect};
+use super::envelope;
+use super::topology::work_queue;
+use crate::domain::provider::ProviderId;
+use crate::ports::{Clock, Delivery, Inbox, Subscription, SubscriptionEnded, Tag};
+use crate::telemetry::metrics as m;
+
+/// On quorum queues, acknowledged messages were seen to come back when the channel was closed at once; none with
+/// this pause before.
+const ACKS_SETTLE: Duration = Duration::from_millis(300);
+
+/// Subscribes to work queues.
+pub struct RabbitInbox {
+    settings: RabbitSettings,
+    clock: Arc<dyn Clock>,
+}
+
+impl RabbitInbox {
+    /// Prepares; each subscription makes its own connection.
+    #[must_use]
+    pub fn new(settings: RabbitSettings, clock: Arc<dyn Clock>) -> Self {
+        Self { settings, clock }
+    }
+
+    async fn open(&self, provider: ProviderId, prefetch: u16) -> anyhow::Result<RabbitSubscription> {
+        let connection = connect(&self.settings, "consume").await?;
+        let setting_up = async {
+            let channel = connection.create_channel().await?;
+            // lapin's own buffer is unbounded: the prefetch is what bounds it.
+            channel.basic_qos(prefetch, BasicQosOptions { global: false }).await?;
+            let queue = work_queue(provider);
+            let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
+            let consumer = channel.basic_consume(queue.into(), "".into(), options, arguments).await?;
+            anyhow::Ok((channel, consumer))
+        };
+        let (channel, consumer) = tokio::time::timeout(self.settings.connect_timeout, setting_up).await??;
+        metrics::gauge!(m::BROKER_CONNECTED, "role" => "consume").increment(1.0);
+        Ok(RabbitSubscription {
+            connection,
+            channel,
+            consumer,
+            provider,
+            clock: Arc::clone(&self.clock),
+            unsettled: BTreeSet::new(),
+            stopped: false,
+        })
+    }
+}
+
+#[async_trait]
+impl Inbox for RabbitInbox {
+    async fn subscribe(
+        &self,
+        provider: ProviderId,
+        prefetch: u16,
+    ) -> Result<Box<dyn Subscription>, SubscriptionEnded> {
+        match self.open(provider, prefetch).await {
+            Ok(subscription) => Ok(Box::new(subscription)),
+            Err(error) => {
+                tracing::warn!(%provider, error = format!("{error:#}"), "cannot subscribe yet");
+                Err(SubscriptionEnded)
+            }
+        }
+    }
+}
+
+struct RabbitSubscription {
+    connection: Connection,
+    channel: Channel,
+    consumer: Consumer,
+    provider: ProviderId,
+    clock: Arc<dyn Clock>,
+    unsettled: BTreeSet<Tag>,
+    stopped: bool,
+}
+
+impl RabbitSubscription {
+    /// Sends one acknowledgement. Its frame is queued in the first poll; whether it reached the broker shows
+    /// only in whether the message comes back, so nobody waits for it.
+    fn acknowledge(&self, tag: Tag, multiple: bool) {
+        let _ = self.channel.basic_ack(tag, BasicAckOptions { multiple }).now_or_never();
+    }
+}
+
+#[async_trait]
+impl Subscription for RabbitSubscription {
+    async fn next(&mut self) -> Result<Delivery, SubscriptionEnded> {
+        if self.stopped {
+            return Err(SubscriptionEnded);
+        }
+        // `None` is a consumer the broker ended (its queue was deleted), `Err` a lost channel.
+        let Some(Ok(message)) = self.consumer.next().await else {
+            self.stopped = true;
+            return Err(SubscriptionEnded);
+        };
+        let tag = message.delivery_tag;
+        self.unsettled.insert(tag);
+        let (envelope, defect) = envelope::read(message, self.provider, self.clock.now());
+        Ok(Delivery { tag, envelope, defect })
+    }
+
+    fn settle(&mut self, tags: &mut Vec<Tag>) {
+        for tag in tags.iter() {
+            self.unsettled.remove(tag);
+        }
+        tags.sort_unstable();
+        // One acknowledgement covers all tags below the oldest unsettled one.
+        let oldest = self.unsettled.first().copied().unwrap_or(Tag::MAX);
+        let covered = tags.partition_point(|&tag| tag < oldest);
+        if let Some(&last) = tags[..covered].last() {
+            self.acknowledge(last, true);
+        }
+        for &tag in &tags[covered..] {
+            self.acknowledge(tag, false);
+        }
+        tags.clear();
+    }
+
+    async fn stop(&mut self) {
+        self.stopped = true;
+        let cancelling = self.channel.basic_cancel(self.consumer.tag(), BasicCancelOptions::default());
+        let _ = tokio::time::timeout(Duration::from_secs(1), cancelling).await;
+    }
+
+    async fn close(self: Box<Self>) {
+        if self.connection.status().connected() {
+            tokio::time::sleep(ACKS_SETTLE).await;
+            let closing = self.connection.close(200, "bye".into());
+            let _ = tokio::time::timeout(Duration::from_secs(1), closing).await;
+        }
+    }
+}
+
+impl Drop for RabbitSubscription {
+    fn drop(&mut self) {
+        metrics::gauge!(m::BROKER_CONNECTED, "role" => "consume").decrement(1.0);
+    }
+}

@@ -1,0 +1,246 @@
+//! Publishing with confirms, on a connection of its own.
+//!
+//! lapin takes a publish's delivery tag and queues its frames under separate locks; two writers on one channel can
+//! get each other's confirms. So taking the tag and queueing happen under one lock here, in the publish's first poll,
+//! which does not wait; the waiting (for the socket and for the confirm) happens outside it.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _};
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::{BasicProperties, Channel, Confirmation, Connection, Event};
+use tokio_util::sync::CancellationToken;
+
+use super::connection::{RabbitSettings, connect};
+use super::delay::DelayLevels;
+use super::envelope;
+use super::topology::{PARKED, Topology, TopologyMode, UPDATES, WEBHOOKS};
+use crate::domain::event::CONTENT_TYPE;
+use crate::domain::event::EVENT_TYPE;
+use crate::domain::retry::reconnect_delay;
+use crate::ports::{Outbound, PublishError, Publisher};
+use crate::telemetry::metrics as m;
+
+const PERSISTENT: u8 = 2;
+/// How often a connection is looked at, beside listening to its events.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Publishes on one channel, which [`RabbitPublisher::run`] keeps open.
+pub struct RabbitPublisher {
+    settings: RabbitSettings,
+    topology: Topology,
+    mode: TopologyMode,
+    delays: DelayLevels,
+    /// The usable channel, and the one writer's turn.
+    channel: Mutex<Option<Channel>>,
+    blocked: AtomicBool,
+}
+
+/// A message as AMQP takes it.
+struct Message {
+    stage: &'static str,
+    exchange: String,
+    routing_key: String,
+    properties: BasicProperties,
+    body: Bytes,
+}
+
+impl RabbitPublisher {
+    /// Prepares. Nothing is published until [`Self::run`] has connected.
+    #[must_use]
+    pub fn new(
+        settings: RabbitSettings,
+        topology: Topology,
+        mode: TopologyMode,
+        delays: DelayLevels,
+    ) -> Arc<Self> {
+        let (channel, blocked) = (Mutex::default(), AtomicBool::new(false));
+        Arc::new(Self { settings, topology, mode, delays, channel, blocked })
+    }
+
+    /// Connects, declares or checks the topology, and starts over with growing jittered pauses whenever the
+    /// connection is lost; until `shutdown`.
+    pub async fn run(self: Arc<Self>, shutdown: CancellationToken) {
+        let mut tries = 0;
+        let mut lost_before = false;
+        while !shutdown.is_cancelled() {
+            match self.open().await {
+                Ok((connection, channel)) => {
+                    tries = 0;
+                    if std::mem::replace(&mut lost_before, true) {
+                        metrics::counter!(m::BROKER_RECONNECTS, "role" => "publish").increment(1);
+                    }
+                    self.serve(connection, channel, &shutdown).await;
+                }
+                Err(error) => tracing::warn!(error = format!("{error:#}"), "cannot publish yet"),
+            }
+            let pause = reconnect_delay(tries, rand::random());
+            tries += 1;
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    async fn open(&self) -> anyhow::Result<(Connection, Channel)> {
+        let connection = connect(&self.settings, "publish").await?;
+        let setting_up = async {
+            let channel = connection.create_channel().await?;
+            match self.mode {
+                TopologyMode::Apply => self.topology.apply(&channel).await?,
+                TopologyMode::Verify => self.topology.verify(&channel).await?,
+            }
+            channel.confirm_select(ConfirmSelectOptions::default()).await?;
+            anyhow::Ok(channel)
+        };
+        let channel = tokio::time::timeout(3 * self.settings.connect_timeout, setting_up).await??;
+        Ok((connection, channel))
+    }
+
+    async fn serve(&self, connection: Connection, channel: Channel, shutdown: &CancellationToken) {
+        let mut events = pin!(connection.events_listener());
+        self.blocked.store(connection.status().blocked(), Ordering::Relaxed);
+        *self.lock() = Some(channel.clone());
+        metrics::gauge!(m::BROKER_CONNECTED, "role" => "publish").set(1.0);
+        tracing::info!("publishing: connected");
+        tokio::select! {
+            () = self.watch(events.as_mut(), &connection, &channel) => tracing::warn!("publishing: connection lost"),
+            () = shutdown.cancelled() => {}
+        }
+        *self.lock() = None;
+        metrics::gauge!(m::BROKER_CONNECTED, "role" => "publish").set(0.0);
+        // Best effort and bounded: a connection that is lost, or blocked, does not answer.
+        let closing = connection.close(200, "bye".into());
+        let _ = tokio::time::timeout(Duration::from_secs(1), closing).await;
+    }
+
+    /// Returns when the connection or the channel can no longer be used.
+    async fn watch(
+        &self,
+        mut events: std::pin::Pin<&mut (impl Stream<Item = Event> + Send)>,
+        connection: &Connection,
+        channel: &Channel,
+    ) {
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        while connection.status().connected() && channel.status().connected() {
+            tokio::select! {
+                event = events.next() => match event {
+                    Some(Event::ConnectionBlocked(reason)) => {
+                        tracing::warn!(reason, "publishing: the broker blocks us");
+                        self.blocked.store(true, Ordering::Relaxed);
+                    }
+                    Some(Event::ConnectionUnblocked) => {
+                        tracing::info!("publishing: no longer blocked");
+                        self.blocked.store(false, Ordering::Relaxed);
+                    }
+                    Some(Event::Error(_)) | None => return,
+                    Some(_) => {}
+                },
+                _ = look.tick() => {}
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Channel>> {
+        // A panic elsewhere cannot leave an `Option` half-written.
+        self.channel.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn send(&self, message: &Message) -> Result<(), PublishError> {
+        if self.blocked.load(Ordering::Relaxed) {
+            return Err(PublishError::Unavailable);
+        }
+        let channel = self.lock().clone().ok_or(PublishError::Unavailable)?;
+        let mut sending = pin!(channel.basic_publish(
+            message.exchange.as_str().into(),
+            message.routing_key.as_str().into(),
+            BasicPublishOptions::default(),
+            &message.body,
+            message.properties.clone(),
+        ));
+        let queued = poll_fn(|context| {
+            let _one_writer = self.lock();
+            Poll::Ready(sending.as_mut().poll(context))
+        });
+        let confirm = match queued.await {
+            // Refused before anything was queued.
+            Poll::Ready(Err(_)) => return Err(PublishError::Unavailable),
+            Poll::Ready(Ok(confirm)) => confirm,
+            Poll::Pending => sending.await.map_err(|_| PublishError::Unconfirmed)?,
+        };
+        match confirm.await {
+            Ok(Confirmation::Ack(_)) => Ok(()),
+            Ok(Confirmation::Nack(_)) => Err(PublishError::Refused),
+            Ok(Confirmation::NotRequested) | Err(_) => Err(PublishError::Unconfirmed),
+        }
+    }
+
+    fn message(&self, outbound: Outbound) -> Message {
+        match outbound {
+            Outbound::Raw(webhook) => Message {
+                stage: "raw",
+                exchange: WEBHOOKS.to_owned(),
+                routing_key: webhook.provider.as_str().to_owned(),
+                properties: envelope::properties(&webhook, None),
+                body: webhook.body,
+            },
+            Outbound::Later(webhook, delay) => {
+                let (exchange, routing_key) = self.delays.route(delay, webhook.provider);
+                let properties = envelope::properties(&webhook, None);
+                Message { stage: "later", exchange, routing_key, properties, body: webhook.body }
+            }
+            Outbound::Parked(webhook, reason, detail) => Message {
+                stage: "parked",
+                exchange: PARKED.to_owned(),
+                routing_key: webhook.provider.as_str().to_owned(),
+                properties: envelope::properties(&webhook, Some((reason, detail))),
+                body: webhook.body,
+            },
+            Outbound::Update(event) => Message {
+                stage: "update",
+                exchange: UPDATES.to_owned(),
+                properties: BasicProperties::default()
+                    .with_message_id(event.id.as_str().into())
+                    .with_timestamp(u64::try_from(event.time.as_second()).unwrap_or_default())
+                    .with_content_type(CONTENT_TYPE.into())
+                    .with_type(EVENT_TYPE.into())
+                    .with_delivery_mode(PERSISTENT),
+                routing_key: event.routing_key,
+                body: event.body,
+            },
+        }
+    }
+}
+
+#[async_trait]
+impl Publisher for RabbitPublisher {
+    async fn publish(&self, outbound: Outbound) -> Result<(), PublishError> {
+        let message = self.message(outbound);
+        let began = Instant::now();
+        let result = tokio::time::timeout(self.settings.confirm_timeout, self.send(&message))
+            .await
+            .unwrap_or(Err(PublishError::Unconfirmed));
+        let label = match result {
+            Ok(()) => "ack",
+            Err(PublishError::Refused) => "refused",
+            Err(PublishError::Unavailable) => "unavailable",
+            Err(PublishError::Unconfirmed) => "unconfirmed",
+        };
+        metrics::counter!(m::PUBLISH_CONFIRMS, "stage" => message.stage, "result" => label).increment(1);
+        metrics::histogram!(m::PUBLISH_CONFIRM_DURATION, "stage" => message.stage)
+            .record(began.elapsed().as_secs_f64());
+        result
+    }
+
+    fn ready(&self) -> bool {
+        !self.blocked.load(Ordering::Relaxed) && self.lock().is_some()
+    }
+}

@@ -1,0 +1,280 @@
+//! Every exchange, queue and binding Milepost needs, as data, and how it is declared.
+//!
+//! Arguments cannot be changed once a queue exists, so the names whose arguments might carry a version. What may
+//! change on a running broker (the work queues' size bound) is a policy, not an argument: see `docs/operate.md`.
+
+use std::time::Duration;
+
+use lapin::options::{ExchangeBindOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{Channel, ExchangeKind};
+use thiserror::Error;
+
+use super::delay::{self, DelayLevels};
+use crate::domain::provider::ProviderId;
+
+/// Receivers publish here, by provider.
+pub const WEBHOOKS: &str = "milepost.webhooks";
+/// Messages that wait for a person, by provider.
+pub const PARKED: &str = "milepost.parked";
+/// Updates, for subscribers to bind to.
+pub const UPDATES: &str = "milepost.updates";
+/// The stream that keeps every update.
+pub const UPDATES_LOG: &str = "milepost.updates.log";
+/// Catches what should be impossible: a message no queue was bound for.
+pub const UNROUTED: &str = "milepost.unrouted";
+/// Parked messages may be looked at this often: -1 would drop them at the first look on RabbitMQ 3.10.
+const LOOKS_AT_PARKED: i64 = 1_000_000_000;
+
+/// A provider's work queue.
+#[must_use]
+pub fn work_queue(provider: ProviderId) -> String {
+    format!("{WEBHOOKS}.{provider}")
+}
+
+/// A provider's parked queue.
+#[must_use]
+pub fn parked_queue(provider: ProviderId) -> String {
+    format!("{PARKED}.{provider}")
+}
+
+/// Whether a role declares what it needs, or only checks that it is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TopologyMode {
+    /// Declare it: needs the right to configure.
+    Apply,
+    /// Check it, passively: needs no right to configure.
+    Verify,
+}
+
+/// What may differ between installations.
+#[derive(Debug, Clone)]
+pub struct TopologySettings {
+    /// How long the stream keeps updates, as RabbitMQ writes it: `7D`.
+    pub updates_max_age: String,
+    /// How many bytes of updates the stream keeps.
+    pub updates_max_bytes: u64,
+    /// How often a work queue gives out one message before it is parked: only for messages that kill workers.
+    pub delivery_limit: u32,
+    /// The delay levels' resolution.
+    pub delay_unit: Duration,
+}
+
+/// An exchange to declare.
+#[derive(Debug, Clone)]
+pub struct Exchange {
+    /// Its name.
+    pub name: String,
+    /// Its kind.
+    pub kind: ExchangeKind,
+    /// Where it sends what nothing is bound for.
+    pub alternate: Option<&'static str>,
+}
+
+/// A queue to declare.
+#[derive(Debug, Clone)]
+pub struct Queue {
+    /// Its name.
+    pub name: String,
+    /// Its arguments, type included.
+    pub arguments: FieldTable,
+}
+
+/// A binding to declare.
+#[derive(Debug, Clone)]
+pub struct Binding {
+    /// The exchange it takes from.
+    pub source: String,
+    /// The queue or exchange it gives to.
+    pub destination: String,
+    /// Whether `destination` is an exchange.
+    pub to_exchange: bool,
+    /// The binding key.
+    pub key: String,
+}
+
+/// Everything.
+#[derive(Debug, Clone)]
+pub struct Topology {
+    /// The exchanges.
+    pub exchanges: Vec<Exchange>,
+    /// The queues.
+    pub queues: Vec<Queue>,
+    /// The bindings.
+    pub bindings: Vec<Binding>,
+}
+
+/// The broker does not have, or will not take, what Milepost needs.
+#[derive(Debug, Error)]
+#[error("{thing} {name}: {broker_says}")]
+pub struct TopologyError {
+    thing: &'static str,
+    name: String,
+    /// The broker's words name the argument and both its values.
+    broker_says: String,
+}
+
+impl Topology {
+    /// What these providers need.
+    #[must_use]
+    pub fn new(settings: &TopologySettings, providers: &[ProviderId]) -> Self {
+        let mut topology = Self { exchanges: Vec::new(), queues: Vec::new(), bindings: Vec::new() };
+        topology.updates(settings);
+        topology.delays(DelayLevels::new(settings.delay_unit));
+        topology.exchange(WEBHOOKS, ExchangeKind::Direct, Some(UNROUTED));
+        topology.exchange(PARKED, ExchangeKind::Direct, Some(UNROUTED));
+        for &provider in providers {
+            topology.provider(settings, provider);
+        }
+        topology
+    }
+
+    fn updates(&mut self, settings: &TopologySettings) {
+        self.exchange(UNROUTED, ExchangeKind::Fanout, None);
+        self.quorum_queue(UNROUTED, []);
+        self.bind(UNROUTED, UNROUTED, "");
+        self.exchange(UPDATES, ExchangeKind::Topic, None);
+        let log = [
+            ("x-queue-type", text("stream")),
+            ("x-max-age", text(&settings.updates_max_age)),
+            ("x-max-length-bytes", number(i64::try_from(settings.updates_max_bytes).unwrap_or(i64::MAX))),
+        ];
+        self.queues.push(Queue { name: UPDATES_LOG.to_owned(), arguments: table(log) });
+        self.bind(UPDATES, UPDATES_LOG, "#");
+    }
+
+    fn delays(&mut self, levels: DelayLevels) {
+        self.exchange(delay::DELIVERY_EXCHANGE, ExchangeKind::Topic, Some(UNROUTED));
+        for level in 0..delay::LEVELS {
+            let (name, next) = (delay::level_name(level), delay::next_exchange(level));
+            self.exchange(&name, ExchangeKind::Topic, Some(UNROUTED));
+            let ttl = i64::try_from(levels.ttl_millis(level)).unwrap_or(i64::MAX);
+            self.quorum_queue(
+                &name,
+                [
+                    ("x-message-ttl", number(ttl)),
+                    ("x-dead-letter-exchange", text(&next)),
+                    ("x-dead-letter-strategy", text("at-least-once")),
+                    ("x-overflow", text("reject-publish")),
+                ],
+            );
+            self.bind(&name, &name, &delay::digit_pattern(level, '1'));
+            self.bindings.push(Binding {
+                source: name,
+                destination: next,
+                to_exchange: true,
+                key: delay::digit_pattern(level, '0'),
+            });
+        }
+    }
+
+    fn provider(&mut self, settings: &TopologySettings, provider: ProviderId) {
+        let (work, parked) = (work_queue(provider), parked_queue(provider));
+        self.quorum_queue(
+            &work,
+            [
+                ("x-delivery-limit", number(settings.delivery_limit.into())),
+                ("x-dead-letter-exchange", text(PARKED)),
+                ("x-dead-letter-routing-key", text(provider.as_str())),
+                ("x-dead-letter-strategy", text("at-least-once")),
+                ("x-overflow", text("reject-publish")),
+            ],
+        );
+        self.bind(WEBHOOKS, &work, provider.as_str());
+        self.bind(delay::DELIVERY_EXCHANGE, &work, &format!("#.{provider}"));
+        self.quorum_queue(&parked, [("x-delivery-limit", number(LOOKS_AT_PARKED))]);
+        self.bind(PARKED, &parked, provider.as_str());
+    }
+
+    fn exchange(&mut self, name: &str, kind: ExchangeKind, alternate: Option<&'static str>) {
+        self.exchanges.push(Exchange { name: name.to_owned(), kind, alternate });
+    }
+
+    fn quorum_queue<const N: usize>(&mut self, name: &str, arguments: [(&'static str, AMQPValue); N]) {
+        let mut arguments = table(arguments);
+        arguments.insert("x-queue-type".into(), text("quorum"));
+        self.queues.push(Queue { name: name.to_owned(), arguments });
+    }
+
+    fn bind(&mut self, source: &str, destination: &str, key: &str) {
+        self.bindings.push(Binding {
+            source: source.to_owned(),
+            destination: destination.to_owned(),
+            to_exchange: false,
+            key: key.to_owned(),
+        });
+    }
+
+    /// Declares everything, idempotently.
+    ///
+    /// # Errors
+    /// What the broker says of the first thing that it has with other arguments. The channel is closed then.
+    pub async fn apply(&self, channel: &Channel) -> Result<(), TopologyError> {
+        self.declare(channel, false).await?;
+        for binding in &self.bindings {
+            self.declare_binding(channel, binding).await?;
+        }
+        Ok(())
+    }
+
+    /// Checks that every exchange and queue is there. Arguments and bindings cannot be read over AMQP.
+    ///
+    /// # Errors
+    /// What the broker says of the first thing that is missing. The channel is closed then.
+    pub async fn verify(&self, channel: &Channel) -> Result<(), TopologyError> {
+        self.declare(channel, true).await
+    }
+
+    async fn declare(&self, channel: &Channel, passive: bool) -> Result<(), TopologyError> {
+        for Exchange { name, kind, alternate } in &self.exchanges {
+            let options = ExchangeDeclareOptions { passive, durable: true, ..Default::default() };
+            let arguments = table(alternate.map(|alternate| ("alternate-exchange", text(alternate))));
+            channel
+                .exchange_declare(name.as_str().into(), kind.clone(), options, arguments)
+                .await
+                .map_err(|error| failed("exchange", name, &error))?;
+        }
+        for Queue { name, arguments } in &self.queues {
+            let options = QueueDeclareOptions { passive, durable: true, ..Default::default() };
+            channel
+                .queue_declare(name.as_str().into(), options, arguments.clone())
+                .await
+                .map_err(|error| failed("queue", name, &error))?;
+        }
+        Ok(())
+    }
+
+    async fn declare_binding(&self, channel: &Channel, binding: &Binding) -> Result<(), TopologyError> {
+        let Binding { source, destination, to_exchange, key } = binding;
+        let (source, target, key) =
+            (source.as_str().into(), destination.as_str().into(), key.as_str().into());
+        let bound = if *to_exchange {
+            let options = ExchangeBindOptions::default();
+            channel.exchange_bind(target, source, key, options, FieldTable::default()).await
+        } else {
+            let options = QueueBindOptions::default();
+            channel.queue_bind(target, source, key, options, FieldTable::default()).await
+        };
+        bound.map_err(|error| failed("binding to", destination, &error))
+    }
+}
+
+fn failed(thing: &'static str, name: &str, error: &lapin::Error) -> TopologyError {
+    TopologyError { thing, name: name.to_owned(), broker_says: error.to_string() }
+}
+
+fn text(value: &str) -> AMQPValue {
+    AMQPValue::LongString(value.into())
+}
+
+fn number(value: i64) -> AMQPValue {
+    AMQPValue::LongLongInt(value)
+}
+
+fn table(arguments: impl IntoIterator<Item = (&'static str, AMQPValue)>) -> FieldTable {
+    let mut table = FieldTable::default();
+    for (name, value) in arguments {
+        table.insert(name.into(), value);
+    }
+    table
+}

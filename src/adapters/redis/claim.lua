@@ -1,0 +1,102 @@
+-- Claims an event, or says who has it. One atomic step; the rules are design section 5's table.
+--
+-- KEYS[1]  the event's key; of an event known by content alone, the stem of its occurrences' keys
+-- KEYS[2]  with a provider's id: the first content seen under it; without: the occurrences ("anchors")
+-- ARGV     by_id (1|0), content, receipt, received_at ms, traceparent, attempt, crashes,
+--          replay ("" | "normal" | "force:<id>"), token, lease ms, ttl ms, horizon ms
+--
+-- An event's value is ten fields joined by "|":
+--   state (P|R|D|K), attempt, deadline ms (0: let go), crashes, token, first receipt, its received_at ms, its
+--   traceparent, receipt of the copy that holds or held the claim, changed_at ms
+-- The occurrence's key is made here, from KEYS[1]: it shares KEYS[1]'s hash tag, so it is in the same slot.
+local by_id, content, receipt, received_at, traceparent = ARGV[1] == '1', ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local attempt, crashes, replay, token = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8], ARGV[9]
+local lease, ttl, horizon = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local key, id_reused = KEYS[1], 0
+local origin = { receipt, received_at, traceparent }
+
+if by_id then
+  local first = redis.call('GET', KEYS[2])
+  if not first then
+    redis.call('SET', KEYS[2], content, 'PX', ttl)
+  elseif first ~= content then
+    id_reused = 1
+  end
+else
+  -- A receipt that is an anchor belongs to itself; one within the horizon of an anchor, either side, to the nearest
+  -- such; any other becomes an anchor.
+  local anchors = redis.call('GET', KEYS[2]) or ''
+  local mine, nearest, distance, kept = nil, nil, nil, {}
+  for other, at in string.gmatch(anchors, '([^,]+)@(%-?%d+)') do
+    local apart = math.abs(tonumber(at) - tonumber(received_at))
+    if other == receipt then
+      mine = other
+    elseif apart <= horizon and (not distance or apart < distance) then
+      nearest, distance = other, apart
+      origin = { other, at, '' }
+    end
+    kept[#kept + 1] = other .. '@' .. at
+  end
+  if mine then
+    origin = { receipt, received_at, traceparent }
+  end
+  local anchor = mine or nearest
+  if not anchor then
+    anchor = receipt
+    kept[#kept + 1] = receipt .. '@' .. received_at
+    -- Bounded: the oldest go first.
+    local from = math.max(1, #kept - 63)
+    redis.call('SET', KEYS[2], table.concat(kept, ',', from), 'PX', ttl)
+  end
+  key = KEYS[1] .. ':' .. anchor
+end
+if string.sub(replay, 1, 6) == 'force:' then
+  key = key .. ':' .. replay
+end
+
+local function fields(value)
+  local parts = {}
+  for part in string.gmatch(value .. '|', '([^|]*)|') do
+    parts[#parts + 1] = part
+  end
+  return parts
+end
+
+local value = redis.call('GET', key)
+if value then
+  local old = fields(value)
+  local state, old_attempt, deadline, old_crashes = old[1], tonumber(old[2]), tonumber(old[3]), tonumber(old[4])
+  if state == 'D' then
+    return { 'D' }
+  elseif state == 'P' then
+    if old[5] ~= token and deadline > now then
+      return { 'B', deadline - now }
+    end
+    crashes = math.max(crashes, old_crashes)
+    -- Ours (the reply was lost), or let go (deadline 0): no crash. Else its holder did not come back.
+    if old[5] ~= token and deadline > 0 then
+      crashes = crashes + 1
+    end
+    if replay == '' then
+      attempt = math.max(attempt, old_attempt)
+    end
+  elseif state == 'R' then
+    if replay == '' and attempt < old_attempt then
+      return { 'S' }
+    end
+  elseif state == 'K' then
+    if replay == '' and old[9] == receipt then
+      return { 'S' }
+    end
+  end
+  -- Every repeat is published with the event's first receipt.
+  if old[6] ~= '' then
+    origin = { old[6], old[7], old[8] }
+  end
+end
+
+local record = { 'P', attempt, now + lease, crashes, token, origin[1], origin[2], origin[3], receipt, now }
+redis.call('SET', key, table.concat(record, '|'), 'PX', ttl)
+return { 'G', key, attempt, crashes, id_reused, origin[1], origin[2], origin[3] }

@@ -1,0 +1,95 @@
+//! One long-lived multiplexed connection, replaced when it fails.
+//!
+//! A pool's checkout costs a PING round trip, and a multiplexed connection does not heal itself. So one connection
+//! is checked out once and cloned for each command; commands in flight share it as a pipeline. The first error
+//! gives it back to the pool, whose PING then throws it away.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use deadpool_redis::redis::aio::MultiplexedConnection;
+use deadpool_redis::redis::{AsyncConnectionConfig, IntoConnectionInfo, RedisError};
+use deadpool_redis::{Connection, Manager, Pool, Runtime, Timeouts};
+use tokio::sync::Semaphore;
+
+use crate::ports::LedgerError;
+
+/// How to reach Redis.
+#[derive(Clone)]
+pub struct RedisSettings {
+    /// `redis://` or `rediss://`, credentials included.
+    pub url: String,
+    /// How long one command, or connecting, may take.
+    pub response_timeout: Duration,
+}
+
+/// The connection.
+pub struct RedisConnection {
+    pool: Pool,
+    current: Mutex<Option<Connection>>,
+    /// One task connects, the others wait for it.
+    connecting: Semaphore,
+}
+
+impl RedisConnection {
+    /// Prepares; connects when first used.
+    ///
+    /// # Errors
+    /// When the URL is not one of Redis's.
+    pub fn new(settings: &RedisSettings) -> Result<Self, RedisError> {
+        let timeout = settings.response_timeout;
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(timeout))
+            .set_response_timeout(Some(timeout));
+        let manager = Manager::new_with_config(settings.url.as_str().into_connection_info()?, config)?;
+        let timeouts = Timeouts { wait: Some(timeout), create: Some(timeout), recycle: Some(timeout) };
+        let pool = Pool::builder(manager)
+            .max_size(1)
+            .timeouts(timeouts)
+            .runtime(Runtime::Tokio1)
+            .build()
+            // Unwrap safety: building fails only when timeouts are set without a runtime.
+            .expect("a runtime is given");
+        Ok(Self { pool, current: Mutex::new(None), connecting: Semaphore::new(1) })
+    }
+
+    /// The connection, made if there is none.
+    ///
+    /// # Errors
+    /// When Redis cannot be reached.
+    pub async fn get(&self) -> Result<MultiplexedConnection, LedgerError> {
+        if let Some(connection) = self.existing() {
+            return Ok(connection);
+        }
+        let _turn = self.connecting.acquire().await.map_err(unavailable)?;
+        if let Some(connection) = self.existing() {
+            return Ok(connection);
+        }
+        let connection = self.pool.get().await.map_err(unavailable)?;
+        let clone = MultiplexedConnection::clone(&connection);
+        *self.lock() = Some(connection);
+        Ok(clone)
+    }
+
+    /// Gives up the connection after `error`, if the error says that it may be broken.
+    pub fn failed(&self, error: RedisError) -> LedgerError {
+        // A refusal (out of memory, loading, read only) is Redis answering on a sound connection.
+        if error.code().is_none() {
+            drop(self.lock().take());
+        }
+        unavailable(error)
+    }
+
+    fn existing(&self) -> Option<MultiplexedConnection> {
+        self.lock().as_deref().cloned()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Connection>> {
+        // A panic elsewhere cannot leave an `Option` half-written.
+        self.current.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+fn unavailable(error: impl std::fmt::Display) -> LedgerError {
+    LedgerError(error.to_string())
+}

@@ -1,0 +1,119 @@
+//! The ledger on Redis: each step is one script, one round trip.
+
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use deadpool_redis::redis::{RedisResult, Script, ScriptInvocation, Value, cmd, from_redis_value};
+use jiff::Timestamp;
+
+use super::connection::RedisConnection;
+use crate::adapters::ledger_key::LedgerKeys;
+use crate::domain::envelope::Replay;
+use crate::domain::identity::Origin;
+use crate::ports::{Claim, ClaimRequest, EventRef, Grant, Ledger, LedgerError, Settlement, Token};
+use crate::telemetry::metrics as m;
+
+/// The ledger on Redis.
+pub struct RedisLedger {
+    connection: RedisConnection,
+    claim: Script,
+    settle: Script,
+}
+
+impl RedisLedger {
+    /// A ledger that keeps its events behind `connection`.
+    #[must_use]
+    pub fn new(connection: RedisConnection) -> Self {
+        Self {
+            connection,
+            claim: Script::new(include_str!("claim.lua")),
+            settle: Script::new(include_str!("settle.lua")),
+        }
+    }
+
+    async fn run(&self, op: &'static str, script: &ScriptInvocation<'_>) -> Result<Value, LedgerError> {
+        let mut connection = self.connection.get().await?;
+        let began = Instant::now();
+        let reply: RedisResult<Value> = script.invoke_async(&mut connection).await;
+        metrics::histogram!(m::REDIS_OP_DURATION, "op" => op).record(began.elapsed().as_secs_f64());
+        reply.map_err(|error| self.connection.failed(error))
+    }
+}
+
+#[async_trait]
+impl Ledger for RedisLedger {
+    async fn claim(&self, request: &ClaimRequest) -> Result<Claim, LedgerError> {
+        let keys = LedgerKeys::new(&request.delivery, &request.identity);
+        let mut script = self.claim.key(&keys.event);
+        script
+            .key(&keys.companion)
+            .arg(u8::from(keys.by_id))
+            .arg(hex::encode(request.identity.fingerprint.0))
+            .arg(request.origin.receipt.to_string())
+            .arg(request.origin.received_at.as_millisecond())
+            .arg(request.origin.traceparent.as_deref().unwrap_or_default())
+            .arg(request.attempt)
+            .arg(request.crashes)
+            .arg(replay_argument(request.replay))
+            .arg(request.token.0.simple().to_string())
+            .arg(millis(request.lease))
+            .arg(millis(request.ttl))
+            .arg(millis(request.horizon));
+        let reply = self.run("claim", &script).await?;
+        read_claim(reply, request.token, request.ttl)
+            .ok_or_else(|| LedgerError("its claim script gave an answer of another shape".to_owned()))
+    }
+
+    async fn settle(&self, event: &EventRef, settlement: Settlement) -> Result<bool, LedgerError> {
+        let (what, attempt) = match settlement {
+            Settlement::Done => ("D", 0),
+            Settlement::Retrying { attempt } => ("R", attempt),
+            Settlement::Parked => ("K", 0),
+            Settlement::Released => ("released", 0),
+        };
+        let mut script = self.settle.key(&event.key);
+        script.arg(event.token.0.simple().to_string()).arg(what).arg(attempt).arg(millis(event.ttl));
+        let reply = self.run("settle", &script).await?;
+        Ok(reply == Value::Int(1))
+    }
+
+    async fn ping(&self) -> Result<(), LedgerError> {
+        let mut connection = self.connection.get().await?;
+        cmd("PING").query_async::<()>(&mut connection).await.map_err(|error| self.connection.failed(error))
+    }
+}
+
+fn replay_argument(replay: Option<Replay>) -> String {
+    match replay {
+        None => String::new(),
+        Some(Replay::Normal) => "normal".to_owned(),
+        Some(Replay::Force(id)) => format!("force:{id}"),
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn read_claim(reply: Value, token: Token, ttl: Duration) -> Option<Claim> {
+    let Value::Array(mut fields) = reply else { return None };
+    let rest = fields.split_off(1.min(fields.len()));
+    match from_redis_value::<String>(fields.pop()?).ok()?.as_str() {
+        "D" => Some(Claim::Done),
+        "S" => Some(Claim::Stale),
+        "B" => from_redis_value(rest.into_iter().next()?).ok().map(Duration::from_millis).map(Claim::Busy),
+        "G" => {
+            type Fields = (String, u32, u32, u8, String, i64, String);
+            let (key, attempt, crashes, id_reused, receipt, received_at, traceparent): Fields =
+                from_redis_value(Value::Array(rest)).ok()?;
+            let origin = Origin {
+                receipt: receipt.parse().ok()?,
+                received_at: Timestamp::from_millisecond(received_at).ok()?,
+                traceparent: (!traceparent.is_empty()).then_some(traceparent),
+            };
+            let event = EventRef { key, token, ttl };
+            Some(Claim::Granted(Grant { event, origin, attempt, crashes, id_reused: id_reused == 1 }))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,7 @@
+//! Redis: the ledger, and the connection it keeps.
+
+mod connection;
+mod ledger;
+
+pub use connection::{RedisConnection, RedisSettings};
+pub use ledger::RedisLedger;

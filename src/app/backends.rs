@@ -1,0 +1,106 @@
+//! The ports' implementations a process runs on: the real ones, or the in-memory ones. From here on nobody knows
+//! which.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use super::life::Life;
+use crate::adapters::clock::SystemClock;
+use crate::adapters::memory::{MemoryBroker, MemoryLedger};
+use crate::adapters::rabbit::topology::{Topology, TopologySettings};
+use crate::adapters::rabbit::{DelayLevels, RabbitInbox, RabbitPublisher, RabbitSettings};
+use crate::adapters::redis::{RedisConnection, RedisLedger, RedisSettings};
+use crate::config::Config;
+use crate::domain::provider::ProviderId;
+use crate::ports::{Clock, Inbox, Ledger, Publisher};
+
+/// The resolution of the delay levels: part of the queues' arguments, so the same for every role there ever is.
+const DELAY_UNIT: Duration = Duration::from_secs(1);
+
+/// What a process runs on.
+#[derive(Clone)]
+pub struct Backends {
+    /// Where webhooks come in for workers.
+    pub inbox: Arc<dyn Inbox>,
+    /// Where messages go out.
+    pub publisher: Arc<dyn Publisher>,
+    /// Who remembers events.
+    pub ledger: Arc<dyn Ledger>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Backends {
+    /// In memory, and the broker itself for whoever wants to watch it.
+    #[must_use]
+    pub fn memory() -> (Self, MemoryBroker) {
+        let broker = MemoryBroker::default();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let backends = Self {
+            inbox: Arc::new(broker.clone()),
+            publisher: Arc::new(broker.clone()),
+            ledger: Arc::new(MemoryLedger::new(Arc::clone(&clock))),
+            clock,
+        };
+        (backends, broker)
+    }
+
+    /// On RabbitMQ and Redis. Returns at once: connections are made, and made again, by tasks of `life`.
+    ///
+    /// # Errors
+    /// When a URL cannot be used.
+    pub fn real(
+        config: &Config,
+        role: &str,
+        providers: &[ProviderId],
+        life: &mut Life,
+    ) -> anyhow::Result<Self> {
+        let rabbit = rabbit_settings(config, role);
+        let publisher = RabbitPublisher::new(
+            rabbit.clone(),
+            Topology::new(&topology_settings(config), providers),
+            config.topology.mode,
+            DelayLevels::new(DELAY_UNIT),
+        );
+        life.plumbing("publisher", Arc::clone(&publisher).run(life.closing.clone()));
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        Ok(Self {
+            inbox: Arc::new(RabbitInbox::new(rabbit, Arc::clone(&clock))),
+            publisher,
+            ledger: Arc::new(ledger(config)?),
+            clock,
+        })
+    }
+}
+
+fn ledger(config: &Config) -> anyhow::Result<RedisLedger> {
+    let settings = RedisSettings {
+        url: config.redis.url.expose().to_owned(),
+        response_timeout: config.redis.response_timeout,
+    };
+    Ok(RedisLedger::new(RedisConnection::new(&settings).context("the Redis URL")?))
+}
+
+/// How this process reaches RabbitMQ.
+#[must_use]
+pub fn rabbit_settings(config: &Config, role: &str) -> RabbitSettings {
+    RabbitSettings {
+        url: config.amqp.url.expose().to_owned(),
+        name: format!("milepost {role}"),
+        connect_timeout: config.amqp.connect_timeout,
+        confirm_timeout: config.amqp.confirm_timeout,
+    }
+}
+
+/// What differs between installations' topologies.
+#[must_use]
+pub fn topology_settings(config: &Config) -> TopologySettings {
+    TopologySettings {
+        updates_max_age: config.topology.updates_max_age.as_str().to_owned(),
+        updates_max_bytes: config.topology.updates_max_bytes,
+        delivery_limit: config.topology.delivery_limit,
+        delay_unit: DELAY_UNIT,
+    }
+}

@@ -1,0 +1,85 @@
+//! Config ▸ build ▸ run ▸ drain: how a role is put together. Every binary is one call into this.
+
+pub mod backends;
+pub mod life;
+pub mod process;
+pub mod roles;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use tokio::runtime::Runtime;
+
+use self::backends::Backends;
+use self::process::Process;
+use crate::adapters::tls::install_crypto_provider;
+use crate::config::{Loaded, Sources};
+use crate::domain::provider::Provider;
+use crate::providers;
+use crate::telemetry::recorder::Role;
+
+/// The exit code of a process whose configuration cannot be used (`EX_CONFIG` of sysexits).
+pub const BAD_CONFIGURATION: u8 = 78;
+
+/// What the receiver and the workers understand on their command lines; all else is configuration.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    /// Read this configuration file [default: the one MILEPOST_CONFIG names, if any]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// The whole life of the receiver's binary.
+#[must_use]
+pub fn receiver() -> ExitCode {
+    role(Role::Receiver, providers::ALL)
+}
+
+/// The whole life of a worker's binary.
+#[must_use]
+pub fn worker(provider: &'static dyn Provider) -> ExitCode {
+    role(Role::Worker(provider.id()), &[provider])
+}
+
+fn role(role: Role, served: &[&'static dyn Provider]) -> ExitCode {
+    let args = Args::parse();
+    install_crypto_provider();
+    let sources = Sources { file: args.config, ..Sources::from_env() };
+    let loaded = match crate::config::load(&sources, providers::ALL) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            eprintln!("milepost {role}: {error}");
+            return ExitCode::from(BAD_CONFIGURATION);
+        }
+    };
+    let ended = Runtime::new().map_err(anyhow::Error::from).and_then(|runtime| {
+        let ended = runtime.block_on(live(role, served, loaded));
+        // What is still blocked (a name being resolved, say) must not keep the process.
+        runtime.shutdown_background();
+        ended
+    });
+    match ended {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("milepost {role}: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn live(role: Role, served: &[&'static dyn Provider], loaded: Loaded) -> anyhow::Result<bool> {
+    let config = loaded.config;
+    let mut process = Process::start(role, served, &config, &loaded.warnings)?;
+    let ids: Vec<_> = served.iter().map(|provider| provider.id()).collect();
+    let backends = Backends::real(&config, &role.to_string(), &ids, &mut process.life)?;
+    match role {
+        Role::Receiver => {
+            process.receiver(&backends, &config, served).await?;
+        }
+        Role::Worker(_) | Role::Run => process.workers(&backends, &config, served),
+    }
+    process.run(&config).await
+}

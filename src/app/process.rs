@@ -1,0 +1,180 @@
+//! One process: its logs, metrics and admin port, and the roles in it.
+
+use std::net::SocketAddr;
+use std::panic::PanicHookInfo;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+
+use super::backends::Backends;
+use super::life::Life;
+use super::roles;
+use crate::adapters::clock::SystemClock;
+use crate::adapters::http::admin::Admin;
+use crate::adapters::http::webhooks::Webhooks;
+use crate::adapters::http::{HttpLimits, server};
+use crate::config::{Config, Problem};
+use crate::domain::provider::Provider;
+use crate::ports::Clock as _;
+use crate::telemetry::health::{HEARTBEAT_LIMIT, Heartbeat, Readiness};
+use crate::telemetry::logging;
+use crate::telemetry::metrics as m;
+use crate::telemetry::recorder::{Metrics, Role};
+use crate::telemetry::traces::Traces;
+
+/// A connection ends between two requests after this long, so that senders find new replicas.
+const MAX_CONNECTION_AGE: Duration = Duration::from_secs(600);
+/// How long the last spans may take to leave.
+const FLUSH: Duration = Duration::from_secs(3);
+
+/// A process being put together.
+pub struct Process {
+    /// Its tasks.
+    pub life: Life,
+    metrics: Metrics,
+    traces: Option<Traces>,
+    readiness: Readiness,
+    heartbeats: Vec<Arc<Heartbeat>>,
+}
+
+impl Process {
+    /// Sets up logs, traces and metrics.
+    ///
+    /// # Errors
+    /// When one of them cannot be.
+    pub fn start(
+        role: Role,
+        served: &[&'static dyn Provider],
+        config: &Config,
+        warnings: &[Problem],
+    ) -> anyhow::Result<Self> {
+        let traces = match &config.tracing.otlp_endpoint {
+            Some(endpoint) => {
+                let service = format!("milepost-{role}");
+                Some(Traces::otlp(endpoint.expose(), config.tracing.sample_ratio, &service)?)
+            }
+            None => None,
+        };
+        logging::init(config.log.format, &config.log.filter, traces.as_ref())?;
+        std::panic::set_hook(Box::new(log_panic));
+        let borrowed: Vec<&dyn Provider> = served.iter().map(|&provider| provider as _).collect();
+        let metrics = Metrics::install(role, &borrowed)?;
+        #[allow(clippy::cast_precision_loss)] // Seconds since 1970 fit a float's 53 bits.
+        metrics::gauge!(m::CONFIG_LAST_RELOAD).set(SystemClock.now().as_second() as f64);
+        for warning in warnings {
+            tracing::warn!(%warning, "configuration");
+        }
+        tracing::info!(role = %role, version = env!("CARGO_PKG_VERSION"), "starting");
+        let (life, readiness, heartbeats) = (Life::default(), Readiness::new(), Vec::new());
+        Ok(Self { life, metrics, traces, readiness, heartbeats })
+    }
+
+    /// Adds a receiver. Returns where it listens.
+    ///
+    /// # Errors
+    /// When it cannot listen there.
+    pub async fn receiver(
+        &mut self,
+        backends: &Backends,
+        config: &Config,
+        served: &[&'static dyn Provider],
+    ) -> anyhow::Result<SocketAddr> {
+        let listener = listen(config.http.addr, "http.addr").await?;
+        let addr = listener.local_addr()?;
+        let publisher = Arc::clone(&backends.publisher);
+        self.require("broker", move || publisher.ready());
+        let limits = limits(config);
+        let webhooks = Webhooks::new(roles::receiver(backends, config, served), limits);
+        // Every request ends by itself within its own timeouts.
+        let drain = config.http.header_timeout + config.http.body_timeout + config.amqp.confirm_timeout;
+        let serving = server::serve(listener, webhooks, limits, self.life.stopping.clone(), drain);
+        self.life.role("receiver", serving);
+        let heartbeat = self.heartbeat("receiver");
+        let stopping = self.life.stopping.clone();
+        self.life.role("receiver heartbeat", async move {
+            let mut tick = tokio::time::interval(Duration::from_secs(1));
+            while stopping.run_until_cancelled(tick.tick()).await.is_some() {
+                heartbeat.beat();
+            }
+        });
+        tracing::info!(%addr, "listening for webhooks");
+        Ok(addr)
+    }
+
+    /// Adds a worker for each provider.
+    pub fn workers(&mut self, backends: &Backends, config: &Config, served: &[&'static dyn Provider]) {
+        for &provider in served {
+            let name = provider.id().as_str();
+            let subscribed = Arc::new(AtomicBool::new(false));
+            let condition = Arc::clone(&subscribed);
+            self.require(name, move || condition.load(Ordering::Relaxed));
+            let heartbeat = self.heartbeat(name);
+            let worker = roles::worker(backends, config, provider, heartbeat, subscribed);
+            let stopping = self.life.stopping.clone();
+            self.life.role(name, async move { worker.run(stopping).await });
+        }
+        let publisher = Arc::clone(&backends.publisher);
+        self.require("broker", move || publisher.ready());
+    }
+
+    /// Opens the admin port and lives until told to stop. Returns whether it ended as it should.
+    ///
+    /// # Errors
+    /// When it cannot listen there.
+    pub async fn run(mut self, config: &Config) -> anyhow::Result<bool> {
+        let listener = listen(config.admin.addr, "admin.addr").await?;
+        tracing::info!(addr = %listener.local_addr()?, "listening for operators");
+        let readiness = Arc::new(self.readiness);
+        let rendering = self.metrics.clone();
+        let admin = Admin::new(move || rendering.render(), Arc::clone(&readiness), self.heartbeats);
+        let (closing, limits) = (self.life.closing.clone(), limits(config));
+        self.life.plumbing("admin", server::serve(listener, admin, limits, closing, Duration::from_secs(1)));
+        let (closing, upkeep) = (self.life.closing.clone(), self.metrics.upkeep());
+        self.life.plumbing("metrics", async move {
+            closing.run_until_cancelled(upkeep).await;
+        });
+        let ended = self.life.run(readiness).await.context("cannot listen for signals");
+        if let Some(traces) = self.traces {
+            traces.shutdown(FLUSH).await;
+        }
+        ended
+    }
+
+    fn require(&mut self, name: &'static str, holds: impl Fn() -> bool + Send + Sync + 'static) {
+        let readiness = std::mem::take(&mut self.readiness);
+        self.readiness = readiness.requires(name, holds);
+    }
+
+    fn heartbeat(&mut self, name: &'static str) -> Arc<Heartbeat> {
+        let heartbeat = Arc::new(Heartbeat::new(name, HEARTBEAT_LIMIT));
+        self.heartbeats.push(Arc::clone(&heartbeat));
+        heartbeat
+    }
+}
+
+async fn listen(addr: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(addr).await.with_context(|| format!("cannot listen on {addr} ({key})"))
+}
+
+fn limits(config: &Config) -> HttpLimits {
+    let http = &config.http;
+    HttpLimits {
+        max_body_bytes: http.max_body_bytes,
+        header_timeout: http.header_timeout,
+        body_timeout: http.body_timeout,
+        max_requests_in_flight: http.max_requests_in_flight,
+        max_bytes_in_flight: http.max_bytes_in_flight,
+        max_connections: http.max_connections,
+        max_connection_age: MAX_CONNECTION_AGE,
+        retry_after: http.retry_after,
+    }
+}
+
+/// Says where a panic was, and never its message: that may quote a webhook (invariant 9).
+fn log_panic(info: &PanicHookInfo<'_>) {
+    let place = info.location().map(ToString::to_string);
+    tracing::error!(place, "panic");
+}

@@ -1,0 +1,64 @@
+//! The two roles: a receiver, and a worker of one provider.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::backends::Backends;
+use crate::config::Config;
+use crate::domain::provider::Provider;
+use crate::pipeline::process::{ProcessSettings, Processor};
+use crate::pipeline::receive::{Endpoint, Receiver};
+use crate::pipeline::settle::Settler;
+use crate::pipeline::worker::{Worker, WorkerSettings};
+use crate::telemetry::health::Heartbeat;
+
+/// A receiver of these providers' webhooks.
+#[must_use]
+pub fn receiver(backends: &Backends, config: &Config, providers: &[&'static dyn Provider]) -> Receiver {
+    let endpoints = providers
+        .iter()
+        .map(|&provider| Endpoint { provider, accounts: config.provider(provider.id()).accounts.clone() })
+        .collect();
+    Receiver::new(endpoints, Arc::clone(&backends.publisher), Arc::clone(&backends.clock))
+}
+
+/// A worker of one provider. `subscribed` is kept true while it has a subscription.
+#[must_use]
+pub fn worker(
+    backends: &Backends,
+    config: &Config,
+    provider: &'static dyn Provider,
+    heartbeat: Arc<Heartbeat>,
+    subscribed: Arc<AtomicBool>,
+) -> Worker {
+    let settings = config.provider(provider.id());
+    Worker {
+        inbox: Arc::clone(&backends.inbox),
+        processor: Processor {
+            provider,
+            publisher: Arc::clone(&backends.publisher),
+            ledger: Arc::clone(&backends.ledger),
+            clock: Arc::clone(&backends.clock),
+            settings: ProcessSettings {
+                processing_deadline: config.worker.processing_deadline,
+                lease: config.worker.claim_lease,
+                dedup_ttl: settings.dedup_ttl,
+                content_ttl: settings.content_ttl,
+                resend_horizon: settings.resend_horizon,
+            },
+        },
+        settler: Settler {
+            provider: provider.id(),
+            publisher: Arc::clone(&backends.publisher),
+            ledger: Arc::clone(&backends.ledger),
+            schedule: settings.retry.clone(),
+        },
+        settings: WorkerSettings {
+            prefetch: config.worker.prefetch,
+            drain_deadline: config.worker.drain_deadline,
+            outage_patience: config.worker.outage_patience,
+        },
+        heartbeat: Arc::new(move || heartbeat.beat()),
+        subscribed: Arc::new(move |yes| subscribed.store(yes, Ordering::Relaxed)),
+    }
+}

@@ -1,0 +1,37 @@
+//! `milepost config`: the configuration, before anything runs on it.
+
+use clap::Subcommand;
+
+use super::{Exit, Global};
+use crate::config::{ConfigError, Loaded, Sources};
+use crate::providers;
+
+/// What `milepost config` is asked.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Read the configuration as a role would, and say all that is wrong with it
+    Check,
+}
+
+/// Checks it: exit code 78 and every problem, or 0.
+///
+/// # Errors
+/// When the configuration cannot be used.
+pub fn run(command: &Command, global: Global) -> anyhow::Result<Exit> {
+    let Command::Check = command;
+    let loaded = load(global)?;
+    for warning in &loaded.warnings {
+        eprintln!("warning: {warning}");
+    }
+    println!("the configuration is sound; warnings: {}", loaded.warnings.len());
+    Ok(Exit::Done)
+}
+
+/// The configuration as a role would read it.
+///
+/// # Errors
+/// When it cannot be used.
+pub fn load(global: Global) -> Result<Loaded, ConfigError> {
+    let sources = Sources { file: global.config, ..Sources::from_env() };
+    crate::config::load(&sources, providers::ALL)
+}

@@ -1,0 +1,217 @@
+//! `milepost run`: the whole fleet in one process, in memory unless it is given real servers.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use reqwest::Url;
+use tokio::sync::broadcast::error::RecvError;
+use tokio_util::sync::CancellationToken;
+
+use super::sample_secrets::sample_secret;
+use super::send::post::Poster;
+use super::send::target;
+use super::send::webhooks::{Content, Webhooks};
+use super::{Exit, Global, line};
+use crate::adapters::clock::SystemClock;
+use crate::adapters::memory::MemoryBroker;
+use crate::adapters::rabbit::updates_log::{LogEvent, Start, UpdatesLog};
+use crate::app::backends::Backends;
+use crate::app::process::Process;
+use crate::config::{Config, Loaded, Sources};
+use crate::domain::identity::Account;
+use crate::domain::provider::SignedWebhook;
+use crate::ports::Clock as _;
+use crate::providers;
+use crate::telemetry::recorder::Role;
+
+/// What differs from the roles' own defaults: loopback only, and quiet logs for a person.
+const DEFAULTS: &str = r#"
+[http]
+addr = "127.0.0.1:8080"
+[admin]
+addr = "127.0.0.1:9090"
+[log]
+format = "text"
+filter = "warn"
+"#;
+/// A played webhook that is not accepted is given up after this long.
+const GIVE_UP: Duration = Duration::from_secs(30);
+
+/// What `milepost run` is asked.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Run on this RabbitMQ instead of in memory
+    #[arg(long, value_name = "URL", requires = "redis")]
+    pub amqp: Option<String>,
+    /// Run on this Redis instead of in memory
+    #[arg(long, value_name = "URL", requires = "amqp")]
+    pub redis: Option<String>,
+    /// Listen here for webhooks [default: 127.0.0.1:8080, or as configured]
+    #[arg(long, value_name = "ADDR")]
+    pub http: Option<SocketAddr>,
+    /// Listen here for operators [default: 127.0.0.1:9090, or as configured]
+    #[arg(long, value_name = "ADDR")]
+    pub admin: Option<SocketAddr>,
+    /// Play every provider's documented sample webhooks through the HTTP port, signed as the provider would
+    #[arg(long)]
+    pub play: bool,
+    /// Show the events themselves, one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Runs until a signal.
+///
+/// # Errors
+/// When the configuration cannot be used, or a port is taken.
+pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
+    let real = args.amqp.is_some();
+    let Loaded { config, warnings } = load(&args, global)?;
+    let mut process = Process::start(Role::Run, providers::ALL, &config, &warnings)?;
+    let ids: Vec<_> = providers::ALL.iter().map(|provider| provider.id()).collect();
+    let backends = if real {
+        let backends = Backends::real(&config, "run", &ids, &mut process.life)?;
+        let log = UpdatesLog::new(config.amqp.url.expose(), Start::Next, SystemClock.now())?;
+        process.life.plumbing("updates", follow_log(log, args.json, process.life.closing.clone()));
+        eprintln!("milepost: running on {} and {}", config.amqp.url, config.redis.url);
+        backends
+    } else {
+        let (backends, broker) = Backends::memory();
+        process.life.plumbing("updates", follow_memory(broker, args.json, process.life.closing.clone()));
+        eprintln!("milepost: running in memory: whatever it holds is gone when it ends");
+        backends
+    };
+    process.workers(&backends, &config, providers::ALL);
+    let http = process.receiver(&backends, &config, providers::ALL).await?;
+    eprintln!(
+        "milepost: webhooks on http://{http}/webhooks/<provider>, operators on http://{}",
+        config.admin.addr
+    );
+    let (play, stopping) = (args.play, process.life.stopping.clone());
+    let player = config.clone();
+    process.life.role("player", async move {
+        if let Err(error) = greet(&player, http, play).await {
+            eprintln!("milepost: {error:#}");
+        }
+        stopping.cancelled().await;
+    });
+    let well = process.run(&config).await?;
+    Ok(if well { Exit::Done } else { Exit::Failed })
+}
+
+/// The configuration. While it listens on loopback alone, a provider without any account gets the sample one.
+fn load(args: &Args, global: Global) -> anyhow::Result<Loaded> {
+    let mut sources = Sources { base: DEFAULTS.to_owned(), file: global.config, ..Sources::from_env() };
+    let mut set = |name: &str, value: String| sources.variables.push((name.into(), OsString::from(value)));
+    for (name, url) in [("MILEPOST_AMQP_URL", &args.amqp), ("MILEPOST_REDIS_URL", &args.redis)] {
+        if let Some(url) = url {
+            set(name, url.clone());
+        }
+    }
+    for (name, addr) in [("MILEPOST_HTTP_ADDR", args.http), ("MILEPOST_ADMIN_ADDR", args.admin)] {
+        if let Some(addr) = addr {
+            set(name, addr.to_string());
+        }
+    }
+    let loaded = crate::config::load(&sources, providers::ALL)?;
+    if !loaded.config.http.addr.ip().is_loopback() {
+        return Ok(loaded);
+    }
+    for provider in providers::ALL.iter().map(|provider| provider.id()) {
+        if loaded.config.provider(provider).accounts.is_empty() {
+            let name = format!("MILEPOST__PROVIDERS__{provider}__ACCOUNTS__DEFAULT__SECRETS");
+            let secrets = format!("[\"{}\"]", sample_secret(provider));
+            sources.variables.push((name.into(), secrets.into()));
+        }
+    }
+    Ok(crate::config::load(&sources, providers::ALL)?)
+}
+
+/// Plays the samples if asked, and says how to try one by hand.
+async fn greet(config: &Config, http: SocketAddr, play: bool) -> anyhow::Result<()> {
+    for &provider in providers::ALL {
+        let account = Account::default_account();
+        let Some(credentials) = config.provider(provider.id()).accounts.get(&account) else { continue };
+        let Some(secret) = credentials.secrets.first() else { continue };
+        let origin = Url::parse(&format!("http://{http}")).context("the address we listen on")?;
+        let target = target::resolve(origin, provider.id(), &account);
+        let webhooks = |content| Webhooks {
+            provider,
+            content,
+            scheme: credentials.scheme,
+            secret: secret.clone(),
+            seed: rand::random(),
+        };
+        if play {
+            let accepted = provider.answer(Some(credentials.scheme), Ok(()));
+            let poster = Poster::new(target.clone(), accepted, GIVE_UP, Arc::new(|_| {}))?;
+            for sample in provider.samples() {
+                let webhook = webhooks(Content::Verbatim(sample.body.into())).webhook(0)?;
+                let delivered = poster.deliver(0, &webhook).await;
+                anyhow::ensure!(
+                    delivered.outcome == super::send::delivered::Outcome::Accepted,
+                    "{} {}: {delivered}",
+                    provider.id(),
+                    sample.name
+                );
+            }
+        }
+        if let Some(sample) = provider.samples().first() {
+            let webhook = webhooks(Content::sample(sample)?).webhook(0)?;
+            eprintln!("\nmilepost: try {} by hand:\n{}\n", provider.id(), curl(&target, &webhook));
+        }
+    }
+    eprintln!("milepost: listening; Ctrl-C ends it");
+    Ok(())
+}
+
+/// A command line that posts a webhook.
+fn curl(target: &Url, webhook: &SignedWebhook) -> String {
+    let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
+    let headers =
+        webhook.headers.iter().map(|(name, value)| format!(" -H {}", quoted(&format!("{name}: {value}"))));
+    let body = String::from_utf8_lossy(&webhook.body);
+    format!(
+        "curl -i {target} -H 'content-type: application/json'{} -d {}",
+        headers.collect::<String>(),
+        quoted(&body)
+    )
+}
+
+async fn follow_memory(broker: MemoryBroker, json: bool, closing: CancellationToken) {
+    let mut updates = broker.updates();
+    while let Some(next) = closing.run_until_cancelled(updates.recv()).await {
+        match next {
+            Ok(event) => show(&event.body, json),
+            Err(RecvError::Lagged(missed)) => eprintln!("milepost: {missed} updates were too fast to show"),
+            Err(RecvError::Closed) => break,
+        }
+    }
+    closing.cancelled().await;
+}
+
+async fn follow_log(mut log: UpdatesLog, json: bool, closing: CancellationToken) {
+    while let Some(next) = closing.run_until_cancelled(log.next()).await {
+        match next {
+            Ok(LogEvent::Update(update)) => show(&update.body, json),
+            Ok(LogEvent::Waiting(outage)) => eprintln!("milepost: not showing updates: {outage}"),
+            Ok(LogEvent::Attached) => {}
+            Err(error) => {
+                eprintln!("milepost: not showing updates any more: {error}");
+                break;
+            }
+        }
+    }
+    closing.cancelled().await;
+}
+
+fn show(event: &[u8], json: bool) {
+    if json {
+        println!("{}", String::from_utf8_lossy(event));
+    } else {
+        println!("{}", line::human(event));
+    }
+}

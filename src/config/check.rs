@@ -1,0 +1,168 @@
+//! From what is written to what makes sense, with everything that does not said at once.
+
+use std::net::SocketAddr;
+
+use super::accounts;
+use super::findings::Findings;
+use super::sections::{
+    AmqpSection, HttpSection, LogSection, RedisSection, Sections, TopologySection, TracingSection,
+    WorkerSection,
+};
+use super::settings::{Admin, Amqp, Config, Http, Log, Redis, Topology, Tracing, Worker};
+use super::urls::RedactedUrl;
+use crate::adapters::rabbit::topology::TopologyMode;
+use crate::domain::provider::Provider;
+use crate::telemetry::logging::{self, LogFormat};
+
+/// RabbitMQ 4 takes no larger message unless told to.
+const LARGEST_BODY: u64 = 16 * 1024 * 1024;
+/// The broker closes a channel that leaves a delivery unacknowledged for 30 min; five of them are margin.
+const LONGEST_PATIENCE_MS: u64 = 25 * 60 * 1000;
+/// Between the processing deadline and the end of the claim, for settling.
+const LEASE_MARGIN_MS: u64 = 1_000;
+/// Under this the worker waits for the broker's round trips.
+const STARVING_PREFETCH: u16 = 64;
+
+/// The configuration, if there is no problem with it.
+pub(super) fn check(raw: &Sections, providers: &[&dyn Provider], findings: &mut Findings) -> Option<Config> {
+    // Every section is checked before any of them decides: all problems are reported at once.
+    let amqp = amqp(&raw.amqp, findings);
+    let redis = redis(&raw.redis, findings);
+    let http = http(&raw.http, findings);
+    let admin = address("admin.addr", &raw.admin.addr, findings).map(|addr| Admin { addr });
+    let topology = topology(&raw.topology, findings);
+    let worker = worker(&raw.worker, findings);
+    let retry = findings.retry("retry", &raw.retry);
+    let log = log(&raw.log, findings);
+    let tracing = tracing(&raw.tracing, findings);
+    let providers = accounts::providers(raw, retry.as_ref(), providers, findings);
+    if !findings.problems.is_empty() {
+        return None;
+    }
+    Some(Config {
+        amqp: amqp?,
+        redis: redis?,
+        http: http?,
+        admin: admin?,
+        topology: topology?,
+        worker: worker?,
+        log: log?,
+        tracing: tracing?,
+        providers,
+    })
+}
+
+fn amqp(raw: &AmqpSection, findings: &mut Findings) -> Option<Amqp> {
+    let url = findings.value("amqp.url", RedactedUrl::amqp(&raw.url));
+    let connect_timeout = findings.millis("amqp.connect_timeout_ms", raw.connect_timeout_ms);
+    let confirm_timeout = findings.millis("amqp.confirm_timeout_ms", raw.confirm_timeout_ms);
+    Some(Amqp { url: url?, connect_timeout: connect_timeout?, confirm_timeout: confirm_timeout? })
+}
+
+fn redis(raw: &RedisSection, findings: &mut Findings) -> Option<Redis> {
+    let url = findings.value("redis.url", RedactedUrl::redis(&raw.url));
+    let response_timeout = findings.millis("redis.response_timeout_ms", raw.response_timeout_ms);
+    Some(Redis { url: url?, response_timeout: response_timeout? })
+}
+
+fn http(raw: &HttpSection, findings: &mut Findings) -> Option<Http> {
+    const MANY: u64 = 1_000_000;
+    let addr = address("http.addr", &raw.addr, findings);
+    let max_body_bytes = findings.number("http.max_body_bytes", raw.max_body_bytes, 1..=LARGEST_BODY);
+    let header_timeout = findings.millis("http.header_timeout_ms", raw.header_timeout_ms);
+    let body_timeout = findings.millis("http.body_timeout_ms", raw.body_timeout_ms);
+    let requests = findings.number("http.max_requests_in_flight", raw.max_requests_in_flight, 1..=MANY);
+    let connections = findings.number("http.max_connections", raw.max_connections, 1..=MANY);
+    let retry_after = findings.seconds("http.retry_after_seconds", raw.retry_after_seconds, 1..=3600);
+    let bytes = findings.number("http.max_bytes_in_flight", raw.max_bytes_in_flight, 1..=u64::from(u32::MAX));
+    if raw.max_bytes_in_flight < raw.max_body_bytes {
+        findings.problem("http.max_bytes_in_flight", "must not be below max_body_bytes");
+    }
+    Some(Http {
+        addr: addr?,
+        max_body_bytes: max_body_bytes?,
+        header_timeout: header_timeout?,
+        body_timeout: body_timeout?,
+        max_requests_in_flight: requests?,
+        max_bytes_in_flight: bytes?,
+        max_connections: connections?,
+        retry_after: retry_after?,
+    })
+}
+
+fn address(key: &str, text: &str, findings: &mut Findings) -> Option<SocketAddr> {
+    findings.value(key, text.parse().map_err(|_| "must be an IP address and a port, such as 0.0.0.0:8080"))
+}
+
+fn topology(raw: &TopologySection, findings: &mut Findings) -> Option<Topology> {
+    let mode = findings.value(
+        "topology.mode",
+        match raw.mode.as_str() {
+            "apply" => Ok(TopologyMode::Apply),
+            "verify" => Ok(TopologyMode::Verify),
+            _ => Err("must be apply or verify"),
+        },
+    );
+    let updates_max_age = findings.value("topology.updates_max_age", raw.updates_max_age.parse());
+    let most = i64::MAX.unsigned_abs();
+    let updates_max_bytes = findings.number("topology.updates_max_bytes", raw.updates_max_bytes, 1..=most);
+    let delivery_limit = findings.number("topology.delivery_limit", raw.delivery_limit, 1..=1_000_000);
+    Some(Topology {
+        mode: mode?,
+        updates_max_age: updates_max_age?,
+        updates_max_bytes: updates_max_bytes?,
+        delivery_limit: delivery_limit?,
+    })
+}
+
+fn worker(raw: &WorkerSection, findings: &mut Findings) -> Option<Worker> {
+    let prefetch = findings.number("worker.prefetch", raw.prefetch, 1..=u64::from(u16::MAX));
+    if prefetch.is_some_and(|prefetch| prefetch < STARVING_PREFETCH) {
+        findings.warning("worker.prefetch", format_args!("below {STARVING_PREFETCH} the worker starves"));
+    }
+    let deadline = findings.millis("worker.processing_deadline_ms", raw.processing_deadline_ms);
+    let claim_lease = findings.millis("worker.claim_lease_ms", raw.claim_lease_ms);
+    if raw.claim_lease_ms <= raw.processing_deadline_ms.saturating_add(LEASE_MARGIN_MS) {
+        // Otherwise another worker could take an event over while this one still publishes it.
+        let message = format_args!("must be above processing_deadline_ms + {LEASE_MARGIN_MS}");
+        findings.problem("worker.claim_lease_ms", message);
+    }
+    let drain_deadline = findings.millis("worker.drain_deadline_ms", raw.drain_deadline_ms);
+    let outage_patience = findings.millis("worker.outage_patience_ms", raw.outage_patience_ms);
+    if raw.outage_patience_ms >= LONGEST_PATIENCE_MS {
+        findings.problem(
+            "worker.outage_patience_ms",
+            format_args!("must be below {LONGEST_PATIENCE_MS} (25 min)"),
+        );
+    }
+    Some(Worker {
+        prefetch: prefetch?,
+        processing_deadline: deadline?,
+        claim_lease: claim_lease?,
+        drain_deadline: drain_deadline?,
+        outage_patience: outage_patience?,
+    })
+}
+
+fn log(raw: &LogSection, findings: &mut Findings) -> Option<Log> {
+    let format = findings.value(
+        "log.format",
+        match raw.format.as_str() {
+            "json" => Ok(LogFormat::Json),
+            "text" => Ok(LogFormat::Text),
+            _ => Err("must be json or text"),
+        },
+    );
+    let filter = logging::filter(&raw.filter).map_err(|_| "must be directives such as info,lapin=debug");
+    let filter = findings.value("log.filter", filter).map(|_| raw.filter.clone());
+    Some(Log { format: format?, filter: filter? })
+}
+
+fn tracing(raw: &TracingSection, findings: &mut Findings) -> Option<Tracing> {
+    let endpoint = raw.otlp_endpoint.as_deref().map(RedactedUrl::otlp).transpose();
+    let otlp_endpoint = findings.value("tracing.otlp_endpoint", endpoint);
+    if !(0.0..=1.0).contains(&raw.sample_ratio) {
+        findings.problem("tracing.sample_ratio", "must be from 0 to 1");
+    }
+    Some(Tracing { otlp_endpoint: otlp_endpoint?, sample_ratio: raw.sample_ratio })
+}

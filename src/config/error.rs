@@ -1,0 +1,57 @@
+//! What can be wrong with a configuration.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// One thing that is wrong, or merely worth a warning, at one key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The key's path, such as `worker.prefetch`.
+    pub key: String,
+    /// What is wrong. Never the value itself.
+    pub message: String,
+    /// The file or the variable that set the key, when one did.
+    pub origin: Option<String>,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.key, self.message)?;
+        self.origin.as_ref().map_or(Ok(()), |origin| write!(f, " (from {origin})"))
+    }
+}
+
+/// Why there is no configuration.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The named file cannot be read.
+    #[error("cannot read the configuration file {}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is not TOML.
+    #[error("{file}:{line}:{column}: not TOML: {message}")]
+    Syntax {
+        /// The file.
+        file: String,
+        /// Where, from 1.
+        line: usize,
+        /// Where, from 1.
+        column: usize,
+        /// What the parser expected.
+        message: String,
+    },
+    /// Keys are unknown, or their values make no sense: one line each.
+    #[error("the configuration is not valid:{}", lines(.0))]
+    Invalid(Vec<Problem>),
+}
+
+fn lines(problems: &[Problem]) -> String {
+    problems.iter().fold(String::new(), |text, problem| text + "\n  " + &problem.to_string())
+}

@@ -1,0 +1,22 @@
+//! One file and the environment, checked once.
+//!
+//! [`load`] layers the sources, refuses keys nobody knows, and turns what is left into a [`Config`] of values
+//! that are already valid: the rest of the program checks nothing again. An error or a warning names keys, never
+//! values, because any value may be a secret. This is the only room that reads environment variables.
+
+mod accounts;
+mod check;
+mod error;
+mod findings;
+mod layers;
+mod load;
+mod sections;
+mod settings;
+mod urls;
+
+pub use error::{ConfigError, Problem};
+pub use load::{Loaded, Sources, load};
+pub use settings::{
+    Admin, Amqp, Config, Http, Log, MaxAge, ProviderSettings, Redis, Topology, Tracing, Worker,
+};
+pub use urls::RedactedUrl;

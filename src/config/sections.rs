@@ -1,0 +1,128 @@
+//! The configuration as it is written, with the defaults. Anything with the right keys and types passes here;
+//! `check` decides what makes sense.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// Declares a section: its keys, their types and their defaults.
+macro_rules! section {
+    ($name:ident { $($key:ident: $type:ty = $default:expr),* $(,)? }) => {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields, default, expecting = "a table")]
+        pub(super) struct $name {
+            $(pub(super) $key: $type),*
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($key: $default),* }
+            }
+        }
+    };
+}
+
+const DAY_SECONDS: u64 = 24 * 60 * 60;
+pub(super) const DEDUP_TTL_SECONDS: u64 = 14 * DAY_SECONDS;
+pub(super) const CONTENT_TTL_SECONDS: u64 = DAY_SECONDS;
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
+pub(super) struct Sections {
+    pub(super) amqp: AmqpSection,
+    pub(super) redis: RedisSection,
+    pub(super) http: HttpSection,
+    pub(super) admin: AdminSection,
+    pub(super) topology: TopologySection,
+    pub(super) worker: WorkerSection,
+    pub(super) retry: RetrySection,
+    pub(super) log: LogSection,
+    pub(super) tracing: TracingSection,
+    pub(super) providers: BTreeMap<String, ProviderSection>,
+}
+
+section!(AmqpSection {
+    url: String = "amqp://127.0.0.1:5672/%2f".to_owned(),
+    connect_timeout_ms: u64 = 5_000,
+    confirm_timeout_ms: u64 = 5_000,
+});
+
+section!(RedisSection {
+    url: String = "redis://127.0.0.1:6379/0".to_owned(),
+    response_timeout_ms: u64 = 500,
+});
+
+section!(HttpSection {
+    addr: String = "0.0.0.0:8080".to_owned(),
+    max_body_bytes: u64 = 256 * 1024,
+    header_timeout_ms: u64 = 5_000,
+    body_timeout_ms: u64 = 10_000,
+    max_requests_in_flight: u64 = 256,
+    max_bytes_in_flight: u64 = 32 * 1024 * 1024,
+    max_connections: u64 = 512,
+    retry_after_seconds: u64 = 5,
+});
+
+section!(AdminSection { addr: String = "0.0.0.0:9090".to_owned() });
+
+section!(TopologySection {
+    mode: String = "apply".to_owned(),
+    updates_max_age: String = "7D".to_owned(),
+    updates_max_bytes: u64 = 4 * 1024 * 1024 * 1024,
+    delivery_limit: u64 = 100,
+});
+
+section!(WorkerSection {
+    prefetch: u64 = 256,
+    processing_deadline_ms: u64 = 10_000,
+    claim_lease_ms: u64 = 15_000,
+    drain_deadline_ms: u64 = 20_000,
+    outage_patience_ms: u64 = 600_000,
+});
+
+section!(RetrySection {
+    initial_ms: u64 = 1_000,
+    multiplier: f64 = 2.0,
+    cap_ms: u64 = 2_100_000,
+    jitter: f64 = 0.2,
+});
+
+section!(LogSection { format: String = "json".to_owned(), filter: String = "info".to_owned() });
+
+section!(TracingSection { otlp_endpoint: Option<String> = None, sample_ratio: f64 = 1.0 });
+
+// What a provider's section leaves out comes from the provider itself or from `[retry]`, hence the options.
+
+section!(ProviderSection {
+    resend_horizon_seconds: Option<u64> = None,
+    dedup_ttl_seconds: Option<u64> = None,
+    content_ttl_seconds: Option<u64> = None,
+    retry: Option<RetryOverride> = None,
+    accounts: BTreeMap<String, AccountSection> = BTreeMap::new(),
+});
+
+section!(RetryOverride {
+    initial_ms: Option<u64> = None,
+    multiplier: Option<f64> = None,
+    cap_ms: Option<u64> = None,
+    jitter: Option<f64> = None,
+});
+
+section!(AccountSection {
+    auth: Option<String> = None,
+    secrets: Vec<String> = Vec::new(),
+    secret_files: Vec<PathBuf> = Vec::new(),
+});
+
+impl RetryOverride {
+    /// What it does not say is as in `base`.
+    pub(super) fn over(&self, base: &RetrySection) -> RetrySection {
+        RetrySection {
+            initial_ms: self.initial_ms.unwrap_or(base.initial_ms),
+            multiplier: self.multiplier.unwrap_or(base.multiplier),
+            cap_ms: self.cap_ms.unwrap_or(base.cap_ms),
+            jitter: self.jitter.unwrap_or(base.jitter),
+        }
+    }
+}

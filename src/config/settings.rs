@@ -1,0 +1,182 @@
+//! The configuration as the program uses it: valid, and complete.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::urls::RedactedUrl;
+use crate::adapters::rabbit::topology::TopologyMode;
+use crate::domain::identity::Account;
+use crate::domain::provider::{Credentials, ProviderId};
+use crate::domain::retry::RetrySchedule;
+use crate::telemetry::logging::LogFormat;
+
+/// Everything that can be configured. `config/milepost.toml` says what each setting is for.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The broker.
+    pub amqp: Amqp,
+    /// The dedup store.
+    pub redis: Redis,
+    /// The port the providers post to.
+    pub http: Http,
+    /// The port for operators.
+    pub admin: Admin,
+    /// What is declared on the broker.
+    pub topology: Topology,
+    /// How a worker works.
+    pub worker: Worker,
+    /// Logs.
+    pub log: Log,
+    /// Traces.
+    pub tracing: Tracing,
+    pub(super) providers: BTreeMap<ProviderId, ProviderSettings>,
+}
+
+impl Config {
+    /// One provider's settings.
+    ///
+    /// # Panics
+    /// When `id` is of no provider that was given to [`super::load`]: a bug of the caller's.
+    #[must_use]
+    pub fn provider(&self, id: ProviderId) -> &ProviderSettings {
+        &self.providers[&id]
+    }
+}
+
+/// The broker.
+#[derive(Debug, Clone)]
+pub struct Amqp {
+    /// Where it is, and who we are to it.
+    pub url: RedactedUrl,
+    /// How long connecting may take.
+    pub connect_timeout: Duration,
+    /// How long a confirm may take before its publish counts as unconfirmed.
+    pub confirm_timeout: Duration,
+}
+
+/// The dedup store.
+#[derive(Debug, Clone)]
+pub struct Redis {
+    /// Where it is, and who we are to it.
+    pub url: RedactedUrl,
+    /// How long a reply may take.
+    pub response_timeout: Duration,
+}
+
+/// The port the providers post to.
+#[derive(Debug, Clone)]
+pub struct Http {
+    /// Where to listen.
+    pub addr: SocketAddr,
+    /// The largest body taken.
+    pub max_body_bytes: usize,
+    /// How long a request's headers may take.
+    pub header_timeout: Duration,
+    /// How long its body may take.
+    pub body_timeout: Duration,
+    /// Requests in flight before further ones are told to come back.
+    pub max_requests_in_flight: usize,
+    /// Body bytes in flight before further requests are told to come back.
+    pub max_bytes_in_flight: usize,
+    /// Open connections; further ones wait to be accepted.
+    pub max_connections: usize,
+    /// What a 503 says in `Retry-After`.
+    pub retry_after: Duration,
+}
+
+/// The port for operators.
+#[derive(Debug, Clone)]
+pub struct Admin {
+    /// Where to listen.
+    pub addr: SocketAddr,
+}
+
+/// What is declared on the broker.
+#[derive(Debug, Clone)]
+pub struct Topology {
+    /// Declare it, or only check it.
+    pub mode: TopologyMode,
+    /// How long the stream of updates keeps an update.
+    pub updates_max_age: MaxAge,
+    /// How large the stream of updates may grow.
+    pub updates_max_bytes: u64,
+    /// Deliveries of one message after which the broker parks it.
+    pub delivery_limit: u32,
+}
+
+/// An age as RabbitMQ writes it for streams, such as `7D`: a number and one of `Y M D h m s`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MaxAge(String);
+
+impl MaxAge {
+    /// As RabbitMQ writes it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for MaxAge {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let number = text.strip_suffix(['Y', 'M', 'D', 'h', 'm', 's']).unwrap_or_default();
+        let valid = number.bytes().all(|byte| byte.is_ascii_digit())
+            && number.parse::<u32>().is_ok_and(|number| number > 0);
+        if valid {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("must be a number and one of Y M D h m s, such as 7D")
+        }
+    }
+}
+
+/// How a worker works.
+#[derive(Debug, Clone)]
+pub struct Worker {
+    /// Messages taken off the queue and not yet settled, at most.
+    pub prefetch: u16,
+    /// How long processing one message may take.
+    pub processing_deadline: Duration,
+    /// How long a claim holds; longer than `processing_deadline` by a margin.
+    pub claim_lease: Duration,
+    /// How long a stopping worker may finish what it has in flight.
+    pub drain_deadline: Duration,
+    /// How long a message may wait in the worker's hands for Redis or RabbitMQ to come back.
+    pub outage_patience: Duration,
+}
+
+/// Logs.
+#[derive(Debug, Clone)]
+pub struct Log {
+    /// How a line looks.
+    pub format: LogFormat,
+    /// What is logged, in the directives of `tracing`.
+    pub filter: String,
+}
+
+/// Traces.
+#[derive(Debug, Clone)]
+pub struct Tracing {
+    /// The OTLP/gRPC collector; without one there are no traces.
+    pub otlp_endpoint: Option<RedactedUrl>,
+    /// The share of traces begun here that is exported.
+    pub sample_ratio: f64,
+}
+
+/// What can be configured for one provider.
+#[derive(Debug, Clone)]
+pub struct ProviderSettings {
+    /// How its failed messages are tried again.
+    pub retry: RetrySchedule,
+    /// For how long it may send an event again.
+    pub resend_horizon: Duration,
+    /// How long an event with an id of the provider's own is remembered.
+    pub dedup_ttl: Duration,
+    /// How long an event known by its content alone is remembered.
+    pub content_ttl: Duration,
+    /// Who may post, and how each proves it.
+    pub accounts: BTreeMap<Account, Credentials>,
+}

@@ -1,0 +1,192 @@
+//! Takes in one webhook: find whose it is, authenticate it over the raw bytes, wrap it, publish it with a confirm.
+//!
+//! Nothing is decoded here beyond what authentication needs: a worker can be fixed and the webhook processed again,
+//! while one refused at the door is gone. Sizes, times and answers on the wire are `adapters::http`'s business.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use tracing::Instrument as _;
+
+use super::spans;
+use crate::domain::answer::{Answer, Rejection};
+use crate::domain::envelope::{Envelope, TraceContext};
+use crate::domain::identity::{Account, ReceiptId};
+use crate::domain::provider::{Credentials, Headers, Provider, ProviderId};
+use crate::ports::{Clock, Outbound, PublishError, Publisher};
+use crate::telemetry::traces;
+
+/// The longest `Content-Type` that is kept: AMQP holds it in a short string.
+const CONTENT_TYPE_MAX_BYTES: usize = 255;
+/// The longest `tracestate` that is kept, as the W3C recommendation asks of everyone. A cut one would be invalid.
+const TRACESTATE_MAX_BYTES: usize = 512;
+
+/// One provider and the accounts whose webhooks are taken.
+pub struct Endpoint {
+    /// The provider.
+    pub provider: &'static dyn Provider,
+    /// Its configured accounts.
+    pub accounts: BTreeMap<Account, Credentials>,
+}
+
+impl Endpoint {
+    fn destination(&self, account: Option<&str>) -> Destination<'_> {
+        let account = match account {
+            Some(text) => text.parse().ok(),
+            None => Some(Account::default_account()),
+        };
+        let account = account.and_then(|account| self.accounts.get_key_value(&account));
+        Destination { provider: self.provider, account }
+    }
+}
+
+/// Where a request is addressed to: a provider, and its account if that is configured.
+#[derive(Clone, Copy)]
+pub struct Destination<'a> {
+    provider: &'static dyn Provider,
+    account: Option<(&'a Account, &'a Credentials)>,
+}
+
+impl<'a> Destination<'a> {
+    /// Whose webhook it says it is.
+    #[must_use]
+    pub fn provider(&self) -> ProviderId {
+        self.provider.id()
+    }
+
+    /// The account, when it is a configured one.
+    #[must_use]
+    pub fn account(&self) -> Option<&'a Account> {
+        self.account.map(|(account, _)| account)
+    }
+
+    /// The answer in the provider's own words.
+    #[must_use]
+    pub fn answer(&self, outcome: Result<(), Rejection>) -> Answer {
+        let scheme = self.account.map(|(_, credentials)| credentials.scheme);
+        self.provider.answer(scheme, outcome.map_err(Rejection::kind))
+    }
+}
+
+/// When a request arrived, and the name it is accounted for by.
+#[derive(Debug, Clone, Copy)]
+pub struct Receipt {
+    /// A UUIDv7 of `received_at`.
+    pub id: ReceiptId,
+    /// To the millisecond.
+    pub received_at: Timestamp,
+}
+
+impl Receipt {
+    /// A receipt of its own for a request that arrived at `now`.
+    #[must_use]
+    pub fn at(now: Timestamp) -> Self {
+        let millis = now.as_millisecond();
+        // Unwrap safety: it was a timestamp's own count of milliseconds.
+        let received_at = Timestamp::from_millisecond(millis).expect("in range");
+        // A clock before 1970 is wrong anyway, and the random part alone keeps the id unique.
+        let since_epoch = u64::try_from(millis).unwrap_or(0);
+        let id = uuid::Builder::from_unix_timestamp_millis(since_epoch, &rand::random()).into_uuid();
+        Self { id: ReceiptId(id), received_at }
+    }
+}
+
+/// Takes in webhooks.
+pub struct Receiver {
+    endpoints: Vec<Endpoint>,
+    publisher: Arc<dyn Publisher>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Receiver {
+    /// A receiver for these endpoints.
+    #[must_use]
+    pub fn new(endpoints: Vec<Endpoint>, publisher: Arc<dyn Publisher>, clock: Arc<dyn Clock>) -> Self {
+        Self { endpoints, publisher, clock }
+    }
+
+    /// The destination by its names; no account means the default one. `None` when there is no such provider.
+    #[must_use]
+    pub fn named(&self, provider: &str, account: Option<&str>) -> Option<Destination<'_>> {
+        let endpoint = self.endpoints.iter().find(|endpoint| endpoint.provider.id().as_str() == provider)?;
+        Some(endpoint.destination(account))
+    }
+
+    /// The default account of the provider whose own document names this path.
+    #[must_use]
+    pub fn documented_at(&self, path: &str) -> Option<Destination<'_>> {
+        let endpoint =
+            self.endpoints.iter().find(|endpoint| endpoint.provider.documented_path() == Some(path))?;
+        Some(endpoint.destination(None))
+    }
+
+    /// A receipt for the request that arrives now.
+    #[must_use]
+    pub fn receipt(&self) -> Receipt {
+        Receipt::at(self.clock.now())
+    }
+
+    /// Authenticates a webhook and stores it. `Ok` only after the broker confirmed it (invariant 1). When the
+    /// future is dropped, it may or may not be stored: the sender has no answer then, and sends again.
+    ///
+    /// # Errors
+    /// Why it is not accepted; nothing reached the broker unless it is one of the broker's own reasons.
+    pub async fn accept(
+        &self,
+        destination: &Destination<'_>,
+        receipt: Receipt,
+        headers: &(dyn Headers + Sync),
+        body: Bytes,
+    ) -> Result<(), Rejection> {
+        let (account, credentials) = destination.account.ok_or(Rejection::UnknownAccount)?;
+        let body = destination.provider.authenticate(headers, body, credentials)?;
+        let incoming = trace_context(headers);
+        let span = spans::send(destination.provider(), receipt.id);
+        traces::set_parent(&span, &incoming);
+        let envelope = Envelope {
+            receipt: receipt.id,
+            provider: destination.provider(),
+            account: account.clone(),
+            received_at: receipt.received_at,
+            content_type: text(headers, "content-type", CONTENT_TYPE_MAX_BYTES),
+            attempt: 0,
+            crashes: 0,
+            replay: None,
+            reason: None,
+            trace: traces::context_of(&span).unwrap_or(incoming),
+            body,
+        };
+        self.publisher.publish(Outbound::Raw(envelope)).instrument(span).await.map_err(|error| match error {
+            PublishError::Refused => Rejection::BrokerRefused,
+            PublishError::Unavailable => Rejection::BrokerUnavailable,
+            PublishError::Unconfirmed => Rejection::Unconfirmed,
+        })
+    }
+}
+
+/// A header's value, when it is text of a length that can be passed on.
+fn text(headers: &dyn Headers, name: &str, max_bytes: usize) -> Option<String> {
+    let value = std::str::from_utf8(headers.get(name)?).ok()?;
+    (1..=max_bytes).contains(&value.len()).then(|| value.to_owned())
+}
+
+/// The caller's W3C trace context, if it is valid; `tracestate` means nothing without a `traceparent`.
+fn trace_context(headers: &dyn Headers) -> TraceContext {
+    let traceparent = text(headers, "traceparent", 55).filter(|value| is_traceparent(value));
+    let tracestate = traceparent.as_ref().and_then(|_| text(headers, "tracestate", TRACESTATE_MAX_BYTES));
+    TraceContext { traceparent, tracestate }
+}
+
+/// Whether it is a version 00 `traceparent`: `00-<trace id>-<parent id>-<flags>`, no id of zeros only.
+fn is_traceparent(value: &str) -> bool {
+    let hex = |part: &str, digits: usize| {
+        part.len() == digits && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let id = |part: &str, digits: usize| hex(part, digits) && part.bytes().any(|byte| byte != b'0');
+    match value.split('-').collect::<Vec<_>>()[..] {
+        ["00", trace, parent, flags] => id(trace, 32) && id(parent, 16) && hex(flags, 2),
+        _ => false,
+    }
+}

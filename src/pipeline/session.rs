@@ -1,0 +1,158 @@
+//! One subscription's life, and how work waits when a dependency is away.
+//!
+//! An outage of Redis or RabbitMQ spends no attempt (invariant 5): the step that met it waits in place, with
+//! growing jittered pauses, and is done again. Because every waiting message holds one of the subscription's
+//! prefetch slots, a worker in an outage takes no new work by itself. Waiting ends when the session closes: its
+//! subscription is gone, the drain deadline passed, or the outage outlasted its patience (the broker closes a
+//! channel whose delivery stays unacknowledged for 30 minutes, so we give back long before).
+
+use std::future::Future;
+use std::time::Duration;
+
+use metrics::Gauge;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::provider::ProviderId;
+use crate::domain::retry::reconnect_delay;
+use crate::telemetry::metrics as m;
+
+/// What a message may have to wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dependency {
+    /// The ledger.
+    Redis,
+    /// The broker.
+    RabbitMq,
+}
+
+impl Dependency {
+    /// Every dependency, so that each metric label exists from the start.
+    pub const ALL: [Self; 2] = [Self::Redis, Self::RabbitMq];
+
+    /// The metric label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Redis => "redis",
+            Self::RabbitMq => "rabbitmq",
+        }
+    }
+}
+
+/// The session closed while something waited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionClosed;
+
+/// One subscription's life.
+#[derive(Debug, Clone)]
+pub struct Session {
+    provider: ProviderId,
+    closing: CancellationToken,
+    patience: Duration,
+}
+
+impl Session {
+    /// A session that gives up on an outage after `patience`.
+    #[must_use]
+    pub fn new(provider: ProviderId, patience: Duration) -> Self {
+        Self { provider, closing: CancellationToken::new(), patience }
+    }
+
+    /// Ends every wait, now and later.
+    pub fn close(&self) {
+        self.closing.cancel();
+    }
+
+    /// Whether [`Self::close`] was called.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.closing.is_cancelled()
+    }
+
+    /// Resolves when the session closes.
+    pub async fn closed(&self) {
+        self.closing.cancelled().await;
+    }
+
+    /// Does `step` until it succeeds. Every error is an outage of `dependency`.
+    ///
+    /// # Errors
+    /// When the session closes between two tries; a try under way is never cut short.
+    pub async fn until_done<T, E, F>(
+        &self,
+        dependency: Dependency,
+        mut step: impl FnMut() -> F,
+    ) -> Result<T, SessionClosed>
+    where
+        E: std::fmt::Display,
+        F: Future<Output = Result<T, E>>,
+    {
+        let mut outage = None;
+        loop {
+            match step().await {
+                Ok(done) => return Ok(done),
+                Err(error) => {
+                    outage.get_or_insert_with(|| self.outage(dependency)).wait(&error).await?;
+                }
+            }
+        }
+    }
+
+    /// An outage that a step met; see [`Outage::wait`].
+    #[must_use]
+    pub fn outage(&self, dependency: Dependency) -> Outage<'_> {
+        let gauge = metrics::gauge!(
+            m::PAUSED, "provider" => self.provider.as_str(), "reason" => dependency.as_str()
+        );
+        gauge.increment(1.0);
+        Outage { session: self, dependency, gauge, tries: 0, since: Instant::now() }
+    }
+}
+
+/// A message waiting for a dependency to come back. Counted in the `paused` gauge while it lives.
+pub struct Outage<'a> {
+    session: &'a Session,
+    dependency: Dependency,
+    gauge: Gauge,
+    tries: u32,
+    since: Instant,
+}
+
+impl Outage<'_> {
+    /// Waits before the next try.
+    ///
+    /// # Errors
+    /// When the session closes, which this does itself once patience is over.
+    pub async fn wait(&mut self, error: &impl std::fmt::Display) -> Result<(), SessionClosed> {
+        if self.session.is_closed() {
+            return Err(SessionClosed);
+        }
+        if self.since.elapsed() > self.session.patience {
+            tracing::warn!(
+                provider = %self.session.provider, dependency = self.dependency.as_str(), %error,
+                "outage outlasted our patience: giving messages back to the broker"
+            );
+            self.session.close();
+            return Err(SessionClosed);
+        }
+        if self.tries == 0 {
+            tracing::warn!(
+                provider = %self.session.provider, dependency = self.dependency.as_str(), %error,
+                "paused until it is back"
+            );
+        }
+        let pause = reconnect_delay(self.tries, rand::random());
+        self.tries += 1;
+        tokio::select! {
+            () = self.session.closed() => Err(SessionClosed),
+            () = tokio::time::sleep(pause) => Ok(()),
+        }
+    }
+}
+
+impl Drop for Outage<'_> {
+    fn drop(&mut self) {
+        self.gauge.decrement(1.0);
+    }
+}

@@ -1,0 +1,287 @@
+//! A worker: takes messages, keeps each delivery's updates in order, bounds what is in flight, drains; and is the
+//! only place that acknowledges a message, once.
+//!
+//! Everything runs in one task: concurrency comes from the round trips that overlap, and there is no lock. The
+//! subscription's prefetch is the bound on what is in flight; nothing else may spawn work.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+
+use super::process::{Held, Job, Processor};
+use super::session::Session;
+use super::settle::Settler;
+use super::spans;
+use crate::domain::envelope::Envelope;
+use crate::domain::identity::DeliveryKey;
+use crate::domain::retry::reconnect_delay;
+use crate::domain::verdict::{ParkReason, Verdict};
+use crate::ports::{Delivery, Inbox, Subscription, Tag};
+use crate::telemetry::metrics as m;
+
+/// How many messages are taken or finished before the other side gets a look.
+const BATCH: usize = 64;
+
+/// The numbers of a worker.
+#[derive(Debug, Clone)]
+pub struct WorkerSettings {
+    /// The most messages in flight.
+    pub prefetch: u16,
+    /// How long a drain finishes what is in flight before it gives the rest back.
+    pub drain_deadline: Duration,
+    /// How long an outage may last before messages are given back.
+    pub outage_patience: Duration,
+}
+
+/// Takes one provider's messages off its queue until told to stop.
+pub struct Worker {
+    /// Where messages come from.
+    pub inbox: Arc<dyn Inbox>,
+    /// What is done with one.
+    pub processor: Processor,
+    /// What is done with its verdict.
+    pub settler: Settler,
+    /// The worker's numbers.
+    pub settings: WorkerSettings,
+    /// Called once a second while the worker's loop turns.
+    pub heartbeat: Arc<dyn Fn() + Send + Sync>,
+    /// Told whether the worker has a running subscription.
+    pub subscribed: Arc<dyn Fn(bool) + Send + Sync>,
+}
+
+/// A finished message.
+struct Finished {
+    tag: Tag,
+    taken: Instant,
+    /// The lane to move on, if the message had one.
+    lane: Option<DeliveryKey>,
+    verdict: Verdict,
+}
+
+type Running<'a> = FuturesUnordered<BoxFuture<'a, Finished>>;
+
+/// Messages of one delivery run one after another (invariant 8). A lane exists while one of its messages runs; the
+/// others wait in it.
+type Lanes = HashMap<DeliveryKey, VecDeque<(Tag, Instant, Job)>>;
+
+/// What one subscription has under way.
+struct Flight<'a> {
+    worker: &'a Worker,
+    session: &'a Session,
+    running: Running<'a>,
+    lanes: Lanes,
+    /// When each unsettled message was taken, oldest first.
+    taken: BTreeMap<Tag, Instant>,
+    settled: Vec<Tag>,
+}
+
+impl Worker {
+    /// Runs until `shutdown`, then drains. Subscribes again, with jittered pauses, whenever a subscription ends.
+    pub async fn run(&self, shutdown: CancellationToken) {
+        let mut tries = 0;
+        while !shutdown.is_cancelled() {
+            (self.heartbeat)();
+            if let Some(subscription) = self.subscribe().await {
+                tries = 0;
+                (self.subscribed)(true);
+                self.serve(subscription, &shutdown).await;
+                (self.subscribed)(false);
+            }
+            let pause = reconnect_delay(tries, rand::random());
+            tries += 1;
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Subscribes once the ledger answers: without it every message taken would only wait.
+    async fn subscribe(&self) -> Option<Box<dyn Subscription>> {
+        let provider = self.processor.provider.id();
+        if let Err(error) = self.processor.ledger.ping().await {
+            tracing::warn!(%provider, %error, "not subscribing: the ledger does not answer");
+            return None;
+        }
+        let subscription = self.inbox.subscribe(provider, self.settings.prefetch).await.ok()?;
+        tracing::info!(%provider, prefetch = self.settings.prefetch, "subscribed");
+        Some(subscription)
+    }
+
+    async fn serve(&self, mut subscription: Box<dyn Subscription>, shutdown: &CancellationToken) {
+        let session = Session::new(self.processor.provider.id(), self.settings.outage_patience);
+        let mut flight = Flight::new(self, &session);
+        let mut tick = tokio::time::interval(Duration::from_secs(1));
+        let mut drain_deadline = None;
+        let mut taking = true;
+        while taking || !flight.running.is_empty() {
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled(), if drain_deadline.is_none() => {
+                    drain_deadline = Some(Instant::now() + self.settings.drain_deadline);
+                    subscription.stop().await;
+                }
+                () = sleep_until(drain_deadline), if drain_deadline.is_some() && !session.is_closed() => {
+                    session.close();
+                }
+                () = session.closed(), if taking => taking = false,
+                _ = tick.tick() => flight.report(),
+                Some(finished) = flight.running.next(), if !flight.running.is_empty() => {
+                    flight.finish(finished);
+                    flight.finish_ready();
+                    subscription.settle(&mut flight.settled);
+                }
+                next = subscription.next(), if taking => match next {
+                    Ok(delivery) => flight.take_ready(delivery, subscription.as_mut()),
+                    Err(_) => {
+                        taking = false;
+                        // Ended by us, what is in flight may finish; ended by the broker, nothing can be settled.
+                        if drain_deadline.is_none() {
+                            session.close();
+                        }
+                    }
+                }
+            }
+        }
+        flight.report();
+        subscription.close().await;
+    }
+
+    /// Processes and settles one message. A panic parks that message alone.
+    async fn handle(&self, job: Job, session: &Session) -> Verdict {
+        let span = spans::process(&job.envelope);
+        let handling = async {
+            let mut held = Held::default();
+            let processing = self.processor.process(&job, &mut held, session);
+            let verdict = AssertUnwindSafe(processing).catch_unwind().await.unwrap_or(PANICKED);
+            self.settle(verdict, job.envelope, &held, session).await
+        };
+        let done = handling.instrument(span.clone()).await;
+        span.record("milepost.outcome", done.outcome());
+        done
+    }
+
+    async fn settle(&self, verdict: Verdict, envelope: Envelope, held: &Held, session: &Session) -> Verdict {
+        let receipt = envelope.receipt;
+        let done = self.settler.settle(verdict, envelope, held, session).await;
+        tracing::debug!(receipt.id = %receipt, outcome = done.outcome(), "settled");
+        done
+    }
+}
+
+const PANICKED: Verdict = Verdict::Park(ParkReason::Panic, "processing it panicked");
+
+impl<'a> Flight<'a> {
+    fn new(worker: &'a Worker, session: &'a Session) -> Self {
+        Self {
+            worker,
+            session,
+            running: FuturesUnordered::new(),
+            lanes: HashMap::new(),
+            taken: BTreeMap::new(),
+            settled: Vec::new(),
+        }
+    }
+
+    /// Takes a delivery and those that are already here.
+    fn take_ready(&mut self, delivery: Delivery, subscription: &mut dyn Subscription) {
+        self.take(delivery);
+        for _ in 1..BATCH {
+            match subscription.next().now_or_never() {
+                Some(Ok(delivery)) => self.take(delivery),
+                // An end seen here is seen again by the next call of `next`.
+                Some(Err(_)) | None => break,
+            }
+        }
+    }
+
+    fn take(&mut self, Delivery { tag, envelope, defect }: Delivery) {
+        let (worker, session) = (self.worker, self.session);
+        let taken = Instant::now();
+        self.taken.insert(tag, taken);
+        let decoding = AssertUnwindSafe(|| worker.processor.decode(&envelope, defect));
+        match catch_unwind(decoding).unwrap_or(Err(PANICKED)) {
+            Ok(decoded) => self.queue(tag, taken, Job::new(envelope, decoded)),
+            Err(verdict) => self.running.push(Box::pin(async move {
+                let verdict = worker.settle(verdict, envelope, &Held::default(), session).await;
+                Finished { tag, taken, lane: None, verdict }
+            })),
+        }
+    }
+
+    fn queue(&mut self, tag: Tag, taken: Instant, job: Job) {
+        match self.lanes.get_mut(&job.delivery) {
+            Some(waiting) => waiting.push_back((tag, taken, job)),
+            None => {
+                self.lanes.insert(job.delivery.clone(), VecDeque::new());
+                self.start(tag, taken, job);
+            }
+        }
+    }
+
+    fn start(&mut self, tag: Tag, taken: Instant, job: Job) {
+        let (worker, session) = (self.worker, self.session);
+        let lane = Some(job.delivery.clone());
+        self.running.push(Box::pin(async move {
+            let verdict = worker.handle(job, session).await;
+            Finished { tag, taken, lane, verdict }
+        }));
+    }
+
+    fn finish_ready(&mut self) {
+        for _ in 1..BATCH {
+            match self.running.next().now_or_never() {
+                Some(Some(finished)) => self.finish(finished),
+                _ => break,
+            }
+        }
+    }
+
+    fn finish(&mut self, Finished { tag, taken, lane, verdict }: Finished) {
+        self.taken.remove(&tag);
+        if let Some(outcome) = verdict.outcome() {
+            self.settled.push(tag);
+            let provider = self.worker.processor.provider.id().as_str();
+            metrics::counter!(m::MESSAGES_SETTLED, "provider" => provider, "outcome" => outcome).increment(1);
+            metrics::histogram!(m::PROCESS_DURATION, "provider" => provider, "outcome" => outcome)
+                .record(taken.elapsed().as_secs_f64());
+        }
+        if let Some(lane) = lane {
+            self.advance(lane);
+        }
+    }
+
+    /// Starts the lane's next message, or ends the lane. A closed session starts nothing more: what waits is
+    /// given back untouched.
+    fn advance(&mut self, lane: DeliveryKey) {
+        let next = self.lanes.get_mut(&lane).and_then(VecDeque::pop_front);
+        match next {
+            Some((tag, taken, job)) if !self.session.is_closed() => self.start(tag, taken, job),
+            _ => drop(self.lanes.remove(&lane)),
+        }
+    }
+
+    fn report(&self) {
+        (self.worker.heartbeat)();
+        let provider = self.worker.processor.provider.id().as_str();
+        let oldest = self.taken.values().next().map_or(0.0, |taken| taken.elapsed().as_secs_f64());
+        #[allow(clippy::cast_precision_loss)] // At most the prefetch, which is 16 bits.
+        metrics::gauge!(m::INFLIGHT, "provider" => provider).set(self.taken.len() as f64);
+        metrics::gauge!(m::OLDEST_INFLIGHT_AGE, "provider" => provider).set(oldest);
+    }
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,219 @@
+//! 247Express ("Update status").
+//!
+//! Its credential is a field of the body (`express247/api_key.rs`), and it reads a refusal from the answer's body,
+//! not from its code. Times without an offset are Vietnam's.
+
+mod api_key;
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use jiff::Timestamp;
+use jiff::fmt::temporal::DateTimePrinter;
+use jiff::tz::Offset;
+use serde_json::Value;
+use uuid::Builder;
+
+use super::{own_digest, samples};
+use crate::domain::answer::{Answer, Rejection, RejectionKind};
+use crate::domain::document::{Document, Extra};
+use crate::domain::fingerprint::Fingerprinter;
+use crate::domain::identity::Identity;
+use crate::domain::provider::{
+    AuthScheme, Credentials, Decoded, DecodedUpdate, Headers, Provider, ProviderId, Sample, SignedWebhook,
+};
+use crate::domain::secret::Secret;
+use crate::domain::status::Status;
+use crate::domain::update::{Courier, DeliveryUpdate, Reason, References};
+use crate::domain::verdict::Poison;
+
+/// Vietnam's offset, all year.
+const VIETNAM: Offset = Offset::constant(7);
+
+/// 247Express.
+pub struct Express247;
+
+/// 247Express, for the table of providers.
+pub static EXPRESS_247: Express247 = Express247;
+
+impl Provider for Express247 {
+    fn id(&self) -> ProviderId {
+        ProviderId::new("247express")
+    }
+
+    /// The misspelling is theirs.
+    fn documented_path(&self) -> Option<&'static str> {
+        Some("/IntergrationAPI")
+    }
+
+    fn auth_schemes(&self) -> &'static [AuthScheme] {
+        &[AuthScheme::ApiKey, AuthScheme::Basic]
+    }
+
+    /// Its retries are not documented: a day.
+    fn resend_horizon(&self) -> Duration {
+        Duration::from_hours(24)
+    }
+
+    fn authenticate(
+        &self,
+        headers: &dyn Headers,
+        body: Bytes,
+        credentials: &Credentials,
+    ) -> Result<Bytes, Rejection> {
+        if credentials.secrets.is_empty() {
+            return Err(Rejection::NoSecret);
+        }
+        if credentials.scheme == AuthScheme::Basic {
+            check_basic(headers.get("authorization"), credentials)?;
+            api_key::blank(body)
+        } else {
+            api_key::check_and_blank(&body, credentials)
+        }
+    }
+
+    fn answer(&self, scheme: Option<AuthScheme>, outcome: Result<(), RejectionKind>) -> Answer {
+        let (code, message) = match outcome {
+            Ok(()) => return Answer::json(200, r#"{"IsError":false,"ErrorMessage":""}"#.into()),
+            Err(RejectionKind::NotAuthentic) if scheme == Some(AuthScheme::Basic) => (401, "not authentic"),
+            Err(RejectionKind::NotAuthentic) => (200, "not authentic"),
+            Err(RejectionKind::NotDecodable) => (200, "the body is not one JSON object"),
+            Err(RejectionKind::TooLarge) => (413, "the body is too large"),
+            Err(RejectionKind::TooSlow) => (408, "the body did not arrive in time"),
+            Err(RejectionKind::WrongMethod) => (405, "POST only"),
+            Err(RejectionKind::Unknown) => (404, "no such webhook"),
+            Err(RejectionKind::Unavailable) => (503, "cannot store it now, send it again"),
+        };
+        Answer::json(code, format!(r#"{{"IsError":true,"ErrorMessage":"{message}"}}"#).into())
+    }
+
+    fn decode(&self, body: &[u8]) -> Result<Decoded, Poison> {
+        decode(Document::parse(body)?).map(|update| Decoded::Update(Box::new(update)))
+    }
+
+    fn samples(&self) -> &'static [Sample] {
+        samples!("247express": "accepted", "picked_up", "in_transit", "delivering", "pending_for_proceed",
+            "delivered", "pending_for_return", "returned", "cancelled", "lost", "confiscated")
+    }
+
+    fn personalize(&self, sample: &mut Value, tag: &str, number: u64, time: Timestamp) {
+        let Some(fields) = sample.as_object_mut() else { return };
+        let own = own_digest(tag, number);
+        // 20 characters: the most an order code may have.
+        let order_code = format!("HD{}", hex::encode(&own[..9]));
+        for name in ["ExternalCode", "ReferenceCode"] {
+            if let Some(reference @ Value::String(_)) = fields.get_mut(name) {
+                *reference = order_code.as_str().into();
+            }
+        }
+        if let Some(date @ Value::String(_)) = fields.get_mut("DeliveryDate") {
+            let printer = DateTimePrinter::new().separator(b' ').precision(Some(0));
+            *date = printer.datetime_to_string(&VIETNAM.to_datetime(time)).into();
+        }
+        let mut id_bytes = [0; 16];
+        id_bytes.copy_from_slice(&own[16..]);
+        let transaction = Builder::from_random_bytes(id_bytes).into_uuid().to_string();
+        let time = DateTimePrinter::new().precision(Some(7)).timestamp_with_offset_to_string(&time, VIETNAM);
+        fields.insert("OrderCode".to_owned(), order_code.into());
+        fields.insert("TransactionId".to_owned(), transaction.into());
+        fields.insert("Time".to_owned(), time.into());
+    }
+
+    fn sign(&self, body: Bytes, scheme: AuthScheme, secret: &Secret) -> SignedWebhook {
+        if scheme == AuthScheme::Basic {
+            let user_and_password = format!("Basic {}", STANDARD.encode(secret.expose()));
+            return SignedWebhook { headers: vec![("authorization", user_and_password)], body };
+        }
+        SignedWebhook { headers: Vec::new(), body: api_key::put(body, secret) }
+    }
+}
+
+/// Checks HTTP Basic: what was encoded is compared whole with `user:password`.
+fn check_basic(authorization: Option<&[u8]>, credentials: &Credentials) -> Result<(), Rejection> {
+    let header = authorization.ok_or(Rejection::MissingCredential)?;
+    let (scheme, encoded) = header.split_at_checked(6).ok_or(Rejection::WrongCredential)?;
+    if !scheme.eq_ignore_ascii_case(b"basic ") {
+        return Err(Rejection::WrongCredential);
+    }
+    let presented = STANDARD.decode(encoded.trim_ascii()).map_err(|_| Rejection::WrongCredential)?;
+    check_literal(&presented, credentials)
+}
+
+/// Compares with every live secret, even after one fits, so that time does not tell which.
+fn check_literal(presented: &[u8], credentials: &Credentials) -> Result<(), Rejection> {
+    let fits = credentials.secrets.iter().fold(false, |fits, secret| fits | secret.equals(presented));
+    if fits { Ok(()) } else { Err(Rejection::WrongCredential) }
+}
+
+fn status(raw: &str) -> Status {
+    match raw {
+        "16" => Status::OnHold,
+        "18" => Status::Cancelled,
+        "19" => Status::Lost,
+        "21" => Status::Created,
+        "23" => Status::PickedUp,
+        "24" => Status::InTransit,
+        "25" => Status::DropoffEnRoute,
+        "27" => Status::ReturnInitiated,
+        "28" => Status::Returned,
+        "30" => Status::Delivered,
+        "32" => Status::Confiscated,
+        _ => Status::Unknown,
+    }
+}
+
+fn decode(mut fields: Document<'_>) -> Result<DecodedUpdate, Poison> {
+    let [time, date] = ["Time", "DeliveryDate"].map(|name| fields.peek(name));
+    let event_time = fields.time("Time", Some(VIETNAM));
+    let delivery_date = fields.time("DeliveryDate", Some(VIETNAM));
+    let fingerprint = Fingerprinter::new()
+        .field("OrderCode", fields.peek("OrderCode"))
+        .field("Status", fields.peek("Status"))
+        .time("Time", event_time.as_ref(), time)
+        .field("DelayCode", fields.peek("DelayCode"))
+        .field("DelayNotes", fields.peek("DelayNotes"))
+        .field("DeliveryNotes", fields.peek("DeliveryNotes"))
+        .field("RequestFeedbackCount", fields.peek("RequestFeedbackCount"))
+        .field("Mailman", fields.peek("Mailman"))
+        .time("DeliveryDate", delivery_date.as_ref(), date)
+        .field("ReceiverName", fields.peek("ReceiverName"))
+        .finish();
+
+    let delivery_id = fields.id("OrderCode").ok_or(Poison::missing("OrderCode"))?;
+    let raw_status = fields.text("Status").ok_or(Poison::missing("Status"))?;
+    let provider_event_id = fields.id("TransactionId");
+    let references = References {
+        merchant_order: fields.text("ExternalCode"),
+        merchant_reference: fields.text("ReferenceCode"),
+        temporary: None,
+    };
+    let courier = Courier { name: fields.text("Mailman"), phone: None }.known();
+    // `DeliveryNotes` are no reason: a delivery that went well has them too. They stay in `extra`.
+    let reason =
+        Reason { code: fields.text("DelayCode"), text: fields.text("DelayNotes"), comments: None }.known();
+    let recipient_name = fields.text("ReceiverName");
+    // Blank since the receiver, and a credential wherever it comes from.
+    fields.read("ApiKey", |_| Some(()));
+
+    let status = status(&raw_status);
+    let unreadable_fields = fields.unreadable();
+    let mut extra = Extra::new();
+    fields.into_extra("", &mut extra);
+    let update = DeliveryUpdate {
+        delivery_id,
+        references,
+        status,
+        phase: status.phase(),
+        raw_status,
+        event_time,
+        times: delivery_date.map(|time| ("DeliveryDate", time)).into_iter().collect(),
+        courier,
+        reason,
+        recipient_name,
+        provider_event_id: provider_event_id.clone(),
+        extra,
+    };
+    Ok(DecodedUpdate { identity: Identity { provider_event_id, fingerprint }, update, unreadable_fields })
+}

@@ -1,0 +1,119 @@
+//! Every bounded label set, there from the start: a counter that first appears at 1 has an increase no query
+//! sees.
+
+use std::slice;
+
+use metrics::{Label, counter, gauge, histogram};
+
+use super::metrics as table;
+use super::metrics::Kind;
+use super::recorder::Role;
+use crate::domain::answer::{Rejection, RejectionKind};
+use crate::domain::provider::{AuthScheme, Provider, ProviderId};
+use crate::domain::verdict::{ParkReason, RetryReason, Verdict};
+
+/// The `provider` label of a request to a path that no provider owns.
+const NOBODY: &str = "unknown";
+const CONFIRM_RESULTS: [&str; 4] = ["ack", "refused", "unavailable", "unconfirmed"];
+
+/// Creates what `role` will use, for the providers it serves.
+pub(super) fn create_all(role: Role, providers: &[&dyn Provider]) {
+    gauge!(table::BUILD_INFO, "version" => env!("CARGO_PKG_VERSION"), "role" => role.to_string()).set(1.0);
+    create(table::DRAINING, &[]);
+    create(table::CONFIG_LAST_RELOAD, &[]);
+    connection("publish");
+    if matches!(role, Role::Receiver | Role::Run) {
+        receiver(providers);
+    }
+    if matches!(role, Role::Worker(_) | Role::Run) {
+        connection("consume");
+        let served = |id: &ProviderId| !matches!(role, Role::Worker(own) if own != *id);
+        let ids = providers.iter().map(|provider| provider.id()).filter(served);
+        worker(&ids.map(ProviderId::as_str).collect::<Vec<_>>());
+    }
+}
+
+fn connection(role: &str) {
+    create(table::BROKER_CONNECTED, &[&[role]]);
+    create(table::BROKER_RECONNECTS, &[&[role]]);
+}
+
+fn publishes(stages: &[&str]) {
+    create(table::PUBLISH_CONFIRMS, &[stages, &CONFIRM_RESULTS]);
+    create(table::PUBLISH_CONFIRM_DURATION, &[stages]);
+}
+
+fn receiver(providers: &[&dyn Provider]) {
+    publishes(&["raw"]);
+    let mut names = vec![NOBODY];
+    for provider in providers {
+        let name = provider.id().as_str();
+        for (scheme, outcome) in outcomes(*provider) {
+            answered(name, provider.answer(scheme, outcome.map_err(Rejection::kind)).code, outcome);
+        }
+        names.push(name);
+    }
+    answered(NOBODY, 404, Err(Rejection::UnknownProvider));
+    create(table::HTTP_REQUEST_DURATION, &[&names]);
+}
+
+/// Every way a request to a provider can end, with the scheme its answer may depend on: an account that is not
+/// known has none, and everything else happens to a known account.
+fn outcomes(provider: &dyn Provider) -> impl Iterator<Item = (Option<AuthScheme>, Result<(), Rejection>)> {
+    let known = provider.auth_schemes().iter().flat_map(|scheme| {
+        let refused =
+            Rejection::ALL.into_iter().filter(|rejection| rejection.kind() != RejectionKind::Unknown);
+        std::iter::once(Ok(())).chain(refused.map(Err)).map(|outcome| (Some(*scheme), outcome))
+    });
+    known.chain(std::iter::once((None, Err(Rejection::UnknownAccount))))
+}
+
+fn answered(provider: &str, code: u16, outcome: Result<(), Rejection>) {
+    let result = outcome.map_or_else(Rejection::as_str, |()| "accepted");
+    create(table::HTTP_REQUESTS, &[&[provider], &[&code.to_string()], &[result]]);
+    if let Err(rejection) = outcome {
+        create(table::WEBHOOKS_REJECTED, &[&[provider], &[rejection.as_str()]]);
+    }
+}
+
+fn worker(providers: &[&str]) {
+    publishes(&["update", "later", "parked"]);
+    for metric in [
+        table::END_TO_END,
+        table::RETRY_DELAY,
+        table::INFLIGHT,
+        table::OLDEST_INFLIGHT_AGE,
+        table::UNKNOWN_STATUS,
+        table::UNREADABLE_FIELDS,
+    ] {
+        create(metric, &[providers]);
+    }
+    create(table::MESSAGES_SETTLED, &[providers, &Verdict::OUTCOMES]);
+    create(table::PROCESS_DURATION, &[providers, &Verdict::OUTCOMES]);
+    create(table::RETRIES, &[providers, &RetryReason::ALL.map(RetryReason::as_str)]);
+    create(table::PARKED, &[providers, &ParkReason::ALL.map(ParkReason::as_str)]);
+    create(table::PAUSED, &[providers, &["redis", "rabbitmq"]]);
+    create(table::DEDUP_CLAIMS, &[providers, &["granted", "busy", "done", "stale", "id_reused"]]);
+    create(table::REDIS_OP_DURATION, &[&["claim", "settle", "ping"]]);
+}
+
+/// Creates a metric for every combination of `values`, one list for each of its labels.
+fn create(name: &str, values: &[&[&str]]) {
+    for metric in table::ALL.iter().filter(|metric| metric.name == name) {
+        let mut sets: Vec<Vec<Label>> = vec![Vec::new()];
+        for (&label, &values) in metric.labels.iter().zip(values) {
+            let labels: Vec<_> = values.iter().map(|value| Label::new(label, (*value).to_owned())).collect();
+            let with = |set: &[Label], label| [set, slice::from_ref(label)].concat();
+            let extended = |set: Vec<Label>| labels.iter().map(move |label| with(&set, label));
+            sets = sets.into_iter().flat_map(extended).collect();
+        }
+        for labels in sets {
+            // Naming it creates it; one that is there keeps its value.
+            match metric.kind {
+                Kind::Counter => drop(counter!(metric.name, labels)),
+                Kind::Gauge => drop(gauge!(metric.name, labels)),
+                Kind::Histogram => drop(histogram!(metric.name, labels)),
+            }
+        }
+    }
+}

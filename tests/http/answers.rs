@@ -1,0 +1,193 @@
+//! What senders are told.
+
+use milepost::domain::answer::{Answer, RejectionKind};
+use milepost::domain::provider::AuthScheme;
+use milepost::ports::PublishError;
+
+use crate::support::{FakePublisher, Reply, Server, Setup, metric, signature, signed, start};
+
+const BODY: &[u8] = br#"{"id":1}"#;
+
+/// Asserts one answer and its counters.
+fn expect(provider: &str, reply: &Reply, code: u16, reason: &str, body: &str) {
+    reply.receipt();
+    assert_eq!((reply.code, reply.body.as_str()), (code, body));
+    let retry_after = (code == 503).then_some("7");
+    assert_eq!(reply.header("retry-after"), retry_after);
+    let allow = (code == 405).then_some("POST");
+    assert_eq!(reply.header("allow"), allow);
+    let requests =
+        format!(r#"milepost_http_requests_total{{provider="{provider}",code="{code}",result="{reason}"}}"#);
+    assert_eq!(metric(&requests), Some(1), "{requests}");
+}
+
+async fn server(provider: &'static str) -> (Server, std::sync::Arc<FakePublisher>) {
+    start(Setup { provider, ..Setup::default() }).await
+}
+
+#[tokio::test]
+async fn invariant_1_a_webhook_is_accepted_only_after_the_broker_confirmed_it() {
+    let (server, publisher) = start(Setup { provider: "confirmed", held: true, ..Setup::default() }).await;
+    let mut client = server.connect().await;
+    client.send(signed("/webhooks/confirmed", "", BODY)).await;
+    publisher.has_taken(1).await;
+    client.hears_nothing().await;
+
+    publisher.release(1);
+    let reply = client.reply().await;
+    expect("confirmed", &reply, 200, "accepted", "");
+    assert_eq!(publisher.taken()[0].receipt.0, reply.receipt());
+}
+
+#[tokio::test]
+async fn what_the_broker_did_not_store_is_answered_503_with_retry_after() {
+    let (server, publisher) = server("broken").await;
+    for (error, reason) in [
+        (PublishError::Refused, "broker_refused"),
+        (PublishError::Unavailable, "broker_unavailable"),
+        (PublishError::Unconfirmed, "unconfirmed"),
+    ] {
+        publisher.reply(Err(error));
+        let reply = server.exchange(signed("/webhooks/broken", "", BODY)).await;
+        expect("broken", &reply, 503, reason, "cannot store it now, send it again\n");
+        let rejected = format!(r#"milepost_webhooks_rejected_total{{provider="broken",reason="{reason}"}}"#);
+        assert_eq!(metric(&rejected), Some(1));
+    }
+}
+
+#[tokio::test]
+async fn what_is_refused_at_the_door_never_reaches_the_broker() {
+    let (server, publisher) = server("door").await;
+    let post = |path: &str, extra: &str| {
+        format!("POST {path} HTTP/1.1\r\nhost: m\r\ncontent-length: 8\r\n{extra}\r\n{{\"id\":1}}")
+            .into_bytes()
+    };
+    let forged = format!("x-signature: {}\r\n", "0".repeat(64));
+    let not_authentic = "not authentic\n";
+    let no_such = "no such webhook\n";
+
+    let reply = server.exchange(post("/webhooks/door", "")).await;
+    expect("door", &reply, 401, "missing_credential", not_authentic);
+    let reply = server.exchange(post("/webhooks/door", &forged)).await;
+    expect("door", &reply, 401, "wrong_credential", not_authentic);
+    let reply = server.exchange(signed("/webhooks/door/lost", "", BODY)).await;
+    expect("door", &reply, 503, "no_secret", "cannot store it now, send it again\n");
+    let reply = server.exchange(signed("/webhooks/door/stranger", "", BODY)).await;
+    expect("door", &reply, 404, "unknown_account", no_such);
+    let reply = server.exchange("GET /webhooks/door HTTP/1.1\r\nhost: m\r\n\r\n").await;
+    expect("door", &reply, 405, "wrong_method", "POST only\n");
+    assert_eq!(publisher.taken(), []);
+}
+
+#[tokio::test]
+async fn no_account_but_a_configured_one_is_known() {
+    let (server, publisher) = server("accounts").await;
+    let long = "a".repeat(65);
+    for account in ["stranger", "DEFAULT", "def%61ult", "shop-1/default", "shop-1//", &long] {
+        let reply = server.exchange(signed(&format!("/webhooks/accounts/{account}"), "", BODY)).await;
+        assert_eq!((reply.code, account), (404, account));
+        reply.receipt();
+    }
+    assert_eq!(publisher.taken(), []);
+}
+
+#[tokio::test]
+async fn a_path_nobody_owns_is_404_under_one_label() {
+    let (server, publisher) = server("somebody").await;
+    for path in
+        ["/", "/webhooks", "/webhooks/", "/webhooks/nobody", "/webhooks/nobody/x", "//webhooks/somebody"]
+    {
+        let reply = server.exchange(signed(path, "", BODY)).await;
+        assert_eq!((reply.code, reply.body.as_str(), path), (404, "no such webhook\n", path));
+        reply.receipt();
+    }
+    assert_eq!(publisher.taken(), []);
+    let unknown =
+        metric(r#"milepost_http_requests_total{provider="unknown",code="404",result="unknown_provider"}"#);
+    assert!(unknown >= Some(6));
+    assert_eq!(metric(r#"milepost_webhooks_rejected_total{provider="nobody""#), None);
+}
+
+/// A contract like that of the providers that delete what is answered with 4xx, or read only the body.
+fn own_words(scheme: Option<AuthScheme>, outcome: Result<(), RejectionKind>) -> Answer {
+    let code = match outcome {
+        Ok(()) => return Answer::text(200, "OK"),
+        Err(RejectionKind::NotAuthentic) => 401,
+        Err(_) => 503,
+    };
+    Answer::json(code, if scheme.is_some() { "{\"known\":true}".into() } else { "{\"known\":false}".into() })
+}
+
+#[tokio::test]
+async fn once_the_provider_is_known_every_answer_is_in_its_own_words() {
+    let mut setup = Setup { provider: "worded", answers: own_words, ..Setup::default() };
+    setup.limits.body_timeout = std::time::Duration::from_millis(50);
+    let (server, publisher) = start(setup).await;
+    let known = "{\"known\":true}";
+
+    let reply = server.exchange(signed("/webhooks/worded", "", BODY)).await;
+    assert_eq!(reply.header("content-type"), Some("text/plain; charset=utf-8"));
+    expect("worded", &reply, 200, "accepted", "OK");
+    let reply = server.exchange("POST /webhooks/worded HTTP/1.1\r\nhost: m\r\n\r\n").await;
+    assert_eq!(reply.header("content-type"), Some("application/json"));
+    expect("worded", &reply, 401, "missing_credential", known);
+    let reply = server.exchange("PUT /webhooks/worded HTTP/1.1\r\nhost: m\r\n\r\n").await;
+    expect("worded", &reply, 503, "wrong_method", known);
+    let reply = server.exchange(signed("/webhooks/worded/stranger", "", BODY)).await;
+    expect("worded", &reply, 503, "unknown_account", "{\"known\":false}");
+    let reply =
+        server.exchange("POST /webhooks/worded HTTP/1.1\r\nhost: m\r\ncontent-length: 1001\r\n\r\n").await;
+    expect("worded", &reply, 503, "too_large", known);
+    let reply =
+        server.exchange("POST /webhooks/worded HTTP/1.1\r\nhost: m\r\ncontent-length: 2\r\n\r\n{").await;
+    expect("worded", &reply, 503, "too_slow", known);
+    assert_eq!(publisher.taken().len(), 1);
+}
+
+#[tokio::test]
+async fn each_of_a_webhooks_paths_leads_to_its_account() {
+    let setup = Setup { provider: "paths", path: Some("/CourierUpdate"), ..Setup::default() };
+    let (server, publisher) = start(setup).await;
+    for (path, account) in [
+        ("/webhooks/paths", "default"),
+        ("/webhooks/paths/", "default"),
+        ("/webhooks/paths/default", "default"),
+        ("/webhooks/paths/shop-1", "shop-1"),
+        ("/webhooks/paths/shop-1/", "shop-1"),
+        ("/webhooks/paths/shop-1?page=2", "shop-1"),
+        ("/CourierUpdate", "default"),
+        ("/CourierUpdate/", "default"),
+    ] {
+        let reply = server.exchange(signed(path, "", BODY)).await;
+        assert_eq!((reply.code, path), (200, path));
+        let stored = publisher.taken().pop().unwrap();
+        assert_eq!((stored.receipt.0, stored.account.as_str()), (reply.receipt(), account));
+    }
+    assert_eq!(publisher.taken().len(), 8);
+}
+
+#[tokio::test]
+async fn a_wrong_content_type_is_no_reason_to_refuse() {
+    let (server, _publisher) = server("typed").await;
+    for content_type in ["", "content-type: text/html\r\n", "content-type: \u{fe}\r\n"] {
+        assert_eq!(server.exchange(signed("/webhooks/typed", content_type, BODY)).await.code, 200);
+    }
+}
+
+#[tokio::test]
+async fn the_body_is_asked_for_only_when_it_is_wanted() {
+    let (server, _publisher) = server("expectant").await;
+    let head = |path: &str| {
+        let signature = signature(BODY);
+        format!(
+            "POST {path} HTTP/1.1\r\nhost: m\r\ncontent-length: 8\r\nexpect: 100-continue\r\n{signature}\r\n"
+        )
+    };
+    let mut client = server.connect().await;
+    client.send(head("/webhooks/expectant")).await;
+    assert_eq!(client.reply().await.code, 100);
+    client.send(BODY).await;
+    assert_eq!(client.reply().await.code, 200);
+
+    assert_eq!(server.exchange(head("/webhooks/expectant/stranger")).await.code, 404);
+}

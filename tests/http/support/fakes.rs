@@ -1,0 +1,130 @@
+//! A provider, a publisher and a clock that do as they are told.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use jiff::Timestamp;
+use milepost::domain::answer::{Answer, Rejection, RejectionKind};
+use milepost::domain::envelope::Envelope;
+use milepost::domain::provider::{
+    AuthScheme, Credentials, Decoded, Headers, Provider, ProviderId, Sample, SignedWebhook, check_hmac,
+};
+use milepost::domain::secret::Secret;
+use milepost::domain::verdict::Poison;
+use milepost::ports::{Clock, Outbound, PublishError, Publisher};
+use tokio::sync::{Semaphore, watch};
+
+use super::{NOW, within};
+
+pub type Answers = fn(Option<AuthScheme>, Result<(), RejectionKind>) -> Answer;
+
+/// A provider that signs with `x-signature`.
+pub struct TestProvider {
+    pub id: ProviderId,
+    pub path: Option<&'static str>,
+    pub answers: Answers,
+}
+
+impl Provider for TestProvider {
+    fn id(&self) -> ProviderId {
+        self.id
+    }
+
+    fn documented_path(&self) -> Option<&'static str> {
+        self.path
+    }
+
+    fn auth_schemes(&self) -> &'static [AuthScheme] {
+        &[AuthScheme::Hmac]
+    }
+
+    fn resend_horizon(&self) -> Duration {
+        Duration::from_secs(60)
+    }
+
+    fn authenticate(
+        &self,
+        headers: &dyn Headers,
+        body: Bytes,
+        credentials: &Credentials,
+    ) -> Result<Bytes, Rejection> {
+        check_hmac(headers.get("x-signature"), &body, credentials).map(|()| body)
+    }
+
+    fn answer(&self, scheme: Option<AuthScheme>, outcome: Result<(), RejectionKind>) -> Answer {
+        (self.answers)(scheme, outcome)
+    }
+
+    fn decode(&self, _body: &[u8]) -> Result<Decoded, Poison> {
+        Ok(Decoded::Ignored)
+    }
+
+    fn samples(&self) -> &'static [Sample] {
+        &[]
+    }
+
+    fn personalize(&self, _sample: &mut serde_json::Value, _tag: &str, _number: u64, _now: Timestamp) {}
+
+    fn sign(&self, body: Bytes, _scheme: AuthScheme, _secret: &Secret) -> SignedWebhook {
+        SignedWebhook { headers: vec![], body }
+    }
+}
+
+/// Takes webhooks and confirms them as it is told.
+pub struct FakePublisher {
+    taken: watch::Sender<Vec<Envelope>>,
+    gate: Semaphore,
+    reply: Mutex<Result<(), PublishError>>,
+}
+
+impl FakePublisher {
+    /// `held`: each publish waits for [`Self::release`]. Otherwise all are confirmed at once.
+    pub fn new(held: bool) -> Self {
+        let gate = Semaphore::new(if held { 0 } else { 10_000 });
+        Self { taken: watch::Sender::default(), gate, reply: Mutex::new(Ok(())) }
+    }
+
+    pub fn reply(&self, reply: Result<(), PublishError>) {
+        *self.reply.lock().unwrap() = reply;
+    }
+
+    /// Lets `count` publishes come to their end.
+    pub fn release(&self, count: usize) {
+        self.gate.add_permits(count);
+    }
+
+    pub fn taken(&self) -> Vec<Envelope> {
+        self.taken.borrow().clone()
+    }
+
+    /// Waits until `count` webhooks were given to it.
+    pub async fn has_taken(&self, count: usize) {
+        let mut taken = self.taken.subscribe();
+        within(taken.wait_for(|taken| taken.len() >= count)).await.unwrap();
+    }
+}
+
+#[async_trait]
+impl Publisher for FakePublisher {
+    async fn publish(&self, outbound: Outbound) -> Result<(), PublishError> {
+        let Outbound::Raw(envelope) = outbound else { panic!("the receiver publishes webhooks only") };
+        self.taken.send_modify(|taken| taken.push(envelope));
+        self.gate.acquire().await.unwrap().forget();
+        *self.reply.lock().unwrap()
+    }
+
+    fn ready(&self) -> bool {
+        true
+    }
+}
+
+/// Says [`NOW`].
+pub struct StoppedClock;
+
+impl Clock for StoppedClock {
+    fn now(&self) -> Timestamp {
+        NOW.parse().unwrap()
+    }
+}

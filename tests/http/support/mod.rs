@@ -1,0 +1,143 @@
+//! A provider, a publisher, a server and a client to test with.
+
+mod client;
+mod fakes;
+mod log;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use milepost::adapters::http::server::serve;
+use milepost::adapters::http::webhooks::Webhooks;
+use milepost::adapters::http::{Handler, HttpLimits};
+use milepost::domain::answer::Answer;
+use milepost::domain::identity::Account;
+use milepost::domain::provider::{AuthScheme, Credentials, ProviderId};
+use milepost::domain::secret::Secret;
+use milepost::pipeline::receive::{Endpoint, Receiver};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+pub use client::{Client, Reply, signature, signed};
+pub use fakes::FakePublisher;
+use fakes::{Answers, StoppedClock, TestProvider};
+pub use log::log;
+
+/// Nothing in here takes this long unless it hangs.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+/// For how long something that must not happen is waited for.
+pub const MOMENT: Duration = Duration::from_millis(150);
+
+pub const SECRET: &str = "s3cret";
+/// 2026-01-02T03:04:05.678Z and some microseconds; `MILLIS_HEX` begins every receipt made then.
+pub const NOW: &str = "2026-01-02T03:04:05.678912Z";
+pub const MILLIS_HEX: &str = "019b7ca9-8f2e-7";
+
+/// What a server is started with.
+pub struct Setup {
+    /// Also the metrics label, so each test that counts has its own.
+    pub provider: &'static str,
+    pub path: Option<&'static str>,
+    pub answers: Answers,
+    pub limits: HttpLimits,
+    pub drain: Duration,
+    /// Whether publishes wait for [`FakePublisher::release`].
+    pub held: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            provider: "acme",
+            path: None,
+            answers: |_, outcome| Answer::plain(outcome),
+            limits: HttpLimits {
+                max_body_bytes: 1000,
+                header_timeout: DEADLINE,
+                body_timeout: DEADLINE,
+                max_requests_in_flight: 100,
+                max_bytes_in_flight: 100_000,
+                max_connections: 100,
+                max_connection_age: Duration::from_secs(600),
+                retry_after: Duration::from_secs(7),
+            },
+            drain: DEADLINE,
+            held: false,
+        }
+    }
+}
+
+/// A running server.
+pub struct Server {
+    pub address: SocketAddr,
+    pub stop: CancellationToken,
+    pub done: JoinHandle<()>,
+}
+
+impl Server {
+    pub async fn start<H: Handler>(handler: Arc<H>, setup: &Setup) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let done = tokio::spawn(serve(listener, handler, setup.limits, stop.clone(), setup.drain));
+        Self { address, stop, done }
+    }
+
+    pub async fn connect(&self) -> Client {
+        Client(within(TcpStream::connect(self.address)).await.unwrap())
+    }
+
+    /// One request on a connection of its own.
+    pub async fn exchange(&self, request: impl Into<Vec<u8>>) -> Reply {
+        let mut client = self.connect().await;
+        client.send(request).await;
+        client.reply().await
+    }
+}
+
+/// A running webhook port. Accounts: `default` and `shop-1` with a secret, `lost` without a readable one.
+pub async fn start(setup: Setup) -> (Server, Arc<FakePublisher>) {
+    recorder();
+    let provider: &'static TestProvider = Box::leak(Box::new(TestProvider {
+        id: ProviderId::new(setup.provider),
+        path: setup.path,
+        answers: setup.answers,
+    }));
+    let secrets = |secrets: &[&str]| Credentials {
+        scheme: AuthScheme::Hmac,
+        secrets: secrets.iter().filter_map(|secret| Secret::new(secret.as_bytes())).collect(),
+    };
+    let account = |name: &str| name.parse::<Account>().unwrap();
+    let accounts = BTreeMap::from([
+        (account("default"), secrets(&[SECRET])),
+        (account("shop-1"), secrets(&[SECRET])),
+        (account("lost"), secrets(&[])),
+    ]);
+    let publisher = Arc::new(FakePublisher::new(setup.held));
+    let endpoints = vec![Endpoint { provider, accounts }];
+    let receiver = Receiver::new(endpoints, publisher.clone(), Arc::new(StoppedClock));
+    (Server::start(Webhooks::new(receiver, setup.limits), &setup).await, publisher)
+}
+
+/// Fails instead of hanging.
+pub async fn within<F: IntoFuture>(future: F) -> F::Output {
+    timeout(DEADLINE, future).await.expect("within the deadline")
+}
+
+/// The metrics of this test binary.
+pub fn recorder() -> &'static PrometheusHandle {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    HANDLE.get_or_init(|| PrometheusBuilder::new().install_recorder().unwrap())
+}
+
+/// The value of a series, written as it is exposed.
+pub fn metric(series: &str) -> Option<u64> {
+    let rendered = recorder().render();
+    let line = rendered.lines().find_map(|line| line.strip_prefix(series))?;
+    Some(line.trim().parse().unwrap())
+}

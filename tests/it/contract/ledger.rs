@@ -1,0 +1,312 @@
+//! The rows of design section 5's table, one test each, on both ledgers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use milepost::adapters::clock::SystemClock;
+use milepost::adapters::memory::MemoryLedger;
+use milepost::domain::envelope::Replay;
+use milepost::domain::fingerprint::Fingerprint;
+use milepost::ports::{Claim, Grant, Ledger, Settlement};
+use uuid::Uuid;
+
+use crate::support::eventually;
+use crate::support::fixtures::{at, claim, redelivery, resend};
+use crate::support::servers::redis_ledger;
+
+/// Makes a test of each function, on both ledgers.
+macro_rules! on_both {
+    ($($name:ident)*) => {
+        mod memory {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(&super::MemoryLedger::new(super::Arc::new(super::SystemClock))).await;
+            })*
+        }
+        mod redis {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(&super::redis_ledger()).await;
+            })*
+        }
+    };
+}
+
+on_both! {
+    a_new_event_is_granted_and_then_busy_for_every_other_copy
+    a_claim_asked_again_with_its_own_token_is_still_ours
+    a_done_event_is_done_for_every_copy
+    done_wins_over_a_token_that_is_no_longer_current
+    done_counts_even_when_the_key_was_lost
+    a_claim_that_ran_out_is_taken_over_and_counts_as_a_crash
+    a_released_claim_is_taken_over_at_once_and_counts_as_none
+    the_crash_count_survives_a_lost_key_in_the_envelope
+    a_retrying_event_ignores_earlier_attempts_and_takes_its_own
+    a_stale_token_settles_nothing
+    a_parked_event_is_stale_for_its_own_copy_and_taken_by_a_resend
+    a_replay_takes_a_retrying_and_a_parked_event_and_starts_afresh
+    a_replay_does_not_take_a_live_claim_nor_a_done_event
+    a_forced_replay_claims_beside_a_done_event
+    the_same_id_with_other_content_is_an_event_of_its_own_and_flagged
+    every_repeat_carries_the_first_receipt
+    without_an_id_a_receipt_within_the_horizon_is_the_same_event_on_either_side
+    without_an_id_a_receipt_beyond_the_horizon_is_an_event_of_its_own
+    without_an_id_an_anchor_belongs_to_itself_whatever_is_nearer
+    an_event_is_forgotten_after_its_ttl
+    a_takeover_goes_on_with_the_highest_attempt
+}
+
+fn granted(claim: Claim) -> Grant {
+    match claim {
+        Claim::Granted(grant) => grant,
+        other => panic!("not granted: {other:?}"),
+    }
+}
+
+const BRIEF: Duration = Duration::from_millis(50);
+
+async fn a_new_event_is_granted_and_then_busy_for_every_other_copy(ledger: &dyn Ledger) {
+    let first = claim();
+    let grant = granted(ledger.claim(&first).await.unwrap());
+    assert_eq!((grant.attempt, grant.crashes, grant.id_reused), (0, 0, false));
+    assert_eq!(grant.origin, first.origin);
+    for other in [redelivery(&first), resend(&first)] {
+        let Claim::Busy(remaining) = ledger.claim(&other).await.unwrap() else { panic!("not busy") };
+        assert!(remaining > Duration::from_secs(50) && remaining <= first.lease, "{remaining:?}");
+    }
+}
+
+async fn a_claim_asked_again_with_its_own_token_is_still_ours(ledger: &dyn Ledger) {
+    let first = claim();
+    granted(ledger.claim(&first).await.unwrap());
+    let again = granted(ledger.claim(&first).await.unwrap());
+    assert_eq!(again.crashes, 0);
+    assert!(ledger.settle(&again.event, Settlement::Done).await.unwrap());
+}
+
+async fn a_done_event_is_done_for_every_copy(ledger: &dyn Ledger) {
+    let first = claim();
+    let grant = granted(ledger.claim(&first).await.unwrap());
+    assert!(ledger.settle(&grant.event, Settlement::Done).await.unwrap());
+    for other in [redelivery(&first), resend(&first), first] {
+        assert_eq!(ledger.claim(&other).await.unwrap(), Claim::Done);
+    }
+}
+
+async fn done_wins_over_a_token_that_is_no_longer_current(ledger: &dyn Ledger) {
+    let mut slow = claim();
+    slow.lease = Duration::ZERO;
+    let slow_grant = granted(ledger.claim(&slow).await.unwrap());
+    granted(ledger.claim(&redelivery(&slow)).await.unwrap());
+    assert!(ledger.settle(&slow_grant.event, Settlement::Done).await.unwrap());
+    assert_eq!(ledger.claim(&redelivery(&slow)).await.unwrap(), Claim::Done);
+}
+
+async fn done_counts_even_when_the_key_was_lost(ledger: &dyn Ledger) {
+    let mut first = claim();
+    first.ttl = Duration::from_millis(5);
+    let mut grant = granted(ledger.claim(&first).await.unwrap());
+    eventually("the key expires", || async {
+        // Released changes something only while the claim is remembered.
+        (!ledger.settle(&grant.event, Settlement::Released).await.unwrap()).then_some(())
+    })
+    .await;
+    grant.event.ttl = Duration::from_secs(600);
+    assert!(ledger.settle(&grant.event, Settlement::Done).await.unwrap());
+    assert_eq!(ledger.claim(&redelivery(&first)).await.unwrap(), Claim::Done);
+}
+
+async fn a_claim_that_ran_out_is_taken_over_and_counts_as_a_crash(ledger: &dyn Ledger) {
+    let mut first = claim();
+    first.lease = BRIEF;
+    granted(ledger.claim(&first).await.unwrap());
+    for crashes in 1..=5 {
+        let grant = eventually("the lease runs out", || async {
+            match ledger.claim(&redelivery(&first)).await.unwrap() {
+                Claim::Granted(grant) => Some(grant),
+                Claim::Busy(remaining) => {
+                    assert!(remaining <= BRIEF);
+                    None
+                }
+                other => panic!("{other:?}"),
+            }
+        })
+        .await;
+        assert_eq!(grant.crashes, crashes);
+    }
+}
+
+async fn a_released_claim_is_taken_over_at_once_and_counts_as_none(ledger: &dyn Ledger) {
+    let first = claim();
+    let grant = granted(ledger.claim(&first).await.unwrap());
+    assert!(ledger.settle(&grant.event, Settlement::Released).await.unwrap());
+    let taken = granted(ledger.claim(&redelivery(&first)).await.unwrap());
+    assert_eq!(taken.crashes, 0);
+    assert!(
+        !ledger.settle(&grant.event, Settlement::Released).await.unwrap(),
+        "the old token is not current"
+    );
+}
+
+async fn the_crash_count_survives_a_lost_key_in_the_envelope(ledger: &dyn Ledger) {
+    let mut first = claim();
+    (first.crashes, first.lease) = (3, Duration::ZERO);
+    assert_eq!(granted(ledger.claim(&first).await.unwrap()).crashes, 3);
+    assert_eq!(granted(ledger.claim(&redelivery(&first)).await.unwrap()).crashes, 4);
+}
+
+async fn a_retrying_event_ignores_earlier_attempts_and_takes_its_own(ledger: &dyn Ledger) {
+    let first = claim();
+    let grant = granted(ledger.claim(&first).await.unwrap());
+    assert!(ledger.settle(&grant.event, Settlement::Retrying { attempt: 1 }).await.unwrap());
+    assert_eq!(ledger.claim(&redelivery(&first)).await.unwrap(), Claim::Stale);
+    assert_eq!(ledger.claim(&resend(&first)).await.unwrap(), Claim::Stale);
+    let mut copy = redelivery(&first);
+    copy.attempt = 1;
+    assert_eq!(granted(ledger.claim(&copy).await.unwrap()).attempt, 1);
+}
+
+async fn a_stale_token_settles_nothing(ledger: &dyn Ledger) {
+    let mut slow = claim();
+    slow.lease = Duration::ZERO;
+    let slow_grant = granted(ledger.claim(&slow).await.unwrap());
+    let mut fast = redelivery(&slow);
+    fast.lease = Duration::from_secs(60);
+    granted(ledger.claim(&fast).await.unwrap());
+    for settlement in [Settlement::Retrying { attempt: 9 }, Settlement::Parked, Settlement::Released] {
+        assert!(!ledger.settle(&slow_grant.event, settlement).await.unwrap(), "{settlement:?}");
+    }
+    assert!(matches!(ledger.claim(&redelivery(&slow)).await.unwrap(), Claim::Busy(_)));
+}
+
+async fn a_parked_event_is_stale_for_its_own_copy_and_taken_by_a_resend(ledger: &dyn Ledger) {
+    let first = claim();
+    let grant = granted(ledger.claim(&first).await.unwrap());
+    assert!(ledger.settle(&grant.event, Settlement::Parked).await.unwrap());
+    assert_eq!(ledger.claim(&redelivery(&first)).await.unwrap(), Claim::Stale);
+    let second = resend(&first);
+    let grant = granted(ledger.claim(&second).await.unwrap());
+    assert!(ledger.settle(&grant.event, Settlement::Parked).await.unwrap());
+    assert_eq!(ledger.claim(&redelivery(&second)).await.unwrap(), Claim::Stale);
+}
+
+async fn a_replay_takes_a_retrying_and_a_parked_event_and_starts_afresh(ledger: &dyn Ledger) {
+    for settlement in [Settlement::Retrying { attempt: 7 }, Settlement::Parked] {
+        let first = claim();
+        let grant = granted(ledger.claim(&first).await.unwrap());
+        assert!(ledger.settle(&grant.event, settlement).await.unwrap());
+        let mut replay = redelivery(&first);
+        replay.replay = Some(Replay::Normal);
+        assert_eq!(granted(ledger.claim(&replay).await.unwrap()).attempt, 0);
+    }
+}
+
+async fn a_replay_does_not_take_a_live_claim_nor_a_done_event(ledger: &dyn Ledger) {
+    let first = claim();
+    let grant = granted(ledger.claim(&first).await.unwrap());
+    let mut replay = redelivery(&first);
+    replay.replay = Some(Replay::Normal);
+    assert!(matches!(ledger.claim(&replay).await.unwrap(), Claim::Busy(_)));
+    assert!(ledger.settle(&grant.event, Settlement::Done).await.unwrap());
+    assert_eq!(ledger.claim(&replay).await.unwrap(), Claim::Done);
+}
+
+async fn a_forced_replay_claims_beside_a_done_event(ledger: &dyn Ledger) {
+    let first = claim();
+    let grant = granted(ledger.claim(&first).await.unwrap());
+    assert!(ledger.settle(&grant.event, Settlement::Done).await.unwrap());
+    let mut forced = redelivery(&first);
+    forced.replay = Some(Replay::Force(Uuid::new_v4()));
+    let grant = granted(ledger.claim(&forced).await.unwrap());
+    assert!(ledger.settle(&grant.event, Settlement::Done).await.unwrap());
+    assert_eq!(ledger.claim(&redelivery(&forced)).await.unwrap(), Claim::Done, "each force once");
+    assert_eq!(ledger.claim(&redelivery(&first)).await.unwrap(), Claim::Done);
+}
+
+async fn the_same_id_with_other_content_is_an_event_of_its_own_and_flagged(ledger: &dyn Ledger) {
+    let first = claim();
+    let grant = granted(ledger.claim(&first).await.unwrap());
+    assert!(ledger.settle(&grant.event, Settlement::Done).await.unwrap());
+    let mut other = resend(&first);
+    other.identity.fingerprint = Fingerprint([8; 32]);
+    let grant = granted(ledger.claim(&other).await.unwrap());
+    assert!(grant.id_reused);
+    assert_eq!(ledger.claim(&resend(&first)).await.unwrap(), Claim::Done, "the first is not shadowed");
+}
+
+async fn every_repeat_carries_the_first_receipt(ledger: &dyn Ledger) {
+    let mut first = claim();
+    first.lease = Duration::ZERO;
+    first.origin.traceparent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned());
+    granted(ledger.claim(&first).await.unwrap());
+    let grant = granted(ledger.claim(&resend(&first)).await.unwrap());
+    assert_eq!(grant.origin, first.origin);
+}
+
+async fn without_an_id_a_receipt_within_the_horizon_is_the_same_event_on_either_side(ledger: &dyn Ledger) {
+    let mut first = claim();
+    first.identity.provider_event_id = None;
+    first.origin.received_at = at(1_000_000);
+    let grant = granted(ledger.claim(&first).await.unwrap());
+    assert!(ledger.settle(&grant.event, Settlement::Done).await.unwrap());
+    for received_at in [1_000_000, 1_060_000, 940_000] {
+        let mut other = resend(&first);
+        other.origin.received_at = at(received_at);
+        assert_eq!(ledger.claim(&other).await.unwrap(), Claim::Done, "{received_at}");
+    }
+}
+
+async fn without_an_id_a_receipt_beyond_the_horizon_is_an_event_of_its_own(ledger: &dyn Ledger) {
+    let mut first = claim();
+    first.identity.provider_event_id = None;
+    first.origin.received_at = at(1_000_000);
+    let grant = granted(ledger.claim(&first).await.unwrap());
+    assert!(ledger.settle(&grant.event, Settlement::Done).await.unwrap());
+    for received_at in [1_060_001, 939_999] {
+        let mut other = resend(&first);
+        other.origin.received_at = at(received_at);
+        let grant = granted(ledger.claim(&other).await.unwrap());
+        assert_eq!(grant.origin.receipt, other.origin.receipt);
+        assert!(ledger.settle(&grant.event, Settlement::Done).await.unwrap());
+        // A copy near to it now belongs to it, and carries its receipt.
+        let mut near = resend(&other);
+        near.lease = Duration::ZERO;
+        assert_eq!(ledger.claim(&near).await.unwrap(), Claim::Done);
+    }
+}
+
+async fn without_an_id_an_anchor_belongs_to_itself_whatever_is_nearer(ledger: &dyn Ledger) {
+    let mut first = claim();
+    first.identity.provider_event_id = None;
+    first.origin.received_at = at(1_000_000);
+    let first_grant = granted(ledger.claim(&first).await.unwrap());
+    let mut second = resend(&first);
+    second.origin.received_at = at(1_070_000);
+    let second_grant = granted(ledger.claim(&second).await.unwrap());
+    assert!(ledger.settle(&second_grant.event, Settlement::Done).await.unwrap());
+    // The first anchor's own copy, whatever time it now bears: its own, and still in flight.
+    let mut again = redelivery(&first);
+    again.origin.received_at = at(1_069_000);
+    assert!(matches!(ledger.claim(&again).await.unwrap(), Claim::Busy(_)));
+    assert!(ledger.settle(&first_grant.event, Settlement::Done).await.unwrap());
+}
+
+async fn an_event_is_forgotten_after_its_ttl(ledger: &dyn Ledger) {
+    let mut first = claim();
+    first.ttl = BRIEF;
+    let grant = granted(ledger.claim(&first).await.unwrap());
+    assert!(ledger.settle(&grant.event, Settlement::Done).await.unwrap());
+    eventually("it is forgotten", || async {
+        matches!(ledger.claim(&redelivery(&first)).await.unwrap(), Claim::Granted(_)).then_some(())
+    })
+    .await;
+}
+
+async fn a_takeover_goes_on_with_the_highest_attempt(ledger: &dyn Ledger) {
+    let mut later = claim();
+    (later.attempt, later.lease) = (3, Duration::ZERO);
+    granted(ledger.claim(&later).await.unwrap());
+    let mut earlier = redelivery(&later);
+    earlier.attempt = 1;
+    assert_eq!(granted(ledger.claim(&earlier).await.unwrap()).attempt, 3);
+}

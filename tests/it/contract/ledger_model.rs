@@ -1,0 +1,117 @@
+//! The Redis scripts and their Rust twin give the same answers to any history of claims and settlements.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use milepost::adapters::clock::SystemClock;
+use milepost::adapters::memory::MemoryLedger;
+use milepost::domain::envelope::Replay;
+use milepost::domain::fingerprint::Fingerprint;
+use milepost::ports::{Claim, ClaimRequest, EventRef, Ledger, Settlement, Token};
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use crate::support::fixtures::{at, claim, resend};
+use crate::support::servers::redis_ledger;
+
+/// One thing that happens. Small numbers, so that copies meet.
+#[derive(Debug, Clone)]
+enum Step {
+    Claim { copy: usize, attempt: u32, crashes: u32, replay: u8, lease_over: bool, fresh_token: bool },
+    Settle { claim: usize, settlement: u8, attempt: u32 },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (0..6_usize, 0..3_u32, 0..2_u32, 0..4_u8, any::<bool>(), any::<bool>()).prop_map(
+            |(copy, attempt, crashes, replay, lease_over, fresh_token)| Step::Claim {
+                copy,
+                attempt,
+                crashes,
+                replay,
+                lease_over,
+                fresh_token
+            }
+        ),
+        (0..8_usize, 0..4_u8, 1..3_u32).prop_map(|(claim, settlement, attempt)| Step::Settle {
+            claim,
+            settlement,
+            attempt
+        }),
+    ]
+}
+
+/// Six copies: two contents, three receipts at three times.
+fn copies(by_id: bool) -> Vec<ClaimRequest> {
+    let mut first = claim();
+    if !by_id {
+        first.identity.provider_event_id = None;
+    }
+    let mut copies = Vec::new();
+    for received_at in [1_000_000, 1_050_000, 1_200_000] {
+        let mut copy = resend(&first);
+        copy.origin.received_at = at(received_at);
+        copies.push(copy.clone());
+        copy.identity.fingerprint = Fingerprint([9; 32]);
+        copies.push(copy);
+    }
+    copies
+}
+
+/// What both must agree on: everything but how much of a lease is left.
+fn comparable(claim: Claim) -> Claim {
+    match claim {
+        Claim::Busy(_) => Claim::Busy(Duration::ZERO),
+        other => other,
+    }
+}
+
+async fn play(steps: Vec<Step>, by_id: bool) {
+    let (redis, memory) = (redis_ledger(), MemoryLedger::new(Arc::new(SystemClock)));
+    let mut copies = copies(by_id);
+    let force = Uuid::new_v4();
+    let mut granted: Vec<EventRef> = Vec::new();
+    for step in steps {
+        match step {
+            Step::Claim { copy, attempt, crashes, replay, lease_over, fresh_token } => {
+                let request = &mut copies[copy];
+                if fresh_token {
+                    request.token = Token::fresh();
+                }
+                (request.attempt, request.crashes) = (attempt, crashes);
+                // A lease is either over at once or outlasts the test: nothing depends on the speed of this machine.
+                request.lease = if lease_over { Duration::ZERO } else { Duration::from_secs(3600) };
+                request.replay = match replay {
+                    0 => Some(Replay::Normal),
+                    1 => Some(Replay::Force(force)),
+                    _ => None,
+                };
+                let answers = (redis.claim(request).await.unwrap(), memory.claim(request).await.unwrap());
+                if let Claim::Granted(grant) = &answers.0 {
+                    granted.push(grant.event.clone());
+                }
+                assert_eq!(comparable(answers.0), comparable(answers.1), "{request:?}");
+            }
+            Step::Settle { claim, settlement, attempt } => {
+                let Some(event) = granted.iter().rev().nth(claim) else { continue };
+                let settlement = match settlement {
+                    0 => Settlement::Done,
+                    1 => Settlement::Parked,
+                    2 => Settlement::Released,
+                    _ => Settlement::Retrying { attempt },
+                };
+                let answers = (redis.settle(event, settlement).await, memory.settle(event, settlement).await);
+                assert_eq!(answers.0.unwrap(), answers.1.unwrap(), "{settlement:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_scripts_and_their_twin_agree_on_any_history() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let histories = (proptest::collection::vec(step(), 1..40), any::<bool>());
+    proptest!(ProptestConfig::with_cases(200), |((steps, by_id) in histories)| {
+        runtime.block_on(play(steps, by_id));
+    });
+}

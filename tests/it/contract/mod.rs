@@ -1,0 +1,5 @@
+//! One suite for each port, run against the in-memory and the real adapter.
+
+mod ledger;
+mod ledger_model;
+mod messaging;

@@ -1,0 +1,10 @@
+//! Tests on a real RabbitMQ and a real Redis. `make test` starts private ones and says where they are.
+
+// Where the servers are, and which process is to crash, comes from the environment: these tests have no configuration.
+#![allow(clippy::disallowed_methods)]
+
+mod contract;
+mod crash;
+mod invariants;
+mod support;
+mod topology;

@@ -1,0 +1,184 @@
+//! The shared private servers, a virtual host of its own for each test, and whole servers of its own for a test
+//! that restarts them.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use lapin::options::QueueDeclareOptions;
+use lapin::types::FieldTable;
+use lapin::{Channel, Connection, ConnectionProperties};
+use milepost::adapters::rabbit::RabbitSettings;
+use milepost::adapters::rabbit::topology::{Topology, TopologySettings};
+use milepost::adapters::redis::{RedisConnection, RedisLedger, RedisSettings};
+use milepost::domain::provider::ProviderId;
+
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run the tests by `make test`"))
+}
+
+/// The shared Redis.
+pub fn redis_url() -> String {
+    variable("MILEPOST_TEST_REDIS_URL")
+}
+
+/// A ledger on the shared Redis.
+pub fn redis_ledger() -> RedisLedger {
+    redis_ledger_at(&redis_url())
+}
+
+pub fn redis_ledger_at(url: &str) -> RedisLedger {
+    let settings = RedisSettings { url: url.to_owned(), response_timeout: Duration::from_secs(2) };
+    RedisLedger::new(RedisConnection::new(&settings).expect("a Redis URL"))
+}
+
+/// Topology numbers for tests: as in production, but the delay levels count `unit`.
+pub fn topology_settings(unit: Duration) -> TopologySettings {
+    TopologySettings {
+        updates_max_age: "7D".to_owned(),
+        updates_max_bytes: 100_000_000,
+        delivery_limit: 100,
+        delay_unit: unit,
+    }
+}
+
+/// A virtual host of the shared RabbitMQ. Deleted when dropped.
+pub struct Vhost {
+    management: String,
+    name: String,
+    pub amqp_url: String,
+}
+
+impl Vhost {
+    pub async fn new() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("t{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let management = variable("MILEPOST_TEST_MANAGEMENT_URL");
+        let base = variable("MILEPOST_TEST_AMQP_URL");
+        let server = base.rsplit_once('/').expect("an AMQP URL ends in its virtual host").0;
+        let vhost = Self { amqp_url: format!("{server}/{name}"), management, name };
+        vhost.request(reqwest::Method::PUT, "vhosts", None).await;
+        vhost
+    }
+
+    /// What the management API says of `kind` (`queues`, `bindings`, …) in this virtual host.
+    pub async fn list(&self, kind: &str) -> serde_json::Value {
+        let url = format!("{}/api/{kind}/{}", self.management, self.name);
+        let answer =
+            client().get(url).basic_auth("guest", Some("guest")).send().await.expect("management answers");
+        serde_json::from_slice(&answer.bytes().await.expect("a body")).expect("JSON")
+    }
+
+    /// Sets a policy on the queues that match `pattern`.
+    pub async fn set_policy(&self, name: &str, pattern: &str, definition: serde_json::Value) {
+        let body = serde_json::json!({ "pattern": pattern, "definition": definition, "apply-to": "queues" });
+        let url = format!("{}/api/policies/{}/{name}", self.management, self.name);
+        let request = client().put(url).basic_auth("guest", Some("guest")).body(body.to_string());
+        assert!(request.send().await.expect("management answers").status().is_success());
+    }
+
+    async fn request(&self, method: reqwest::Method, kind: &str, body: Option<String>) {
+        let url = format!("{}/api/{kind}/{}", self.management, self.name);
+        let request = client().request(method, url).basic_auth("guest", Some("guest"));
+        let answer = request.body(body.unwrap_or_default()).send().await.expect("management answers");
+        assert!(answer.status().is_success(), "{}", answer.status());
+    }
+
+    pub fn settings(&self) -> RabbitSettings {
+        rabbit_settings(&self.amqp_url)
+    }
+
+    /// A plain channel, for looking at and meddling with queues.
+    pub async fn channel(&self) -> Channel {
+        channel(&self.amqp_url).await
+    }
+
+    /// Declares the topology of `providers`, with delay levels that count `unit`.
+    pub async fn declare(&self, unit: Duration, providers: &[ProviderId]) {
+        let topology = Topology::new(&topology_settings(unit), providers);
+        topology.apply(&self.channel().await).await.expect("the topology is declared");
+    }
+}
+
+impl Drop for Vhost {
+    fn drop(&mut self) {
+        // curl, because a destructor cannot wait for a future.
+        let url = format!("{}/api/vhosts/{}", self.management, self.name);
+        let _ = Command::new("curl").args(["-s", "-u", "guest:guest", "-X", "DELETE", &url]).status();
+    }
+}
+
+pub fn client() -> reqwest::Client {
+    milepost::adapters::tls::install_crypto_provider();
+    reqwest::Client::builder().no_proxy().build().expect("an HTTP client")
+}
+
+pub fn rabbit_settings(url: &str) -> RabbitSettings {
+    RabbitSettings {
+        url: url.to_owned(),
+        name: "test".to_owned(),
+        connect_timeout: Duration::from_secs(10),
+        confirm_timeout: Duration::from_secs(10),
+    }
+}
+
+/// A plain channel.
+pub async fn channel(url: &str) -> Channel {
+    let connection =
+        Connection::connect(url, ConnectionProperties::default()).await.expect("RabbitMQ answers");
+    let channel = connection.create_channel().await.expect("a channel");
+    // The test process holds the connection for as long as it runs.
+    std::mem::forget(connection);
+    channel
+}
+
+/// How many messages a queue holds ready.
+pub async fn depth(channel: &Channel, queue: &str) -> u32 {
+    let options = QueueDeclareOptions { passive: true, ..Default::default() };
+    let queue = channel
+        .queue_declare(queue.into(), options, FieldTable::default())
+        .await
+        .expect("the queue is there");
+    queue.message_count()
+}
+
+/// A RabbitMQ and a Redis of a test's own, to be restarted. Stopped when dropped.
+pub struct OwnServers {
+    directory: PathBuf,
+    pub amqp_url: String,
+    pub redis_url: String,
+}
+
+impl OwnServers {
+    pub fn start(name: &str) -> Self {
+        let directory = std::env::temp_dir().join(format!("milepost-{name}-{}", std::process::id()));
+        let mut servers = Self { directory, amqp_url: String::new(), redis_url: String::new() };
+        servers.run(&["start"]);
+        let env = std::fs::read_to_string(servers.directory.join("env")).expect("the script writes env");
+        let value = |name: &str| {
+            let line = env.lines().find_map(|line| line.strip_prefix(name)).expect("each URL is in env");
+            line.trim_start_matches('=').trim_matches(['\'', '"']).to_owned()
+        };
+        servers.amqp_url = value("MILEPOST_AMQP_URL");
+        servers.redis_url = value("MILEPOST_REDIS_URL");
+        servers
+    }
+
+    /// Runs a command of `deploy/local/servers` on these, such as `kill-rabbit`.
+    pub fn run(&self, command: &[&str]) {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/local/servers");
+        let status = Command::new(script).arg(command[0]).arg(&self.directory).args(&command[1..]).status();
+        assert!(status.expect("the script runs").success(), "servers {command:?} failed");
+    }
+}
+
+impl Drop for OwnServers {
+    fn drop(&mut self) {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/local/servers");
+        for command in ["kill-rabbit", "kill-redis", "stop"] {
+            let _ = Command::new(script).arg(command).arg(&self.directory).status();
+        }
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}

@@ -1,0 +1,35 @@
+//! Configuration: the shipped file, the layers, every error's words, and that no value is ever in them.
+
+mod accounts;
+mod defaults;
+mod layers;
+mod problems;
+mod secrecy;
+
+use std::fs;
+use std::path::PathBuf;
+
+use milepost::config::{ConfigError, Loaded, Sources, load};
+
+use crate::fake::PROVIDERS;
+
+/// A file of this test's own.
+fn file(name: &str, content: &[u8]) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::write(&path, content).expect("a writable directory");
+    path
+}
+
+fn with_variables(base: &str, variables: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
+    let variables = variables.iter().map(|(name, text)| (name.into(), text.into())).collect();
+    load(&Sources { base: base.to_owned(), file: None, variables }, PROVIDERS)
+}
+
+fn from_toml(toml: &str) -> Result<Loaded, ConfigError> {
+    with_variables(toml, &[])
+}
+
+/// The error's text for a configuration that must not load.
+fn refusal(toml: &str) -> String {
+    from_toml(toml).expect_err("it makes no sense").to_string()
+}

@@ -1,0 +1,234 @@
+use std::borrow::Cow;
+
+use jiff::tz::Offset;
+use milepost::domain::document::{Document, Extra, entries};
+use milepost::domain::verdict::{ParkReason, Poison};
+use proptest::prelude::*;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::support::any_json;
+
+fn parse(body: &str) -> Document<'_> {
+    Document::parse(body.as_bytes()).expect("one JSON object")
+}
+
+fn refused(body: impl AsRef<[u8]>) -> Poison {
+    Document::parse(body.as_ref()).expect_err("refused")
+}
+
+fn extra(document: Document<'_>) -> Value {
+    let mut extra = Extra::new();
+    document.into_extra("", &mut extra);
+    serde_json::to_value(extra).expect("verbatim JSON")
+}
+
+#[test]
+fn what_is_not_one_json_object_is_malformed() {
+    let bodies: [&[u8]; 14] = [
+        b"",
+        b" ",
+        b"null",
+        b"[]",
+        b"\"text\"",
+        b"1",
+        b"{",
+        b"{\"a\":1",
+        b"{\"a\":1,}",
+        b"{\"a\":1}{}",
+        b"{\"a\" 1}",
+        b"\xef\xbb\xbf{\"a\":1}",
+        b"{\"a\":\"\xff\"}",
+        b"{\"a\":\"\n\"}",
+    ];
+    for body in bodies {
+        assert_eq!(refused(body), Poison::malformed("not one JSON object"), "{body:?}");
+    }
+}
+
+#[test]
+fn nesting_is_bounded_outside_strings_only() {
+    let nested = |depth: usize| format!("{{\"a\":{}{}}}", "[".repeat(depth - 1), "]".repeat(depth - 1));
+    assert!(Document::parse(nested(32).as_bytes()).is_ok());
+    assert_eq!(refused(nested(33)), Poison::malformed("nested too deeply"));
+    assert_eq!(refused(nested(100_000)), Poison::malformed("nested too deeply"));
+    let text = format!("{{\"a\":\"{}\\\"{}\"}}", "[".repeat(100), "{".repeat(100));
+    assert!(Document::parse(text.as_bytes()).is_ok());
+}
+
+#[test]
+fn one_name_with_two_values_is_a_contradiction() {
+    let poison = refused(r#"{"a":1,"b":2,"a":3}"#);
+    assert_eq!(poison.reason, ParkReason::Contradiction);
+    assert_eq!(refused(r#"{"a":1,"\u0061":3}"#).reason, ParkReason::Contradiction);
+    assert_eq!(refused(r#"{"a":1,"a":2,"a":1}"#).reason, ParkReason::Contradiction);
+    let mut same = parse(r#"{"a":1,"a":1}"#);
+    assert_eq!(same.integer("a"), Some(1));
+    assert_eq!(extra(same), json!({}));
+}
+
+#[test]
+fn a_nested_object_that_contradicts_itself_is_refused_and_kept() {
+    let mut document = parse(r#"{"data":{"status":"NEW","status":"STARTED"}}"#);
+    assert_eq!(document.object("data").expect_err("refused").reason, ParkReason::Contradiction);
+    assert_eq!(document.unreadable(), 1);
+    assert_eq!(document.peek("data").map(RawValue::get), Some(r#"{"status":"NEW","status":"STARTED"}"#));
+    let mut document = parse(r#"{"data":{"\ud800":1}}"#);
+    assert_eq!(document.object("data").expect_err("refused"), Poison::malformed("a name that is no text"));
+    for no_object in [r#"{"data":[]}"#, r#"{"data":"{}"}"#, r#"{"data":1}"#] {
+        let mut document = parse(no_object);
+        assert!(document.object("data").expect("no contradiction").is_none());
+        assert_eq!(document.unreadable(), 1);
+    }
+}
+
+#[test]
+fn values_are_taken_by_type() {
+    let mut document = parse(
+        r#"{"text":"a\u00e9","number":12.50,"digits":"42","whole":-7,"float":1.5,"object":{"x":1},"no":false}"#,
+    );
+    assert_eq!(document.text("text").as_deref(), Some("aé"));
+    assert_eq!(document.text("number").as_deref(), Some("12.50"));
+    assert_eq!(document.integer("digits"), Some(42));
+    assert_eq!(document.integer("whole"), Some(-7));
+    assert_eq!(document.integer("float"), None);
+    assert_eq!(document.text("no"), None);
+    assert_eq!(document.text("absent"), None);
+    let mut object = document.object("object").expect("no contradiction").expect("an object");
+    assert_eq!(object.integer("x"), Some(1));
+    assert_eq!(document.unreadable(), 2);
+    assert_eq!(extra(document), json!({"float": 1.5, "no": false}));
+}
+
+#[test]
+fn null_and_empty_text_say_nothing() {
+    let mut document = parse(r#"{"a":null,"b":"","c":"","d":null,"e":null,"f":""}"#);
+    assert_eq!(document.text("a"), None);
+    assert_eq!(document.text("b"), None);
+    assert_eq!(document.id("c"), None);
+    assert_eq!(document.time("d", None), None);
+    assert_eq!(document.time("f", None), None);
+    assert_eq!(document.unreadable(), 0);
+    assert_eq!(extra(document), json!({"e": null}));
+}
+
+#[test]
+fn an_id_is_at_most_256_bytes() {
+    let (longest, too_long) = ("x".repeat(256), "x".repeat(257));
+    let body = json!({"a": longest, "b": too_long}).to_string();
+    let mut document = parse(&body);
+    assert_eq!(document.id("a"), Some(longest));
+    assert_eq!(document.id("b"), None);
+    assert_eq!(document.unreadable(), 1);
+    assert_eq!(extra(document), json!({"b": too_long}));
+}
+
+#[test]
+fn a_time_is_an_epoch_number_or_text() {
+    let vietnam = Some(Offset::constant(7));
+    let mut document = parse(
+        r#"{"ms":1739365639201,"s":1739365639,"digits":"1739365639201","iso":"2025-02-12T13:07:19.201Z",
+            "local":"2019-08-07 11:24:12","zero":0,"float":1.5,"words":"soon","list":[1]}"#,
+    );
+    let mut utc = |name| document.time(name, vietnam).map(|time| (time.utc.to_string(), time.original));
+    let time = |utc: &str, original: &str| Some((utc.to_owned(), original.to_owned()));
+    assert_eq!(utc("ms"), time("2025-02-12T13:07:19.201Z", "1739365639201"));
+    assert_eq!(utc("s"), time("2025-02-12T13:07:19Z", "1739365639"));
+    assert_eq!(utc("digits"), time("2025-02-12T13:07:19.201Z", "1739365639201"));
+    assert_eq!(utc("iso"), time("2025-02-12T13:07:19.201Z", "2025-02-12T13:07:19.201Z"));
+    assert_eq!(utc("local"), time("2019-08-07T04:24:12Z", "2019-08-07 11:24:12"));
+    for unreadable in ["zero", "float", "words", "list"] {
+        assert_eq!(utc(unreadable), None);
+    }
+    assert_eq!(document.unreadable(), 4);
+}
+
+#[test]
+fn numbers_are_never_rounded() {
+    let number = "123456789012345678901234567890.10e400";
+    let mut document = Document::parse(b"{\"a\":123456789012345678901234567890.10e400}").expect("JSON");
+    let mut kept = Extra::new();
+    Document::parse(b"{\"a\":123456789012345678901234567890.10e400}")
+        .expect("JSON")
+        .into_extra("", &mut kept);
+    assert_eq!(kept["a"].get(), number);
+    assert_eq!(document.text("a").as_deref(), Some(number));
+}
+
+#[test]
+fn a_lone_surrogate_is_unreadable_and_kept() {
+    let mut document = parse(r#"{"a":"\ud800","b":"\udc00x"}"#);
+    assert_eq!(document.text("a"), None);
+    assert_eq!(document.id("b"), None);
+    assert_eq!(document.unreadable(), 2);
+    let mut extra = Extra::new();
+    document.into_extra("", &mut extra);
+    assert_eq!(extra["a"].get(), r#""\ud800""#);
+    assert_eq!(extra["b"].get(), r#""\udc00x""#);
+}
+
+#[test]
+fn a_name_that_is_no_text_is_malformed() {
+    assert_eq!(refused(r#"{"\ud800":1}"#), Poison::malformed("not one JSON object"));
+}
+
+#[test]
+fn left_overs_of_two_levels_do_not_overwrite_each_other() {
+    let mut document = parse(r#"{"data.x":"top","data":{"x":"nested"}}"#);
+    let data = document.object("data").expect("no contradiction").expect("an object");
+    let mut extra = Extra::new();
+    document.into_extra("", &mut extra);
+    data.into_extra("data.", &mut extra);
+    let kept: Vec<_> = extra.values().map(|raw| raw.get()).collect();
+    assert_eq!(kept, [r#""top""#, r#""nested""#]);
+}
+
+#[test]
+fn entries_show_order_duplicates_and_spelling() {
+    let body = br#" { "a" : 1 , "\u0061":[2 ], "a":"x" } "#;
+    let entries = entries(body).expect("an object");
+    let seen: Vec<_> =
+        entries.iter().map(|(name, raw)| (name.as_ref(), raw.get(), matches!(name, Cow::Owned(_)))).collect();
+    assert_eq!(seen, [("a", "1", false), ("a", "[2 ]", true), ("a", "\"x\"", false)]);
+    assert!(milepost::domain::document::entries(b"[]").is_none());
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = Document::parse(&bytes);
+        let _ = entries(&bytes);
+    }
+
+    #[test]
+    fn what_is_not_taken_is_left(
+        fields in prop::collection::btree_map("[a-f]{1,2}", any_json(), 0..8),
+        taken in prop::collection::vec("[a-f]{1,2}", 0..4),
+    ) {
+        let body = serde_json::to_string(&fields).expect("JSON");
+        let mut document = parse(&body);
+        let mut expected = fields;
+        for name in &taken {
+            document.read(name, |_| Some(()));
+            expected.remove(name);
+        }
+        prop_assert_eq!(extra(document), json!(expected));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_left(
+        fields in prop::collection::btree_map("[a-f]{1,2}", any_json(), 0..8),
+    ) {
+        let body = serde_json::to_string(&fields).expect("JSON");
+        let mut document = parse(&body);
+        let mut refusals = 0;
+        for name in fields.keys() {
+            document.read(name, |_| None::<()>);
+            refusals += u32::from(!fields[name].is_null());
+        }
+        prop_assert_eq!(document.unreadable(), refusals);
+        let mut expected = fields;
+        expected.retain(|_, value| !value.is_null());
+        prop_assert_eq!(extra(document), json!(expected));
+    }
+}

@@ -1,0 +1,65 @@
+//! Two providers as configuration and telemetry see them: a name, schemes, a horizon and answers.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use milepost::domain::answer::{Answer, Rejection, RejectionKind};
+use milepost::domain::provider::{
+    AuthScheme, Credentials, Decoded, Headers, Provider, ProviderId, Sample, SignedWebhook,
+};
+use milepost::domain::secret::Secret;
+use milepost::domain::verdict::Poison;
+
+pub const TELYPORT: ProviderId = ProviderId::new("telyport");
+pub const EXPRESS: ProviderId = ProviderId::new("247express");
+
+pub const PROVIDERS: &[&dyn Provider] = &[
+    &Fake { id: TELYPORT, schemes: &[AuthScheme::Hmac], horizon_hours: 2, refusal: 401 },
+    &Fake { id: EXPRESS, schemes: &[AuthScheme::ApiKey, AuthScheme::Basic], horizon_hours: 24, refusal: 200 },
+];
+
+struct Fake {
+    id: ProviderId,
+    schemes: &'static [AuthScheme],
+    horizon_hours: u64,
+    refusal: u16,
+}
+
+impl Provider for Fake {
+    fn id(&self) -> ProviderId {
+        self.id
+    }
+
+    fn auth_schemes(&self) -> &'static [AuthScheme] {
+        self.schemes
+    }
+
+    fn resend_horizon(&self) -> Duration {
+        Duration::from_secs(self.horizon_hours * 3600)
+    }
+
+    fn answer(&self, _scheme: Option<AuthScheme>, outcome: Result<(), RejectionKind>) -> Answer {
+        match outcome {
+            Err(RejectionKind::NotAuthentic) => Answer::empty(self.refusal),
+            other => Answer::plain(other),
+        }
+    }
+
+    fn authenticate(&self, _: &dyn Headers, body: Bytes, _: &Credentials) -> Result<Bytes, Rejection> {
+        Ok(body)
+    }
+
+    fn decode(&self, _: &[u8]) -> Result<Decoded, Poison> {
+        Ok(Decoded::Ignored)
+    }
+
+    fn samples(&self) -> &'static [Sample] {
+        &[]
+    }
+
+    fn personalize(&self, _: &mut serde_json::Value, _: &str, _: u64, _: jiff::Timestamp) {}
+
+    fn sign(&self, body: Bytes, _: AuthScheme, _: &Secret) -> SignedWebhook {
+        SignedWebhook { headers: Vec::new(), body }
+    }
+}

@@ -1,0 +1,17 @@
+//! Tests of single modules, without servers.
+
+mod config;
+mod document;
+mod express247;
+mod express247_auth;
+mod fake;
+mod fingerprint;
+mod identity;
+mod instant;
+mod registry;
+mod retry;
+mod secret;
+mod support;
+mod telemetry;
+mod telyport;
+mod telyport_auth;

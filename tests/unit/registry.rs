@@ -1,0 +1,244 @@
+//! What every provider must have: these tests run over the table, so that a new line in it is held to them.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use milepost::domain::event::UpdateEvent;
+use milepost::domain::identity::{Account, DeliveryKey, EventId, Origin, ReceiptId};
+use milepost::domain::provider::{AuthScheme, Provider};
+use milepost::domain::secret::Secret;
+use milepost::providers::{ALL, EXPRESS_247, TELYPORT, by_name};
+use serde_json::{Value, json};
+
+use crate::support::{Pairs, credentials, leaves, sample, update};
+
+/// Fields of the samples that are credentials.
+const CREDENTIALS: [&str; 1] = ["ApiKey"];
+
+fn here(path: impl AsRef<Path>) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    let path = path.as_ref();
+    std::fs::read_to_string(here(path)).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn json_files(directory: &Path) -> BTreeSet<String> {
+    let entries =
+        std::fs::read_dir(here(directory)).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
+    let name =
+        |entry: std::fs::DirEntry| entry.path().file_stem().expect("a name").to_string_lossy().into_owned();
+    entries.map(|entry| name(entry.expect("readable"))).collect()
+}
+
+#[test]
+fn the_table_has_the_providers() {
+    let ids: Vec<_> = ALL.iter().map(|provider| provider.id().as_str()).collect();
+    assert_eq!(ids, ["telyport", "247express"]);
+    assert_eq!(TELYPORT.id().as_str(), "telyport");
+    assert_eq!(EXPRESS_247.id().as_str(), "247express");
+}
+
+#[test]
+fn providers_are_found_by_name() {
+    for provider in ALL {
+        assert_eq!(by_name(provider.id().as_str()).map(Provider::id), Some(provider.id()));
+    }
+    assert!(by_name("nobody").is_none());
+    assert!(by_name("").is_none());
+}
+
+#[test]
+fn names_fit_paths_queues_and_routing_keys() {
+    for provider in ALL {
+        let id = provider.id().as_str();
+        assert!(id.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-')), "{id}");
+        assert!((1..=32).contains(&id.len()), "{id}");
+    }
+    let paths: Vec<_> = ALL.iter().filter_map(|provider| provider.documented_path()).collect();
+    assert_eq!(paths, ["/IntergrationAPI"]);
+}
+
+#[test]
+fn every_provider_has_its_worker() {
+    let manifest = read("Cargo.toml");
+    for provider in ALL {
+        let id = provider.id();
+        assert!(here(format!("src/bin/worker_{id}.rs")).is_file(), "src/bin/worker_{id}.rs is missing");
+        let binary = format!("name = \"milepost-worker-{id}\"");
+        assert!(manifest.contains(&binary), "Cargo.toml lacks {binary}");
+    }
+}
+
+#[test]
+fn every_sample_file_is_registered_and_has_its_expected_update() {
+    for provider in ALL {
+        let id = provider.id().as_str();
+        let named: BTreeSet<_> = provider.samples().iter().map(|sample| sample.name.to_owned()).collect();
+        assert_eq!(named.len(), provider.samples().len(), "{id} has a sample twice");
+        assert!(named.iter().all(|name| name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'_'))));
+        assert_eq!(named, json_files(&Path::new("src/providers/samples").join(id)), "samples of {id}");
+        assert_eq!(
+            named,
+            json_files(&Path::new("tests/fixtures").join(id).join("updates")),
+            "updates of {id}"
+        );
+    }
+}
+
+#[test]
+fn every_sample_becomes_its_expected_update() {
+    for provider in ALL {
+        for sample in provider.samples() {
+            let decoded = update(*provider, sample.body);
+            let path = format!("tests/fixtures/{}/updates/{}.json", provider.id(), sample.name);
+            let expected: Value = serde_json::from_str(&read(&path)).expect("JSON");
+            assert_eq!(serde_json::to_value(&decoded.update).expect("JSON"), expected, "{path}");
+            assert_eq!(decoded.unreadable_fields, 0, "{path}");
+        }
+    }
+}
+
+/// No field a provider sends is dropped silently (design section 3), credentials aside.
+#[test]
+fn every_value_of_every_sample_is_in_its_update() {
+    for provider in ALL {
+        for sample in provider.samples() {
+            let mut sent: Value = serde_json::from_str(sample.body).expect("JSON");
+            let fields = sent.as_object_mut().expect("an object");
+            fields.retain(|name, _| !CREDENTIALS.contains(&name.as_str()));
+            let published = serde_json::to_value(&update(*provider, sample.body).update).expect("JSON");
+            let kept = leaves(&published);
+            for (value, count) in leaves(&sent) {
+                let name = sample.name;
+                assert!(kept.get(&value) >= Some(&count), "{value} of {name} is not in {published}");
+            }
+        }
+    }
+}
+
+#[test]
+fn no_credential_of_a_sample_is_in_its_update() {
+    for provider in ALL {
+        for sample in provider.samples() {
+            let sent: Value = serde_json::from_str(sample.body).expect("JSON");
+            let published = serde_json::to_string(&update(*provider, sample.body).update).expect("JSON");
+            for name in CREDENTIALS {
+                let Some(credential) = sent.get(name).and_then(Value::as_str) else { continue };
+                assert!(!published.contains(credential) && !published.contains(name), "{published}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_sample_says_another_status() {
+    for provider in ALL {
+        let statuses: BTreeSet<_> = provider
+            .samples()
+            .iter()
+            .map(|sample| update(*provider, sample.body).update.status.as_str())
+            .collect();
+        assert_eq!(statuses.len(), provider.samples().len());
+        assert!(!statuses.contains("unknown"));
+    }
+}
+
+#[test]
+fn what_a_provider_signs_it_takes_by_each_scheme() {
+    let secret = "user:EBD2E298-20AC";
+    for provider in ALL {
+        for &scheme in provider.auth_schemes() {
+            for sample in provider.samples() {
+                let signed = provider.sign(
+                    sample.body.into(),
+                    scheme,
+                    &Secret::new(secret.as_bytes()).expect("not empty"),
+                );
+                let open = |secrets: &[&str]| {
+                    provider.authenticate(
+                        &Pairs(&signed.headers),
+                        signed.body.clone(),
+                        &credentials(scheme, secrets),
+                    )
+                };
+                let stored = open(&["another secret", secret]).expect("authentic");
+                let text = String::from_utf8(stored.to_vec()).expect("text");
+                assert!(!text.contains(secret), "{text}");
+                let same = serde_json::to_value(&update(*provider, &text).update).expect("JSON");
+                assert_eq!(same, serde_json::to_value(&update(*provider, sample.body).update).expect("JSON"));
+                assert!(open(&["another secret"]).is_err());
+            }
+        }
+    }
+}
+
+/// `milepost send` with the same seed must be a run of duplicates, and with another number or tag never.
+#[test]
+fn personal_samples_are_deterministic_and_distinct() {
+    let time = "2025-02-12T13:07:19.2010003Z".parse().expect("a time");
+    for provider in ALL {
+        let mut events = BTreeSet::new();
+        let mut deliveries = BTreeSet::new();
+        let runs =
+            [("a1", 2), ("a", 12), ("a1", 3), ("b", 0), ("", 0), ("a1-2", 2), ("9f86d081884c7d65", u64::MAX)];
+        for (tag, number) in runs {
+            let personal = |name| {
+                let mut body = sample(*provider, name);
+                provider.personalize(&mut body, tag, number, time);
+                body.to_string()
+            };
+            for one in provider.samples() {
+                let (first, again) = (personal(one.name), personal(one.name));
+                assert_eq!(first, again);
+                let decoded = update(*provider, &first);
+                assert_eq!(decoded.unreadable_fields, 0, "{first}");
+                let original = update(*provider, one.body);
+                assert_eq!(decoded.update.status, original.update.status);
+                let event_id = decoded.identity.provider_event_id.expect("an id of its own");
+                events.insert((event_id, format!("{:?}", decoded.identity.fingerprint)));
+                deliveries.insert(decoded.update.delivery_id);
+            }
+        }
+        assert_eq!(events.len(), runs.len() * provider.samples().len());
+        assert_eq!(deliveries.len(), runs.len());
+    }
+}
+
+#[test]
+fn personalizing_and_signing_take_anything() {
+    let secret = Secret::new(b"secret \xff\"").expect("not empty");
+    for provider in ALL {
+        for mut body in [json!(null), json!([]), json!({}), json!({"data": 1, "DeliveryDate": 1}), json!("x")]
+        {
+            provider.personalize(&mut body, "é\"\n", 0, jiff::Timestamp::UNIX_EPOCH);
+        }
+        for scheme in [AuthScheme::Hmac, AuthScheme::ApiKey, AuthScheme::Basic] {
+            for body in ["", "null", "{", "{}", "{\"ApiKey\":1,\"ApiKey\":2}", "\u{feff}{}"] {
+                let _ = provider.sign(body.into(), scheme, &secret);
+            }
+        }
+    }
+}
+
+/// A lone surrogate is JSON by its grammar and no text: published as it came, in an event that is still JSON.
+#[test]
+fn an_event_with_a_lone_surrogate_is_json() {
+    let body = r#"{"OrderCode":"HD1","Status":"25","Mailman":"\ud800","Note":{"a":"\udfff","n":1e999}}"#;
+    let decoded = update(&EXPRESS_247, body);
+    assert_eq!(decoded.unreadable_fields, 1);
+    let delivery = DeliveryKey {
+        provider: EXPRESS_247.id(),
+        account: Account::default_account(),
+        delivery_id: decoded.update.delivery_id.clone(),
+    };
+    let receipt = ReceiptId("01890a5d-ac96-774b-bcce-b302099a8057".parse().expect("a uuid"));
+    let id = EventId::new(&delivery, &decoded.identity, receipt);
+    let received_at = "2025-02-12T13:07:19.201Z".parse().expect("a time");
+    let origin = Origin { receipt, received_at, traceparent: None };
+    let event = UpdateEvent::new(&delivery, id, &origin, &decoded.update);
+    assert!(serde_json::from_slice::<&serde_json::value::RawValue>(&event.body).is_ok());
+    let text = std::str::from_utf8(&event.body).expect("text");
+    assert!(text.contains(r#""extra":{"Mailman":"\ud800","Note":{"a":"\udfff","n":1e999}}"#), "{text}");
+}

@@ -1,0 +1,5 @@
+//! What operators see.
+
+mod logging;
+mod metrics;
+mod traces;

@@ -1,0 +1,317 @@
+use milepost::domain::answer::Rejection;
+use milepost::domain::provider::{AuthScheme, Decoded, Provider};
+use milepost::domain::verdict::ParkReason;
+use milepost::providers::TELYPORT;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::support::{
+    Pairs, any_json, any_object_with, assert_parked, credentials, poison, published, sample, update,
+};
+
+const BROKEN: &str = include_str!("../fixtures/telyport/documented_order_created.json");
+const DISAGREE: &str = "`data` and the fields beside it disagree";
+
+/// The documented example, changed by `change`.
+fn started(change: impl FnOnce(&mut Value)) -> Value {
+    let mut body = sample(&TELYPORT, "started");
+    change(&mut body);
+    body
+}
+
+#[test]
+fn the_documents_own_first_example_is_no_json() {
+    let poison = poison(&TELYPORT, BROKEN.as_bytes());
+    assert_eq!((poison.reason, poison.detail), (ParkReason::Malformed, "not one JSON object"));
+}
+
+/// Design section 3, the table's Telyport column.
+#[test]
+fn documented_statuses_map_one_to_one() {
+    let table = [
+        ("NEW", "planned", "created"),
+        ("STARTED", "pickup", "assigned"),
+        ("PICKUPREACHED", "pickup", "pickup_arrived"),
+        ("PICKUPCOMPLETED", "transit", "picked_up"),
+        ("WH_DROP", "transit", "hub_arrived"),
+        ("WH_PICK", "transit", "hub_departed"),
+        ("DROPREACHED", "dropoff", "dropoff_arrived"),
+        ("DROPCOMPLETED", "closed", "delivered"),
+        ("RETURN_INITIATED", "exception", "return_initiated"),
+        ("RETURNED", "closed", "returned"),
+        ("CANCELLED", "closed", "cancelled"),
+    ];
+    for (raw, phase, status) in table {
+        let (update, _) = published(&TELYPORT, &started(|body| body["data"]["status"] = raw.into()));
+        assert_eq!(
+            (&update["raw_status"], &update["phase"], &update["status"]),
+            (&json!(raw), &json!(phase), &json!(status))
+        );
+    }
+    let statuses: std::collections::BTreeSet<_> = table.iter().map(|row| row.2).collect();
+    assert_eq!(statuses.len(), table.len());
+}
+
+#[test]
+fn a_status_nobody_documented_is_published_as_unknown() {
+    for raw in ["REATTEMPT", "started", " STARTED", "7", "Đang giao"] {
+        let (update, _) = published(&TELYPORT, &started(|body| body["data"]["status"] = raw.into()));
+        assert_eq!(
+            (&update["status"], &update["phase"], &update["raw_status"]),
+            (&json!("unknown"), &json!("unknown"), &json!(raw))
+        );
+    }
+}
+
+#[test]
+fn fields_beside_data_are_taken_as_the_schema_has_them() {
+    let flat = json!({
+        "event": "ORDER.STATUS_UPDATED", "orderID": "IN1", "status": "STARTED", "updatedAt": 1_739_365_639_201_u64,
+        "businessOrderID": "#1", "temporaryOrderID": "T1", "additionalProperties": {"agentName": "John", "vehicle": "bike"},
+    });
+    let expected = json!({
+        "delivery_id": "IN1",
+        "references": {"merchant_order": "#1", "temporary": "T1"},
+        "status": "assigned",
+        "phase": "pickup",
+        "raw_status": "STARTED",
+        "event_time": {"utc": "2025-02-12T13:07:19.201Z", "original": "1739365639201"},
+        "courier": {"name": "John"},
+        "extra": {"event": "ORDER.STATUS_UPDATED", "additionalProperties.vehicle": "bike"},
+    });
+    assert_eq!(published(&TELYPORT, &flat), (expected.clone(), 0));
+    let mut with_null = flat.clone();
+    with_null["data"] = Value::Null;
+    assert_eq!(published(&TELYPORT, &with_null), (expected.clone(), 0));
+    let mut split = flat;
+    split["data"] = json!({"orderID": null, "status": "STARTED", "updatedAt": null});
+    assert_eq!(published(&TELYPORT, &split), (expected, 0));
+}
+
+#[test]
+fn data_wins_over_what_is_beside_it_and_nothing_is_lost() {
+    let (update, unreadable) = published(
+        &TELYPORT,
+        &started(|body| {
+            body["orderID"] = json!("IN250212151234");
+            body["status"] = json!("STARTED");
+            body["businessOrderID"] = json!("#2");
+            body["updatedAt"] = json!(1_739_000_000);
+            body["data"]["timestamp"] = json!(5);
+        }),
+    );
+    assert_eq!(update["references"], json!({"merchant_order": "#547455"}));
+    assert_eq!(update["event_time"]["original"], json!("1739365639201"));
+    assert_eq!(
+        update["extra"],
+        json!({"event": "ORDER.STATUS_UPDATED", "businessOrderID": "#2", "updatedAt": 1_739_000_000, "data.timestamp": 5})
+    );
+    assert_eq!(unreadable, 0);
+}
+
+#[test]
+fn contradictions_are_parked() {
+    let park = |body: &str, detail| {
+        assert_parked(&TELYPORT, body.as_bytes(), ParkReason::Contradiction, detail);
+    };
+    park(&started(|body| body["orderID"] = json!("IN1")).to_string(), DISAGREE);
+    park(&started(|body| body["status"] = json!("NEW")).to_string(), DISAGREE);
+    let twice = "one name with two values";
+    park(r#"{"orderID":"IN1","status":"NEW","status":"STARTED"}"#, twice);
+    park(r#"{"orderID":"IN1","status":"NEW","data":{"status":"NEW","status":"STARTED"}}"#, twice);
+    park(r#"{"orderID":"IN1","status":"NEW","data":{},"data":null}"#, twice);
+}
+
+#[test]
+fn an_update_without_order_or_status_is_parked() {
+    let park = |body: &Value, detail| {
+        assert_parked(&TELYPORT, body.to_string().as_bytes(), ParkReason::MissingField, detail);
+    };
+    for nothing in [Value::Null, json!(""), json!({}), json!([1]), json!(true)] {
+        park(&started(|body| body["data"]["orderID"] = nothing.clone()), "orderID");
+        park(&started(|body| body["data"]["status"] = nothing.clone()), "status");
+        park(&started(|body| body["data"] = nothing), "orderID");
+    }
+    park(&started(|body| body["data"]["orderID"] = json!("x".repeat(257))), "orderID");
+    park(&json!({}), "orderID");
+    assert_parked(&TELYPORT, br#"{"orderID":"\ud800","status":"NEW"}"#, ParkReason::MissingField, "orderID");
+}
+
+#[test]
+fn what_is_not_one_shallow_object_is_parked() {
+    let deep = format!("{{\"data\":{}{}}}", "{\"a\":".repeat(40), "1".to_owned() + &"}".repeat(40));
+    assert_parked(&TELYPORT, deep.as_bytes(), ParkReason::Malformed, "nested too deeply");
+    let whole = sample(&TELYPORT, "started").to_string();
+    for cut in 0..whole.len() {
+        assert_parked(&TELYPORT, &whole.as_bytes()[..cut], ParkReason::Malformed, "not one JSON object");
+    }
+    let marked = format!("\u{feff}{whole}");
+    assert_parked(&TELYPORT, marked.as_bytes(), ParkReason::Malformed, "not one JSON object");
+}
+
+#[test]
+fn other_events_are_ignored() {
+    for event in [json!("ORDER.PAID"), json!("order.created"), json!("PING"), json!(7)] {
+        let body = json!({"event": event, "data": {"orderID": "IN1", "status": "NEW"}}).to_string();
+        assert!(matches!(TELYPORT.decode(body.as_bytes()), Ok(Decoded::Ignored)), "{body}");
+    }
+    let empty = json!({"event": "PING"}).to_string();
+    assert!(matches!(TELYPORT.decode(empty.as_bytes()), Ok(Decoded::Ignored)));
+}
+
+#[test]
+fn without_a_readable_event_the_fields_decide() {
+    for event in [Value::Null, json!(""), json!({"name": "ORDER.CREATED"})] {
+        let (update, _) = published(&TELYPORT, &started(|body| body["event"] = event));
+        assert_eq!(update["status"], json!("assigned"));
+    }
+}
+
+#[test]
+fn an_unreadable_optional_field_is_kept_and_counted() {
+    let (update, unreadable) = published(
+        &TELYPORT,
+        &started(|body| {
+            body["timestamp"] = json!("yesterday");
+            body["webhookEventID"] = json!(["29RZ"]);
+            body["data"]["updatedAt"] = json!(true);
+            body["data"]["businessOrderID"] = json!({"id": 1});
+            body["data"]["additionalProperties"] =
+                json!({"agentName": false, "agentPhone": 12_345_678_990_u64});
+        }),
+    );
+    let expected = json!({
+        "delivery_id": "IN250212151234",
+        "status": "assigned",
+        "phase": "pickup",
+        "raw_status": "STARTED",
+        "courier": {"phone": "12345678990"},
+        "extra": {
+            "event": "ORDER.STATUS_UPDATED",
+            "timestamp": "yesterday",
+            "webhookEventID": ["29RZ"],
+            "data.updatedAt": true,
+            "data.businessOrderID": {"id": 1},
+            "additionalProperties.agentName": false,
+        },
+    });
+    assert_eq!((update, unreadable), (expected, 5));
+    let (update, unreadable) =
+        published(&TELYPORT, &started(|body| body["data"]["additionalProperties"] = json!("none")));
+    assert_eq!((&update["extra"]["data.additionalProperties"], unreadable), (&json!("none"), 1));
+}
+
+#[test]
+fn optional_properties_that_contradict_themselves_cost_nothing() {
+    let body = r#"{"data":{"orderID":"IN1","status":"STARTED","additionalProperties":{"a":1,"a":2}}}"#;
+    let decoded = update(&TELYPORT, body);
+    assert_eq!(decoded.unreadable_fields, 1);
+    assert_eq!(decoded.update.extra["data.additionalProperties"].get(), r#"{"a":1,"a":2}"#);
+}
+
+#[test]
+fn an_empty_business_order_id_is_none() {
+    let (update, unreadable) =
+        published(&TELYPORT, &started(|body| body["data"]["businessOrderID"] = json!("")));
+    assert_eq!((update.get("references"), unreadable), (None, 0));
+    assert_eq!(update["extra"], json!({"event": "ORDER.STATUS_UPDATED"}));
+}
+
+#[test]
+fn the_event_time_is_updated_at_or_else_the_timestamp() {
+    let times = |change: fn(&mut Value)| {
+        let (update, _) = published(&TELYPORT, &started(change));
+        (update["event_time"].clone(), update["times"].clone())
+    };
+    let at = |utc: &str, original: &str| json!({"utc": utc, "original": original});
+    assert_eq!(
+        times(|body| {
+            body["data"]["updatedAt"] = json!("2025-02-12T18:37:19.201+05:30");
+            body["timestamp"] = json!(1_739_365_640);
+        }),
+        (
+            at("2025-02-12T13:07:19.201Z", "2025-02-12T18:37:19.201+05:30"),
+            json!({"timestamp": at("2025-02-12T13:07:20Z", "1739365640")})
+        )
+    );
+    assert_eq!(
+        times(|body| {
+            body["data"]["updatedAt"] = Value::Null;
+            body["timestamp"] = json!("1739365640000");
+        }),
+        (at("2025-02-12T13:07:20Z", "1739365640000"), Value::Null)
+    );
+    // Telyport documents no zone for text without one.
+    assert_eq!(
+        times(|body| {
+            body["data"]["updatedAt"] = json!("2025-02-12T13:07:19");
+            body["timestamp"] = json!(0);
+        }),
+        (Value::Null, Value::Null)
+    );
+}
+
+#[test]
+fn a_personal_sample_is_a_delivery_of_its_own() {
+    let mut body = sample(&TELYPORT, "order_created");
+    let time = "2025-03-01T00:00:00.5Z".parse().expect("a time");
+    TELYPORT.personalize(&mut body, "ab12", 7, time);
+    assert_eq!(body["data"]["orderID"], json!("INab12-7"));
+    assert_eq!(body["data"]["temporaryOrderID"], json!("INab12-7"));
+    assert_eq!(body["timestamp"], json!(1_740_787_200_500_u64));
+    assert_eq!(body["data"].get("updatedAt"), None);
+    let mut body = sample(&TELYPORT, "started");
+    TELYPORT.personalize(&mut body, "ab12", 7, time);
+    assert_eq!(body["data"]["updatedAt"], json!(1_740_787_200_500_u64));
+    assert_eq!(body["webhookEventID"].as_str().map(str::len), Some(16));
+}
+
+const NAMES: &[&str] = &[
+    "event",
+    "data",
+    "orderID",
+    "status",
+    "timestamp",
+    "webhookEventID",
+    "updatedAt",
+    "businessOrderID",
+    "temporaryOrderID",
+    "additionalProperties",
+    "agentName",
+    "reason",
+];
+
+proptest! {
+    #[test]
+    fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..300), header in ".{0,80}") {
+        let _ = TELYPORT.decode(&bytes);
+        let headers = [("x-telyport-signature", header)];
+        let opened = TELYPORT.authenticate(
+            &Pairs(&headers), bytes.into(), &credentials(AuthScheme::Hmac, &["secret"]));
+        prop_assert_eq!(opened, Err(Rejection::WrongCredential));
+    }
+
+    #[test]
+    fn no_json_panics(top in any_object_with(NAMES), data in any_object_with(NAMES), more in any_json()) {
+        let _ = TELYPORT.decode(top.to_string().as_bytes());
+        let mut body = top;
+        body["data"] = data;
+        body["data"]["additionalProperties"] = more;
+        let _ = TELYPORT.decode(body.to_string().as_bytes());
+    }
+
+    /// Whatever else an order has, it is an update, and every value of it is in the update.
+    #[test]
+    fn optional_fields_never_cost_an_update(data in any_object_with(NAMES), more in any_json()) {
+        let mut data = data;
+        data["orderID"] = json!("IN1");
+        data["status"] = json!("NEW");
+        data["additionalProperties"] = more;
+        let body = json!({"event": "ORDER.CREATED", "data": data});
+        let (update, _) = published(&TELYPORT, &body);
+        let (sent, kept) = (crate::support::leaves(&body), crate::support::leaves(&update));
+        for (value, count) in sent.iter().filter(|(value, _)| !value.is_empty()) {
+            prop_assert!(kept.get(value) >= Some(count), "{value:?} of {body} is not in {update}");
+        }
+    }
+}
