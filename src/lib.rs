@@ -14,7 +14,13 @@
 //! * [`cli`]: the operator's commands.
 
 #![forbid(unsafe_code)]
-#![warn(missing_docs)]
+#![warn(missing_docs, unreachable_pub, clippy::pedantic, clippy::unwrap_used)]
+// Providers' names are words, not code.
+#![allow(clippy::doc_markdown)]
+// A two-armed `match` on an `Option` or `Result` shows both ways at once.
+#![allow(clippy::single_match_else)]
+// Where the code can panic in theory, `Unwrap safety` says why it does not.
+#![allow(clippy::missing_panics_doc)]
 
 pub mod adapters;
 pub mod app;

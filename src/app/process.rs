@@ -26,7 +26,7 @@ use crate::telemetry::recorder::{Metrics, Role};
 use crate::telemetry::traces::Traces;
 
 /// A connection ends between two requests after this long, so that senders find new replicas.
-const MAX_CONNECTION_AGE: Duration = Duration::from_secs(600);
+const MAX_CONNECTION_AGE: Duration = Duration::from_mins(10);
 /// How long the last spans may take to leave.
 const FLUSH: Duration = Duration::from_secs(3);
 

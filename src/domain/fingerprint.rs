@@ -82,7 +82,9 @@ impl Fingerprinter {
             Some(b'[') => match serde_json::from_str::<Vec<&RawValue>>(json) {
                 Ok(items) => {
                     self.bytes(b'a', &(items.len() as u64).to_be_bytes());
-                    items.into_iter().for_each(|item| self.value(item));
+                    for item in items {
+                        self.value(item);
+                    }
                 }
                 Err(_) => self.bytes(b'r', json.as_bytes()),
             },
@@ -117,6 +119,7 @@ fn canonical_number(json: &str) -> String {
         return "0".to_owned();
     }
     let trailing = digits.len() - digits.trim_end_matches('0').len();
-    let exponent = i64::from(exponent) - fraction.len() as i64 + trailing as i64;
+    let length = |digits: usize| i64::try_from(digits).unwrap_or(i64::MAX);
+    let exponent = i64::from(exponent) - length(fraction.len()) + length(trailing);
     format!("{}{significant}e{exponent}", if negative { "-" } else { "" })
 }

@@ -107,7 +107,7 @@ impl Default for RetrySchedule {
     /// Telyport's: 1 s doubling to 2100 s, shortened by up to a fifth.
     fn default() -> Self {
         // Unwrap safety: the numbers are constants, and a test builds them.
-        Self::try_new(SHORTEST_DELAY, 2.0, Duration::from_secs(2100), 0.2).expect("valid constants")
+        Self::try_new(SHORTEST_DELAY, 2.0, Duration::from_mins(35), 0.2).expect("valid constants")
     }
 }
 

@@ -114,7 +114,7 @@ impl Processor {
                 Claim::Busy(remaining) => return Ok(Verdict::Deferred(remaining)),
                 Claim::Done | Claim::Stale => return Ok(Verdict::Duplicate),
             };
-            let event = Outbound::Update(self.event(job, &grant));
+            let event = Outbound::Update(job.event(&grant));
             let claimed = held.keep(grant);
             if held.crashes >= CRASH_LIMIT {
                 return Ok(Verdict::Park(ParkReason::CrashLoop, "its claim ran out five times"));
@@ -152,11 +152,6 @@ impl Processor {
                 .increment(job.decoded.unreadable_fields.into());
         }
         Ok(())
-    }
-
-    fn event(&self, job: &Job, grant: &Grant) -> UpdateEvent {
-        let id = EventId::new(&job.delivery, &job.decoded.identity, grant.origin.receipt);
-        UpdateEvent::new(&job.delivery, id, &grant.origin, &job.decoded.update)
     }
 
     fn claim_request(&self, job: &Job) -> ClaimRequest {
@@ -199,6 +194,11 @@ impl Job {
             delivery_id: decoded.update.delivery_id.clone(),
         };
         Self { envelope, delivery, decoded }
+    }
+
+    fn event(&self, grant: &Grant) -> UpdateEvent {
+        let id = EventId::new(&self.delivery, &self.decoded.identity, grant.origin.receipt);
+        UpdateEvent::new(&self.delivery, id, &grant.origin, &self.decoded.update)
     }
 }
 

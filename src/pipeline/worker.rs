@@ -255,17 +255,17 @@ impl<'a> Flight<'a> {
                 .record(taken.elapsed().as_secs_f64());
         }
         if let Some(lane) = lane {
-            self.advance(lane);
+            self.advance(&lane);
         }
     }
 
     /// Starts the lane's next message, or ends the lane. A closed session starts nothing more: what waits is
     /// given back untouched.
-    fn advance(&mut self, lane: DeliveryKey) {
-        let next = self.lanes.get_mut(&lane).and_then(VecDeque::pop_front);
+    fn advance(&mut self, lane: &DeliveryKey) {
+        let next = self.lanes.get_mut(lane).and_then(VecDeque::pop_front);
         match next {
             Some((tag, taken, job)) if !self.session.is_closed() => self.start(tag, taken, job),
-            _ => drop(self.lanes.remove(&lane)),
+            _ => drop(self.lanes.remove(lane)),
         }
     }
 

@@ -24,7 +24,7 @@ pub(super) struct Answered<'a> {
 
 impl Answered<'_> {
     /// Counts and logs it.
-    pub fn record(&self) {
+    pub(super) fn record(&self) {
         let provider = self.destination.map_or(NO_PROVIDER, |destination| destination.provider().as_str());
         count(provider, self.code, self.outcome);
         histogram!(HTTP_REQUEST_DURATION, "provider" => provider).record(self.elapsed);

@@ -133,8 +133,9 @@ fn next(old: &Record, request: &ClaimRequest, now: Timestamp) -> Next {
         State::Done => Next::Refuse(Claim::Done),
         State::Claimed => {
             let deadline = old.deadline.filter(|_| !ours);
-            if let Some(remaining) =
-                deadline.map(|deadline| deadline.duration_since(now)).filter(|d| d.is_positive())
+            if let Some(remaining) = deadline
+                .map(|deadline| deadline.duration_since(now))
+                .filter(jiff::SignedDuration::is_positive)
             {
                 return Next::Refuse(Claim::Busy(remaining.unsigned_abs()));
             }

@@ -12,7 +12,7 @@ use crate::domain::provider::ProviderId;
 /// How many levels there are: delays of up to 2^12 - 1 units.
 pub const LEVELS: usize = 12;
 /// Where a delayed message ends: work queues are bound to it by `#.<provider>`.
-pub const DELIVERY_EXCHANGE: &str = "milepost.delay.v1.delivery";
+pub(super) const DELIVERY_EXCHANGE: &str = "milepost.delay.v1.delivery";
 /// Longer delays are cut to this many significant binary digits: fewer hops, and at most 1/16 early.
 const SIGNIFICANT_DIGITS: u32 = 5;
 
@@ -69,18 +69,18 @@ fn routing_key(units: u32, provider: ProviderId) -> String {
 
 /// The name of a level's exchange and of its queue.
 #[must_use]
-pub fn level_name(level: usize) -> String {
+pub(super) fn level_name(level: usize) -> String {
     format!("milepost.delay.v1.{level:02}")
 }
 
 /// Where a message goes after `level`.
 #[must_use]
-pub fn next_exchange(level: usize) -> String {
+pub(super) fn next_exchange(level: usize) -> String {
     level.checked_sub(1).map_or_else(|| DELIVERY_EXCHANGE.to_owned(), level_name)
 }
 
 /// The pattern of the keys whose digit for `level` is `digit`.
 #[must_use]
-pub fn digit_pattern(level: usize, digit: char) -> String {
+pub(super) fn digit_pattern(level: usize, digit: char) -> String {
     format!("{}{digit}.#", "*.".repeat(LEVELS - 1 - level))
 }

@@ -30,7 +30,7 @@ const TRACEPARENT: &str = "traceparent";
 const TRACESTATE: &str = "tracestate";
 
 /// The properties of a stored webhook.
-pub fn properties(envelope: &Envelope, parked: Option<(ParkReason, &'static str)>) -> BasicProperties {
+pub(super) fn properties(envelope: &Envelope, parked: Option<(ParkReason, &'static str)>) -> BasicProperties {
     let mut headers = FieldTable::default();
     let mut put = |name: &str, value: AMQPValue| {
         headers.insert(name.into(), value);
@@ -74,7 +74,11 @@ pub fn properties(envelope: &Envelope, parked: Option<(ParkReason, &'static str)
 
 /// Reads a message of `provider`'s work queue. Whatever is missing or unreadable is made up as well as can be and
 /// named as a defect, so that the message can be parked whole. `now` stands in for a missing time of receipt.
-pub fn read(message: Message, provider: ProviderId, now: Timestamp) -> (Envelope, Option<&'static str>) {
+pub(super) fn read(
+    message: Message,
+    provider: ProviderId,
+    now: Timestamp,
+) -> (Envelope, Option<&'static str>) {
     let properties = message.properties;
     let headers = Headers(properties.headers().as_ref());
     let mut defect = None;

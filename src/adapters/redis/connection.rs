@@ -8,6 +8,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
+use deadpool_redis::redis::io::tcp::TcpSettings;
 use deadpool_redis::redis::{AsyncConnectionConfig, IntoConnectionInfo, RedisError};
 use deadpool_redis::{Connection, Manager, Pool, Runtime, Timeouts};
 use tokio::sync::Semaphore;
@@ -41,7 +42,10 @@ impl RedisConnection {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(timeout))
             .set_response_timeout(Some(timeout));
-        let manager = Manager::new_with_config(settings.url.as_str().into_connection_info()?, config)?;
+        // A script call is one small write; left to wait for the last one's acknowledgement it may wait 40 ms.
+        let no_delay = TcpSettings::default().set_nodelay(true);
+        let info = settings.url.as_str().into_connection_info()?.set_tcp_settings(no_delay);
+        let manager = Manager::new_with_config(info, config)?;
         let timeouts = Timeouts { wait: Some(timeout), create: Some(timeout), recycle: Some(timeout) };
         let pool = Pool::builder(manager)
             .max_size(1)
