@@ -96,7 +96,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
         Command::Run(args) => run::run(args, cli.global).await,
         Command::Send(args) => send::run(args).await,
-        Command::Tail(args) => tail::run(args).await,
+        Command::Tail(args) => tail::run(args, cli.global).await,
         Command::Topology(command) => topology::run(command, cli.global).await,
         Command::Config(command) => config::run(&command, cli.global),
     }

@@ -203,7 +203,10 @@ fn a_run_is_summed_up() {
     tally.add(&delivered(201, Outcome::GaveUp, 40));
     assert!(!tally.all_accepted());
     assert_eq!(tally.to_string(), "200 accepted, 4 resent, 1 refused, 1 gave up");
-    let summary = tally.summary();
-    assert!(summary.contains("answered within 100.0 ms (p50), 198.0 ms (p99)"), "{summary}");
-    assert!(summary.ends_with("; the first not accepted: #200 refused  1 try, 1234 ms: 401"), "{summary}");
+    let summary = tally.summary().to_string();
+    assert!(summary.contains("accepted within 100.0 ms (p50), 198.0 ms (p99)"), "{summary}");
+    assert!(
+        summary.ends_with("; the first not accepted: #200 refused  1 try, 1234 ms: 401: no"),
+        "{summary}"
+    );
 }
