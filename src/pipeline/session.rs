@@ -7,6 +7,8 @@
 //! channel whose delivery stays unacknowledged for 30 minutes, so we give back long before).
 
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use metrics::Gauge;
@@ -50,13 +52,15 @@ pub struct Session {
     provider: ProviderId,
     closing: CancellationToken,
     patience: Duration,
+    /// How many messages wait for each dependency: the first says so in the log, and the last that it is over.
+    waiting: Arc<[AtomicU32; Dependency::ALL.len()]>,
 }
 
 impl Session {
     /// A session that gives up on an outage after `patience`.
     #[must_use]
     pub fn new(provider: ProviderId, patience: Duration) -> Self {
-        Self { provider, closing: CancellationToken::new(), patience }
+        Self { provider, closing: CancellationToken::new(), patience, waiting: Arc::default() }
     }
 
     /// Ends every wait, now and later.
@@ -106,7 +110,8 @@ impl Session {
             m::PAUSED, "provider" => self.provider.as_str(), "reason" => dependency.as_str()
         );
         gauge.increment(1.0);
-        Outage { session: self, dependency, gauge, tries: 0, since: Instant::now() }
+        let first = self.waiting[dependency as usize].fetch_add(1, Ordering::Relaxed) == 0;
+        Outage { session: self, dependency, gauge, first, tries: 0, since: Instant::now() }
     }
 }
 
@@ -115,6 +120,7 @@ pub struct Outage<'a> {
     session: &'a Session,
     dependency: Dependency,
     gauge: Gauge,
+    first: bool,
     tries: u32,
     since: Instant,
 }
@@ -136,7 +142,7 @@ impl Outage<'_> {
             self.session.close();
             return Err(SessionClosed);
         }
-        if self.tries == 0 {
+        if self.tries == 0 && self.first {
             tracing::warn!(
                 provider = %self.session.provider, dependency = self.dependency.as_str(), %error,
                 "paused until it is back"
@@ -154,5 +160,9 @@ impl Outage<'_> {
 impl Drop for Outage<'_> {
     fn drop(&mut self) {
         self.gauge.decrement(1.0);
+        let last = self.session.waiting[self.dependency as usize].fetch_sub(1, Ordering::Relaxed) == 1;
+        if last && !self.session.is_closed() {
+            tracing::info!(provider = %self.session.provider, dependency = self.dependency.as_str(), "resumed");
+        }
     }
 }

@@ -8,6 +8,8 @@ use std::time::Duration;
 use lapin::{Connection, ConnectionProperties};
 use thiserror::Error;
 
+use super::topology::TopologyError;
+
 /// How to reach RabbitMQ, and who we say we are.
 #[derive(Clone)]
 pub struct RabbitSettings {
@@ -21,12 +23,15 @@ pub struct RabbitSettings {
     pub confirm_timeout: Duration,
 }
 
-/// No connection could be made.
+/// No connection could be made, or it could not be set up.
 #[derive(Debug, Error)]
 pub enum ConnectError {
     /// The broker, or the way there, said no.
     #[error(transparent)]
     Refused(#[from] lapin::Error),
+    /// The broker does not have, or will not take, what we need.
+    #[error(transparent)]
+    Topology(#[from] TopologyError),
     /// No answer in time.
     #[error("no answer within {0:?}")]
     TimedOut(Duration),
@@ -39,8 +44,14 @@ pub enum ConnectError {
 pub async fn connect(settings: &RabbitSettings, purpose: &str) -> Result<Connection, ConnectError> {
     let name = format!("{} {purpose}", settings.name);
     let properties = ConnectionProperties::default().with_connection_name(name.into());
-    tokio::time::timeout(settings.connect_timeout, Connection::connect(&settings.url, properties))
+    within(settings.connect_timeout, async { Ok(Connection::connect(&settings.url, properties).await?) })
         .await
-        .map_err(|_| ConnectError::TimedOut(settings.connect_timeout))?
-        .map_err(ConnectError::from)
+}
+
+/// Bounds a step of connecting.
+pub(super) async fn within<T>(
+    limit: Duration,
+    step: impl Future<Output = Result<T, ConnectError>>,
+) -> Result<T, ConnectError> {
+    tokio::time::timeout(limit, step).await.unwrap_or(Err(ConnectError::TimedOut(limit)))
 }

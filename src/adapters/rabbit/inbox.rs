@@ -1,8 +1,8 @@
 //! Consuming a work queue, on a connection of its own: a blocked publishing connection must not hold up
 //! acknowledgements, nor the other way round.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,7 +11,7 @@ use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, B
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, Consumer};
 
-use super::connection::{RabbitSettings, connect};
+use super::connection::{ConnectError, RabbitSettings, connect, within};
 use super::envelope;
 use super::topology::work_queue;
 use crate::domain::provider::ProviderId;
@@ -26,16 +26,18 @@ const ACKS_SETTLE: Duration = Duration::from_millis(300);
 pub struct RabbitInbox {
     settings: RabbitSettings,
     clock: Arc<dyn Clock>,
+    /// Whose queues were subscribed to before: doing it again is a reconnect.
+    before: Mutex<HashSet<ProviderId>>,
 }
 
 impl RabbitInbox {
     /// Prepares; each subscription makes its own connection.
     #[must_use]
     pub fn new(settings: RabbitSettings, clock: Arc<dyn Clock>) -> Self {
-        Self { settings, clock }
+        Self { settings, clock, before: Mutex::default() }
     }
 
-    async fn open(&self, provider: ProviderId, prefetch: u16) -> anyhow::Result<RabbitSubscription> {
+    async fn open(&self, provider: ProviderId, prefetch: u16) -> Result<RabbitSubscription, ConnectError> {
         let connection = connect(&self.settings, "consume").await?;
         let setting_up = async {
             let channel = connection.create_channel().await?;
@@ -44,10 +46,13 @@ impl RabbitInbox {
             let queue = work_queue(provider);
             let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
             let consumer = channel.basic_consume(queue.into(), "".into(), options, arguments).await?;
-            anyhow::Ok((channel, consumer))
+            Ok((channel, consumer))
         };
-        let (channel, consumer) = tokio::time::timeout(self.settings.connect_timeout, setting_up).await??;
+        let (channel, consumer) = within(self.settings.connect_timeout, setting_up).await?;
         metrics::gauge!(m::BROKER_CONNECTED, "role" => "consume").increment(1.0);
+        if !self.before.lock().unwrap_or_else(PoisonError::into_inner).insert(provider) {
+            metrics::counter!(m::BROKER_RECONNECTS, "role" => "consume").increment(1);
+        }
         Ok(RabbitSubscription {
             connection,
             channel,
@@ -70,7 +75,7 @@ impl Inbox for RabbitInbox {
         match self.open(provider, prefetch).await {
             Ok(subscription) => Ok(Box::new(subscription)),
             Err(error) => {
-                tracing::warn!(%provider, error = format!("{error:#}"), "cannot subscribe yet");
+                tracing::warn!(%provider, %error, "cannot subscribe yet");
                 Err(SubscriptionEnded)
             }
         }

@@ -18,7 +18,7 @@ use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, Event};
 use tokio_util::sync::CancellationToken;
 
-use super::connection::{RabbitSettings, connect};
+use super::connection::{ConnectError, RabbitSettings, connect, within};
 use super::delay::DelayLevels;
 use super::envelope;
 use super::topology::{PARKED, Topology, TopologyMode, UPDATES, WEBHOOKS};
@@ -79,7 +79,7 @@ impl RabbitPublisher {
                     }
                     self.serve(connection, channel, &shutdown).await;
                 }
-                Err(error) => tracing::warn!(error = format!("{error:#}"), "cannot publish yet"),
+                Err(error) => tracing::warn!(%error, "cannot publish yet"),
             }
             let pause = reconnect_delay(tries, rand::random());
             tries += 1;
@@ -90,7 +90,7 @@ impl RabbitPublisher {
         }
     }
 
-    async fn open(&self) -> anyhow::Result<(Connection, Channel)> {
+    async fn open(&self) -> Result<(Connection, Channel), ConnectError> {
         let connection = connect(&self.settings, "publish").await?;
         let setting_up = async {
             let channel = connection.create_channel().await?;
@@ -99,9 +99,9 @@ impl RabbitPublisher {
                 TopologyMode::Verify => self.topology.verify(&channel).await?,
             }
             channel.confirm_select(ConfirmSelectOptions::default()).await?;
-            anyhow::Ok(channel)
+            Ok(channel)
         };
-        let channel = tokio::time::timeout(3 * self.settings.connect_timeout, setting_up).await??;
+        let channel = within(3 * self.settings.connect_timeout, setting_up).await?;
         Ok((connection, channel))
     }
 

@@ -4,7 +4,7 @@
 //! is checked out once and cloned for each command; commands in flight share it as a pipeline. The first error
 //! gives it back to the pool, whose PING then throws it away.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
@@ -24,10 +24,24 @@ pub struct RedisSettings {
     pub response_timeout: Duration,
 }
 
+/// The connection in use, if there is one, and how many there were before it.
+#[derive(Default)]
+struct Current {
+    generation: u64,
+    connection: Option<Connection>,
+}
+
+/// A clone of the connection, and which one it is.
+pub struct Lease {
+    generation: u64,
+    /// For sending commands.
+    pub connection: MultiplexedConnection,
+}
+
 /// The connection.
 pub struct RedisConnection {
     pool: Pool,
-    current: Mutex<Option<Connection>>,
+    current: Mutex<Current>,
     /// One task connects, the others wait for it.
     connecting: Semaphore,
 }
@@ -54,42 +68,47 @@ impl RedisConnection {
             .build()
             // Unwrap safety: building fails only when timeouts are set without a runtime.
             .expect("a runtime is given");
-        Ok(Self { pool, current: Mutex::new(None), connecting: Semaphore::new(1) })
+        Ok(Self { pool, current: Mutex::default(), connecting: Semaphore::new(1) })
     }
 
     /// The connection, made if there is none.
     ///
     /// # Errors
     /// When Redis cannot be reached.
-    pub async fn get(&self) -> Result<MultiplexedConnection, LedgerError> {
-        if let Some(connection) = self.existing() {
-            return Ok(connection);
+    pub async fn get(&self) -> Result<Lease, LedgerError> {
+        if let Some(lease) = self.existing() {
+            return Ok(lease);
         }
         let _turn = self.connecting.acquire().await.map_err(unavailable)?;
-        if let Some(connection) = self.existing() {
-            return Ok(connection);
+        if let Some(lease) = self.existing() {
+            return Ok(lease);
         }
         let connection = self.pool.get().await.map_err(unavailable)?;
         let clone = MultiplexedConnection::clone(&connection);
-        *self.lock() = Some(connection);
-        Ok(clone)
+        let mut current = self.lock();
+        current.generation += 1;
+        current.connection = Some(connection);
+        Ok(Lease { generation: current.generation, connection: clone })
     }
 
-    /// Gives up the connection after `error`, if the error says that it may be broken.
-    pub fn failed(&self, error: RedisError) -> LedgerError {
+    /// Gives up the leased connection after `error`, if the error says that it may be broken and nobody did so before.
+    pub fn failed(&self, lease: &Lease, error: &RedisError) -> LedgerError {
+        let mut current = self.lock();
         // A refusal (out of memory, loading, read only) is Redis answering on a sound connection.
-        if error.code().is_none() {
-            drop(self.lock().take());
+        if error.code().is_none() && current.generation == lease.generation {
+            current.connection = None;
         }
         unavailable(error)
     }
 
-    fn existing(&self) -> Option<MultiplexedConnection> {
-        self.lock().as_deref().cloned()
+    fn existing(&self) -> Option<Lease> {
+        let current = self.lock();
+        let connection = MultiplexedConnection::clone(current.connection.as_ref()?);
+        Some(Lease { generation: current.generation, connection })
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Connection>> {
-        // A panic elsewhere cannot leave an `Option` half-written.
+    fn lock(&self) -> MutexGuard<'_, Current> {
+        // A panic elsewhere cannot leave it half-written.
         self.current.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

@@ -32,11 +32,11 @@ impl RedisLedger {
     }
 
     async fn run(&self, op: &'static str, script: &ScriptInvocation<'_>) -> Result<Value, LedgerError> {
-        let mut connection = self.connection.get().await?;
+        let mut lease = self.connection.get().await?;
         let began = Instant::now();
-        let reply: RedisResult<Value> = script.invoke_async(&mut connection).await;
+        let reply: RedisResult<Value> = script.invoke_async(&mut lease.connection).await;
         metrics::histogram!(m::REDIS_OP_DURATION, "op" => op).record(began.elapsed().as_secs_f64());
-        reply.map_err(|error| self.connection.failed(error))
+        reply.map_err(|error| self.connection.failed(&lease, &error))
     }
 }
 
@@ -78,8 +78,9 @@ impl Ledger for RedisLedger {
     }
 
     async fn ping(&self) -> Result<(), LedgerError> {
-        let mut connection = self.connection.get().await?;
-        cmd("PING").query_async::<()>(&mut connection).await.map_err(|error| self.connection.failed(error))
+        let mut lease = self.connection.get().await?;
+        let reply = cmd("PING").query_async::<()>(&mut lease.connection).await;
+        reply.map_err(|error| self.connection.failed(&lease, &error))
     }
 }
 
