@@ -1,6 +1,7 @@
 //! `milepost run`: the whole fleet in one process, in memory unless it is given real servers.
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -208,10 +209,11 @@ async fn follow_log(mut log: UpdatesLog, json: bool, closing: CancellationToken)
     closing.cancelled().await;
 }
 
+/// Writes one line. Whether anybody reads it is no concern of the fleet's.
 fn show(event: &[u8], json: bool) {
-    if json {
-        println!("{}", String::from_utf8_lossy(event));
-    } else {
-        println!("{}", line::human(event));
-    }
+    let mut out = std::io::stdout().lock();
+    let _ = match json {
+        true => writeln!(out, "{}", String::from_utf8_lossy(event)),
+        false => writeln!(out, "{}", line::human(event)),
+    };
 }
