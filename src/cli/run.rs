@@ -212,8 +212,6 @@ async fn follow_log(mut log: UpdatesLog, json: bool, closing: CancellationToken)
 /// Writes one line. Whether anybody reads it is no concern of the fleet's.
 fn show(event: &[u8], json: bool) {
     let mut out = std::io::stdout().lock();
-    let _ = match json {
-        true => writeln!(out, "{}", String::from_utf8_lossy(event)),
-        false => writeln!(out, "{}", line::human(event)),
-    };
+    let line = if json { String::from_utf8_lossy(event) } else { line::human(event).into() };
+    let _ = writeln!(out, "{line}");
 }
