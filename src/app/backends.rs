@@ -76,12 +76,7 @@ impl Backends {
             });
         }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        Ok(Self {
-            inbox: Arc::new(RabbitInbox::new(rabbit, Arc::clone(&clock))),
-            publisher,
-            ledger,
-            clock,
-        })
+        Ok(Self { inbox: Arc::new(RabbitInbox::new(rabbit, Arc::clone(&clock))), publisher, ledger, clock })
     }
 }
 
