@@ -62,13 +62,13 @@ async fn ask<T: FromRedisValue>(
     connection: &RedisConnection,
     words: &[&str],
 ) -> Result<Option<T>, LedgerError> {
-    let mut redis = connection.get().await?;
+    let mut lease = connection.get().await?;
     let mut command = cmd(words[0]);
     command.arg(&words[1..]);
-    match command.query_async(&mut redis).await {
+    match command.query_async(&mut lease.connection).await {
         Ok(answer) => Ok(Some(answer)),
         Err(error) if refused(&error) => Ok(None),
-        Err(error) => Err(connection.failed(error)),
+        Err(error) => Err(connection.failed(&lease, &error)),
     }
 }
 
