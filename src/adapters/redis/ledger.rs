@@ -7,6 +7,7 @@ use deadpool_redis::redis::{RedisResult, Script, ScriptInvocation, Value, cmd, f
 use jiff::Timestamp;
 
 use super::connection::RedisConnection;
+use super::policy;
 use crate::adapters::ledger_key::LedgerKeys;
 use crate::domain::envelope::Replay;
 use crate::domain::identity::Origin;
@@ -29,6 +30,11 @@ impl RedisLedger {
             claim: Script::new(include_str!("claim.lua")),
             settle: Script::new(include_str!("settle.lua")),
         }
+    }
+
+    /// Waits until Redis answers, and logs an error if it is set to forget keys when its memory is full.
+    pub async fn check_policy(&self) {
+        policy::check(&self.connection).await;
     }
 
     async fn run(&self, op: &'static str, script: &ScriptInvocation<'_>) -> Result<Value, LedgerError> {
