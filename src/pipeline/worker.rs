@@ -104,9 +104,14 @@ impl Worker {
         }
     }
 
-    /// Subscribes once the ledger answers: without it every message taken would only wait.
+    /// Subscribes once the ledger answers and the broker takes messages: without them every message taken would only
+    /// wait, and each time it were given back would count towards the queue's delivery limit.
     async fn subscribe(&self) -> Option<Box<dyn Subscription>> {
         let provider = self.processor.provider.id();
+        if !self.processor.publisher.ready() {
+            tracing::warn!(%provider, "not subscribing: nothing can be published");
+            return None;
+        }
         if let Err(error) = self.processor.ledger.ping().await {
             tracing::warn!(%provider, %error, "not subscribing: the ledger does not answer");
             return None;
