@@ -428,3 +428,21 @@ async fn a_drain_gives_back_what_it_cannot_finish() {
     second.stop().await;
     assert_eq!(subscriber.order.len(), 21);
 }
+
+/// Headers forged by hand cannot harm the ledger: a nonsense `traceparent` is dropped, a huge count is capped.
+#[tokio::test]
+async fn forged_headers_cost_nothing() {
+    let vhost = Vhost::new().await;
+    let real = Real::on(&vhost).await;
+    let mut subscriber = subscriber(&real).await;
+    let mut forged = envelope(TELYPORT, telyport_body("D1", "e1", "NEW"));
+    forged.trace.traceparent = Some("K|9|0|0|x".to_owned());
+    forged.attempt = u32::MAX;
+    real.publish(forged).await;
+    let worker = run(telyport(&real.backends));
+    subscriber.take_until(|seen| seen.events.len() == 1).await;
+    worker.stop().await;
+    let event: Value =
+        serde_json::from_slice(&subscriber.events.values().next().expect("one")[0]).expect("JSON");
+    assert_eq!(event.get("traceparent"), None);
+}

@@ -140,7 +140,8 @@ fn next(old: &Record, request: &ClaimRequest, now: Timestamp) -> Next {
                 return Next::Refuse(Claim::Busy(remaining.unsigned_abs()));
             }
             // Ours (the reply was lost), or let go: no crash. Else its holder did not come back.
-            let crashes = old.crashes.max(request.crashes) + u32::from(deadline.is_some());
+            let crashes = if replay { request.crashes } else { request.crashes.max(old.crashes) };
+            let crashes = crashes + u32::from(deadline.is_some());
             let attempt = if replay { request.attempt } else { request.attempt.max(old.attempt) };
             Next::GoOn { attempt, crashes }
         }

@@ -75,7 +75,9 @@ if value then
     if old[5] ~= token and deadline > now then
       return { 'B', deadline - now }
     end
-    crashes = math.max(crashes, old_crashes)
+    if replay == '' then
+      crashes = math.max(crashes, old_crashes)
+    end
     -- Ours (the reply was lost), or let go (deadline 0): no crash. Else its holder did not come back.
     if old[5] ~= token and deadline > 0 then
       crashes = crashes + 1

@@ -14,6 +14,10 @@ use crate::domain::identity::Origin;
 use crate::ports::{Claim, ClaimRequest, EventRef, Grant, Ledger, LedgerError, Settlement, Token};
 use crate::telemetry::metrics as m;
 
+/// What a ping writes.
+const PROBE: &str = "mp:probe";
+const PROBE_TTL_MILLIS: u64 = 60_000;
+
 /// The ledger on Redis.
 pub struct RedisLedger {
     connection: RedisConnection,
@@ -85,7 +89,9 @@ impl Ledger for RedisLedger {
 
     async fn ping(&self) -> Result<(), LedgerError> {
         let mut lease = self.connection.get().await?;
-        let reply = cmd("PING").query_async::<()>(&mut lease.connection).await;
+        // A write: a Redis that is full, or was demoted, still answers PING.
+        let write = cmd("SET").arg(PROBE).arg(1).arg("PX").arg(PROBE_TTL_MILLIS).to_owned();
+        let reply = write.query_async::<()>(&mut lease.connection).await;
         reply.map_err(|error| self.connection.failed(&lease, &error))
     }
 }

@@ -55,6 +55,7 @@ on_both! {
     without_an_id_a_copy_stays_with_its_event_whatever_comes_nearer_later
     an_event_is_forgotten_after_its_ttl
     a_takeover_goes_on_with_the_highest_attempt
+    a_replay_forgets_the_crashes_before_it
 }
 
 fn granted(claim: Claim) -> Grant {
@@ -331,4 +332,13 @@ async fn a_takeover_goes_on_with_the_highest_attempt(ledger: &dyn Ledger) {
     let mut earlier = redelivery(&later);
     earlier.attempt = 1;
     assert_eq!(granted(ledger.claim(&earlier).await.unwrap()).attempt, 3);
+}
+
+async fn a_replay_forgets_the_crashes_before_it(ledger: &dyn Ledger) {
+    let mut crashed = claim();
+    (crashed.crashes, crashed.lease) = (5, Duration::ZERO);
+    assert_eq!(granted(ledger.claim(&crashed).await.unwrap()).crashes, 5);
+    let mut replay = redelivery(&crashed);
+    (replay.replay, replay.crashes) = (Some(Replay::Normal), 0);
+    assert_eq!(granted(ledger.claim(&replay).await.unwrap()).crashes, 1, "the claim it takes over ran out");
 }
