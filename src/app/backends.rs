@@ -15,6 +15,7 @@ use crate::adapters::redis::{RedisConnection, RedisLedger, RedisSettings};
 use crate::config::Config;
 use crate::domain::provider::ProviderId;
 use crate::ports::{Clock, Inbox, Ledger, Publisher};
+use crate::telemetry::recorder::Role;
 
 /// The resolution of the delay levels: part of the queues' arguments, so the same for every role there ever is.
 const DELAY_UNIT: Duration = Duration::from_secs(1);
@@ -53,11 +54,11 @@ impl Backends {
     /// When a URL cannot be used.
     pub fn real(
         config: &Config,
-        role: &str,
+        role: Role,
         providers: &[ProviderId],
         life: &mut Life,
     ) -> anyhow::Result<Self> {
-        let rabbit = rabbit_settings(config, role);
+        let rabbit = rabbit_settings(config, &role.to_string());
         let publisher = RabbitPublisher::new(
             rabbit.clone(),
             Topology::new(&topology_settings(config), providers),
@@ -65,13 +66,17 @@ impl Backends {
             DelayLevels::new(DELAY_UNIT),
         );
         life.plumbing("publisher", Arc::clone(&publisher).run(life.closing.clone()));
+        let ledger = Arc::new(ledger(config)?);
+        // A receiver has no use for Redis.
+        if role != Role::Receiver {
+            let (checked, closing) = (Arc::clone(&ledger), life.closing.clone());
+            life.plumbing("redis check", async move {
+                closing.run_until_cancelled(checked.check_policy()).await;
+                closing.cancelled().await;
+            });
+        }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        Ok(Self {
-            inbox: Arc::new(RabbitInbox::new(rabbit, Arc::clone(&clock))),
-            publisher,
-            ledger: Arc::new(ledger(config)?),
-            clock,
-        })
+        Ok(Self { inbox: Arc::new(RabbitInbox::new(rabbit, Arc::clone(&clock))), publisher, ledger, clock })
     }
 }
 

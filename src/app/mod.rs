@@ -74,7 +74,7 @@ async fn live(role: Role, served: &[&'static dyn Provider], loaded: Loaded) -> a
     let config = loaded.config;
     let mut process = Process::start(role, served, &config, &loaded.warnings)?;
     let ids: Vec<_> = served.iter().map(|provider| provider.id()).collect();
-    let backends = Backends::real(&config, &role.to_string(), &ids, &mut process.life)?;
+    let backends = Backends::real(&config, role, &ids, &mut process.life)?;
     match role {
         Role::Receiver => {
             process.receiver(&backends, &config, served).await?;

@@ -76,11 +76,17 @@ fn seconds(time: &str) -> String {
 
 /// `text` in exactly `width` characters.
 fn column(text: &str, width: usize) -> String {
+    format!("{:<width$}", shortened(text, width))
+}
+
+/// `text` in at most `width` characters, all of them harmless.
+#[must_use]
+pub(super) fn shortened(text: &str, width: usize) -> String {
     let text = printable(text);
     if text.chars().count() <= width {
-        return format!("{text:<width$}");
+        return text;
     }
-    text.chars().take(width - 1).chain(['…']).collect()
+    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
 }
 
 /// `text` without what would move the cursor, colour the terminal, or reverse the line: providers' words are

@@ -20,9 +20,11 @@ use tokio::runtime::Runtime;
 use crate::adapters::tls::install_crypto_provider;
 use crate::config::ConfigError;
 
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage, 78 unusable configuration";
+
 /// What a command line asks for.
 #[derive(Parser)]
-#[command(name = "milepost", version, about)]
+#[command(name = "milepost", version, about, after_help = EXIT_CODES)]
 pub struct Cli {
     /// What every command understands.
     #[command(flatten)]
@@ -94,7 +96,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
         Command::Run(args) => run::run(args, cli.global).await,
         Command::Send(args) => send::run(args).await,
-        Command::Tail(args) => tail::run(args).await,
+        Command::Tail(args) => tail::run(args, cli.global).await,
         Command::Topology(command) => topology::run(command, cli.global).await,
         Command::Config(command) => config::run(&command, cli.global),
     }

@@ -90,7 +90,7 @@ impl Word {
     }
 }
 
-/// Empty text has no word at all, as in RabbitMQ: `*` does not match it, `#` does.
+/// Empty text has no word at all, as for the broker: `*` does not match it, `#` does.
 fn words(text: &str) -> Vec<&str> {
     if text.is_empty() { Vec::new() } else { text.split('.').collect() }
 }

@@ -1,6 +1,7 @@
 //! `milepost run`: the whole fleet in one process, in memory unless it is given real servers.
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,7 +74,7 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
     let mut process = Process::start(Role::Run, providers::ALL, &config, &warnings)?;
     let ids: Vec<_> = providers::ALL.iter().map(|provider| provider.id()).collect();
     let backends = if real {
-        let backends = Backends::real(&config, "run", &ids, &mut process.life)?;
+        let backends = Backends::real(&config, Role::Run, &ids, &mut process.life)?;
         let log = UpdatesLog::new(config.amqp.url.expose(), Start::Next, SystemClock.now())?;
         process.life.plumbing("updates", follow_log(log, args.json, process.life.closing.clone()));
         eprintln!("milepost: running on {} and {}", config.amqp.url, config.redis.url);
@@ -198,7 +199,7 @@ async fn follow_log(mut log: UpdatesLog, json: bool, closing: CancellationToken)
         match next {
             Ok(LogEvent::Update(update)) => show(&update.body, json),
             Ok(LogEvent::Waiting(outage)) => eprintln!("milepost: not showing updates: {outage}"),
-            Ok(LogEvent::Attached | LogEvent::Replaced) => {}
+            Ok(LogEvent::Attached) => {}
             Err(error) => {
                 eprintln!("milepost: not showing updates any more: {error}");
                 break;
@@ -208,10 +209,9 @@ async fn follow_log(mut log: UpdatesLog, json: bool, closing: CancellationToken)
     closing.cancelled().await;
 }
 
+/// Writes one line. Whether anybody reads it is no concern of the fleet's.
 fn show(event: &[u8], json: bool) {
-    if json {
-        println!("{}", String::from_utf8_lossy(event));
-    } else {
-        println!("{}", line::human(event));
-    }
+    let mut out = std::io::stdout().lock();
+    let line = if json { String::from_utf8_lossy(event) } else { line::human(event).into() };
+    let _ = writeln!(out, "{line}");
 }

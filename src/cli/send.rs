@@ -67,11 +67,11 @@ pub struct Args {
     /// Sign with the secret in this file; a line break at its end does not count
     #[arg(long, value_name = "FILE")]
     pub secret_file: Option<PathBuf>,
-    /// Sign with this secret; better not on a command line, which others can see [default for the provider's
-    /// first scheme, to this machine only: the sample secret of `milepost run`]
+    /// Sign with this secret; a command line shows it to other users, the environment does not [default, to this
+    /// machine only: the sample secret of `milepost run`]
     #[arg(long, env = "MILEPOST_SEND_SECRET", hide_env_values = true, conflicts_with = "secret_file")]
     pub secret: Option<String>,
-    /// How to prove who we are: hmac, api_key or basic [default: the first that the provider documents]
+    /// How to prove who we are: `hmac`, `api_key` or `basic` [default: the first that the provider documents]
     #[arg(long, value_name = "SCHEME")]
     pub auth: Option<String>,
     /// Send again, within seconds, what is not accepted, until so long after its first try

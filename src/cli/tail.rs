@@ -12,10 +12,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
 use super::pattern::Pattern;
-use super::{Exit, duration, line};
+use super::{Exit, Global, duration, line};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::rabbit::updates_log::{LogEvent, Start, UpdatesLog};
+use crate::config::{Config, ConfigError, Sources};
 use crate::ports::Clock as _;
+use crate::providers;
 
 /// What is written when a signal ends the command waits this long for whoever reads it.
 const LAST_WRITE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -39,15 +41,9 @@ pub struct Args {
     /// Show the events themselves, one JSON object a line
     #[arg(long)]
     pub json: bool,
-    /// The broker
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "MILEPOST_AMQP_URL",
-        hide_env_values = true,
-        default_value = "amqp://127.0.0.1:5672/%2f"
-    )]
-    pub amqp: String,
+    /// Read from this RabbitMQ [default: the configured one]
+    #[arg(long, value_name = "URL")]
+    pub amqp: Option<String>,
 }
 
 /// How far back to begin.
@@ -66,10 +62,11 @@ fn since(text: &str) -> Result<Since, String> {
 /// Shows updates until a signal, `--count` or `--until-idle` ends it.
 ///
 /// # Errors
-/// When the broker cannot be used at all, or the output cannot be written.
-pub async fn run(args: Args) -> anyhow::Result<Exit> {
+/// When the configuration or the broker cannot be used at all, or the output cannot be written.
+pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
     let now = SystemClock.now();
-    let mut log = UpdatesLog::new(&args.amqp, start(args.since, now)?, now)?;
+    let config = load(&args, global)?;
+    let mut log = UpdatesLog::new(config.amqp.url.expose(), start(args.since, now)?, now)?;
     let mut out = BufWriter::new(tokio::io::stdout());
     let ended = tokio::select! {
         ended = follow(&args, &mut log, &mut out) => ended,
@@ -84,6 +81,13 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
         Err(error) if is_broken_pipe(&error) => Ok(Exit::Done),
         ended => ended.map(|()| Exit::Done),
     }
+}
+
+/// The configuration; a broker named by its flag counts as named by its variable.
+fn load(args: &Args, global: Global) -> Result<Config, ConfigError> {
+    let mut sources = Sources { file: global.config, ..Sources::from_env() };
+    sources.variables.extend(args.amqp.iter().map(|url| ("MILEPOST_AMQP_URL".into(), url.into())));
+    crate::config::load(&sources, providers::ALL).map(|loaded| loaded.config)
 }
 
 fn start(since: Option<Since>, now: Timestamp) -> anyhow::Result<Start> {
@@ -106,7 +110,6 @@ async fn follow(
         match event {
             LogEvent::Attached => eprintln!("milepost: reading updates"),
             LogEvent::Waiting(ref outage) => eprintln!("milepost: {outage}; waiting"),
-            LogEvent::Replaced => eprintln!("milepost: the log of updates was made anew; reading all of it"),
             LogEvent::Update(ref update) if args.pattern.matches(&update.routing_key) => {
                 show(&update.body, args.json, out).await?;
                 left = left.map(|left| left - 1);

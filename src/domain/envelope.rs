@@ -7,13 +7,40 @@ use uuid::Uuid;
 use super::identity::{Account, Origin, ReceiptId};
 use super::provider::ProviderId;
 
-/// W3C trace context, carried as AMQP headers.
+/// The longest `tracestate` that is kept, as the W3C recommendation asks of everyone. A cut one would be invalid.
+const TRACESTATE_MAX_BYTES: usize = 512;
+
+/// W3C trace context, carried as HTTP and AMQP headers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TraceContext {
     /// `traceparent`.
     pub traceparent: Option<String>,
     /// `tracestate`.
     pub tracestate: Option<String>,
+}
+
+impl TraceContext {
+    /// What somebody sent us, as far as it is valid; `tracestate` means nothing without a `traceparent`.
+    #[must_use]
+    pub fn received(traceparent: Option<&str>, tracestate: Option<&str>) -> Self {
+        let Some(traceparent) = traceparent.filter(|value| is_traceparent(value)) else {
+            return Self::default();
+        };
+        let tracestate = tracestate.filter(|value| (1..=TRACESTATE_MAX_BYTES).contains(&value.len()));
+        Self { traceparent: Some(traceparent.to_owned()), tracestate: tracestate.map(str::to_owned) }
+    }
+}
+
+/// Whether it is a version 00 `traceparent`: `00-<trace id>-<parent id>-<flags>`, no id of zeros only.
+fn is_traceparent(value: &str) -> bool {
+    let hex = |part: &str, digits: usize| {
+        part.len() == digits && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let id = |part: &str, digits: usize| hex(part, digits) && part.bytes().any(|byte| byte != b'0');
+    match value.split('-').collect::<Vec<_>>()[..] {
+        ["00", trace, parent, flags] => id(trace, 32) && id(parent, 16) && hex(flags, 2),
+        _ => false,
+    }
 }
 
 /// An operator's wish to process a parked message once more.

@@ -20,8 +20,6 @@ use crate::telemetry::traces;
 
 /// The longest `Content-Type` that is kept: AMQP holds it in a short string.
 const CONTENT_TYPE_MAX_BYTES: usize = 255;
-/// The longest `tracestate` that is kept, as the W3C recommendation asks of everyone. A cut one would be invalid.
-const TRACESTATE_MAX_BYTES: usize = 512;
 
 /// One provider and the accounts whose webhooks are taken.
 pub struct Endpoint {
@@ -172,21 +170,8 @@ fn text(headers: &dyn Headers, name: &str, max_bytes: usize) -> Option<String> {
     (1..=max_bytes).contains(&value.len()).then(|| value.to_owned())
 }
 
-/// The caller's W3C trace context, if it is valid; `tracestate` means nothing without a `traceparent`.
+/// The caller's trace, if it sent one.
 fn trace_context(headers: &dyn Headers) -> TraceContext {
-    let traceparent = text(headers, "traceparent", 55).filter(|value| is_traceparent(value));
-    let tracestate = traceparent.as_ref().and_then(|_| text(headers, "tracestate", TRACESTATE_MAX_BYTES));
-    TraceContext { traceparent, tracestate }
-}
-
-/// Whether it is a version 00 `traceparent`: `00-<trace id>-<parent id>-<flags>`, no id of zeros only.
-fn is_traceparent(value: &str) -> bool {
-    let hex = |part: &str, digits: usize| {
-        part.len() == digits && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-    };
-    let id = |part: &str, digits: usize| hex(part, digits) && part.bytes().any(|byte| byte != b'0');
-    match value.split('-').collect::<Vec<_>>()[..] {
-        ["00", trace, parent, flags] => id(trace, 32) && id(parent, 16) && hex(flags, 2),
-        _ => false,
-    }
+    let header = |name| std::str::from_utf8(headers.get(name)?).ok();
+    TraceContext::received(header("traceparent"), header("tracestate"))
 }

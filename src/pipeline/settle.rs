@@ -66,6 +66,11 @@ impl Settler {
                     return Ok(park);
                 }
             },
+            // A panic after the confirm: what is published is done, whatever came after.
+            Verdict::Park(..) if held.published => {
+                self.record(held, Settlement::Done, session).await?;
+                return Ok(Verdict::Published);
+            }
             Verdict::Park(reason, detail) => self.park(reason, detail, envelope, held, session).await?,
             Verdict::Abandoned => return Err(SessionClosed),
         }

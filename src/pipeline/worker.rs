@@ -90,9 +90,11 @@ impl Worker {
         while !shutdown.is_cancelled() {
             (self.heartbeat)();
             if let Some(subscription) = self.subscribe().await {
-                tries = 0;
                 (self.subscribed)(true);
-                self.serve(subscription, &shutdown).await;
+                // One that ends before anything was settled may end so again: then the pauses grow.
+                if self.serve(subscription, &shutdown).await {
+                    tries = 0;
+                }
                 (self.subscribed)(false);
             }
             let pause = reconnect_delay(tries, rand::random());
@@ -104,11 +106,19 @@ impl Worker {
         }
     }
 
-    /// Subscribes once the ledger answers: without it every message taken would only wait.
+    /// Subscribes once the ledger answers and the broker takes messages: without them every message taken would only
+    /// wait, and each time it were given back would count towards the queue's delivery limit.
     async fn subscribe(&self) -> Option<Box<dyn Subscription>> {
         let provider = self.processor.provider.id();
-        if let Err(error) = self.processor.ledger.ping().await {
+        let ledger = self.processor.ledger.ping().await;
+        let publisher = self.processor.publisher.ready();
+        if let Err(error) = &ledger {
             tracing::warn!(%provider, %error, "not subscribing: the ledger does not answer");
+        }
+        if !publisher {
+            tracing::warn!(%provider, "not subscribing: nothing can be published");
+        }
+        if ledger.is_err() || !publisher {
             return None;
         }
         let subscription = self.inbox.subscribe(provider, self.settings.prefetch).await.ok()?;
@@ -116,12 +126,14 @@ impl Worker {
         Some(subscription)
     }
 
-    async fn serve(&self, mut subscription: Box<dyn Subscription>, shutdown: &CancellationToken) {
+    /// Works until the subscription ends or is drained. Returns whether anything was settled.
+    async fn serve(&self, mut subscription: Box<dyn Subscription>, shutdown: &CancellationToken) -> bool {
         let session = Session::new(self.processor.provider.id(), self.settings.outage_patience);
         let mut flight = Flight::new(self, &session);
         let mut tick = tokio::time::interval(Duration::from_secs(1));
         let mut drain_deadline = None;
         let mut taking = true;
+        let mut settled_any = false;
         while taking || !flight.running.is_empty() {
             tokio::select! {
                 biased;
@@ -137,6 +149,7 @@ impl Worker {
                 Some(finished) = flight.running.next(), if !flight.running.is_empty() => {
                     flight.finish(finished);
                     flight.finish_ready();
+                    settled_any |= !flight.settled.is_empty();
                     subscription.settle(&mut flight.settled);
                 }
                 next = subscription.next(), if taking => match next {
@@ -153,6 +166,7 @@ impl Worker {
         }
         flight.report();
         subscription.close().await;
+        settled_any
     }
 
     /// Processes and settles one message. A panic parks that message alone.

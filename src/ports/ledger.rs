@@ -129,7 +129,7 @@ pub trait Ledger: Send + Sync {
     /// When the ledger is away; saying it again is safe.
     async fn settle(&self, event: &EventRef, settlement: Settlement) -> Result<bool, LedgerError>;
 
-    /// Whether it answers.
+    /// Whether it takes claims now.
     ///
     /// # Errors
     /// When it does not.

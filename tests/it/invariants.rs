@@ -58,7 +58,8 @@ async fn each_event_is_published_once_whatever_is_sent_again() {
     real.publish(envelope(TELYPORT, telyport_body("D1", "e1", "CANCELLED"))).await; // same id, other content
     real.publish(envelope(TELYPORT, telyport_body("D2", "e1", "STARTED"))).await; // same id, other delivery
     let worker = run(telyport(&real.backends));
-    drained(&real).await;
+    // The marker is another delivery's and could overtake; the repeats come before D1's last event.
+    subscriber.take_until(|seen| seen.events.len() == 3).await;
     after_a_marker(&real, &mut subscriber, "marker").await;
     worker.stop().await;
     assert_eq!(subscriber.order.len(), 4, "three events and the marker");
@@ -154,6 +155,8 @@ struct Faulty {
     panics: AtomicU32,
     /// How many updates were tried.
     tried: AtomicU32,
+    /// How often the publisher was asked whether it is ready.
+    asked: AtomicU32,
 }
 
 impl Faulty {
@@ -165,6 +168,7 @@ impl Faulty {
             publisher_away: AtomicBool::new(false),
             panics: AtomicU32::new(0),
             tried: AtomicU32::new(0),
+            asked: AtomicU32::new(0),
         });
         let backends =
             Backends { publisher: faulty.clone(), ledger: faulty.clone(), ..real.backends.clone() };
@@ -194,7 +198,8 @@ impl Publisher for Faulty {
     }
 
     fn ready(&self) -> bool {
-        self.publisher.ready()
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        !self.publisher_away.load(Ordering::SeqCst) && self.publisher.ready()
     }
 }
 
@@ -276,6 +281,27 @@ async fn an_outage_spends_no_attempt() {
         .filter_map(|queue| queue["message_stats"]["publish"].as_u64())
         .sum();
     assert_eq!(delayed, 0, "no retry was scheduled");
+}
+
+/// Invariant 5: a worker that cannot publish takes nothing. Were messages taken and given back time and again for as
+/// long as that lasts, the work queue's delivery limit would park them in the end.
+#[tokio::test]
+async fn a_worker_that_cannot_publish_takes_nothing() {
+    let vhost = Vhost::new().await;
+    let real = Real::on(&vhost).await;
+    let mut subscriber = subscriber(&real).await;
+    let (faulty, backends) = Faulty::around(&real);
+    faulty.publisher_away.store(true, Ordering::SeqCst);
+    real.publish(envelope(TELYPORT, telyport_body("D", "e", "NEW"))).await;
+    let worker = run(telyport(&backends));
+    eventually("it looked several times", || async {
+        (faulty.asked.load(Ordering::SeqCst) > 3).then_some(())
+    })
+    .await;
+    assert_eq!(real.waiting(TELYPORT).await, 1);
+    faulty.publisher_away.store(false, Ordering::SeqCst);
+    subscriber.take_until(|seen| seen.events.len() == 1).await;
+    worker.stop().await;
 }
 
 fn rejecting(length: i64) -> FieldTable {
@@ -401,4 +427,22 @@ async fn a_drain_gives_back_what_it_cannot_finish() {
     assert!(began.elapsed() < Duration::from_millis(2900), "waited for a lease");
     second.stop().await;
     assert_eq!(subscriber.order.len(), 21);
+}
+
+/// Headers forged by hand cannot harm the ledger: a nonsense `traceparent` is dropped, a huge count is capped.
+#[tokio::test]
+async fn forged_headers_cost_nothing() {
+    let vhost = Vhost::new().await;
+    let real = Real::on(&vhost).await;
+    let mut subscriber = subscriber(&real).await;
+    let mut forged = envelope(TELYPORT, telyport_body("D1", "e1", "NEW"));
+    forged.trace.traceparent = Some("K|9|0|0|x".to_owned());
+    forged.attempt = u32::MAX;
+    real.publish(forged).await;
+    let worker = run(telyport(&real.backends));
+    subscriber.take_until(|seen| seen.events.len() == 1).await;
+    worker.stop().await;
+    let event: Value =
+        serde_json::from_slice(&subscriber.events.values().next().expect("one")[0]).expect("JSON");
+    assert_eq!(event.get("traceparent"), None);
 }

@@ -6,5 +6,7 @@
 mod contract;
 mod crash;
 mod invariants;
+mod redis_policy;
 mod support;
+mod tls;
 mod topology;

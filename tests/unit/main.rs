@@ -1,5 +1,6 @@
 //! Tests of single modules, without servers.
 
+mod architecture;
 mod config;
 mod document;
 mod express247;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use milepost::config::{Sources, load};
 use milepost::domain::event::UpdateEvent;
 use milepost::domain::identity::{Account, DeliveryKey, EventId, Origin, ReceiptId};
 use milepost::domain::provider::{AuthScheme, Provider};
@@ -71,11 +72,33 @@ fn every_provider_has_its_worker() {
     }
 }
 
+/// The shipped file, read with the real providers, says what they default to.
+#[test]
+fn every_provider_has_its_section_in_the_shipped_file() {
+    const SHIPPED: &str = "config/milepost.toml";
+    let text = read(SHIPPED);
+    let shipped = Sources { file: Some(here(SHIPPED)), ..Sources::default() };
+    let shipped = load(&shipped, ALL).expect("the shipped file");
+    assert_eq!(shipped.warnings, []);
+    let defaults = load(&Sources::default(), ALL).expect("defaults");
+    for provider in ALL {
+        let id = provider.id();
+        for header in [format!("[providers.{id}]"), format!("# [providers.{id}.accounts.default]")] {
+            assert!(text.lines().any(|line| line == header), "{SHIPPED} lacks {header}");
+        }
+        let (says, default) = (shipped.config.provider(id), defaults.config.provider(id));
+        assert_eq!(says.resend_horizon, provider.resend_horizon(), "{id}");
+        assert_eq!(says.dedup_ttl, default.dedup_ttl, "{id}");
+        assert_eq!(says.content_ttl, default.content_ttl, "{id}");
+    }
+}
+
 #[test]
 fn every_sample_file_is_registered_and_has_its_expected_update() {
     for provider in ALL {
         let id = provider.id().as_str();
         let named: BTreeSet<_> = provider.samples().iter().map(|sample| sample.name.to_owned()).collect();
+        assert!(!named.is_empty(), "{id} has no sample");
         assert_eq!(named.len(), provider.samples().len(), "{id} has a sample twice");
         assert!(named.iter().all(|name| name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'_'))));
         assert_eq!(named, json_files(&Path::new("src/providers/samples").join(id)), "samples of {id}");

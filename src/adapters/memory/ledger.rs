@@ -95,9 +95,9 @@ impl Events {
             return mine.clone();
         }
         let apart = |at: &Timestamp| at.duration_since(mine.received_at).unsigned_abs();
-        let nearest =
-            anchors.iter().filter(|(_, at)| apart(at) <= request.horizon).min_by_key(|(_, at)| apart(at));
-        if let Some(&(receipt, received_at)) = nearest {
+        // The first there was, not the nearest: what came later must not change whose copy this is.
+        let first = anchors.iter().find(|(_, at)| apart(at) <= request.horizon);
+        if let Some(&(receipt, received_at)) = first {
             return Origin { receipt, received_at, traceparent: None };
         }
         anchors.push((mine.receipt, mine.received_at));
@@ -140,7 +140,8 @@ fn next(old: &Record, request: &ClaimRequest, now: Timestamp) -> Next {
                 return Next::Refuse(Claim::Busy(remaining.unsigned_abs()));
             }
             // Ours (the reply was lost), or let go: no crash. Else its holder did not come back.
-            let crashes = old.crashes.max(request.crashes) + u32::from(deadline.is_some());
+            let crashes = if replay { request.crashes } else { request.crashes.max(old.crashes) };
+            let crashes = crashes + u32::from(deadline.is_some());
             let attempt = if replay { request.attempt } else { request.attempt.max(old.attempt) };
             Next::GoOn { attempt, crashes }
         }

@@ -18,6 +18,9 @@ use crate::domain::verdict::ParkReason;
 const MESSAGE_TYPE: &str = "milepost.webhook.v1";
 const PERSISTENT: u8 = 2;
 
+/// No honest count of attempts or crashes comes near this; a forged one must not overflow what is added to it.
+const MOST_COUNTED: i64 = 1_000_000;
+
 const PROVIDER: &str = "mp-provider";
 const ACCOUNT: &str = "mp-account";
 const RECEIVED_AT: &str = "mp-received-at";
@@ -87,7 +90,7 @@ pub(super) fn read(
     let receipt = properties.message_id().as_ref().and_then(|id| id.as_str().parse().ok());
     let receipt = receipt.unwrap_or_else(|| {
         miss("no receipt id");
-        ReceiptId(Uuid::now_v7())
+        ReceiptId(Uuid::new_v4())
     });
     if properties.kind().as_ref().is_none_or(|kind| kind.as_str() != MESSAGE_TYPE) {
         miss("not of type milepost.webhook.v1");
@@ -104,7 +107,7 @@ pub(super) fn read(
         miss("no time of receipt");
         now
     });
-    let count = |name| headers.number(name).and_then(|number| u32::try_from(number).ok());
+    let count = |name| u32::try_from(headers.number(name)?.clamp(0, MOST_COUNTED)).ok();
     let envelope = Envelope {
         receipt,
         provider,
@@ -115,7 +118,10 @@ pub(super) fn read(
         crashes: count(CRASHES).unwrap_or_default(),
         replay: headers.text(REPLAY).and_then(|text| replay(&text)),
         reason: headers.text(REASON),
-        trace: TraceContext { traceparent: headers.text(TRACEPARENT), tracestate: headers.text(TRACESTATE) },
+        trace: TraceContext::received(
+            headers.text(TRACEPARENT).as_deref(),
+            headers.text(TRACESTATE).as_deref(),
+        ),
         body: message.data.into(),
     };
     (envelope, defect)

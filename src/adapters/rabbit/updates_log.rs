@@ -31,7 +31,9 @@ pub enum Start {
     First,
     /// With the next one published.
     Next,
-    /// With the first one published at this time, to the second.
+    /// With the first one published at this time. A stream finds a time by chunks of messages that were written
+    /// together, so a few just before it may come too. (Their own timestamps are no help: those say when
+    /// something happened to a delivery, which may be long before its update is published.)
     At(Timestamp),
 }
 
@@ -40,15 +42,15 @@ pub enum Start {
 pub struct LoggedUpdate {
     /// What it was published with.
     pub routing_key: String,
-    /// The CloudEvent's JSON.
+    /// The event's JSON.
     pub body: Vec<u8>,
 }
 
 /// Why nothing can come now.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Outage {
-    /// Nobody has declared the topology yet.
-    #[error("the stream {QUEUE} does not exist yet")]
+    /// Nobody has declared it yet, or somebody deleted it.
+    #[error("there is no stream {QUEUE} yet")]
     NoLog,
     /// There was a subscription, and it is over: the broker or the stream went away.
     #[error("the subscription to updates ended")]
@@ -56,6 +58,9 @@ pub enum Outage {
     /// There is no connection to the broker.
     #[error("no connection to the broker ({0})")]
     NoBroker(String),
+    /// The broker is there and does not let us read.
+    #[error("the broker says: {0}")]
+    Denied(String),
 }
 
 /// What [`UpdatesLog::next`] returns.
@@ -65,8 +70,6 @@ pub enum LogEvent {
     Attached,
     /// Nothing can come, for this reason; the reader keeps trying. Said once, not at each try.
     Waiting(Outage),
-    /// The log was deleted and declared again: what comes next is the new one, from its start.
-    Replaced,
     /// An update.
     Update(LoggedUpdate),
 }
@@ -91,8 +94,6 @@ pub struct UpdatesLog {
     position: Position,
     /// When the reader was made, in seconds since 1970.
     made_at: u64,
-    /// Updates published before this are not wanted: a stream finds a time only by chunks of messages.
-    not_before: u64,
     session: Option<Session>,
     /// Sessions tried since the last update.
     tries: u32,
@@ -107,22 +108,13 @@ impl UpdatesLog {
     /// When `url` is no AMQP URL.
     pub fn new(url: &str, start: Start, now: Timestamp) -> Result<Self, LogError> {
         let uri = url.parse().map_err(|_| LogError::Url)?;
-        let (position, not_before) = match start {
-            Start::First => (Position::First, 0),
-            Start::Next => (Position::Next, 0),
-            Start::At(time) => (Position::At(epoch_seconds(time)), epoch_seconds(time)),
+        let position = match start {
+            Start::First => Position::First,
+            Start::Next => Position::Next,
+            Start::At(time) => Position::At(epoch_seconds(time)),
         };
         let made_at = epoch_seconds(now);
-        Ok(Self {
-            uri,
-            position,
-            made_at,
-            not_before,
-            session: None,
-            tries: 0,
-            was_attached: false,
-            told: None,
-        })
+        Ok(Self { uri, position, made_at, session: None, tries: 0, was_attached: false, told: None })
     }
 
     /// The next thing to know, waited for however long it takes. Cancel safe.
@@ -133,13 +125,10 @@ impl UpdatesLog {
         loop {
             let event = match &mut self.session {
                 None => self.attach().await?,
-                Some(session) => match session.next().await {
-                    Some(delivery) => self.take(delivery)?,
-                    None => {
-                        self.session = None;
-                        self.tell(Outage::Ended)
-                    }
-                },
+                Some(session) => {
+                    let delivery = session.next().await;
+                    self.take(delivery)?
+                }
             };
             if let Some(event) = event {
                 return Ok(event);
@@ -172,7 +161,14 @@ impl UpdatesLog {
                 self.told = None;
                 Ok(Some(LogEvent::Attached))
             }
-            Ok(Err(error)) => Ok(self.tell(self.outage(&error)?)),
+            Ok(Err(error)) => {
+                let outage = self.outage(&error)?;
+                if let (Outage::NoLog, Position::Offset(_)) = (&outage, self.position) {
+                    // The offset was of a log that is gone; the next one counts from 0, and all of it is new.
+                    self.position = Position::First;
+                }
+                Ok(self.tell(outage))
+            }
             Err(_) => Ok(self.tell(Outage::NoBroker("it does not answer".to_owned()))),
         }
     }
@@ -182,15 +178,19 @@ impl UpdatesLog {
         let ErrorKind::ProtocolError(protocol) = error.kind() else {
             return Ok(Outage::NoBroker(error.to_string()));
         };
+        let message = protocol.get_message().to_string();
         match protocol.kind() {
-            AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND) => Ok(Outage::NoLog),
+            // A queue that exists but has lost its node is "not found" too, in other words.
+            AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND) if message.starts_with("NOT_FOUND - no queue") => {
+                Ok(Outage::NoLog)
+            }
             AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED)
             | AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED)
                 if !self.was_attached =>
             {
-                Err(LogError::Refused(protocol.get_message().to_string()))
+                Err(LogError::Refused(message))
             }
-            _ => Ok(Outage::NoBroker(protocol.get_message().to_string())),
+            _ => Ok(Outage::Denied(message)),
         }
     }
 
@@ -200,20 +200,20 @@ impl UpdatesLog {
         news.then_some(LogEvent::Waiting(outage))
     }
 
-    fn take(&mut self, delivery: Delivery) -> Result<Option<LogEvent>, LogError> {
+    /// What a session's next message means; `None` is its end.
+    fn take(&mut self, delivery: Option<Delivery>) -> Result<Option<LogEvent>, LogError> {
+        let Some(delivery) = delivery else {
+            self.session = None;
+            return Ok(self.tell(Outage::Ended));
+        };
         let offset = offset_of(&delivery).ok_or(LogError::NotAStream)?;
         if matches!(self.position, Position::Offset(expected) if offset < expected) {
-            // A stream never goes back, so this is another one, and what we skipped of it is new to us.
-            self.position = Position::First;
-            self.session = None;
-            return Ok(Some(LogEvent::Replaced));
+            return Ok(None);
         }
         self.position = Position::Offset(offset + 1);
         self.tries = 0;
-        // One without a time is wanted: it cannot be told.
-        let published = delivery.properties.timestamp().unwrap_or(u64::MAX);
         let update = LoggedUpdate { routing_key: delivery.routing_key.to_string(), body: delivery.data };
-        Ok((published >= self.not_before).then_some(LogEvent::Update(update)))
+        Ok(Some(LogEvent::Update(update)))
     }
 }
 

@@ -25,16 +25,17 @@ if by_id then
     id_reused = 1
   end
 else
-  -- A receipt that is an anchor belongs to itself; one within the horizon of an anchor, either side, to the nearest
-  -- such; any other becomes an anchor.
+  -- A receipt that is an anchor belongs to itself; one within the horizon of an anchor, either side, to the first
+  -- such there was; any other becomes an anchor. Not to the nearest: a later anchor could be nearer, and a copy that
+  -- alone carries one event on would be taken for another.
   local anchors = redis.call('GET', KEYS[2]) or ''
-  local mine, nearest, distance, kept = nil, nil, nil, {}
+  local mine, first, kept = nil, nil, {}
   for other, at in string.gmatch(anchors, '([^,]+)@(%-?%d+)') do
     local apart = math.abs(tonumber(at) - tonumber(received_at))
     if other == receipt then
       mine = other
-    elseif apart <= horizon and (not distance or apart < distance) then
-      nearest, distance = other, apart
+    elseif not first and apart <= horizon then
+      first = other
       origin = { other, at, '' }
     end
     kept[#kept + 1] = other .. '@' .. at
@@ -42,7 +43,7 @@ else
   if mine then
     origin = { receipt, received_at, traceparent }
   end
-  local anchor = mine or nearest
+  local anchor = mine or first
   if not anchor then
     anchor = receipt
     kept[#kept + 1] = receipt .. '@' .. received_at
@@ -74,7 +75,9 @@ if value then
     if old[5] ~= token and deadline > now then
       return { 'B', deadline - now }
     end
-    crashes = math.max(crashes, old_crashes)
+    if replay == '' then
+      crashes = math.max(crashes, old_crashes)
+    end
     -- Ours (the reply was lost), or let go (deadline 0): no crash. Else its holder did not come back.
     if old[5] ~= token and deadline > 0 then
       crashes = crashes + 1

@@ -2,7 +2,7 @@
 //!
 //! A pool's checkout costs a PING round trip, and a multiplexed connection does not heal itself. So one connection
 //! is checked out once and cloned for each command; commands in flight share it as a pipeline. The first error
-//! gives it back to the pool, whose PING then throws it away.
+//! gives it back to the pool, whose PING then throws it away unless it is sound.
 
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -94,9 +94,16 @@ impl RedisConnection {
     /// Gives up the leased connection after `error`, if the error says that it may be broken and nobody did so before.
     pub fn failed(&self, lease: &Lease, error: &RedisError) -> LedgerError {
         let mut current = self.lock();
-        // A refusal (out of memory, loading, read only) is Redis answering on a sound connection.
-        if error.code().is_none() && current.generation == lease.generation {
-            current.connection = None;
+        if current.generation == lease.generation {
+            match error.code() {
+                // The pool's PING tells whether it can still be used.
+                None => current.connection = None,
+                // A primary that was demoted keeps its connections and answers PING, so the pool would give this
+                // one out again: a new one leads to whoever is the primary now.
+                Some("READONLY" | "MASTERDOWN") => drop(current.connection.take().map(Connection::take)),
+                // Any other refusal (out of memory, loading) is Redis answering on a sound connection.
+                Some(_) => {}
+            }
         }
         unavailable(error)
     }

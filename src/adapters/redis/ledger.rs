@@ -7,11 +7,16 @@ use deadpool_redis::redis::{RedisResult, Script, ScriptInvocation, Value, cmd, f
 use jiff::Timestamp;
 
 use super::connection::RedisConnection;
+use super::policy;
 use crate::adapters::ledger_key::LedgerKeys;
 use crate::domain::envelope::Replay;
 use crate::domain::identity::Origin;
 use crate::ports::{Claim, ClaimRequest, EventRef, Grant, Ledger, LedgerError, Settlement, Token};
 use crate::telemetry::metrics as m;
+
+/// What a ping writes.
+const PROBE: &str = "mp:probe";
+const PROBE_TTL_MILLIS: u64 = 60_000;
 
 /// The ledger on Redis.
 pub struct RedisLedger {
@@ -29,6 +34,11 @@ impl RedisLedger {
             claim: Script::new(include_str!("claim.lua")),
             settle: Script::new(include_str!("settle.lua")),
         }
+    }
+
+    /// Waits until Redis answers, and logs an error if it is set to forget keys when its memory is full.
+    pub async fn check_policy(&self) {
+        policy::check(&self.connection).await;
     }
 
     async fn run(&self, op: &'static str, script: &ScriptInvocation<'_>) -> Result<Value, LedgerError> {
@@ -79,7 +89,9 @@ impl Ledger for RedisLedger {
 
     async fn ping(&self) -> Result<(), LedgerError> {
         let mut lease = self.connection.get().await?;
-        let reply = cmd("PING").query_async::<()>(&mut lease.connection).await;
+        // A write: a Redis that is full, or was demoted, still answers PING.
+        let write = cmd("SET").arg(PROBE).arg(1).arg("PX").arg(PROBE_TTL_MILLIS).to_owned();
+        let reply = write.query_async::<()>(&mut lease.connection).await;
         reply.map_err(|error| self.connection.failed(&lease, &error))
     }
 }

@@ -2,6 +2,7 @@
 
 mod connection;
 mod ledger;
+mod policy;
 
 pub use connection::{RedisConnection, RedisSettings};
 pub use ledger::RedisLedger;

@@ -6,6 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Serialize, Serializer};
 
+use crate::cli::line::shortened;
+
+/// As much of an answer's body as is shown.
+const LONGEST_BODY: usize = 80;
+
 /// What became of a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -89,14 +94,17 @@ impl fmt::Display for Delivered {
             Outcome::Refused => "refused",
             Outcome::GaveUp => "gave up",
         };
-        let tries = if self.tries == 1 { "try" } else { "tries" };
+        let tries = if self.tries == 1 { "1 try".to_owned() } else { format!("{} tries", self.tries) };
         let Self { number, reply, .. } = self;
-        write!(
-            f,
-            "#{number:<3} {outcome:<8} {} {tries}, {} ms: {reply}",
-            self.tries,
-            self.elapsed.as_millis()
-        )
+        let elapsed = self.elapsed.as_millis();
+        write!(f, "#{number:<3} {outcome:<8} {tries}, {elapsed} ms: {reply}")?;
+        match reply {
+            // Why it was refused is in the answer's body, for some providers nowhere else.
+            Reply::Answer { body, .. } if self.outcome != Outcome::Accepted && !body.is_empty() => {
+                write!(f, ": {}", shortened(String::from_utf8_lossy(body).trim_end(), LONGEST_BODY))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What became of a whole run.
 
 use std::fmt;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -51,23 +52,11 @@ impl Tally {
         self.refused == 0 && self.gave_up == 0
     }
 
-    /// All of it, once it is over.
+    /// All of it, now that it is over.
     #[must_use]
-    pub fn summary(mut self) -> String {
+    pub fn summary(mut self) -> Summary {
         self.latencies.sort_unstable();
-        let (p50, p99) = (self.latency_ms(50), self.latency_ms(99));
-        let elapsed = self.begun.elapsed().as_secs_f64();
-        let failure = self.first_failure.as_ref().map(|first| format!("; the first not accepted: {first}"));
-        format!(
-            "{self} in {elapsed:.1} s, answered within {p50:.1} ms (p50), {p99:.1} ms (p99){}",
-            failure.unwrap_or_default()
-        )
-    }
-
-    /// The time within which so many percent of the accepting tries were answered.
-    fn latency_ms(&self, percent: usize) -> f64 {
-        let rank = (self.latencies.len() * percent).div_ceil(100).saturating_sub(1);
-        self.latencies.get(rank).map_or(0.0, |micros| f64::from(*micros) / 1000.0)
+        Summary { elapsed: self.begun.elapsed(), tally: self }
     }
 }
 
@@ -75,5 +64,35 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { accepted, resent, refused, gave_up, .. } = self;
         write!(f, "{accepted} accepted, {resent} resent, {refused} refused, {gave_up} gave up")
+    }
+}
+
+/// What became of a run that is over.
+#[derive(Debug)]
+pub struct Summary {
+    elapsed: Duration,
+    /// Its latencies are sorted.
+    tally: Tally,
+}
+
+impl Summary {
+    /// The time within which so many percent of the accepting tries were answered.
+    fn latency_ms(&self, percent: usize) -> Option<f64> {
+        let latencies = &self.tally.latencies;
+        let rank = (latencies.len() * percent).div_ceil(100).saturating_sub(1);
+        latencies.get(rank).map(|micros| f64::from(*micros) / 1000.0)
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in {:.1} s", self.tally, self.elapsed.as_secs_f64())?;
+        if let (Some(p50), Some(p99)) = (self.latency_ms(50), self.latency_ms(99)) {
+            write!(f, ", accepted within {p50:.1} ms (p50), {p99:.1} ms (p99)")?;
+        }
+        match &self.tally.first_failure {
+            Some(first) => write!(f, "; the first not accepted: {first}"),
+            None => Ok(()),
+        }
     }
 }

@@ -52,8 +52,10 @@ on_both! {
     without_an_id_a_receipt_within_the_horizon_is_the_same_event_on_either_side
     without_an_id_a_receipt_beyond_the_horizon_is_an_event_of_its_own
     without_an_id_an_anchor_belongs_to_itself_whatever_is_nearer
+    without_an_id_a_copy_stays_with_its_event_whatever_comes_nearer_later
     an_event_is_forgotten_after_its_ttl
     a_takeover_goes_on_with_the_highest_attempt
+    a_replay_forgets_the_crashes_before_it
 }
 
 fn granted(claim: Claim) -> Grant {
@@ -291,6 +293,27 @@ async fn without_an_id_an_anchor_belongs_to_itself_whatever_is_nearer(ledger: &d
     assert!(ledger.settle(&first_grant.event, Settlement::Done).await.unwrap());
 }
 
+async fn without_an_id_a_copy_stays_with_its_event_whatever_comes_nearer_later(ledger: &dyn Ledger) {
+    let mut first = claim();
+    (first.identity.provider_event_id, first.lease) = (None, Duration::ZERO);
+    first.origin.received_at = at(1_000_000);
+    granted(ledger.claim(&first).await.unwrap());
+    // A resend takes the event over, and its retry copy alone carries the event on.
+    let mut carrier = resend(&first);
+    carrier.origin.received_at = at(1_050_000);
+    let grant = granted(ledger.claim(&carrier).await.unwrap());
+    assert!(ledger.settle(&grant.event, Settlement::Retrying { attempt: 1 }).await.unwrap());
+    assert_eq!(ledger.claim(&redelivery(&first)).await.unwrap(), Claim::Stale);
+    // The content recurs as another event, nearer in time to the carrier, and is done.
+    let mut recurrence = resend(&first);
+    recurrence.origin.received_at = at(1_070_000);
+    let grant = granted(ledger.claim(&recurrence).await.unwrap());
+    assert!(ledger.settle(&grant.event, Settlement::Done).await.unwrap());
+    let mut copy = redelivery(&carrier);
+    copy.attempt = 1;
+    assert_eq!(granted(ledger.claim(&copy).await.unwrap()).origin.receipt, first.origin.receipt);
+}
+
 async fn an_event_is_forgotten_after_its_ttl(ledger: &dyn Ledger) {
     let mut first = claim();
     first.ttl = BRIEF;
@@ -309,4 +332,13 @@ async fn a_takeover_goes_on_with_the_highest_attempt(ledger: &dyn Ledger) {
     let mut earlier = redelivery(&later);
     earlier.attempt = 1;
     assert_eq!(granted(ledger.claim(&earlier).await.unwrap()).attempt, 3);
+}
+
+async fn a_replay_forgets_the_crashes_before_it(ledger: &dyn Ledger) {
+    let mut crashed = claim();
+    (crashed.crashes, crashed.lease) = (5, Duration::ZERO);
+    assert_eq!(granted(ledger.claim(&crashed).await.unwrap()).crashes, 5);
+    let mut replay = redelivery(&crashed);
+    (replay.replay, replay.crashes) = (Some(Replay::Normal), 0);
+    assert_eq!(granted(ledger.claim(&replay).await.unwrap()).crashes, 1, "the claim it takes over ran out");
 }

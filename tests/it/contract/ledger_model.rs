@@ -41,14 +41,14 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Six copies: two contents, three receipts at three times.
+/// Six copies: two contents, three receipts at three times, the second within the horizon of both others.
 fn copies(by_id: bool) -> Vec<ClaimRequest> {
     let mut first = claim();
     if !by_id {
         first.identity.provider_event_id = None;
     }
     let mut copies = Vec::new();
-    for received_at in [1_000_000, 1_050_000, 1_200_000] {
+    for received_at in [1_000_000, 1_050_000, 1_100_000] {
         let mut copy = resend(&first);
         copy.origin.received_at = at(received_at);
         copies.push(copy.clone());

@@ -3,3 +3,4 @@
 mod ledger;
 mod ledger_model;
 mod messaging;
+mod redis_failover;

@@ -2,6 +2,7 @@
 
 pub mod fixtures;
 pub mod fleet;
+pub mod program;
 pub mod servers;
 
 use std::time::Duration;

@@ -152,17 +152,30 @@ pub struct OwnServers {
 
 impl OwnServers {
     pub fn start(name: &str) -> Self {
+        Self::start_with(name, &[])
+    }
+
+    /// With options of `deploy/local/servers start`. The URL of a server left out is empty.
+    pub fn start_with(name: &str, options: &[&str]) -> Self {
         let directory = std::env::temp_dir().join(format!("milepost-{name}-{}", std::process::id()));
         let mut servers = Self { directory, amqp_url: String::new(), redis_url: String::new() };
-        servers.run(&["start"]);
-        let env = std::fs::read_to_string(servers.directory.join("env")).expect("the script writes env");
-        let value = |name: &str| {
-            let line = env.lines().find_map(|line| line.strip_prefix(name)).expect("each URL is in env");
-            line.trim_start_matches('=').trim_matches(['\'', '"']).to_owned()
-        };
-        servers.amqp_url = value("MILEPOST_AMQP_URL");
-        servers.redis_url = value("MILEPOST_REDIS_URL");
+        servers.run(&[&["start"], options].concat());
+        if !options.contains(&"--without-rabbit") {
+            servers.amqp_url = servers.value("MILEPOST_AMQP_URL");
+        }
+        if !options.contains(&"--without-redis") {
+            servers.redis_url = servers.value("MILEPOST_REDIS_URL");
+        }
         servers
+    }
+
+    /// What the script says of these servers under `name`.
+    pub fn value(&self, name: &str) -> String {
+        let env = std::fs::read_to_string(self.directory.join("env")).expect("the script writes env");
+        let mut pairs = env.lines().filter_map(|line| line.split_once('='));
+        let (_, value) =
+            pairs.find(|(key, _)| *key == name).unwrap_or_else(|| panic!("{name} is not in env"));
+        value.trim_matches(['\'', '"']).to_owned()
     }
 
     /// Runs a command of `deploy/local/servers` on these, such as `kill-rabbit`.

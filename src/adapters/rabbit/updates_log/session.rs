@@ -77,12 +77,11 @@ impl Session {
         if self.unacked >= ACK_AFTER {
             self.ack().await;
         }
-        let delivery = match poll_immediate(self.consumer.next()).await {
-            Some(ready) => ready,
-            None => {
-                self.ack().await;
-                self.consumer.next().await
-            }
+        let delivery = if let Some(ready) = poll_immediate(self.consumer.next()).await {
+            ready
+        } else {
+            self.ack().await;
+            self.consumer.next().await
         };
         let delivery = delivery?.ok()?;
         self.last = Some(delivery.acker.clone());

@@ -1,0 +1,67 @@
+//! The command line itself, and the exit codes of the binary.
+
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use clap::{CommandFactory, Parser};
+use milepost::cli::{self, Cli, tail};
+
+fn tail(arguments: &[&str]) -> Result<tail::Args, clap::Error> {
+    let cli = Cli::try_parse_from(["milepost", "tail"].iter().chain(arguments))?;
+    match cli.command {
+        cli::Command::Tail(args) => Ok(args),
+        _ => unreachable!("asked for tail"),
+    }
+}
+
+fn milepost(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_milepost")).args(arguments).output().expect("it runs")
+}
+
+#[test]
+fn the_definitions_fit_together() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn time_spans() {
+    let since = |text| tail(&["--since", text]).map(|args| args.since).ok().flatten();
+    let ago = |seconds| Some(tail::Since::Ago(Duration::from_secs(seconds)));
+    assert_eq!(since("1h"), ago(3600));
+    assert_eq!(since("30m"), ago(1800));
+    assert_eq!(since("1h30m"), ago(5400));
+    assert_eq!(since("2d"), ago(172_800));
+    assert_eq!(since("1w"), ago(604_800));
+    assert_eq!(since("500ms"), Some(tail::Since::Ago(Duration::from_millis(500))));
+    assert_eq!(since("all"), Some(tail::Since::All));
+    for wrong in ["", "5", "h", "-1h", "1h ago", "1 parsec"] {
+        assert_eq!(since(wrong), None, "{wrong}");
+    }
+    assert_eq!(tail(&[]).ok().and_then(|args| args.since), None);
+}
+
+#[test]
+fn a_misuse_ends_with_2() {
+    for wrong in [
+        &["send", "nobody"][..],
+        &["tail", "tely*"],
+        &["tail", "--count", "0"],
+        &["tail", "--since", "yesterday"],
+        &["fly"],
+        &[],
+    ] {
+        let output = milepost(wrong);
+        assert_eq!(output.status.code(), Some(2), "{wrong:?}");
+        assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{wrong:?}");
+    }
+    assert_eq!(milepost(&["--help"]).status.code(), Some(0));
+}
+
+#[test]
+fn an_unusable_configuration_ends_with_78_and_no_password_is_repeated() {
+    let output = milepost(&["tail", "--amqp", "amqp://guest:hunter2@[::/"]);
+    let stderr = String::from_utf8(output.stderr).expect("text");
+    assert_eq!(output.status.code(), Some(78));
+    assert!(stderr.contains("amqp.url: must be an amqp:// or amqps:// URL"), "{stderr}");
+    assert!(!stderr.contains("hunter2"), "{stderr}");
+}

@@ -1,0 +1,74 @@
+//! `amqps://` and `rediss://`, on servers whose certificates a throw-away CA signed.
+
+use bytes::Bytes;
+use lapin::types::FieldTable;
+use milepost::domain::provider::{AuthScheme, Provider as _};
+use milepost::domain::secret::Secret;
+use milepost::providers::TELYPORT as TELYPORT_PROVIDER;
+
+use crate::support::fleet::{Subscriber, telyport_body};
+use crate::support::program::{Program, RECEIVER, TELYPORT_WORKER};
+use crate::support::servers::{OwnServers, client};
+
+const SECRET: &str = "a secret of this test";
+const ACCOUNT: (&str, &str) =
+    ("MILEPOST__PROVIDERS__TELYPORT__ACCOUNTS__DEFAULT__SECRETS", "[\"a secret of this test\"]");
+
+/// Sends a webhook to a receiver, signed; it must be taken.
+async fn send(receiver: &Program, body: Vec<u8>) {
+    let secret = Secret::new(SECRET.as_bytes()).expect("not empty");
+    let signed = TELYPORT_PROVIDER.sign(Bytes::from(body), AuthScheme::Hmac, &secret);
+    let mut request = client().post(format!("{}/webhooks/telyport", receiver.webhooks().await));
+    for (name, value) in &signed.headers {
+        request = request.header(*name, value);
+    }
+    let answer = request.body(signed.body).send().await.expect("the receiver answers");
+    assert_eq!(answer.status().as_u16(), 200);
+}
+
+#[tokio::test]
+async fn both_connections_are_encrypted_when_the_urls_say_so() {
+    let servers = OwnServers::start_with("tls", &["--tls"]);
+    let (amqps, rediss) = (servers.value("MILEPOST_AMQPS_URL"), servers.value("MILEPOST_REDISS_URL"));
+    assert!(amqps.starts_with("amqps://") && rediss.starts_with("rediss://"), "{amqps} {rediss}");
+    a_webhook_is_published_and_marked_done(&servers, &amqps, &rediss).await;
+    without_the_ca_neither_server_is_trusted(&amqps, &rediss).await;
+}
+
+async fn a_webhook_is_published_and_marked_done(servers: &OwnServers, amqps: &str, rediss: &str) {
+    let ca = servers.value("MILEPOST_TLS_CA");
+    let urls =
+        [("MILEPOST_AMQP_URL", amqps), ("MILEPOST_REDIS_URL", rediss), ("SSL_CERT_FILE", &ca), ACCOUNT];
+    let (receiver, worker) = (Program::start(RECEIVER, &urls), Program::start(TELYPORT_WORKER, &urls));
+    receiver.ready().await;
+    worker.ready().await;
+    let mut subscriber = Subscriber::bind(&servers.amqp_url, "subscriber", FieldTable::default()).await;
+
+    send(&receiver, telyport_body("OVER-TLS", "event-1", "DROPCOMPLETED")).await;
+    subscriber.take_until(|subscriber| subscriber.order.len() == 1).await;
+    assert_eq!(subscriber.keys, ["telyport.default.closed.delivered"]);
+    worker.measures("milepost_messages_settled_total{provider=\"telyport\",outcome=\"published\"} 1").await;
+
+    // Only an event that is marked done makes its resend a duplicate.
+    send(&receiver, telyport_body("OVER-TLS", "event-1", "DROPCOMPLETED")).await;
+    worker.measures("milepost_messages_settled_total{provider=\"telyport\",outcome=\"duplicate\"} 1").await;
+    assert_eq!(subscriber.unread().await, 0);
+}
+
+async fn without_the_ca_neither_server_is_trusted(amqps: &str, rediss: &str) {
+    let amqps = amqps.replace("guest:guest", "guest:amqp-password");
+    let rediss = rediss.replace("rediss://", "rediss://:redis-password@");
+    let urls = [("MILEPOST_AMQP_URL", &*amqps), ("MILEPOST_REDIS_URL", &*rediss), ACCOUNT];
+    let (receiver, worker) = (Program::start(RECEIVER, &urls), Program::start(TELYPORT_WORKER, &urls));
+    let broker = receiver.says("cannot publish yet").await;
+    let ledger = worker.says("not subscribing: the ledger does not answer").await;
+    for refusal in [broker, ledger] {
+        let error = refusal["error"].as_str().expect("an error");
+        assert!(error.contains("invalid peer certificate: UnknownIssuer"), "{error}");
+    }
+    for program in [receiver, worker] {
+        assert_eq!(program.operators("/readyz").await.0, 503);
+        let log = program.log();
+        assert!(!log.contains("amqp-password") && !log.contains("redis-password"), "{log}");
+    }
+}
