@@ -98,6 +98,10 @@ fn credentials(
         findings.problem(path, "has neither secrets nor secret_files");
     }
     let scheme = scheme?;
+    let header = account
+        .header
+        .as_deref()
+        .and_then(|name| findings.value(&format!("{path}.header"), header(name, scheme)));
     let mut secrets = Vec::new();
     for (at, text) in account.secrets.iter().enumerate() {
         secrets.extend(findings.value(&format!("{path}.secrets.{at}"), secret(text.as_bytes(), scheme)));
@@ -113,7 +117,18 @@ fn credentials(
             }
         }
     }
-    Some(Credentials { scheme, secrets })
+    Some(Credentials { scheme, header, secrets })
+}
+
+fn header(name: &str, scheme: AuthScheme) -> Result<String, &'static str> {
+    if scheme != AuthScheme::Header {
+        return Err("is for auth = \"header\" alone");
+    }
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    if name.is_empty() || !name.bytes().all(token) {
+        return Err("must be the name of a header");
+    }
+    Ok(name.to_ascii_lowercase())
 }
 
 fn secret(bytes: &[u8], scheme: AuthScheme) -> Result<Secret, &'static str> {

@@ -111,6 +111,7 @@ section!(RetryOverride {
 
 section!(AccountSection {
     auth: Option<String> = None,
+    header: Option<String> = None,
     secrets: Vec<String> = Vec::new(),
     secret_files: Vec<PathBuf> = Vec::new(),
 });

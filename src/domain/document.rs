@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::decimal::Decimal;
 use super::instant::{self, ProviderTime};
 use super::verdict::Poison;
 
@@ -95,6 +96,11 @@ impl<'a> Document<'a> {
     /// Takes a text that identifies something: at most 256 bytes.
     pub fn id(&mut self, name: &str) -> Option<String> {
         self.read(name, |raw| text(raw).filter(|id| id.len() <= 256)).filter(|id| !id.is_empty())
+    }
+
+    /// Takes a decimal number, written as a number or as a string, exactly as it was sent.
+    pub fn decimal(&mut self, name: &str) -> Option<Decimal> {
+        self.read(name, |raw| text(raw)?.parse().ok())
     }
 
     /// Takes a whole number, written as a number or as a string of digits.

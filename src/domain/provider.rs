@@ -46,6 +46,10 @@ pub enum AuthScheme {
     ApiKey,
     /// HTTP Basic; the secret is `user:password`.
     Basic,
+    /// `Authorization: Bearer`, the secret being the token.
+    Bearer,
+    /// A header of the account's choosing holds the secret itself.
+    Header,
 }
 
 impl AuthScheme {
@@ -56,6 +60,8 @@ impl AuthScheme {
             Self::Hmac => "hmac",
             Self::ApiKey => "api_key",
             Self::Basic => "basic",
+            Self::Bearer => "bearer",
+            Self::Header => "header",
         }
     }
 }
@@ -65,6 +71,9 @@ impl AuthScheme {
 pub struct Credentials {
     /// How they prove themselves.
     pub scheme: AuthScheme,
+    /// The name, in lower case, of the header that holds the secret, where the account chose one
+    /// ([`AuthScheme::Header`]).
+    pub header: Option<String>,
     /// Any of these will do. Empty means that our own secret could not be read.
     pub secrets: Vec<Secret>,
 }
@@ -180,5 +189,18 @@ pub fn check_hmac(signature: Option<&[u8]>, body: &[u8], credentials: &Credentia
     let signature = signature.ok_or(Rejection::MissingCredential)?;
     // Every secret is tried even after one fits, so that time does not tell which.
     let fits = credentials.secrets.iter().fold(false, |fits, secret| fits | secret.signed(body, signature));
+    if fits { Ok(()) } else { Err(Rejection::WrongCredential) }
+}
+
+/// Compares a presented secret with every live one, in constant time and without stopping at the first that fits.
+///
+/// # Errors
+/// The [`Rejection`] to answer with.
+pub fn check_secret(presented: Option<&[u8]>, credentials: &Credentials) -> Result<(), Rejection> {
+    if credentials.secrets.is_empty() {
+        return Err(Rejection::NoSecret);
+    }
+    let presented = presented.ok_or(Rejection::MissingCredential)?;
+    let fits = credentials.secrets.iter().fold(false, |fits, secret| fits | secret.equals(presented));
     if fits { Ok(()) } else { Err(Rejection::WrongCredential) }
 }

@@ -188,8 +188,9 @@ fn decode(mut fields: Document<'_>) -> Result<DecodedUpdate, Poison> {
         merchant_order: fields.text("ExternalCode"),
         merchant_reference: fields.text("ReferenceCode"),
         temporary: None,
+        ..References::default()
     };
-    let courier = Courier { name: fields.text("Mailman"), phone: None }.known();
+    let courier = Courier { name: fields.text("Mailman"), ..Courier::default() }.known();
     // `DeliveryNotes` are no reason: a delivery that went well has them too. They stay in `extra`.
     let reason =
         Reason { code: fields.text("DelayCode"), text: fields.text("DelayNotes"), comments: None }.known();

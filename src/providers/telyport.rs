@@ -150,10 +150,13 @@ impl<'a> Fields<'a> {
             merchant_order: self.either(|fields| fields.text("businessOrderID")),
             merchant_reference: None,
             temporary: self.either(|fields| fields.text("temporaryOrderID")),
+            ..References::default()
         };
         let mut more =
             self.either(|fields| fields.object("additionalProperties").ok().flatten()).unwrap_or_default();
-        let courier = Courier { name: more.text("agentName"), phone: more.text("agentPhone") }.known();
+        let courier =
+            Courier { name: more.text("agentName"), phone: more.text("agentPhone"), ..Courier::default() }
+                .known();
         let reason = Reason {
             code: more.text("reasonCode"),
             text: more.text("reason"),

@@ -20,7 +20,7 @@ impl Headers for Pairs<'_> {
 
 pub fn credentials(scheme: AuthScheme, secrets: &[&str]) -> Credentials {
     let secrets = secrets.iter().map(|secret| Secret::new(secret.as_bytes()).expect("not empty")).collect();
-    Credentials { scheme, secrets }
+    Credentials { scheme, header: None, secrets }
 }
 
 /// The update that `body` is.

@@ -109,6 +109,7 @@ pub async fn start(setup: Setup) -> (Server, Arc<FakePublisher>) {
         answers: setup.answers,
     }));
     let secrets = |secrets: &[&str]| Credentials {
+        header: None,
         scheme: AuthScheme::Hmac,
         secrets: secrets.iter().filter_map(|secret| Secret::new(secret.as_bytes())).collect(),
     };
