@@ -3,5 +3,7 @@
 mod contract;
 mod crash;
 mod invariants;
+mod processes;
+mod restart;
 mod support;
 mod topology;

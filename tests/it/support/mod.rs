@@ -2,6 +2,8 @@
 
 pub mod fixtures;
 pub mod fleet;
+pub mod process;
+pub mod proxy;
 pub mod servers;
 
 use std::time::Duration;
