@@ -3,7 +3,7 @@
 //! by themselves; and what is not the message's own failure spends no attempt.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -190,15 +190,6 @@ fn receipts(subscriber: &Subscriber) -> BTreeSet<ReceiptId> {
 async fn servers_that_are_killed_and_started_again_lose_nothing() {
     let servers = block_in_place(|| OwnServers::start("restart"));
 
-    // The broker.
-    let mut flow = Flow::start(&servers, "test.broker-killed").await;
-    block_in_place(|| servers.run(&["kill-rabbit"]));
-    eventually("it is noticed", || async { (!flow.real.backends.publisher.ready()).then_some(()) }).await;
-    block_in_place(|| servers.run(&["start-rabbit"]));
-    flow.feed.more(100).await;
-    flow.look_again().await;
-    flow.end().await;
-
     // Redis. A key it forgot may cost a repeat.
     let mut flow = Flow::start(&servers, "test.redis-killed").await;
     block_in_place(|| servers.run(&["kill-redis"]));
@@ -206,6 +197,16 @@ async fn servers_that_are_killed_and_started_again_lose_nothing() {
     block_in_place(|| servers.run(&["start-redis"]));
     let counting = flow.end().await;
     assert_eq!(counting.later.load(Ordering::SeqCst), 0, "nothing was put off");
+
+    // The broker. Not first: RabbitMQ 3.10 writes the names of its Raft members half a second late, and one that is
+    // killed before it wrote that of its first stream's coordinator never serves a stream again.
+    let mut flow = Flow::start(&servers, "test.broker-killed").await;
+    block_in_place(|| servers.run(&["kill-rabbit"]));
+    eventually("it is noticed", || async { (!flow.real.backends.publisher.ready()).then_some(()) }).await;
+    block_in_place(|| servers.run(&["start-rabbit"]));
+    flow.feed.more(100).await;
+    flow.look_again().await;
+    flow.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -247,11 +248,17 @@ async fn a_worker_whose_queue_was_deleted_subscribes_to_the_new_one() {
     let vhost = Vhost::new().await;
     let real = Real::on(&vhost).await;
     let mut subscriber = Subscriber::bind(&vhost.amqp_url, "test.subscriber", FieldTable::default()).await;
-    let worker = run(telyport(&real.backends));
+    let subscribed = Arc::new(AtomicBool::new(false));
+    let telling = Arc::clone(&subscribed);
+    let mut worker = telyport(&real.backends);
+    worker.subscribed = Arc::new(move |yes| telling.store(yes, Ordering::SeqCst));
+    let worker = run(worker);
     real.publish(envelope(TELYPORT, telyport_body("before", "e1", "NEW"))).await;
     subscriber.take_until(|seen| seen.order.len() == 1).await;
     let queue = work_queue(TELYPORT);
     real.channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await.expect("deleted");
+    // RabbitMQ 3.10 tells no consumer when a queue of the same name is there again within some milliseconds.
+    eventually("it is noticed", || async { (!subscribed.load(Ordering::SeqCst)).then_some(()) }).await;
     vhost.declare(Duration::from_millis(100), &[TELYPORT, EXPRESS]).await;
     real.publish(envelope(TELYPORT, telyport_body("after", "e2", "NEW"))).await;
     subscriber.take_until(|seen| seen.order.len() == 2).await;
