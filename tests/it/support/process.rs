@@ -34,7 +34,7 @@ impl Program {
         // A claim of a worker that was killed is over soon.
         Self::role(path, amqp_url)
             .env("MILEPOST__WORKER__PROCESSING_DEADLINE_MS", "1000")
-            .env("MILEPOST__WORKER__CLAIM_LEASE_MS", "2000")
+            .env("MILEPOST__WORKER__CLAIM_LEASE_MS", "2500")
     }
 
     fn role(path: &str, amqp_url: &str) -> Self {
