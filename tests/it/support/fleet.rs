@@ -227,11 +227,6 @@ impl Subscriber {
         self.channel.basic_cancel("reader".into(), Default::default()).await.expect("cancels");
     }
 
-    /// The queue's name.
-    pub fn name(&self) -> &str {
-        &self.queue
-    }
-
     /// How many events wait unread.
     pub async fn unread(&self) -> u32 {
         depth(&self.channel, &self.queue).await
