@@ -229,13 +229,13 @@ async fn servers_that_take_no_more_for_a_while_lose_nothing() {
     // The broker blocks publishers.
     let flow = Flow::start(&servers, "blocked").await;
     let publisher = Arc::clone(&flow.real.backends.publisher);
-    block_in_place(|| servers.run(&["ctl", "set_vm_memory_high_watermark", "absolute", "1"]));
+    block_in_place(|| servers.run(&["ctl", "-q", "set_vm_memory_high_watermark", "absolute", "1"]));
     eventually("the publisher is not ready", || async { (!publisher.ready()).then_some(()) }).await;
     let began = Instant::now();
     let outcome = publisher.publish(Outbound::Raw(envelope(TELYPORT, "never sent"))).await;
     assert_eq!(outcome, Err(PublishError::Unavailable));
     assert!(began.elapsed() < Duration::from_secs(1), "an answer took {:?}", began.elapsed());
-    block_in_place(|| servers.run(&["ctl", "set_vm_memory_high_watermark", "absolute", "2GB"]));
+    block_in_place(|| servers.run(&["ctl", "-q", "set_vm_memory_high_watermark", "absolute", "2GB"]));
     eventually("the publisher is ready", || async { publisher.ready().then_some(()) }).await;
     flow.end().await;
 }

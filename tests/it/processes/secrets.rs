@@ -24,8 +24,11 @@ fn with_secrets(program: Program) -> Program {
     program
         .env(&format!("{}__{}__SECRETS", accounts("TELYPORT"), account()), r#"["sentinel-hmac"]"#)
         .env(&format!("{}__{}__SECRETS", accounts("247EXPRESS"), account()), r#"["sentinel-key"]"#)
-        .env(&format!("{}__BASIC__AUTH", accounts("247EXPRESS")), "basic")
-        .env(&format!("{}__BASIC__SECRETS", accounts("247EXPRESS")), r#"["user:sentinel-password"]"#)
+        .env(&format!("{}__BASIC-{}__AUTH", accounts("247EXPRESS"), account()), "basic")
+        .env(
+            &format!("{}__BASIC-{}__SECRETS", accounts("247EXPRESS"), account()),
+            r#"["user:sentinel-password"]"#,
+        )
         .env("MILEPOST__LOG__FILTER", "trace")
 }
 
@@ -81,7 +84,7 @@ async fn post_all(receiver: &Process) {
     }
     for (secret, code) in [("user:sentinel-password", 200), ("user:sentinel-of-another", 401)] {
         let webhook = express(ORDER, AuthScheme::Basic, secret);
-        assert_eq!(post(receiver, "247express/basic", webhook).await.0, code);
+        assert_eq!(post(receiver, &format!("247express/basic-{}", account()), webhook).await.0, code);
     }
     let unknown = telyport("sentinel", "sentinel-hmac");
     assert_eq!(post(receiver, "telyport/sentinel-account?sentinel=1", unknown.clone()).await.0, 404);
