@@ -1,7 +1,6 @@
 //! From the start to the end: ready when it can work, and drained when it is told to go.
 
-use milepost::domain::provider::Provider as _;
-use milepost::domain::provider::{AuthScheme, SignedWebhook};
+use milepost::domain::provider::{AuthScheme, Provider as _, SignedWebhook};
 use milepost::domain::secret::Secret;
 use milepost::providers::{ALL, TELYPORT as TELYPORT_PROVIDER};
 
