@@ -2,7 +2,9 @@
 
 pub mod fixtures;
 pub mod fleet;
+pub mod process;
 pub mod program;
+pub mod proxy;
 pub mod servers;
 
 use std::time::Duration;
