@@ -3,7 +3,6 @@
 pub mod fixtures;
 pub mod fleet;
 pub mod process;
-pub mod program;
 pub mod proxy;
 pub mod servers;
 

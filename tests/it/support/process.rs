@@ -15,19 +15,22 @@ use super::servers::{client, redis_url};
 /// The secret of the test's own account. It has no colon, and 247Express and Telyport both take it.
 pub const SECRET: &str = "the secret of a test";
 
+pub const RECEIVER: &str = env!("CARGO_BIN_EXE_milepost-receiver");
+pub const TELYPORT_WORKER: &str = env!("CARGO_BIN_EXE_milepost-worker-telyport");
+
 /// A binary about to be run. It sees no variable but those it is given.
 pub struct Program(Command);
 
 impl Program {
     /// The receiver, on ports that the system chooses.
     pub fn receiver(amqp_url: &str) -> Self {
-        Self::role(env!("CARGO_BIN_EXE_milepost-receiver"), amqp_url)
+        Self::role(RECEIVER, amqp_url)
     }
 
     /// The worker of `provider`.
     pub fn worker(provider: ProviderId, amqp_url: &str) -> Self {
         let path = if provider == TELYPORT {
-            env!("CARGO_BIN_EXE_milepost-worker-telyport")
+            TELYPORT_WORKER
         } else {
             env!("CARGO_BIN_EXE_milepost-worker-247express")
         };
@@ -38,11 +41,8 @@ impl Program {
     }
 
     fn role(path: &str, amqp_url: &str) -> Self {
-        let mut program = Self::at(path)
-            .env("MILEPOST_AMQP_URL", amqp_url)
-            .env("MILEPOST_REDIS_URL", &redis_url())
-            .env("MILEPOST_HTTP_ADDR", "127.0.0.1:0")
-            .env("MILEPOST_ADMIN_ADDR", "127.0.0.1:0");
+        let mut program =
+            Self::bare(path).env("MILEPOST_AMQP_URL", amqp_url).env("MILEPOST_REDIS_URL", &redis_url());
         for provider in ["TELYPORT", "247EXPRESS"] {
             let name = format!("MILEPOST__PROVIDERS__{provider}__ACCOUNTS__{}__SECRETS", account());
             program = program.env(&name, &format!(r#"["{SECRET}"]"#));
@@ -55,6 +55,11 @@ impl Program {
         let mut program = Self::at(env!("CARGO_BIN_EXE_milepost"));
         program.0.args(words.split_whitespace());
         program
+    }
+
+    /// A role on ports that the system chooses, with nothing else said.
+    pub fn bare(path: &str) -> Self {
+        Self::at(path).env("MILEPOST_HTTP_ADDR", "127.0.0.1:0").env("MILEPOST_ADMIN_ADDR", "127.0.0.1:0")
     }
 
     fn at(path: &str) -> Self {
@@ -134,8 +139,12 @@ impl Process {
     }
 
     async fn address(&self, message: &str) -> String {
-        let line: Value = serde_json::from_str(&self.stderr.with(message).await).expect("a line of JSON");
-        line["addr"].as_str().expect("an address").to_owned()
+        self.says(message).await["addr"].as_str().expect("an address").to_owned()
+    }
+
+    /// The first line of its log that has `text` in it.
+    pub async fn says(&self, text: &str) -> Value {
+        serde_json::from_str(&self.stderr.with(text).await).expect("a line of JSON")
     }
 
     /// What the admin port says at `path`: the code and the body.
@@ -165,6 +174,14 @@ impl Process {
             .sum()
     }
 
+    /// Waits until a line of its metrics is `line`.
+    pub async fn measures(&self, line: &str) {
+        eventually(line, || async {
+            self.ask("/metrics").await.1.lines().any(|found| found == line).then_some(())
+        })
+        .await;
+    }
+
     /// Sends a signal, such as `TERM`, to this process alone.
     pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
@@ -192,4 +209,9 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Starts a role with these variables and no others.
+pub fn start(path: &str, variables: &[(&str, &str)]) -> Process {
+    variables.iter().fold(Program::bare(path), |program, (name, value)| program.env(name, value)).spawn()
 }
