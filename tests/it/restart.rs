@@ -16,13 +16,13 @@ use milepost::app::backends::Backends;
 use milepost::domain::envelope::Envelope;
 use milepost::domain::identity::ReceiptId;
 use milepost::ports::{Outbound, PublishError, Publisher};
-use serde_json::Value;
 use tokio::task::{JoinHandle, block_in_place};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::eventually;
 use crate::support::fixtures::{EXPRESS, TELYPORT, account, envelope};
-use crate::support::fleet::{Real, Running, Subscriber, run, telyport, telyport_body};
+use crate::support::fleet::{Real, Running, Subscriber, receipt, run, telyport, telyport_body};
+use crate::support::process::Program;
 use crate::support::servers::{OwnServers, Vhost, channel, depth};
 
 /// The subscriber's queue.
@@ -151,7 +151,7 @@ impl Flow {
     }
 
     /// All is well again: everything accepted is published, and nothing was parked or spent an attempt.
-    async fn end(mut self) -> Arc<Counting> {
+    async fn end(mut self) -> (Arc<Counting>, BTreeSet<ReceiptId>) {
         self.feed.more(50).await;
         let accepted = self.feed.stop().await;
         self.subscriber.take_until(|seen| seen.events.len() >= accepted.len()).await;
@@ -167,7 +167,7 @@ impl Flow {
         assert_eq!(depth(&real.channel, &parked_queue(TELYPORT)).await, 0);
         assert_eq!(counting.parked.load(Ordering::SeqCst), 0);
         assert_eq!(counting.retries.load(Ordering::SeqCst), 0, "an attempt was spent");
-        counting
+        (counting, accepted)
     }
 
     /// How many copies wait to be worked on, now or later.
@@ -181,11 +181,7 @@ impl Flow {
 }
 
 fn receipts(subscriber: &Subscriber) -> BTreeSet<ReceiptId> {
-    let receipt = |bodies: &Vec<Vec<u8>>| {
-        let event: Value = serde_json::from_slice(&bodies[0]).expect("JSON");
-        event["data"]["receipt_id"].as_str().expect("a receipt").parse().expect("a UUID")
-    };
-    subscriber.events.values().map(receipt).collect()
+    subscriber.events.values().map(|bodies| receipt(&bodies[0])).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -197,12 +193,15 @@ async fn servers_that_are_killed_and_started_again_lose_nothing() {
     block_in_place(|| servers.run(&["kill-redis"]));
     flow.accepted_and_not_published().await;
     block_in_place(|| servers.run(&["start-redis"]));
-    let counting = flow.end().await;
+    let (counting, _) = flow.end().await;
     assert_eq!(counting.later.load(Ordering::SeqCst), 0, "nothing was put off");
 
     // The broker, in an orderly way and then not. Not the other way round: RabbitMQ 3.10 writes the names of its Raft
     // members down late, and a queue, or a first stream, that is seconds old when its broker is killed is not served
     // again. None of ours is that young then.
+    // All the while `milepost tail` reads the stream, and misses nothing.
+    let tail = Program::milepost("tail --json --amqp").arg(&servers.amqp_url).spawn();
+    tail.stderr.with("reading updates").await;
     for how in ["stop-rabbit", "kill-rabbit"] {
         let mut flow = Flow::start(&servers, how).await;
         block_in_place(|| servers.run(&[how]));
@@ -210,7 +209,12 @@ async fn servers_that_are_killed_and_started_again_lose_nothing() {
         block_in_place(|| servers.run(&["start-rabbit"]));
         flow.feed.more(100).await;
         flow.look_again().await;
-        flow.end().await;
+        let (_, accepted) = flow.end().await;
+        eventually("tail shows every update", || async {
+            let shown: BTreeSet<_> = tail.stdout.all().iter().map(|line| receipt(line.as_bytes())).collect();
+            shown.is_superset(&accepted).then_some(())
+        })
+        .await;
     }
 }
 
@@ -223,7 +227,7 @@ async fn servers_that_take_no_more_for_a_while_lose_nothing() {
     set_max_memory(&servers, "1").await;
     flow.accepted_and_not_published().await;
     set_max_memory(&servers, "0").await;
-    let counting = flow.end().await;
+    let (counting, _) = flow.end().await;
     assert_eq!(counting.later.load(Ordering::SeqCst), 0, "nothing was put off");
 
     // The broker blocks publishers.
