@@ -1,14 +1,14 @@
 //! Milepost takes in delivery-status webhooks, stores each one durably before it answers, normalizes it to one
 //! vocabulary, and publishes it once in effect.
 //!
-//! The modules, in reading order; arrows point downwards only:
+//! The modules, in reading order; each uses only those before it, which `tests/unit/architecture.rs` checks:
 //!
 //! * [`domain`]: what a delivery update is. Pure.
-//! * [`providers`]: the five companies' words, one file each. Pure.
+//! * [`providers`]: the companies' words, one file each. Pure.
 //! * [`ports`]: what the pipeline needs of the world.
+//! * [`telemetry`]: metrics, health, logs and traces.
 //! * [`pipeline`]: receive a webhook; process a message; run a worker.
 //! * [`adapters`]: RabbitMQ, Redis, memory and HTTP.
-//! * [`telemetry`]: metrics, logs and traces.
 //! * [`config`]: one file and the environment, checked once.
 //! * [`app`]: how a role is put together, run and drained.
 //! * [`cli`]: the operator's commands.

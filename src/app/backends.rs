@@ -59,9 +59,13 @@ impl Backends {
         life: &mut Life,
     ) -> anyhow::Result<Self> {
         let rabbit = rabbit_settings(config, &role.to_string());
+        let settings = topology_settings(config);
         let publisher = RabbitPublisher::new(
             rabbit.clone(),
-            Topology::new(&topology_settings(config), providers),
+            match role {
+                Role::Receiver => Topology::intake(&settings, providers),
+                Role::Worker(_) | Role::Run => Topology::new(&settings, providers),
+            },
             config.topology.mode,
             DelayLevels::new(DELAY_UNIT),
         );

@@ -23,22 +23,22 @@ pub struct Life {
     pub stopping: CancellationToken,
     /// Cancelled when nothing needs connections any more.
     pub closing: CancellationToken,
+    signals: Signals,
     roles: JoinSet<&'static str>,
     plumbing: JoinSet<&'static str>,
 }
 
-impl Default for Life {
-    fn default() -> Self {
-        Self {
-            stopping: CancellationToken::new(),
-            closing: CancellationToken::new(),
-            roles: JoinSet::new(),
-            plumbing: JoinSet::new(),
-        }
-    }
-}
-
 impl Life {
+    /// A life that listens for signals from now on.
+    ///
+    /// # Errors
+    /// When the system does not let us.
+    pub fn new() -> std::io::Result<Self> {
+        let (stopping, closing) = (CancellationToken::new(), CancellationToken::new());
+        let (roles, plumbing) = (JoinSet::new(), JoinSet::new());
+        Ok(Self { signals: Signals::new()?, stopping, closing, roles, plumbing })
+    }
+
     /// Runs a role. It ends by itself once `stopping` is cancelled, within its own deadline.
     pub fn role(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         self.roles.spawn(async move {
@@ -56,13 +56,9 @@ impl Life {
     }
 
     /// Lives until a signal, `stopping`, or the end of a task; then drains. Returns whether it ended as it should.
-    ///
-    /// # Errors
-    /// When signals cannot be listened to.
-    pub async fn run(mut self, readiness: Arc<Readiness>) -> std::io::Result<bool> {
-        let mut signals = Signals::new()?;
+    pub async fn run(mut self, readiness: Arc<Readiness>) -> bool {
         let failed = tokio::select! {
-            () = signals.next() => false,
+            () = self.signals.next() => false,
             () = self.stopping.cancelled() => false,
             Some(ended) = self.roles.join_next() => dead(ended),
             Some(ended) = self.plumbing.join_next() => dead(ended),
@@ -72,31 +68,35 @@ impl Life {
         readiness.drain();
         self.stopping.cancel();
         let drained = tokio::select! {
-            drained = self.drain() => drained,
-            () = signals.next() => {
+            drained = drain(self.roles, self.plumbing, &self.closing) => drained,
+            () = self.signals.next() => {
                 tracing::warn!("second signal: ending at once");
                 false
             }
         };
         tracing::info!("ended");
-        Ok(!failed && drained)
+        !failed && drained
     }
+}
 
-    /// Whether every task ended as it should.
-    async fn drain(&mut self) -> bool {
-        let mut well = true;
-        while let Some(ended) = self.roles.join_next().await {
+/// Roles first, then what they needed. Whether every task ended as it should.
+async fn drain(
+    mut roles: JoinSet<&'static str>,
+    mut plumbing: JoinSet<&'static str>,
+    closing: &CancellationToken,
+) -> bool {
+    let mut well = true;
+    while let Some(ended) = roles.join_next().await {
+        well &= ended.is_ok();
+    }
+    closing.cancel();
+    let ending = async {
+        while let Some(ended) = plumbing.join_next().await {
             well &= ended.is_ok();
         }
-        self.closing.cancel();
-        let closing = async {
-            while let Some(ended) = self.plumbing.join_next().await {
-                well &= ended.is_ok();
-            }
-        };
-        let _ = tokio::time::timeout(CLOSING, closing).await;
-        well
-    }
+    };
+    let _ = tokio::time::timeout(CLOSING, ending).await;
+    well
 }
 
 fn dead(ended: Result<&'static str, JoinError>) -> bool {

@@ -72,7 +72,7 @@ fn role(role: Role, served: &[&'static dyn Provider]) -> ExitCode {
 
 async fn live(role: Role, served: &[&'static dyn Provider], loaded: Loaded) -> anyhow::Result<bool> {
     let config = loaded.config;
-    let mut process = Process::start(role, served, &config, &loaded.warnings)?;
+    let mut process = Process::start(role, served, &config, &loaded.warnings).await?;
     let ids: Vec<_> = served.iter().map(|provider| provider.id()).collect();
     let backends = Backends::real(&config, role, &ids, &mut process.life)?;
     match role {

@@ -34,6 +34,7 @@ const FLUSH: Duration = Duration::from_secs(3);
 pub struct Process {
     /// Its tasks.
     pub life: Life,
+    operators: TcpListener,
     metrics: Metrics,
     traces: Option<Traces>,
     readiness: Readiness,
@@ -41,16 +42,17 @@ pub struct Process {
 }
 
 impl Process {
-    /// Sets up logs, traces and metrics.
+    /// Sets up signals, logs, traces and metrics, and takes the admin port.
     ///
     /// # Errors
     /// When one of them cannot be.
-    pub fn start(
+    pub async fn start(
         role: Role,
         served: &[&'static dyn Provider],
         config: &Config,
         warnings: &[Problem],
     ) -> anyhow::Result<Self> {
+        let life = Life::new().context("cannot listen for signals")?;
         let traces = match &config.tracing.otlp_endpoint {
             Some(endpoint) => {
                 let service = format!("milepost-{role}");
@@ -68,8 +70,9 @@ impl Process {
             tracing::warn!(%warning, "configuration");
         }
         tracing::info!(role = %role, version = env!("CARGO_PKG_VERSION"), "starting");
-        let (life, readiness, heartbeats) = (Life::default(), Readiness::new(), Vec::new());
-        Ok(Self { life, metrics, traces, readiness, heartbeats })
+        let operators = listen(config.admin.addr, "admin.addr").await?;
+        let (readiness, heartbeats) = (Readiness::new(), Vec::new());
+        Ok(Self { life, operators, metrics, traces, readiness, heartbeats })
     }
 
     /// Adds a receiver. Returns where it listens.
@@ -120,27 +123,35 @@ impl Process {
         self.require("broker", move || publisher.ready());
     }
 
-    /// Opens the admin port and lives until told to stop. Returns whether it ended as it should.
+    /// Where operators ask.
     ///
     /// # Errors
-    /// When it cannot listen there.
+    /// When the system does not say.
+    pub fn admin_addr(&self) -> std::io::Result<SocketAddr> {
+        self.operators.local_addr()
+    }
+
+    /// Answers operators and lives until told to stop. Returns whether it ended as it should.
+    ///
+    /// # Errors
+    /// When the system does not say where the admin port is.
     pub async fn run(mut self, config: &Config) -> anyhow::Result<bool> {
-        let listener = listen(config.admin.addr, "admin.addr").await?;
-        tracing::info!(addr = %listener.local_addr()?, "listening for operators");
+        tracing::info!(addr = %self.admin_addr()?, "listening for operators");
         let readiness = Arc::new(self.readiness);
         let rendering = self.metrics.clone();
         let admin = Admin::new(move || rendering.render(), Arc::clone(&readiness), self.heartbeats);
         let (closing, limits) = (self.life.closing.clone(), limits(config));
-        self.life.plumbing("admin", server::serve(listener, admin, limits, closing, Duration::from_secs(1)));
+        self.life
+            .plumbing("admin", server::serve(self.operators, admin, limits, closing, Duration::from_secs(1)));
         let (closing, upkeep) = (self.life.closing.clone(), self.metrics.upkeep());
         self.life.plumbing("metrics", async move {
             closing.run_until_cancelled(upkeep).await;
         });
-        let ended = self.life.run(readiness).await.context("cannot listen for signals");
+        let ended = self.life.run(readiness).await;
         if let Some(traces) = self.traces {
             traces.shutdown(FLUSH).await;
         }
-        ended
+        Ok(ended)
     }
 
     fn require(&mut self, name: &'static str, holds: impl Fn() -> bool + Send + Sync + 'static) {

@@ -71,7 +71,7 @@ pub struct Args {
 pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
     let real = args.amqp.is_some();
     let Loaded { config, warnings } = load(&args, global)?;
-    let mut process = Process::start(Role::Run, providers::ALL, &config, &warnings)?;
+    let mut process = Process::start(Role::Run, providers::ALL, &config, &warnings).await?;
     let ids: Vec<_> = providers::ALL.iter().map(|provider| provider.id()).collect();
     let backends = if real {
         let backends = Backends::real(&config, Role::Run, &ids, &mut process.life)?;
@@ -89,7 +89,7 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
     let http = process.receiver(&backends, &config, providers::ALL).await?;
     eprintln!(
         "milepost: webhooks on http://{http}/webhooks/<provider>, operators on http://{}",
-        config.admin.addr
+        process.admin_addr()?
     );
     let (play, stopping) = (args.play, process.life.stopping.clone());
     let player = config.clone();

@@ -19,11 +19,10 @@ use milepost::domain::identity::ReceiptId;
 use milepost::ports::{
     Claim, ClaimRequest, EventRef, Ledger, LedgerError, Outbound, PublishError, Publisher, Settlement,
 };
-use serde_json::Value;
 
 use crate::support::eventually;
 use crate::support::fixtures::{TELYPORT, envelope};
-use crate::support::fleet::{Real, Subscriber, header, run, telyport, telyport_body};
+use crate::support::fleet::{Real, Subscriber, header, receipt, run, telyport, telyport_body};
 use crate::support::servers::{Vhost, redis_url};
 
 const POINT: &str = "MILEPOST_TEST_CRASH_POINT";
@@ -160,11 +159,6 @@ async fn no_webhook_is_lost(point: &str, publications: RangeInclusive<usize>) {
     let count = subscriber.order.len();
     assert!(publications.contains(&count), "{point}: {count} publications");
     assert!(real.parked(TELYPORT).await.is_empty());
-}
-
-fn receipt(body: &[u8]) -> ReceiptId {
-    let event: Value = serde_json::from_slice(body).expect("JSON");
-    event["data"]["receipt_id"].as_str().expect("a receipt").parse().expect("a UUID")
 }
 
 /// Nothing waits, is delayed, or is being worked on.

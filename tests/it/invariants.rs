@@ -409,6 +409,7 @@ async fn a_drain_gives_back_what_it_cannot_finish() {
     let (faulty, backends) = Faulty::around(&real);
     let mut first = telyport(&backends);
     first.settings.drain_deadline = Duration::from_millis(200);
+    first.processor.settings.lease = Duration::from_secs(3600);
     let first = run(first);
     real.publish(envelope(TELYPORT, telyport_body("warm", "e", "NEW"))).await;
     subscriber.take_until(|seen| seen.order.len() == 1).await;
@@ -421,10 +422,8 @@ async fn a_drain_gives_back_what_it_cannot_finish() {
     first.stop().await;
     eventually("all twenty are back", || async { (real.waiting(TELYPORT).await == 20).then_some(()) }).await;
     let second = run(telyport(&real.backends));
-    // No lease to wait for: the drain let go of every claim.
-    let began = std::time::Instant::now();
+    // The leases have an hour to go: that they come through shows that the drain let go of every claim.
     subscriber.take_until(|seen| seen.events.len() == 21).await;
-    assert!(began.elapsed() < Duration::from_millis(2900), "waited for a lease");
     second.stop().await;
     assert_eq!(subscriber.order.len(), 21);
 }

@@ -6,7 +6,9 @@
 mod contract;
 mod crash;
 mod invariants;
+mod processes;
 mod redis_policy;
+mod restart;
 mod support;
 mod tls;
 mod topology;

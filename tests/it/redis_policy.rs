@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::program::{Program, TELYPORT_WORKER};
+use crate::support::process::{TELYPORT_WORKER, start};
 use crate::support::servers::OwnServers;
 
 const MESSAGE: &str = "redis: its maxmemory-policy";
@@ -26,10 +26,10 @@ async fn said(servers: &OwnServers, user: Option<&str>) -> (Value, String) {
         ("MILEPOST_REDIS_URL", &url),
         ("MILEPOST__LOG__FILTER", "info,milepost=debug"),
     ];
-    let worker = Program::start(TELYPORT_WORKER, &variables);
+    let worker = start(TELYPORT_WORKER, &variables);
     let line = worker.says(MESSAGE).await;
-    assert!(!worker.log().contains("a-password"));
-    (line, worker.log())
+    assert!(!worker.stderr.all().join("\n").contains("a-password"));
+    (line, worker.stderr.all().join("\n"))
 }
 
 #[tokio::test]

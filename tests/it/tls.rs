@@ -7,7 +7,7 @@ use milepost::domain::secret::Secret;
 use milepost::providers::TELYPORT as TELYPORT_PROVIDER;
 
 use crate::support::fleet::{Subscriber, telyport_body};
-use crate::support::program::{Program, RECEIVER, TELYPORT_WORKER};
+use crate::support::process::{Process, RECEIVER, TELYPORT_WORKER, start};
 use crate::support::servers::{OwnServers, client};
 
 const SECRET: &str = "a secret of this test";
@@ -15,10 +15,10 @@ const ACCOUNT: (&str, &str) =
     ("MILEPOST__PROVIDERS__TELYPORT__ACCOUNTS__DEFAULT__SECRETS", "[\"a secret of this test\"]");
 
 /// Sends a webhook to a receiver, signed; it must be taken.
-async fn send(receiver: &Program, body: Vec<u8>) {
+async fn send(receiver: &Process, body: Vec<u8>) {
     let secret = Secret::new(SECRET.as_bytes()).expect("not empty");
     let signed = TELYPORT_PROVIDER.sign(Bytes::from(body), AuthScheme::Hmac, &secret);
-    let mut request = client().post(format!("{}/webhooks/telyport", receiver.webhooks().await));
+    let mut request = client().post(format!("http://{}/webhooks/telyport", receiver.webhooks().await));
     for (name, value) in &signed.headers {
         request = request.header(*name, value);
     }
@@ -39,7 +39,7 @@ async fn a_webhook_is_published_and_marked_done(servers: &OwnServers, amqps: &st
     let ca = servers.value("MILEPOST_TLS_CA");
     let urls =
         [("MILEPOST_AMQP_URL", amqps), ("MILEPOST_REDIS_URL", rediss), ("SSL_CERT_FILE", &ca), ACCOUNT];
-    let (receiver, worker) = (Program::start(RECEIVER, &urls), Program::start(TELYPORT_WORKER, &urls));
+    let (receiver, worker) = (start(RECEIVER, &urls), start(TELYPORT_WORKER, &urls));
     receiver.ready().await;
     worker.ready().await;
     let mut subscriber = Subscriber::bind(&servers.amqp_url, "subscriber", FieldTable::default()).await;
@@ -59,7 +59,7 @@ async fn without_the_ca_neither_server_is_trusted(amqps: &str, rediss: &str) {
     let amqps = amqps.replace("guest:guest", "guest:amqp-password");
     let rediss = rediss.replace("rediss://", "rediss://:redis-password@");
     let urls = [("MILEPOST_AMQP_URL", &*amqps), ("MILEPOST_REDIS_URL", &*rediss), ACCOUNT];
-    let (receiver, worker) = (Program::start(RECEIVER, &urls), Program::start(TELYPORT_WORKER, &urls));
+    let (receiver, worker) = (start(RECEIVER, &urls), start(TELYPORT_WORKER, &urls));
     let broker = receiver.says("cannot publish yet").await;
     let ledger = worker.says("not subscribing: the ledger does not answer").await;
     for refusal in [broker, ledger] {
@@ -67,8 +67,8 @@ async fn without_the_ca_neither_server_is_trusted(amqps: &str, rediss: &str) {
         assert!(error.contains("invalid peer certificate: UnknownIssuer"), "{error}");
     }
     for program in [receiver, worker] {
-        assert_eq!(program.operators("/readyz").await.0, 503);
-        let log = program.log();
+        assert_eq!(program.ask("/readyz").await.0, 503);
+        let log = program.stderr.all().join("\n");
         assert!(!log.contains("amqp-password") && !log.contains("redis-password"), "{log}");
     }
 }

@@ -1,7 +1,7 @@
 //! Every exchange, queue and binding Milepost needs, as data, and how it is declared.
 //!
 //! Arguments cannot be changed once a queue exists, so the names whose arguments might carry a version. What may
-//! change on a running broker (the work queues' size bound) is a policy, not an argument: see `docs/operate.md`.
+//! change on a running broker (the work queues' size bound) is a policy, not an argument: see README.md.
 
 use std::time::Duration;
 
@@ -93,8 +93,8 @@ pub struct Binding {
     pub key: String,
 }
 
-/// Everything.
-#[derive(Debug, Clone)]
+/// What a role needs.
+#[derive(Debug, Clone, Default)]
 pub struct Topology {
     /// The exchanges.
     pub exchanges: Vec<Exchange>,
@@ -115,12 +115,14 @@ pub struct TopologyError {
 }
 
 impl Topology {
-    /// What these providers need.
+    /// What these providers' webhooks need on their way in, and no more: a receiver takes them even while the stream
+    /// of updates, say, is unavailable.
     #[must_use]
-    pub fn new(settings: &TopologySettings, providers: &[ProviderId]) -> Self {
-        let mut topology = Self { exchanges: Vec::new(), queues: Vec::new(), bindings: Vec::new() };
-        topology.updates(settings);
-        topology.delays(DelayLevels::new(settings.delay_unit));
+    pub fn intake(settings: &TopologySettings, providers: &[ProviderId]) -> Self {
+        let mut topology = Self::default();
+        topology.exchange(UNROUTED, ExchangeKind::Fanout, None);
+        topology.quorum_queue(UNROUTED, []);
+        topology.bind(UNROUTED, UNROUTED, "");
         topology.exchange(WEBHOOKS, ExchangeKind::Direct, Some(UNROUTED));
         topology.exchange(PARKED, ExchangeKind::Direct, Some(UNROUTED));
         for &provider in providers {
@@ -129,10 +131,19 @@ impl Topology {
         topology
     }
 
+    /// All that these providers' webhooks need, from intake to subscribers.
+    #[must_use]
+    pub fn new(settings: &TopologySettings, providers: &[ProviderId]) -> Self {
+        let mut topology = Self::intake(settings, providers);
+        topology.updates(settings);
+        topology.delays(DelayLevels::new(settings.delay_unit));
+        for &provider in providers {
+            topology.bind(delay::DELIVERY_EXCHANGE, &work_queue(provider), &format!("#.{provider}"));
+        }
+        topology
+    }
+
     fn updates(&mut self, settings: &TopologySettings) {
-        self.exchange(UNROUTED, ExchangeKind::Fanout, None);
-        self.quorum_queue(UNROUTED, []);
-        self.bind(UNROUTED, UNROUTED, "");
         self.exchange(UPDATES, ExchangeKind::Topic, None);
         let log = [
             ("x-queue-type", text("stream")),
@@ -181,7 +192,6 @@ impl Topology {
             ],
         );
         self.bind(WEBHOOKS, &work, provider.as_str());
-        self.bind(delay::DELIVERY_EXCHANGE, &work, &format!("#.{provider}"));
         self.quorum_queue(&parked, [("x-delivery-limit", number(LOOKS_AT_PARKED))]);
         self.bind(PARKED, &parked, provider.as_str());
     }

@@ -13,6 +13,7 @@ use milepost::adapters::clock::SystemClock;
 use milepost::adapters::rabbit::topology::{Topology, TopologyMode, parked_queue, work_queue};
 use milepost::adapters::rabbit::{DelayLevels, RabbitInbox, RabbitPublisher};
 use milepost::app::backends::Backends;
+use milepost::domain::identity::ReceiptId;
 use milepost::domain::provider::{Provider, ProviderId};
 use milepost::domain::retry::RetrySchedule;
 use milepost::pipeline::process::{ProcessSettings, Processor};
@@ -241,6 +242,12 @@ impl Subscriber {
             );
         }
     }
+}
+
+/// The first receipt of a published event.
+pub fn receipt(event: &[u8]) -> ReceiptId {
+    let event: Value = serde_json::from_slice(event).expect("JSON");
+    event["data"]["receipt_id"].as_str().expect("a receipt").parse().expect("a UUID")
 }
 
 /// The bytes of a Telyport webhook.

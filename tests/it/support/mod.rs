@@ -2,7 +2,8 @@
 
 pub mod fixtures;
 pub mod fleet;
-pub mod program;
+pub mod process;
+pub mod proxy;
 pub mod servers;
 
 use std::time::Duration;

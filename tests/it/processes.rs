@@ -1,0 +1,6 @@
+//! The binaries themselves, each as a process of its own, configured by its environment as in production.
+
+mod end_to_end;
+mod exit_codes;
+mod lifecycle;
+mod secrets;

@@ -1,0 +1,217 @@
+//! Milepost's own binaries, each as a process of its own: what they say, how they are asked, and how they end.
+
+use std::io::{BufRead as _, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use milepost::domain::provider::ProviderId;
+use serde_json::Value;
+
+use super::eventually;
+use super::fixtures::{TELYPORT, account};
+use super::servers::{client, redis_url};
+
+/// The secret of the test's own account. It has no colon, and 247Express and Telyport both take it.
+pub const SECRET: &str = "the secret of a test";
+
+pub const RECEIVER: &str = env!("CARGO_BIN_EXE_milepost-receiver");
+pub const TELYPORT_WORKER: &str = env!("CARGO_BIN_EXE_milepost-worker-telyport");
+
+/// A binary about to be run. It sees no variable but those it is given.
+pub struct Program(Command);
+
+impl Program {
+    /// The receiver, on ports that the system chooses.
+    pub fn receiver(amqp_url: &str) -> Self {
+        Self::role(RECEIVER, amqp_url)
+    }
+
+    /// The worker of `provider`.
+    pub fn worker(provider: ProviderId, amqp_url: &str) -> Self {
+        let path = if provider == TELYPORT {
+            TELYPORT_WORKER
+        } else {
+            env!("CARGO_BIN_EXE_milepost-worker-247express")
+        };
+        // A claim of a worker that was killed is over soon.
+        Self::role(path, amqp_url)
+            .env("MILEPOST__WORKER__PROCESSING_DEADLINE_MS", "1000")
+            .env("MILEPOST__WORKER__CLAIM_LEASE_MS", "2500")
+    }
+
+    fn role(path: &str, amqp_url: &str) -> Self {
+        let mut program =
+            Self::bare(path).env("MILEPOST_AMQP_URL", amqp_url).env("MILEPOST_REDIS_URL", &redis_url());
+        for provider in ["TELYPORT", "247EXPRESS"] {
+            let name = format!("MILEPOST__PROVIDERS__{provider}__ACCOUNTS__{}__SECRETS", account());
+            program = program.env(&name, &format!(r#"["{SECRET}"]"#));
+        }
+        program
+    }
+
+    /// The operator's command line.
+    pub fn milepost(words: &str) -> Self {
+        let mut program = Self::at(env!("CARGO_BIN_EXE_milepost"));
+        program.0.args(words.split_whitespace());
+        program
+    }
+
+    /// A role on ports that the system chooses, with nothing else said.
+    pub fn bare(path: &str) -> Self {
+        Self::at(path).env("MILEPOST_HTTP_ADDR", "127.0.0.1:0").env("MILEPOST_ADMIN_ADDR", "127.0.0.1:0")
+    }
+
+    fn at(path: &str) -> Self {
+        let mut command = Command::new(path);
+        command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self(command)
+    }
+
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.0.env(name, value);
+        self
+    }
+
+    pub fn arg(mut self, word: &str) -> Self {
+        self.0.arg(word);
+        self
+    }
+
+    pub fn spawn(mut self) -> Process {
+        let mut child = self.0.spawn().expect("the binary starts");
+        let (stdout, stderr) = (Lines::default(), Lines::default());
+        let readers = vec![
+            stdout.read(child.stdout.take().expect("a pipe")),
+            stderr.read(child.stderr.take().expect("a pipe")),
+        ];
+        Process { child, stdout, stderr, readers }
+    }
+
+    /// Runs it to its end: the exit code, and what it wrote to standard output and standard error.
+    pub async fn output(self) -> (Option<i32>, Vec<String>, Vec<String>) {
+        let mut process = self.spawn();
+        let code = process.exit().await;
+        (code, process.stdout.all(), process.stderr.all())
+    }
+}
+
+/// The lines of a pipe so far.
+#[derive(Clone, Default)]
+pub struct Lines(Arc<Mutex<Vec<String>>>);
+
+impl Lines {
+    fn read(&self, pipe: impl Read + Send + 'static) -> JoinHandle<()> {
+        let lines = Arc::clone(&self.0);
+        std::thread::spawn(move || {
+            for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+                lines.lock().expect("no reader panics").push(line);
+            }
+        })
+    }
+
+    pub fn all(&self) -> Vec<String> {
+        self.0.lock().expect("no reader panics").clone()
+    }
+
+    /// The first line that contains `text`, waited for.
+    pub async fn with(&self, text: &str) -> String {
+        eventually(&format!("a line says {text:?}"), || {
+            let found = self.all().into_iter().find(|line| line.contains(text));
+            async move { found }
+        })
+        .await
+    }
+}
+
+/// A running binary. Killed when dropped.
+pub struct Process {
+    child: Child,
+    pub stdout: Lines,
+    pub stderr: Lines,
+    readers: Vec<JoinHandle<()>>,
+}
+
+impl Process {
+    /// Where the receiver takes webhooks: `127.0.0.1:PORT`.
+    pub async fn webhooks(&self) -> String {
+        self.address("listening for webhooks").await
+    }
+
+    async fn address(&self, message: &str) -> String {
+        self.says(message).await["addr"].as_str().expect("an address").to_owned()
+    }
+
+    /// The first line of its log that has `text` in it.
+    pub async fn says(&self, text: &str) -> Value {
+        serde_json::from_str(&self.stderr.with(text).await).expect("a line of JSON")
+    }
+
+    /// What the admin port says at `path`: the code and the body.
+    pub async fn ask(&self, path: &str) -> (u16, String) {
+        let addr = self.address("listening for operators").await;
+        let answer =
+            client().get(format!("http://{addr}{path}")).send().await.expect("the admin port answers");
+        let code = answer.status().as_u16();
+        (code, answer.text().await.expect("a body"))
+    }
+
+    /// Waits until `/readyz` says 200.
+    pub async fn ready(&self) {
+        eventually("the process is ready", || async { (self.ask("/readyz").await.0 == 200).then_some(()) })
+            .await;
+    }
+
+    /// The sum of a metric's samples whose line has all of `labels`.
+    pub async fn metric(&self, name: &str, labels: &[&str]) -> f64 {
+        let (_, text) = self.ask("/metrics").await;
+        text.lines()
+            .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])))
+            .filter(|line| labels.iter().all(|label| line.contains(label)))
+            .map(|line| {
+                line.rsplit(' ').next().and_then(|value| value.parse::<f64>().ok()).expect("a number")
+            })
+            .sum()
+    }
+
+    /// Waits until a line of its metrics is `line`.
+    pub async fn measures(&self, line: &str) {
+        eventually(line, || async {
+            self.ask("/metrics").await.1.lines().any(|found| found == line).then_some(())
+        })
+        .await;
+    }
+
+    /// Sends a signal, such as `TERM`, to this process alone.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args([&format!("-{name}"), &pid]).status();
+        assert!(sent.expect("kill runs").success());
+    }
+
+    /// Waits for its end; the exit code, if it was not a signal that ended it.
+    pub async fn exit(&mut self) -> Option<i32> {
+        let child = &mut self.child;
+        let status = eventually("the process ends", || {
+            let status = child.try_wait().expect("its status");
+            async move { status }
+        })
+        .await;
+        for reader in self.readers.drain(..) {
+            reader.join().expect("no reader panics");
+        }
+        status.code()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Starts a role with these variables and no others.
+pub fn start(path: &str, variables: &[(&str, &str)]) -> Process {
+    variables.iter().fold(Program::bare(path), |program, (name, value)| program.env(name, value)).spawn()
+}

@@ -1,0 +1,67 @@
+//! A way to a server that a test opens and cuts, without touching the server.
+
+use std::net::SocketAddr;
+
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::task::{JoinHandle, JoinSet};
+use url::Url;
+
+/// A port that refuses connections until it is opened, and then passes them on.
+pub struct Proxy {
+    server: Url,
+    addr: SocketAddr,
+    /// Bound and not listening: the port is ours, and closed.
+    closed: Option<TcpSocket>,
+    serving: Option<JoinHandle<()>>,
+}
+
+impl Proxy {
+    /// A closed way to the server at `url`.
+    pub fn to(url: &str) -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
+        let addr = socket.local_addr().expect("bound");
+        let server = url.parse().expect("a URL");
+        Self { server, addr, closed: Some(socket), serving: None }
+    }
+
+    /// The server's URL by this way.
+    pub fn url(&self) -> String {
+        let mut url = self.server.clone();
+        url.set_port(Some(self.addr.port())).expect("the URL of a server");
+        url.into()
+    }
+
+    /// Lets connections through from now on.
+    pub fn open(&mut self) {
+        let socket = self.closed.take().expect("closed until now");
+        let listener = socket.listen(64).expect("listens");
+        let to = (self.server.host_str().expect("a host").to_owned(), self.server.port().expect("a port"));
+        self.serving = Some(tokio::spawn(serve(listener, to)));
+    }
+
+    /// Ends every connection and takes no more.
+    pub fn cut(&mut self) {
+        if let Some(serving) = self.serving.take() {
+            serving.abort();
+        }
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.cut();
+    }
+}
+
+/// The connections end with this task, as the set they are in does.
+async fn serve(listener: TcpListener, to: (String, u16)) {
+    let mut connections = JoinSet::new();
+    while let Ok((mut near, _)) = listener.accept().await {
+        let to = to.clone();
+        connections.spawn(async move {
+            let mut far = TcpStream::connect(to).await?;
+            tokio::io::copy_bidirectional(&mut near, &mut far).await.map(drop)
+        });
+    }
+}
