@@ -2,6 +2,8 @@
 
 mod architecture;
 mod config;
+mod deliverect;
+mod deliverect_auth;
 mod document;
 mod express247;
 mod express247_auth;
