@@ -2,6 +2,9 @@
 
 mod architecture;
 mod config;
+mod dash;
+mod dash_auth;
+mod dash_content;
 mod document;
 mod express247;
 mod express247_auth;

@@ -1,14 +1,14 @@
 //! What every provider must have: these tests run over the table, so that a new line in it is held to them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use milepost::config::{Sources, load};
 use milepost::domain::event::UpdateEvent;
 use milepost::domain::identity::{Account, DeliveryKey, EventId, Origin, ReceiptId};
-use milepost::domain::provider::{AuthScheme, Provider};
+use milepost::domain::provider::{AuthScheme, Provider, Sample};
 use milepost::domain::secret::Secret;
-use milepost::providers::{ALL, EXPRESS_247, TELYPORT, by_name};
+use milepost::providers::{ALL, DASH, EXPRESS_247, TELYPORT, by_name};
 use serde_json::{Value, json};
 
 use crate::support::{Pairs, credentials, leaves, sample, update};
@@ -36,9 +36,10 @@ fn json_files(directory: &Path) -> BTreeSet<String> {
 #[test]
 fn the_table_has_the_providers() {
     let ids: Vec<_> = ALL.iter().map(|provider| provider.id().as_str()).collect();
-    assert_eq!(ids, ["telyport", "247express"]);
+    assert_eq!(ids, ["telyport", "247express", "dash"]);
     assert_eq!(TELYPORT.id().as_str(), "telyport");
     assert_eq!(EXPRESS_247.id().as_str(), "247express");
+    assert_eq!(DASH.id().as_str(), "dash");
 }
 
 #[test]
@@ -156,15 +157,16 @@ fn no_credential_of_a_sample_is_in_its_update() {
 }
 
 #[test]
-fn every_sample_says_another_status() {
+fn no_two_statuses_of_the_samples_become_one() {
     for provider in ALL {
-        let statuses: BTreeSet<_> = provider
-            .samples()
-            .iter()
-            .map(|sample| update(*provider, sample.body).update.status.as_str())
-            .collect();
-        assert_eq!(statuses.len(), provider.samples().len());
-        assert!(!statuses.contains("unknown"));
+        let mut raw_by_status = BTreeMap::new();
+        for sample in provider.samples() {
+            let update = update(*provider, sample.body).update;
+            let status = update.status.as_str();
+            assert_ne!(status, "unknown", "{}", sample.name);
+            let raw = raw_by_status.entry(status).or_insert_with(|| update.raw_status.clone());
+            assert_eq!(*raw, update.raw_status, "{status}");
+        }
     }
 }
 
@@ -204,6 +206,8 @@ fn personal_samples_are_deterministic_and_distinct() {
     for provider in ALL {
         let mut events = BTreeSet::new();
         let mut deliveries = BTreeSet::new();
+        let an_id = |one: &Sample| update(*provider, one.body).identity.provider_event_id;
+        let sends_ids = provider.samples().iter().any(|one| an_id(one).is_some());
         let runs =
             [("a1", 2), ("a", 12), ("a1", 3), ("b", 0), ("", 0), ("a1-2", 2), ("9f86d081884c7d65", u64::MAX)];
         for (tag, number) in runs {
@@ -219,7 +223,8 @@ fn personal_samples_are_deterministic_and_distinct() {
                 assert_eq!(decoded.unreadable_fields, 0, "{first}");
                 let original = update(*provider, one.body);
                 assert_eq!(decoded.update.status, original.update.status);
-                let event_id = decoded.identity.provider_event_id.expect("an id of its own");
+                let event_id = decoded.identity.provider_event_id;
+                assert_eq!(event_id.is_some(), sends_ids, "{first}");
                 events.insert((event_id, format!("{:?}", decoded.identity.fingerprint)));
                 deliveries.insert(decoded.update.delivery_id);
             }
@@ -237,7 +242,7 @@ fn personalizing_and_signing_take_anything() {
         {
             provider.personalize(&mut body, "é\"\n", 0, jiff::Timestamp::UNIX_EPOCH);
         }
-        for scheme in [AuthScheme::Hmac, AuthScheme::ApiKey, AuthScheme::Basic] {
+        for scheme in [AuthScheme::Hmac, AuthScheme::ApiKey, AuthScheme::Basic, AuthScheme::Header] {
             for body in ["", "null", "{", "{}", "{\"ApiKey\":1,\"ApiKey\":2}", "\u{feff}{}"] {
                 let _ = provider.sign(body.into(), scheme, &secret);
             }
