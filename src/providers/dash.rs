@@ -43,7 +43,7 @@ impl Provider for Dash {
 
     /// Three attempts, 60 s apart, and a minute for the last one to arrive.
     fn resend_horizon(&self) -> Duration {
-        Duration::from_secs(180)
+        Duration::from_mins(3)
     }
 
     fn authenticate(

@@ -5,6 +5,7 @@ mod config;
 mod dash;
 mod dash_auth;
 mod dash_content;
+mod dash_fields;
 mod document;
 mod express247;
 mod express247_auth;
