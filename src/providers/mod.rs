@@ -1,5 +1,6 @@
 //! The providers, one file each, and the one table that registers them.
 
+mod dash;
 mod deliverect;
 mod express247;
 mod telyport;
@@ -8,13 +9,14 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::provider::Provider;
 
+pub use dash::DASH;
 pub use deliverect::DELIVERECT;
 pub use express247::EXPRESS_247;
 pub use telyport::TELYPORT;
 
 /// Every provider. Adding one is a line here, its file, its samples, its binary and its config section; a test
 /// names whatever is missing.
-pub static ALL: &[&dyn Provider] = &[&TELYPORT, &EXPRESS_247, &DELIVERECT];
+pub static ALL: &[&dyn Provider] = &[&TELYPORT, &EXPRESS_247, &DELIVERECT, &DASH];
 
 /// The provider named `name`.
 #[must_use]

@@ -2,6 +2,10 @@
 
 mod architecture;
 mod config;
+mod dash;
+mod dash_auth;
+mod dash_content;
+mod dash_fields;
 mod deliverect;
 mod deliverect_auth;
 mod document;

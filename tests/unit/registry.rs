@@ -1,6 +1,6 @@
 //! What every provider must have: these tests run over the table, so that a new line in it is held to them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use milepost::config::{Sources, load};
@@ -8,7 +8,7 @@ use milepost::domain::event::UpdateEvent;
 use milepost::domain::identity::{Account, DeliveryKey, EventId, Origin, ReceiptId};
 use milepost::domain::provider::Provider;
 use milepost::domain::secret::Secret;
-use milepost::providers::{ALL, DELIVERECT, EXPRESS_247, TELYPORT, by_name};
+use milepost::providers::{ALL, DASH, DELIVERECT, EXPRESS_247, TELYPORT, by_name};
 use serde_json::{Value, json};
 
 use crate::support::{Pairs, credentials, leaves, sample, update};
@@ -36,10 +36,11 @@ fn json_files(directory: &Path) -> BTreeSet<String> {
 #[test]
 fn the_table_has_the_providers() {
     let ids: Vec<_> = ALL.iter().map(|provider| provider.id().as_str()).collect();
-    assert_eq!(ids, ["telyport", "247express", "deliverect"]);
+    assert_eq!(ids, ["telyport", "247express", "deliverect", "dash"]);
     assert_eq!(TELYPORT.id().as_str(), "telyport");
     assert_eq!(EXPRESS_247.id().as_str(), "247express");
     assert_eq!(DELIVERECT.id().as_str(), "deliverect");
+    assert_eq!(DASH.id().as_str(), "dash");
 }
 
 #[test]
@@ -167,6 +168,20 @@ fn every_sample_is_another_event_of_a_known_status() {
             events.insert(format!("{:?}", decoded.identity.fingerprint));
         }
         assert_eq!(events.len(), provider.samples().len(), "{}", provider.id());
+    }
+}
+
+#[test]
+fn no_two_statuses_of_the_samples_become_one() {
+    for provider in ALL {
+        let mut raw_by_status = BTreeMap::new();
+        for sample in provider.samples() {
+            let update = update(*provider, sample.body).update;
+            let status = update.status.as_str();
+            assert_ne!(status, "unknown", "{}", sample.name);
+            let raw = raw_by_status.entry(status).or_insert_with(|| update.raw_status.clone());
+            assert_eq!(*raw, update.raw_status, "{status}");
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use milepost::config::{Config, Sources, load};
 use milepost::domain::identity::Account;
 use milepost::domain::provider::{AuthScheme, Provider};
 use milepost::domain::retry::RetrySchedule;
-use milepost::providers::ALL;
+use milepost::providers::{ALL, DASH};
 use milepost::telemetry::logging::LogFormat;
 
 use super::{file, from_toml};
@@ -120,6 +120,8 @@ fn the_shipped_file_holds_no_secret_and_its_examples_are_valid() {
     assert_eq!(loaded.config.provider(TELYPORT).retry.attempts(), 12);
     let express = &loaded.config.provider(EXPRESS).accounts[&Account::default_account()];
     assert_eq!(express.scheme, AuthScheme::ApiKey);
+    let dash = &loaded.config.provider(DASH.id()).accounts[&Account::default_account()];
+    assert_eq!((dash.scheme, dash.header.as_deref()), (AuthScheme::Header, Some("x-dash-signature")));
     let unread: Vec<_> = loaded.warnings.iter().map(|warning| warning.key.as_str()).collect();
     assert!(!Path::new("/run/secrets/milepost").exists());
     let file =

@@ -1,0 +1,5 @@
+//! Works on Dash Electric's queue.
+
+fn main() -> std::process::ExitCode {
+    milepost::app::worker(&milepost::providers::DASH)
+}

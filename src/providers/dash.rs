@@ -1,0 +1,92 @@
+//! Dash Electric ("Event payload reference").
+//!
+//! One envelope for every event (`dash/envelope.rs`), without an event id, and without a word on the service it is
+//! of: EXPRESS or LOGISTIC. What it is signed with is no signature but the secret itself, in a header whose name is
+//! the account's to choose.
+
+mod content;
+mod envelope;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use jiff::fmt::temporal::DateTimePrinter;
+use serde_json::Value;
+
+use super::samples;
+use crate::domain::answer::Rejection;
+use crate::domain::document::Document;
+use crate::domain::provider::{
+    AuthScheme, Credentials, Decoded, Headers, Provider, ProviderId, Sample, SignedWebhook, check_secret,
+};
+use crate::domain::secret::Secret;
+use crate::domain::verdict::Poison;
+
+/// The header's name in Dash's examples, for accounts that chose none.
+const SECRET_HEADER: &str = "x-dash-signature";
+
+/// Dash Electric.
+pub struct Dash;
+
+/// Dash Electric, for the table of providers.
+pub static DASH: Dash = Dash;
+
+impl Provider for Dash {
+    fn id(&self) -> ProviderId {
+        ProviderId::new("dash")
+    }
+
+    fn auth_schemes(&self) -> &'static [AuthScheme] {
+        &[AuthScheme::Header]
+    }
+
+    /// Three attempts, 60 s apart, and a minute for the last one to arrive.
+    fn resend_horizon(&self) -> Duration {
+        Duration::from_mins(3)
+    }
+
+    fn authenticate(
+        &self,
+        headers: &dyn Headers,
+        body: Bytes,
+        credentials: &Credentials,
+    ) -> Result<Bytes, Rejection> {
+        let header = credentials.header.as_deref().unwrap_or(SECRET_HEADER);
+        check_secret(headers.get(header), credentials)?;
+        Ok(body)
+    }
+
+    fn decode(&self, body: &[u8]) -> Result<Decoded, Poison> {
+        envelope::decode(Document::parse(body)?).map(|update| Decoded::Update(Box::new(update)))
+    }
+
+    fn samples(&self) -> &'static [Sample] {
+        samples!("dash": "express_queueing", "express_allocating", "express_pending_pickup", "express_picking_up",
+            "express_pending_delivery", "express_in_delivery", "express_completed", "express_failed",
+            "express_cancelled", "logistic_preparing", "logistic_verified", "logistic_not_verified",
+            "logistic_pending_delivery", "logistic_in_delivery", "logistic_completed", "logistic_failed")
+    }
+
+    fn personalize(&self, sample: &mut Value, tag: &str, number: u64, time: Timestamp) {
+        let Some(fields) = sample.as_object_mut() else { return };
+        fields.insert("providerOrderID".to_owned(), format!("AWB-{tag}-{number}").into());
+        fields.insert("deliveryID".to_owned(), format!("DE-{tag}-{number}").into());
+        let time = DateTimePrinter::new().precision(Some(3)).timestamp_to_string(&time);
+        let media = fields.get_mut("media").and_then(Value::as_array_mut).into_iter().flatten();
+        for made_at in media.filter_map(|item| item.get_mut("createdAt")) {
+            *made_at = time.as_str().into();
+        }
+        for name in envelope::TIMES.into_iter().chain(["createdAt"]) {
+            if let Some(sent @ Value::String(_)) = fields.get_mut(name) {
+                *sent = time.as_str().into();
+            }
+        }
+    }
+
+    /// In the header of Dash's examples: which one an account chose is not known here.
+    fn sign(&self, body: Bytes, _scheme: AuthScheme, secret: &Secret) -> SignedWebhook {
+        let value = String::from_utf8_lossy(secret.expose()).into_owned();
+        SignedWebhook { headers: vec![(SECRET_HEADER, value)], body }
+    }
+}

@@ -1,0 +1,239 @@
+//! Which update, if any, Dash's bodies become.
+
+use milepost::domain::provider::Provider;
+use milepost::domain::verdict::ParkReason;
+use milepost::providers::DASH;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::support::{any_json, any_object_with, assert_parked, leaves, published, sample, update};
+
+/// The documented example of a delivery that failed, changed by `change`.
+pub fn failed(change: impl FnOnce(&mut Value)) -> Value {
+    let mut body = sample(&DASH, "express_failed");
+    change(&mut body);
+    body
+}
+
+/// What is required, alone.
+pub fn bare(status: &str) -> Value {
+    json!({"deliveryID": "DE-1", "status": status})
+}
+
+/// Design section 3, the table's Dash column. `PENDING_DELIVERY` is the one word with two meanings.
+#[test]
+fn documented_statuses_map_one_to_one() {
+    let table = [
+        ("QUEUEING", "planned", "scheduled"),
+        ("PREPARING", "planned", "preparing"),
+        ("VERIFIED", "planned", "verified"),
+        ("ALLOCATING", "planned", "allocating"),
+        ("PENDING_PICKUP", "pickup", "assigned"),
+        ("PICKING_UP", "pickup", "pickup_en_route"),
+        ("PENDING_DELIVERY", "transit", "staged_for_delivery"),
+        ("IN_DELIVERY", "dropoff", "dropoff_en_route"),
+        ("NOT_VERIFIED", "exception", "on_hold"),
+        ("COMPLETED", "closed", "delivered"),
+        ("FAILED", "closed", "failed"),
+        ("CANCELLED", "closed", "cancelled"),
+    ];
+    for (raw, phase, status) in table {
+        let expected = json!({"delivery_id": "DE-1", "status": status, "phase": phase, "raw_status": raw});
+        assert_eq!(published(&DASH, &bare(raw)), (expected, 0));
+        // What makes a PENDING_DELIVERY another status makes no other.
+        let (express, _) = published(
+            &DASH,
+            &json!({"deliveryID": "DE-1", "status": raw, "trackingURL": "https://t.example/1"}),
+        );
+        let expected = if raw == "PENDING_DELIVERY" { "picked_up" } else { status };
+        assert_eq!((&express["status"], &express["raw_status"]), (&json!(expected), &json!(raw)));
+    }
+    let statuses: std::collections::BTreeSet<_> = table.iter().map(|row| row.2).collect();
+    assert_eq!(statuses.len(), table.len());
+}
+
+/// The service is in the payload alone: LOGISTIC has no tracking page and no PICKUP_PROOF.
+#[test]
+fn pending_delivery_is_picked_up_by_express_and_staged_by_logistic() {
+    let status = |more: Value| {
+        let mut body = bare("PENDING_DELIVERY");
+        body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        published(&DASH, &body).0["status"].clone()
+    };
+    for express in [
+        json!({"trackingURL": "https://t.example/1"}),
+        json!({"media": [{"type": "PICKUP_PROOF"}]}),
+        json!({"media": [7, {"type": "FAILED_PROOF"}, {"type": "PICKUP_PROOF", "url": null}]}),
+        json!({"trackingURL": null, "media": [{"type": "PICKUP_PROOF"}]}),
+    ] {
+        assert_eq!(status(express.clone()), json!("picked_up"), "{express}");
+    }
+    for logistic in [
+        json!({}),
+        json!({"trackingURL": null, "media": null}),
+        json!({"trackingURL": "", "media": []}),
+        json!({"media": [{"type": "DELIVERY_PROOF"}, {"type": "FAILED_PROOF"}]}),
+        json!({"media": [{"type": "pickup_proof"}, "PICKUP_PROOF", {"url": "PICKUP_PROOF"}]}),
+        json!({"media": {"type": "PICKUP_PROOF"}}),
+    ] {
+        assert_eq!(status(logistic.clone()), json!("staged_for_delivery"), "{logistic}");
+    }
+}
+
+#[test]
+fn a_status_nobody_documented_is_published_as_unknown() {
+    for raw in ["RETURNING", "failed", "FAILED ", "7", "Đang giao"] {
+        let (update, unreadable) = published(&DASH, &failed(|body| body["status"] = raw.into()));
+        assert_eq!(
+            (&update["status"], &update["phase"], &update["raw_status"], unreadable),
+            (&json!("unknown"), &json!("unknown"), &json!(raw), 0)
+        );
+        // None of the times is known to be this status's.
+        assert_eq!(update.get("event_time"), None);
+        assert_eq!(update["times"]["failedAt"]["original"], json!("2024-12-27T14:18:58.750Z"));
+    }
+}
+
+#[test]
+fn an_update_without_delivery_or_status_is_parked() {
+    let park = |body: &Value, detail| {
+        assert_parked(&DASH, body.to_string().as_bytes(), ParkReason::MissingField, detail);
+    };
+    for name in ["deliveryID", "status"] {
+        park(&failed(|body| drop(body.as_object_mut().expect("an object").remove(name))), name);
+        for nothing in [Value::Null, json!(""), json!({}), json!(["DE-1"]), json!(false)] {
+            park(&failed(|body| body[name] = nothing), name);
+        }
+    }
+    park(&failed(|body| body["deliveryID"] = json!("x".repeat(257))), "deliveryID");
+    park(&json!({}), "deliveryID");
+    assert_parked(
+        &DASH,
+        br#"{"deliveryID":"\ud800","status":"FAILED"}"#,
+        ParkReason::MissingField,
+        "deliveryID",
+    );
+}
+
+#[test]
+fn what_is_not_one_shallow_object_is_parked() {
+    let malformed = |body: &[u8], detail| assert_parked(&DASH, body, ParkReason::Malformed, detail);
+    let whole = sample(&DASH, "express_failed").to_string();
+    for cut in 0..whole.len() {
+        malformed(&whole.as_bytes()[..cut], "not one JSON object");
+    }
+    malformed(format!("\u{feff}{whole}").as_bytes(), "not one JSON object");
+    malformed(format!("[{whole}]").as_bytes(), "not one JSON object");
+    malformed(format!("{whole}{whole}").as_bytes(), "not one JSON object");
+    malformed(whole.replace('}', ",}").as_bytes(), "not one JSON object");
+    malformed(b"{\"deliveryID\":\"DE-\xff\",\"status\":\"FAILED\"}", "not one JSON object");
+    for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+        let deep = format!("{}1{}", open.repeat(40), close.repeat(40));
+        malformed(format!("{{\"packages\":{deep}}}").as_bytes(), "nested too deeply");
+    }
+}
+
+#[test]
+fn one_name_with_two_values_is_a_contradiction_where_it_matters() {
+    let twice = br#"{"deliveryID":"DE-1","status":"FAILED","status":"COMPLETED"}"#;
+    assert_parked(&DASH, twice, ParkReason::Contradiction, "one name with two values");
+    let same = r#"{"deliveryID":"DE-1","status":"FAILED","status":"FAILED"}"#;
+    assert_eq!(update(&DASH, same).update.raw_status, "FAILED");
+    // In an optional part it costs that part alone, which is kept whole.
+    let optional = r#"{"deliveryID":"DE-1","status":"FAILED","courier":{"name":"A","name":"B"},
+        "packages":[{"name":"C","name":"D"},{"name":"E"}]}"#;
+    let decoded = update(&DASH, optional);
+    assert_eq!(decoded.unreadable_fields, 2);
+    assert_eq!(decoded.update.extra["courier"].get(), r#"{"name":"A","name":"B"}"#);
+    assert_eq!(decoded.update.extra["packages.0"].get(), r#"{"name":"C","name":"D"}"#);
+    let packages = serde_json::to_value(&decoded.update.packages).expect("JSON");
+    assert_eq!(packages, json!([{}, {"name": "E"}]));
+}
+
+const NAMES: &[&str] = &[
+    "deliveryID",
+    "status",
+    "providerOrderID",
+    "failedCount",
+    "courier",
+    "trackingURL",
+    "weight",
+    "sender",
+    "recipient",
+    "origin",
+    "destination",
+    "packages",
+    "media",
+    "quote",
+    "createdAt",
+    "updatedAt",
+    "pickupAt",
+    "completedAt",
+    "failedAt",
+    "failedReason",
+    "cancelledAt",
+    "cancelledReason",
+];
+const NESTED: &[&str] = &[
+    "name",
+    "phone",
+    "firstName",
+    "lastName",
+    "companyName",
+    "email",
+    "actualRecipientName",
+    "address",
+    "coordinates",
+    "latitude",
+    "longitude",
+    "amount",
+    "url",
+    "type",
+    "createdAt",
+    "description",
+    "quantity",
+    "price",
+    "weight",
+    "width",
+    "length",
+    "height",
+];
+
+proptest! {
+    #[test]
+    fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let _ = DASH.decode(&bytes);
+    }
+
+    #[test]
+    fn no_json_panics(body in any_json(), fields in any_object_with(NAMES)) {
+        let _ = DASH.decode(body.to_string().as_bytes());
+        let _ = DASH.decode(fields.to_string().as_bytes());
+    }
+
+    /// Whatever else a delivery has, it is an update, and every value of it is in the update.
+    #[test]
+    fn optional_fields_never_cost_an_update(
+        fields in any_object_with(NAMES),
+        objects in prop::collection::btree_map(prop::sample::select(NAMES), any_object_with(NESTED), 0..6),
+        packages in prop::collection::vec(any_object_with(NESTED), 0..3),
+        coordinates in any_object_with(NESTED),
+        nested in any::<bool>(),
+    ) {
+        let mut body = fields;
+        for (name, object) in objects {
+            body[name] = object;
+        }
+        if nested {
+            body["packages"] = json!(packages);
+            body["origin"] = json!({"coordinates": coordinates});
+        }
+        body["deliveryID"] = json!("DE-1");
+        body["status"] = json!("IN_DELIVERY");
+        let (update, _) = published(&DASH, &body);
+        let (sent, kept) = (leaves(&body), leaves(&update));
+        for (value, count) in sent.iter().filter(|(value, _)| !value.is_empty()) {
+            prop_assert!(kept.get(value) >= Some(count), "{value:?} of {body} is not in {update}");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Dash's secret in a header, and what its sender is told.
+
+use bytes::Bytes;
+use milepost::domain::answer::{Answer, Rejection, RejectionKind};
+use milepost::domain::provider::{AuthScheme, Credentials, Provider};
+use milepost::domain::secret::Secret;
+use milepost::providers::DASH;
+use proptest::prelude::*;
+
+use crate::support::{Pairs, body, credentials};
+
+const BODY: &str = r#"{"deliveryID":"DE-1","status":"FAILED"}"#;
+
+/// What comes of `value` in the header `sent`, where the account has chosen `chosen`.
+fn open(chosen: Option<&str>, sent: &'static str, value: &str, secrets: &[&str]) -> Result<Bytes, Rejection> {
+    let credentials =
+        Credentials { header: chosen.map(str::to_owned), ..credentials(AuthScheme::Header, secrets) };
+    DASH.authenticate(&Pairs(&[(sent, value.to_owned())]), body(BODY), &credentials)
+}
+
+#[test]
+fn any_live_secret_opens() {
+    let with = |value, secrets| open(None, "x-dash-signature", value, secrets);
+    assert_eq!(with("one", &["one"]), Ok(body(BODY)));
+    assert_eq!(with("one", &["one", "two"]), Ok(body(BODY)));
+    assert_eq!(with("two", &["one", "two"]), Ok(body(BODY)));
+    for wrong in ["three", "", "on", "onee", "One", " one", "one,two", "\"one\""] {
+        assert_eq!(with(wrong, &["one", "two"]), Err(Rejection::WrongCredential), "{wrong}");
+    }
+}
+
+#[test]
+fn the_header_is_the_one_the_account_chose() {
+    assert_eq!(open(Some("x-shop-key"), "x-shop-key", "one", &["one"]), Ok(body(BODY)));
+    let missing = Err(Rejection::MissingCredential);
+    assert_eq!(open(Some("x-shop-key"), "x-dash-signature", "one", &["one"]), missing);
+    assert_eq!(open(None, "x-shop-key", "one", &["one"]), missing);
+    assert_eq!(open(None, "authorization", "one", &["one"]), missing);
+    let nothing = DASH.authenticate(&Pairs(&[]), body(BODY), &credentials(AuthScheme::Header, &["one"]));
+    assert_eq!(nothing, missing);
+}
+
+#[test]
+fn without_a_secret_of_ours_nobody_is_refused_as_false() {
+    assert_eq!(open(None, "x-dash-signature", "one", &[]), Err(Rejection::NoSecret));
+    let nothing = DASH.authenticate(&Pairs(&[]), body(BODY), &credentials(AuthScheme::Header, &[]));
+    assert_eq!(nothing, Err(Rejection::NoSecret));
+    assert_eq!(Rejection::NoSecret.kind(), RejectionKind::Unavailable);
+}
+
+/// The name of Dash's example header misleads.
+#[test]
+fn the_secret_is_not_a_signature() {
+    let secret = Secret::new(b"one").expect("not empty");
+    let hmac = hex::encode(secret.hmac_sha256(BODY.as_bytes()));
+    assert_eq!(open(None, "x-dash-signature", &hmac, &["one"]), Err(Rejection::WrongCredential));
+    let signed = DASH.sign(body(BODY), AuthScheme::Header, &secret);
+    assert_eq!(signed.headers, [("x-dash-signature", "one".to_owned())]);
+    assert_eq!(signed.body, BODY);
+}
+
+/// Dash is answered 200 and the worker parks it: whether a body can be read is not looked at here.
+#[test]
+fn an_authentic_body_is_taken_as_it_is() {
+    for sent in [&b""[..], b"{", b"[]", b"\xef\xbb\xbf{}", b"\xff", b" { } \r\n"] {
+        let headers = [("x-dash-signature", "one".to_owned())];
+        let sent = Bytes::from_static(sent);
+        let stored =
+            DASH.authenticate(&Pairs(&headers), sent.clone(), &credentials(AuthScheme::Header, &["one"]));
+        assert_eq!(stored, Ok(sent));
+    }
+}
+
+#[test]
+fn answers_are_plain() {
+    let scheme = Some(AuthScheme::Header);
+    assert_eq!(DASH.answer(scheme, Ok(())), Answer { code: 200, content_type: None, body: "".into() });
+    let codes = [
+        (RejectionKind::NotAuthentic, 401),
+        (RejectionKind::TooLarge, 413),
+        (RejectionKind::TooSlow, 408),
+        (RejectionKind::WrongMethod, 405),
+        (RejectionKind::Unknown, 404),
+        (RejectionKind::Unavailable, 503),
+    ];
+    for (refusal, code) in codes {
+        for scheme in [scheme, None] {
+            assert_eq!(DASH.answer(scheme, Err(refusal)).code, code, "{refusal:?}");
+        }
+    }
+}
+
+#[test]
+fn it_tries_three_times_a_minute_apart() {
+    assert_eq!(DASH.resend_horizon().as_secs(), 180);
+    assert_eq!(DASH.auth_schemes(), [AuthScheme::Header]);
+    assert_eq!(DASH.documented_path(), None);
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..300), value in ".{0,80}") {
+        prop_assume!(value != "the secret");
+        let headers = [("x-dash-signature", value)];
+        let opened = DASH.authenticate(
+            &Pairs(&headers), bytes.into(), &credentials(AuthScheme::Header, &["the secret"]));
+        prop_assert_eq!(opened, Err(Rejection::WrongCredential));
+    }
+}
