@@ -1,6 +1,7 @@
 //! The providers, one file each, and the one table that registers them.
 
 mod express247;
+mod hubrise;
 mod telyport;
 
 use sha2::{Digest, Sha256};
@@ -8,11 +9,12 @@ use sha2::{Digest, Sha256};
 use crate::domain::provider::Provider;
 
 pub use express247::EXPRESS_247;
+pub use hubrise::HUBRISE;
 pub use telyport::TELYPORT;
 
 /// Every provider. Adding one is a line here, its file, its samples, its binary and its config section; a test
 /// names whatever is missing.
-pub static ALL: &[&dyn Provider] = &[&TELYPORT, &EXPRESS_247];
+pub static ALL: &[&dyn Provider] = &[&TELYPORT, &EXPRESS_247, &HUBRISE];
 
 /// The provider named `name`.
 #[must_use]

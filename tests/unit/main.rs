@@ -7,6 +7,8 @@ mod express247;
 mod express247_auth;
 mod fake;
 mod fingerprint;
+mod hubrise;
+mod hubrise_auth;
 mod identity;
 mod instant;
 mod registry;

@@ -7,12 +7,13 @@ use std::time::Duration;
 use milepost::adapters::rabbit::topology::TopologyMode;
 use milepost::config::{Config, Sources, load};
 use milepost::domain::identity::Account;
-use milepost::domain::provider::AuthScheme;
+use milepost::domain::provider::{AuthScheme, Provider};
 use milepost::domain::retry::RetrySchedule;
+use milepost::providers::ALL;
 use milepost::telemetry::logging::LogFormat;
 
 use super::{file, from_toml};
-use crate::fake::{EXPRESS, PROVIDERS, TELYPORT};
+use crate::fake::{EXPRESS, TELYPORT};
 
 const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/milepost.toml");
 
@@ -66,7 +67,7 @@ fn without_any_source_everything_has_its_default() {
 #[test]
 fn the_shipped_file_says_the_defaults() {
     let sources = Sources { file: Some(SHIPPED.into()), ..Sources::default() };
-    assert_defaults(&load(&sources, PROVIDERS).expect("the shipped file").config);
+    assert_defaults(&load(&sources, ALL).expect("the shipped file").config);
 }
 
 #[test]
@@ -111,7 +112,7 @@ fn the_shipped_file_holds_no_secret_and_its_examples_are_valid() {
         .collect();
     let path = file("examples.toml", uncommented.as_bytes());
     let sources = Sources { file: Some(path), ..Sources::default() };
-    let loaded = load(&sources, PROVIDERS).expect("the examples");
+    let loaded = load(&sources, ALL).expect("the examples");
     let telyport = &loaded.config.provider(TELYPORT).accounts[&Account::default_account()];
     assert_eq!(telyport.scheme, AuthScheme::Hmac);
     assert_eq!(telyport.secrets[0].expose(), b"for development only");
@@ -121,13 +122,9 @@ fn the_shipped_file_holds_no_secret_and_its_examples_are_valid() {
     assert_eq!(express.scheme, AuthScheme::ApiKey);
     let unread: Vec<_> = loaded.warnings.iter().map(|warning| warning.key.as_str()).collect();
     assert!(!Path::new("/run/secrets/milepost").exists());
-    assert_eq!(
-        unread,
-        [
-            "providers.telyport.accounts.default.secret_files.0",
-            "providers.247express.accounts.default.secret_files.0"
-        ]
-    );
+    let file =
+        |provider: &&dyn Provider| format!("providers.{}.accounts.default.secret_files.0", provider.id());
+    assert_eq!(unread, ALL.iter().map(file).collect::<Vec<_>>());
 }
 
 /// A header in brackets, or a key and a value.
