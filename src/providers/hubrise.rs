@@ -5,22 +5,21 @@
 //! HubRise takes every answer from 200 to 499 as an acknowledgement and deletes the event, so whatever is to come
 //! again gets 503.
 
+mod personal;
+
 use std::time::Duration;
 
 use bytes::Bytes;
-use jiff::fmt::temporal::DateTimePrinter;
-use jiff::tz::Offset;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
-use super::{own_digest, samples};
+use super::samples;
 use crate::domain::answer::{Answer, Rejection, RejectionKind};
 use crate::domain::decimal::Decimal;
 use crate::domain::document::{self, Document, Extra};
 use crate::domain::fingerprint::Fingerprinter;
 use crate::domain::identity::Identity;
-use crate::domain::instant;
 use crate::domain::provider::{
     AuthScheme, Credentials, Decoded, DecodedUpdate, Headers, Provider, ProviderId, Sample, SignedWebhook,
     check_hmac,
@@ -32,18 +31,16 @@ use crate::domain::verdict::Poison;
 
 /// Hex HMAC-SHA256 of the body; the key is the client's secret.
 const SIGNATURE: &str = "x-hubrise-hmac-sha256";
-/// The resource that this is about; an order's callbacks may come to the same address.
-const DELIVERY: &str = "delivery";
 /// The events of a delivery that have a `new_state`.
 const STATE_EVENTS: [&str; 2] = ["create", "update"];
 /// The ids of the delivery outside its state; older callbacks have the second.
 const ENVELOPE_IDS: [&str; 2] = ["delivery_id", "resource_id"];
 /// When it happened to the delivery. HubRise fills them in, and lets them be overridden.
 const TIMES: [&str; 4] = ["assigned_at", "pickup_at", "delivered_at", "cancelled_at"];
+/// Where the courier is.
+const COORDINATES: [&str; 2] = ["driver_latitude", "driver_longitude"];
 /// When the courier is expected.
 const ESTIMATES: [&str; 2] = ["estimated_pickup_at", "estimated_dropoff_at"];
-/// The offset of the samples' location.
-const SAMPLES_OFFSET: Offset = Offset::constant(1);
 
 /// HubRise.
 pub struct HubRise;
@@ -89,12 +86,13 @@ impl Provider for HubRise {
             let sent = serde_json::from_slice(body).ok();
             Fields { state: top, sent, prefix: "", envelope: Document::default() }
         } else {
-            if !may_say_a_status(&top) {
+            let [resource, event] = ["resource_type", "event_type"].map(|name| text(&top, name));
+            let is_other = |said: &str, ours: &[&str]| !said.is_empty() && !ours.contains(&said);
+            if is_other(&resource, &["delivery"]) || is_other(&event, &STATE_EVENTS) {
                 return Ok(Decoded::Ignored);
             }
-            // Other resources have an id and a status as well.
-            let resource = top.peek("resource_type").and_then(document::text).unwrap_or_default();
-            if resource != DELIVERY {
+            // The state does not tell: an order, too, has an id and a status.
+            if resource.is_empty() {
                 return Err(Poison::missing("resource_type"));
             }
             let sent = top.peek("new_state");
@@ -109,25 +107,8 @@ impl Provider for HubRise {
             "dropoff_enroute", "moved", "dropoff_approaching", "dropoff_waiting", "delivered", "cancelled")
     }
 
-    /// Its times keep their distances: all are moved as far as the callback's own.
     fn personalize(&self, sample: &mut Value, tag: &str, number: u64, time: Timestamp) {
-        let Some(callback) = sample.as_object_mut() else { return };
-        let text = |name| callback.get(name).and_then(Value::as_str);
-        let shift = text("created_at").and_then(read_time).map(|created_at| time.duration_since(created_at));
-        // The callbacks of one delivery have ids of their own.
-        let own = own_digest(&format!("{tag}/{}", text("id").unwrap_or_default()), number);
-        callback.insert("id".to_owned(), hex::encode(&own[..8]).into());
-        let (delivery_id, order_id) = (format!("dl{tag}-{number}"), format!("or{tag}-{number}"));
-        replace(callback, &["delivery_id"], |_| Some(delivery_id.clone()));
-        replace(callback, &["order_id"], |_| Some(order_id.clone()));
-        replace(callback, &["created_at"], |sent| moved(sent, shift));
-        for state in ["new_state", "previous_state"] {
-            let Some(state) = callback.get_mut(state).and_then(Value::as_object_mut) else { continue };
-            replace(state, &["id"], |_| Some(delivery_id.clone()));
-            replace(state, &["order_id"], |_| Some(order_id.clone()));
-            replace(state, &TIMES, |sent| moved(sent, shift));
-            replace(state, &ESTIMATES, |sent| moved(sent, shift));
-        }
+        personal::personalize(sample, tag, number, time);
     }
 
     fn sign(&self, body: Bytes, _scheme: AuthScheme, secret: &Secret) -> SignedWebhook {
@@ -140,12 +121,9 @@ fn is_resource(top: &Document<'_>) -> bool {
     ["resource_type", "event_type", "new_state"].iter().all(|name| top.peek(name).is_none())
 }
 
-/// Whether the callback is about a delivery, and has its state. What is missing or no text does not say otherwise.
-fn may_say_a_status(top: &Document<'_>) -> bool {
-    let text = |name| top.peek(name).and_then(document::text).unwrap_or_default();
-    let (resource, event) = (text("resource_type"), text("event_type"));
-    (resource.is_empty() || resource == DELIVERY)
-        && (event.is_empty() || STATE_EVENTS.contains(&event.as_str()))
+/// A field's text without taking it; empty when there is none.
+fn text(fields: &Document<'_>, name: &str) -> String {
+    fields.peek(name).and_then(document::text).unwrap_or_default()
 }
 
 fn status(raw: &str) -> Status {
@@ -234,11 +212,8 @@ impl Fields<'_> {
             .id("id")
             .or_else(|| ENVELOPE_IDS.iter().find_map(|name| self.envelope.id(name)))
             .ok_or(Poison::missing("the delivery's id"))?;
-        let says_another = |name: &&str| {
-            let other = self.envelope.peek(name).and_then(document::text);
-            other.is_some_and(|other| !other.is_empty() && other != id)
-        };
-        if ENVELOPE_IDS.iter().any(says_another) {
+        let others = ENVELOPE_IDS.map(|name| text(&self.envelope, name));
+        if others.iter().any(|other| !other.is_empty() && *other != id) {
             return Err(Poison::contradiction("`new_state` and the ids beside it disagree"));
         }
         Ok(id)
@@ -247,12 +222,11 @@ impl Fields<'_> {
 
 /// Takes both coordinates or neither: half a position, or one that is not on Earth, stays for `extra`.
 fn position(state: &mut Document<'_>) -> Option<Position> {
-    let coordinate =
-        |name| state.peek(name).and_then(document::text).and_then(|text| text.parse::<Decimal>().ok());
-    let [latitude, longitude] = ["driver_latitude", "driver_longitude"].map(coordinate);
+    let coordinate = |name| text(state, name).parse::<Decimal>().ok();
+    let [latitude, longitude] = COORDINATES.map(coordinate);
     let position =
         latitude.zip(longitude).and_then(|(latitude, longitude)| Position::new(latitude, longitude));
-    for name in ["driver_latitude", "driver_longitude"] {
+    for name in COORDINATES {
         state.read(name, |raw| (position.is_some() || raw.get() == "\"\"").then_some(()));
     }
     position
@@ -274,24 +248,4 @@ fn money(text: &str) -> Option<Money> {
         return None;
     }
     Some(Money { amount: amount.parse().ok()?, currency: currency.to_owned() })
-}
-
-fn read_time(text: &str) -> Option<Timestamp> {
-    instant::from_text(text, None)
-}
-
-/// The same text `shift` later, to the second as HubRise writes it.
-fn moved(sent: &str, shift: Option<SignedDuration>) -> Option<String> {
-    let time = read_time(sent)?.checked_add(shift?).ok()?;
-    Some(DateTimePrinter::new().precision(Some(0)).timestamp_with_offset_to_string(&time, SAMPLES_OFFSET))
-}
-
-/// Replaces the texts among the fields `names`; a `null` stays one.
-fn replace(fields: &mut Map<String, Value>, names: &[&str], with: impl Fn(&str) -> Option<String>) {
-    for name in names {
-        let Some(Value::String(text)) = fields.get_mut(*name) else { continue };
-        if let Some(new) = with(text) {
-            *text = new;
-        }
-    }
 }

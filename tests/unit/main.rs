@@ -9,6 +9,7 @@ mod fake;
 mod fingerprint;
 mod hubrise;
 mod hubrise_auth;
+mod hubrise_fields;
 mod identity;
 mod instant;
 mod registry;
