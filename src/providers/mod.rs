@@ -3,6 +3,7 @@
 mod dash;
 mod deliverect;
 mod express247;
+mod hubrise;
 mod telyport;
 
 use sha2::{Digest, Sha256};
@@ -12,11 +13,12 @@ use crate::domain::provider::Provider;
 pub use dash::DASH;
 pub use deliverect::DELIVERECT;
 pub use express247::EXPRESS_247;
+pub use hubrise::HUBRISE;
 pub use telyport::TELYPORT;
 
 /// Every provider. Adding one is a line here, its file, its samples, its binary and its config section; a test
 /// names whatever is missing.
-pub static ALL: &[&dyn Provider] = &[&TELYPORT, &EXPRESS_247, &DELIVERECT, &DASH];
+pub static ALL: &[&dyn Provider] = &[&TELYPORT, &EXPRESS_247, &DELIVERECT, &DASH, &HUBRISE];
 
 /// The provider named `name`.
 #[must_use]

@@ -8,7 +8,7 @@ use milepost::domain::event::UpdateEvent;
 use milepost::domain::identity::{Account, DeliveryKey, EventId, Origin, ReceiptId};
 use milepost::domain::provider::Provider;
 use milepost::domain::secret::Secret;
-use milepost::providers::{ALL, DASH, DELIVERECT, EXPRESS_247, TELYPORT, by_name};
+use milepost::providers::{ALL, DASH, DELIVERECT, EXPRESS_247, HUBRISE, TELYPORT, by_name};
 use serde_json::{Value, json};
 
 use crate::support::{Pairs, credentials, leaves, sample, update};
@@ -36,11 +36,12 @@ fn json_files(directory: &Path) -> BTreeSet<String> {
 #[test]
 fn the_table_has_the_providers() {
     let ids: Vec<_> = ALL.iter().map(|provider| provider.id().as_str()).collect();
-    assert_eq!(ids, ["telyport", "247express", "deliverect", "dash"]);
+    assert_eq!(ids, ["telyport", "247express", "deliverect", "dash", "hubrise"]);
     assert_eq!(TELYPORT.id().as_str(), "telyport");
     assert_eq!(EXPRESS_247.id().as_str(), "247express");
     assert_eq!(DELIVERECT.id().as_str(), "deliverect");
     assert_eq!(DASH.id().as_str(), "dash");
+    assert_eq!(HUBRISE.id().as_str(), "hubrise");
 }
 
 #[test]
@@ -134,7 +135,13 @@ fn every_value_of_every_sample_is_in_its_update() {
             let fields = sent.as_object_mut().expect("an object");
             fields.retain(|name, _| !CREDENTIALS.contains(&name.as_str()));
             let published = serde_json::to_value(&update(*provider, sample.body).update).expect("JSON");
-            let kept = leaves(&published);
+            let mut kept = leaves(&published);
+            // Money is sent in one text, and published as an amount and a currency.
+            if let (Some(amount), Some(currency)) =
+                (published["fee"]["amount"].as_str(), published["fee"]["currency"].as_str())
+            {
+                *kept.entry(format!("{amount} {currency}")).or_default() += 1;
+            }
             for (value, count) in leaves(&sent) {
                 let name = sample.name;
                 assert!(kept.get(&value) >= Some(&count), "{value} of {name} is not in {published}");

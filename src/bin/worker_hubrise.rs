@@ -1,0 +1,5 @@
+//! Works on HubRise's queue.
+
+fn main() -> std::process::ExitCode {
+    milepost::app::worker(&milepost::providers::HUBRISE)
+}
