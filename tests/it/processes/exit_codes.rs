@@ -25,7 +25,10 @@ async fn bad_usage_is_2() {
     assert_eq!(code, Some(2), "{stderr:?}");
     let (code, _, stderr) = Program::milepost("send nobody").output().await;
     assert_eq!(code, Some(2), "{stderr:?}");
-    assert!(stderr.join("\n").contains("the providers are telyport, 247express"), "{stderr:?}");
+    assert!(
+        stderr.join("\n").contains("the providers are telyport, 247express, deliverect, dash, hubrise"),
+        "{stderr:?}"
+    );
 }
 
 #[tokio::test]
