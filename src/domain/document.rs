@@ -160,9 +160,31 @@ impl<'a> Document<'a> {
             while extra.contains_key(&path) {
                 path.push('_');
             }
-            extra.insert(path, raw.to_owned());
+            extra.insert(path, one_line(raw));
         }
     }
+}
+
+/// A value as it was sent, but for the white space between its parts: an event is one line, whatever a provider's
+/// JSON looks like.
+#[must_use]
+pub fn one_line(raw: &RawValue) -> Box<RawValue> {
+    let json = raw.get();
+    let (mut compact, mut in_string, mut escaped) = (String::with_capacity(json.len()), false, false);
+    for character in json.chars() {
+        if in_string {
+            in_string = escaped || character != '"';
+            escaped = !escaped && character == '\\';
+        } else {
+            if character.is_ascii_whitespace() {
+                continue;
+            }
+            in_string = character == '"';
+        }
+        compact.push(character);
+    }
+    // Without the white space it is the same JSON. Should that ever be wrong, it stays as it was.
+    RawValue::from_string(compact).unwrap_or_else(|_| raw.to_owned())
 }
 
 /// A JSON string, or the digits of a number; `None` for anything else.

@@ -232,3 +232,12 @@ proptest! {
         prop_assert_eq!(extra(document), json!(expected));
     }
 }
+
+#[test]
+fn what_was_not_taken_is_one_line_and_otherwise_as_it_was_sent() {
+    let body = "{\"a\": {\n  \"b c\" : [ 1.50,\t\"x \\\" y\" ]\r\n}, \"d\": 1E+2}";
+    let mut extra = Extra::new();
+    Document::parse(body.as_bytes()).unwrap().into_extra("", &mut extra);
+    assert_eq!(extra["a"].get(), r#"{"b c":[1.50,"x \" y"]}"#);
+    assert_eq!(extra["d"].get(), "1E+2");
+}

@@ -206,7 +206,7 @@ fn list<'a, T: Default>(
         let Ok(mut object) = Document::parse(raw.get().as_bytes()) else {
             if raw.get() != "null" {
                 rest.unreadable += 1;
-                rest.extra.insert(path, raw.to_owned());
+                rest.extra.insert(path, document::one_line(raw));
             }
             return T::default();
         };
