@@ -71,7 +71,7 @@ pub struct Args {
     /// machine only: the sample secret of `milepost run`]
     #[arg(long, env = "MILEPOST_SEND_SECRET", hide_env_values = true, conflicts_with = "secret_file")]
     pub secret: Option<String>,
-    /// How to prove who we are: `hmac`, `api_key` or `basic` [default: the first that the provider documents]
+    /// How to prove who we are: `hmac`, `api_key`, `basic`, `bearer` or `header` [default: the first that the provider documents]
     #[arg(long, value_name = "SCHEME")]
     pub auth: Option<String>,
     /// Send again, within seconds, what is not accepted, until so long after its first try
