@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use reqwest::Url;
+use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
@@ -17,11 +18,11 @@ use super::send::target;
 use super::send::webhooks::{Content, Webhooks};
 use super::{Exit, Global, line};
 use crate::adapters::clock::SystemClock;
-use crate::adapters::memory::MemoryBroker;
 use crate::adapters::rabbit::updates_log::{LogEvent, Start, UpdatesLog};
 use crate::app::backends::Backends;
 use crate::app::process::Process;
 use crate::config::{Config, Loaded, Sources};
+use crate::domain::event::UpdateEvent;
 use crate::domain::identity::Account;
 use crate::domain::provider::SignedWebhook;
 use crate::ports::Clock as _;
@@ -81,7 +82,9 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
         backends
     } else {
         let (backends, broker) = Backends::memory();
-        process.life.plumbing("updates", follow_memory(broker, args.json, process.life.closing.clone()));
+        process
+            .life
+            .plumbing("updates", follow_memory(broker.updates(), args.json, process.life.closing.clone()));
         eprintln!("milepost: running in memory: whatever it holds is gone when it ends");
         backends
     };
@@ -182,8 +185,7 @@ fn curl(target: &Url, webhook: &SignedWebhook) -> String {
     )
 }
 
-async fn follow_memory(broker: MemoryBroker, json: bool, closing: CancellationToken) {
-    let mut updates = broker.updates();
+async fn follow_memory(mut updates: Receiver<UpdateEvent>, json: bool, closing: CancellationToken) {
     while let Some(next) = closing.run_until_cancelled(updates.recv()).await {
         match next {
             Ok(event) => show(&event.body, json),
