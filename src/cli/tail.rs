@@ -8,13 +8,13 @@ use std::time::Duration;
 use anyhow::Context as _;
 use jiff::Timestamp;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _, BufWriter};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
 use super::pattern::Pattern;
 use super::{Exit, Global, duration, line};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::rabbit::updates_log::{LogEvent, Start, UpdatesLog};
+use crate::app::life::Signals;
 use crate::config::{Config, ConfigError, Sources};
 use crate::ports::Clock as _;
 use crate::providers;
@@ -68,11 +68,12 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
     let config = load(&args, global)?;
     let mut log = UpdatesLog::new(config.amqp.url.expose(), start(args.since, now)?, now)?;
     let mut out = BufWriter::new(tokio::io::stdout());
+    let mut signals = Signals::new().context("cannot listen for signals")?;
     let ended = tokio::select! {
         ended = follow(&args, &mut log, &mut out) => ended,
-        signal = ending_signal() => {
+        () = signals.next() => {
             let _ = timeout(LAST_WRITE_TIMEOUT, out.flush()).await;
-            signal.context("cannot listen for signals")
+            Ok(())
         }
     };
     log.close().await;
@@ -146,17 +147,6 @@ async fn show(event: &[u8], json: bool, out: &mut (impl AsyncWrite + Unpin)) -> 
         out.write_all(line::human(event).as_bytes()).await?;
     }
     out.write_all(b"\n").await
-}
-
-/// Returns when the process is asked to end, by Ctrl-C or by a supervisor.
-async fn ending_signal() -> io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -93,6 +93,12 @@ pub enum Decoded {
     Ignored,
 }
 
+impl From<DecodedUpdate> for Decoded {
+    fn from(update: DecodedUpdate) -> Self {
+        Self::Update(Box::new(update))
+    }
+}
+
 /// A delivery update, and what makes it the event it is.
 #[derive(Debug)]
 pub struct DecodedUpdate {
@@ -183,24 +189,27 @@ pub trait Provider: Send + Sync + 'static {
 /// # Errors
 /// The [`Rejection`] to answer with.
 pub fn check_hmac(signature: Option<&[u8]>, body: &[u8], credentials: &Credentials) -> Result<(), Rejection> {
-    if credentials.secrets.is_empty() {
-        return Err(Rejection::NoSecret);
-    }
-    let signature = signature.ok_or(Rejection::MissingCredential)?;
-    // Every secret is tried even after one fits, so that time does not tell which.
-    let fits = credentials.secrets.iter().fold(false, |fits, secret| fits | secret.signed(body, signature));
-    if fits { Ok(()) } else { Err(Rejection::WrongCredential) }
+    check_each(signature, credentials, |secret, signature| secret.signed(body, signature))
 }
 
-/// Compares a presented secret with every live one, in constant time and without stopping at the first that fits.
+/// Compares a presented secret with every live one, in constant time.
 ///
 /// # Errors
 /// The [`Rejection`] to answer with.
 pub fn check_secret(presented: Option<&[u8]>, credentials: &Credentials) -> Result<(), Rejection> {
+    check_each(presented, credentials, Secret::equals)
+}
+
+/// Tries every secret even after one fits, so that time does not tell which.
+fn check_each(
+    presented: Option<&[u8]>,
+    credentials: &Credentials,
+    fits: impl Fn(&Secret, &[u8]) -> bool,
+) -> Result<(), Rejection> {
     if credentials.secrets.is_empty() {
         return Err(Rejection::NoSecret);
     }
     let presented = presented.ok_or(Rejection::MissingCredential)?;
-    let fits = credentials.secrets.iter().fold(false, |fits, secret| fits | secret.equals(presented));
-    if fits { Ok(()) } else { Err(Rejection::WrongCredential) }
+    let any = credentials.secrets.iter().fold(false, |any, secret| any | fits(secret, presented));
+    if any { Ok(()) } else { Err(Rejection::WrongCredential) }
 }

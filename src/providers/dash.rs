@@ -58,7 +58,7 @@ impl Provider for Dash {
     }
 
     fn decode(&self, body: &[u8]) -> Result<Decoded, Poison> {
-        envelope::decode(Document::parse(body)?).map(|update| Decoded::Update(Box::new(update)))
+        envelope::decode(Document::parse(body)?).map(Decoded::from)
     }
 
     fn samples(&self) -> &'static [Sample] {

@@ -82,7 +82,7 @@ impl Provider for Deliverect {
     }
 
     fn decode(&self, body: &[u8]) -> Result<Decoded, Poison> {
-        decode(Document::parse(body)?).map(|update| Decoded::Update(Box::new(update)))
+        decode(Document::parse(body)?).map(Decoded::from)
     }
 
     fn samples(&self) -> &'static [Sample] {

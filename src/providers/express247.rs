@@ -23,6 +23,7 @@ use crate::domain::fingerprint::Fingerprinter;
 use crate::domain::identity::Identity;
 use crate::domain::provider::{
     AuthScheme, Credentials, Decoded, DecodedUpdate, Headers, Provider, ProviderId, Sample, SignedWebhook,
+    check_secret,
 };
 use crate::domain::secret::Secret;
 use crate::domain::status::Status;
@@ -90,7 +91,7 @@ impl Provider for Express247 {
     }
 
     fn decode(&self, body: &[u8]) -> Result<Decoded, Poison> {
-        decode(Document::parse(body)?).map(|update| Decoded::Update(Box::new(update)))
+        decode(Document::parse(body)?).map(Decoded::from)
     }
 
     fn samples(&self) -> &'static [Sample] {
@@ -138,13 +139,7 @@ fn check_basic(authorization: Option<&[u8]>, credentials: &Credentials) -> Resul
         return Err(Rejection::WrongCredential);
     }
     let presented = STANDARD.decode(encoded.trim_ascii()).map_err(|_| Rejection::WrongCredential)?;
-    check_literal(&presented, credentials)
-}
-
-/// Compares with every live secret, even after one fits, so that time does not tell which.
-fn check_literal(presented: &[u8], credentials: &Credentials) -> Result<(), Rejection> {
-    let fits = credentials.secrets.iter().fold(false, |fits, secret| fits | secret.equals(presented));
-    if fits { Ok(()) } else { Err(Rejection::WrongCredential) }
+    check_secret(Some(&presented), credentials)
 }
 
 fn status(raw: &str) -> Status {

@@ -99,7 +99,7 @@ impl Provider for HubRise {
             let state = top.object("new_state")?.ok_or(Poison::missing("new_state"))?;
             Fields { state, sent, prefix: "new_state.", envelope: top }
         };
-        fields.into_update().map(|update| Decoded::Update(Box::new(update)))
+        fields.into_update().map(Decoded::from)
     }
 
     fn samples(&self) -> &'static [Sample] {

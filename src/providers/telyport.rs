@@ -65,7 +65,7 @@ impl Provider for Telyport {
             return Ok(Decoded::Ignored);
         }
         let data = top.object("data")?.unwrap_or_default();
-        Fields { data, top }.into_update().map(|update| Decoded::Update(Box::new(update)))
+        Fields { data, top }.into_update().map(Decoded::from)
     }
 
     fn samples(&self) -> &'static [Sample] {

@@ -9,6 +9,7 @@ use lapin::message::Delivery as Message;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use uuid::Uuid;
 
+use super::topology::text;
 use crate::domain::envelope::{Envelope, Replay, TraceContext};
 use crate::domain::identity::{Account, ReceiptId};
 use crate::domain::provider::ProviderId;
@@ -16,7 +17,8 @@ use crate::domain::verdict::ParkReason;
 
 /// AMQP `type` of a stored webhook.
 const MESSAGE_TYPE: &str = "milepost.webhook.v1";
-const PERSISTENT: u8 = 2;
+/// AMQP `delivery_mode` of whatever must survive a restart: all that we publish.
+pub(super) const PERSISTENT: u8 = 2;
 
 /// No honest count of attempts or crashes comes near this; a forged one must not overflow what is added to it.
 const MOST_COUNTED: i64 = 1_000_000;
@@ -132,10 +134,6 @@ fn replay(text: &str) -> Option<Replay> {
         Some(id) => id.parse().ok().map(Replay::Force),
         None => (text == "normal").then_some(Replay::Normal),
     }
-}
-
-fn text(value: &str) -> AMQPValue {
-    AMQPValue::LongString(value.into())
 }
 
 /// Headers, read leniently: other clients write other integer widths.

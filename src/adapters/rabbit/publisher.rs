@@ -28,7 +28,6 @@ use crate::domain::retry::reconnect_delay;
 use crate::ports::{Outbound, PublishError, Publisher};
 use crate::telemetry::metrics as m;
 
-const PERSISTENT: u8 = 2;
 /// How often a connection is looked at, beside listening to its events.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -212,7 +211,7 @@ impl RabbitPublisher {
                     .with_timestamp(u64::try_from(event.time.as_second()).unwrap_or_default())
                     .with_content_type(CONTENT_TYPE.into())
                     .with_type(EVENT_TYPE.into())
-                    .with_delivery_mode(PERSISTENT),
+                    .with_delivery_mode(envelope::PERSISTENT),
                 routing_key: event.routing_key,
                 body: event.body,
             },

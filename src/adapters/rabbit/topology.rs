@@ -273,7 +273,8 @@ fn failed(thing: &'static str, name: &str, error: &lapin::Error) -> TopologyErro
     TopologyError { thing, name: name.to_owned(), broker_says: error.to_string() }
 }
 
-fn text(value: &str) -> AMQPValue {
+/// An AMQP string.
+pub(super) fn text(value: &str) -> AMQPValue {
     AMQPValue::LongString(value.into())
 }
 

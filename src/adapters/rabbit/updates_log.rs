@@ -17,10 +17,9 @@ use thiserror::Error;
 use tokio::time::{sleep, timeout};
 
 use self::session::{Position, Session, offset_of};
+use super::topology::UPDATES_LOG;
 use crate::domain::retry::reconnect_delay;
 
-/// The stream.
-pub const QUEUE: &str = "milepost.updates.log";
 /// A connection that takes longer to make is given up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -50,7 +49,7 @@ pub struct LoggedUpdate {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Outage {
     /// Nobody has declared it yet, or somebody deleted it.
-    #[error("there is no stream {QUEUE} yet")]
+    #[error("there is no stream {UPDATES_LOG} yet")]
     NoLog,
     /// There was a subscription, and it is over: the broker or the stream went away.
     #[error("the subscription to updates ended")]
@@ -84,7 +83,7 @@ pub enum LogError {
     #[error("the broker refused us: {0}")]
     Refused(String),
     /// A queue of that name is no stream, so reading it would take its messages away.
-    #[error("the queue {QUEUE} is not a stream")]
+    #[error("the queue {UPDATES_LOG} is not a stream")]
     NotAStream,
 }
 

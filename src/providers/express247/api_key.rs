@@ -9,10 +9,9 @@ use bytes::Bytes;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::check_literal;
 use crate::domain::answer::Rejection;
 use crate::domain::document::{entries, text};
-use crate::domain::provider::Credentials;
+use crate::domain::provider::{Credentials, check_secret};
 use crate::domain::secret::Secret;
 
 const NAME: &str = "ApiKey";
@@ -23,7 +22,7 @@ const SEARCHABLE: usize = 8;
 pub(super) fn check_and_blank(body: &[u8], credentials: &Credentials) -> Result<Bytes, Rejection> {
     let raw = find(body)?.ok_or(Rejection::MissingCredential)?;
     let presented = string(raw).ok_or(Rejection::WrongCredential)?;
-    check_literal(presented.as_bytes(), credentials)?;
+    check_secret(Some(presented.as_bytes()), credentials)?;
     let blanked = replace(body, range(body, raw), b"\"\"");
     // A copy of it elsewhere would be stored and published.
     let secrets = credentials.secrets.iter().map(Secret::expose).filter(|secret| secret.len() >= SEARCHABLE);

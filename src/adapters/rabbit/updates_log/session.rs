@@ -11,7 +11,7 @@ use lapin::uri::AMQPUri;
 use lapin::{Acker, Connection, ConnectionProperties, Consumer};
 use tokio::time::timeout;
 
-use super::QUEUE;
+use crate::adapters::rabbit::topology::UPDATES_LOG;
 
 /// Both the argument of a stream's consumer and a header of each of its messages.
 const OFFSET: &str = "x-stream-offset";
@@ -68,7 +68,7 @@ impl Session {
         let mut arguments = FieldTable::default();
         arguments.insert(OFFSET.into(), position.argument());
         let options = BasicConsumeOptions::default();
-        let consumer = channel.basic_consume(QUEUE.into(), "".into(), options, arguments).await?;
+        let consumer = channel.basic_consume(UPDATES_LOG.into(), "".into(), options, arguments).await?;
         Ok(Self { connection, consumer, last: None, unacked: 0 })
     }
 
