@@ -79,6 +79,7 @@ section!(WorkerSection {
     claim_lease_ms: u64 = 15_000,
     drain_deadline_ms: u64 = 20_000,
     outage_patience_ms: u64 = 600_000,
+    state_ttl_seconds: u64 = 14 * 24 * 60 * 60,
 });
 
 section!(RetrySection {

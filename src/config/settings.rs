@@ -146,6 +146,8 @@ pub struct Worker {
     pub drain_deadline: Duration,
     /// How long a message may wait in the worker's hands for Redis or RabbitMQ to come back.
     pub outage_patience: Duration,
+    /// How long the state of a delivery is remembered after its last update.
+    pub state_ttl: Duration,
 }
 
 /// Logs.

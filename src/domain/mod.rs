@@ -14,6 +14,8 @@ pub mod instant;
 pub mod provider;
 pub mod retry;
 pub mod secret;
+pub mod state;
 pub mod status;
+pub mod transitions;
 pub mod update;
 pub mod verdict;

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::answer::{Answer, Rejection, RejectionKind};
 use super::identity::Identity;
 use super::secret::Secret;
+use super::transitions::Transitions;
 use super::update::DeliveryUpdate;
 use super::verdict::Poison;
 
@@ -106,6 +107,8 @@ pub struct DecodedUpdate {
     pub identity: Identity,
     /// The normalized update.
     pub update: DeliveryUpdate,
+    /// What has a course of its own within the delivery, where several couriers carry it: which of them this is about.
+    pub leg: Option<String>,
     /// Optional fields that could not be read, and so went to `extra`.
     pub unreadable_fields: u32,
 }
@@ -170,6 +173,9 @@ pub trait Provider: Send + Sync + 'static {
     /// # Errors
     /// [`Poison`] when no retry could make it readable.
     fn decode(&self, body: &[u8]) -> Result<Decoded, Poison>;
+
+    /// Which status may follow which, as its documents say.
+    fn transitions(&self) -> &'static Transitions;
 
     /// Its documented payloads.
     fn samples(&self) -> &'static [Sample];

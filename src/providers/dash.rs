@@ -21,6 +21,8 @@ use crate::domain::provider::{
     AuthScheme, Credentials, Decoded, Headers, Provider, ProviderId, Sample, SignedWebhook, check_secret,
 };
 use crate::domain::secret::Secret;
+use crate::domain::status::Status;
+use crate::domain::transitions::Transitions;
 use crate::domain::verdict::Poison;
 
 /// The header's name in Dash's examples, for accounts that chose none.
@@ -31,6 +33,26 @@ pub struct Dash;
 
 /// Dash Electric, for the table of providers.
 pub static DASH: Dash = Dash;
+
+/// EXPRESS first, which goes back to `PENDING_PICKUP` when the courier is replaced; then LOGISTIC, whose failed
+/// deliveries may be sent out again. What differs has statuses of its own, so that one table holds both.
+static TRANSITIONS: Transitions = Transitions {
+    table: &[
+        (Status::Scheduled, &[Status::Allocating]),
+        (Status::Allocating, &[Status::Assigned, Status::Cancelled]),
+        (Status::Assigned, &[Status::PickupEnRoute, Status::Cancelled]),
+        (Status::PickupEnRoute, &[Status::PickedUp, Status::Assigned, Status::Cancelled]),
+        (Status::PickedUp, &[Status::DropoffEnRoute, Status::Assigned]),
+        (Status::DropoffEnRoute, &[Status::Delivered, Status::Failed, Status::Assigned]),
+        (Status::Preparing, &[Status::Verified, Status::OnHold]),
+        (Status::OnHold, &[Status::Verified]),
+        (Status::Verified, &[Status::StagedForDelivery]),
+        (Status::StagedForDelivery, &[Status::DropoffEnRoute]),
+        (Status::Failed, &[Status::StagedForDelivery]),
+    ],
+    steps: &[],
+    ends: &[],
+};
 
 impl Provider for Dash {
     fn id(&self) -> ProviderId {
@@ -59,6 +81,10 @@ impl Provider for Dash {
 
     fn decode(&self, body: &[u8]) -> Result<Decoded, Poison> {
         envelope::decode(Document::parse(body)?).map(Decoded::from)
+    }
+
+    fn transitions(&self) -> &'static Transitions {
+        &TRANSITIONS
     }
 
     fn samples(&self) -> &'static [Sample] {

@@ -24,6 +24,7 @@ use crate::domain::provider::{
 };
 use crate::domain::secret::Secret;
 use crate::domain::status::Status;
+use crate::domain::transitions::Transitions;
 use crate::domain::update::{Carrier, Courier, DeliveryUpdate, Eta, Position, References};
 use crate::domain::verdict::Poison;
 
@@ -85,6 +86,10 @@ impl Provider for Deliverect {
         decode(Document::parse(body)?).map(Decoded::from)
     }
 
+    fn transitions(&self) -> &'static Transitions {
+        &TRANSITIONS
+    }
+
     fn samples(&self) -> &'static [Sample] {
         samples!("deliverect": "delivery_created", "in_delivery", "en_route_to_pickup", "almost_at_pickup",
             "arrived_at_pickup", "en_route_to_dropoff", "courier_moved", "multiple_drivers",
@@ -116,6 +121,24 @@ impl Provider for Deliverect {
         SignedWebhook { headers: vec![header], body }
     }
 }
+
+/// No table is published, and skips are normal. A cancellation (115) ends a courier's job and not the delivery, which
+/// may be given to another.
+static TRANSITIONS: Transitions = Transitions {
+    table: &[(Status::Cancelled, &[Status::Created, Status::Assigned, Status::PickupEnRoute])],
+    steps: &[
+        Status::Created,
+        Status::Assigned,
+        Status::PickupEnRoute,
+        Status::PickupApproaching,
+        Status::PickupArrived,
+        Status::DropoffEnRoute,
+        Status::DropoffApproaching,
+        Status::DropoffArrived,
+        Status::Delivered,
+    ],
+    ends: &[Status::Cancelled],
+};
 
 /// The token of a `Bearer` header; another scheme presents none.
 fn bearer_token(authorization: &[u8]) -> Option<&[u8]> {
@@ -165,16 +188,23 @@ fn decode(mut fields: Document<'_>) -> Result<DecodedUpdate, Poison> {
         Courier { id: fields.text("courierId"), name: fields.text("courierName"), ..Courier::default() };
     let carrier = Carrier { name: fields.text("dispatchPartner"), ..Carrier::default() };
     let tracking_url = fields.text("trackingURL");
+    let several_couriers = fields.boolean("multipleDrivers");
     let (position, beside) = fields.read("coordinates", |raw| position("coordinates", raw)).unzip();
 
     let status = status(&raw_status);
+    // Each of several couriers has a course of its own.
+    let several = several_couriers == Some(true);
+    let leg = courier.id.clone().or_else(|| courier.name.clone()).filter(|_| several);
     let unreadable_fields = fields.unreadable();
     let mut extra = beside.unwrap_or_default();
     fields.into_extra("", &mut extra);
     let update = DeliveryUpdate {
         references: references.known(),
         eta: Eta { pickup_at, dropoff_at }.known(),
+        // One of several couriers is done, or this one is replaced: only one who carries it alone ends it.
+        terminal: status == Status::Delivered && !several,
         courier: courier.known(),
+        several_couriers,
         carrier: carrier.known(),
         position,
         tracking_url,
@@ -184,6 +214,7 @@ fn decode(mut fields: Document<'_>) -> Result<DecodedUpdate, Poison> {
     Ok(DecodedUpdate {
         identity: Identity { provider_event_id: None, fingerprint },
         update,
+        leg,
         unreadable_fields,
     })
 }

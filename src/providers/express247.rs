@@ -27,6 +27,7 @@ use crate::domain::provider::{
 };
 use crate::domain::secret::Secret;
 use crate::domain::status::Status;
+use crate::domain::transitions::Transitions;
 use crate::domain::update::{Courier, DeliveryUpdate, Reason, References};
 use crate::domain::verdict::Poison;
 
@@ -94,6 +95,10 @@ impl Provider for Express247 {
         decode(Document::parse(body)?).map(Decoded::from)
     }
 
+    fn transitions(&self) -> &'static Transitions {
+        &TRANSITIONS
+    }
+
     fn samples(&self) -> &'static [Sample] {
         samples!("247express": "accepted", "picked_up", "in_transit", "delivering", "pending_for_proceed",
             "delivered", "pending_for_return", "returned", "cancelled", "lost", "confiscated")
@@ -130,6 +135,25 @@ impl Provider for Express247 {
         SignedWebhook { headers: Vec::new(), body: api_key::put(body, secret) }
     }
 }
+
+/// Its document lists the statuses and no order. This is the flow chart of its other documents, and what is seen of
+/// it: delivered straight from picked up, on hold straight to a return, and delivered after it was cancelled.
+static TRANSITIONS: Transitions = Transitions {
+    table: &[
+        (Status::Created, &[Status::PickedUp]),
+        (Status::PickedUp, &[Status::InTransit, Status::DropoffEnRoute, Status::Delivered]),
+        (Status::InTransit, &[Status::DropoffEnRoute]),
+        (
+            Status::DropoffEnRoute,
+            &[Status::Delivered, Status::OnHold, Status::ReturnInitiated, Status::InTransit],
+        ),
+        (Status::OnHold, &[Status::DropoffEnRoute, Status::ReturnInitiated]),
+        (Status::ReturnInitiated, &[Status::Returned]),
+        (Status::Cancelled, &[Status::Delivered]),
+    ],
+    steps: &[],
+    ends: &[Status::Cancelled, Status::Lost, Status::Confiscated],
+};
 
 /// Checks HTTP Basic: what was encoded is compared whole with `user:password`.
 fn check_basic(authorization: Option<&[u8]>, credentials: &Credentials) -> Result<(), Rejection> {
@@ -208,5 +232,6 @@ fn decode(mut fields: Document<'_>) -> Result<DecodedUpdate, Poison> {
         extra,
         ..DeliveryUpdate::new(delivery_id, status, raw_status)
     };
-    Ok(DecodedUpdate { identity: Identity { provider_event_id, fingerprint }, update, unreadable_fields })
+    let identity = Identity { provider_event_id, fingerprint };
+    Ok(DecodedUpdate { identity, update, leg: None, unreadable_fields })
 }

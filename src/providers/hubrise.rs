@@ -26,6 +26,7 @@ use crate::domain::provider::{
 };
 use crate::domain::secret::Secret;
 use crate::domain::status::Status;
+use crate::domain::transitions::Transitions;
 use crate::domain::update::{Carrier, Courier, DeliveryUpdate, Eta, Money, Position, References};
 use crate::domain::verdict::Poison;
 
@@ -47,6 +48,22 @@ pub struct HubRise;
 
 /// HubRise, for the table of providers.
 pub static HUBRISE: HubRise = HubRise;
+
+/// No table is published, and steps may be left out: the Uber Eats bridge never says `*_approaching`.
+static TRANSITIONS: Transitions = Transitions {
+    table: &[],
+    steps: &[
+        Status::Created,
+        Status::PickupEnRoute,
+        Status::PickupApproaching,
+        Status::PickupArrived,
+        Status::DropoffEnRoute,
+        Status::DropoffApproaching,
+        Status::DropoffArrived,
+        Status::Delivered,
+    ],
+    ends: &[Status::Cancelled],
+};
 
 impl Provider for HubRise {
     fn id(&self) -> ProviderId {
@@ -100,6 +117,10 @@ impl Provider for HubRise {
             Fields { state, sent, prefix: "new_state.", envelope: top }
         };
         fields.into_update().map(Decoded::from)
+    }
+
+    fn transitions(&self) -> &'static Transitions {
+        &TRANSITIONS
     }
 
     fn samples(&self) -> &'static [Sample] {
@@ -201,7 +222,8 @@ impl Fields<'_> {
         envelope.into_extra("", &mut extra);
         state.into_extra(prefix, &mut extra);
         update.extra = extra;
-        Ok(DecodedUpdate { identity: Identity { provider_event_id, fingerprint }, update, unreadable_fields })
+        let identity = Identity { provider_event_id, fingerprint };
+        Ok(DecodedUpdate { identity, update, leg: None, unreadable_fields })
     }
 
     /// Takes the delivery's id, from its state or else from beside it. The others stay in `extra`, and must not say

@@ -21,6 +21,7 @@ use crate::domain::provider::{
 };
 use crate::domain::secret::Secret;
 use crate::domain::status::Status;
+use crate::domain::transitions::Transitions;
 use crate::domain::update::{Courier, DeliveryUpdate, Reason, References};
 use crate::domain::verdict::Poison;
 
@@ -68,6 +69,10 @@ impl Provider for Telyport {
         Fields { data, top }.into_update().map(Decoded::from)
     }
 
+    fn transitions(&self) -> &'static Transitions {
+        &TRANSITIONS
+    }
+
     fn samples(&self) -> &'static [Sample] {
         samples!("telyport": "order_created", "started", "pickup_reached", "pickup_completed", "wh_drop",
             "wh_pick", "drop_reached", "drop_completed", "return_initiated", "returned", "cancelled")
@@ -93,6 +98,28 @@ impl Provider for Telyport {
         SignedWebhook { headers: vec![(SIGNATURE, hex::encode(secret.hmac_sha256(&body)))], body }
     }
 }
+
+/// Its order table and its webhook table differ: this is both. Beside them: a delivery that is refused at the door
+/// comes back or goes to a warehouse, which its reasons for a return and its timeline imply.
+static TRANSITIONS: Transitions = Transitions {
+    table: &[
+        (Status::Created, &[Status::Assigned, Status::Cancelled]),
+        // Back to created: the courier is unassigned.
+        (Status::Assigned, &[Status::PickupArrived, Status::PickedUp, Status::Cancelled, Status::Created]),
+        (Status::PickupArrived, &[Status::PickedUp, Status::Cancelled]),
+        (Status::PickedUp, &[Status::HubArrived, Status::DropoffArrived, Status::Delivered]),
+        (Status::PickedUp, BACK),
+        (Status::HubArrived, &[Status::HubDeparted]),
+        (Status::HubArrived, BACK),
+        (Status::HubDeparted, &[Status::DropoffArrived, Status::Delivered]),
+        (Status::HubDeparted, BACK),
+        (Status::DropoffArrived, &[Status::Delivered, Status::ReturnInitiated, Status::HubArrived]),
+        (Status::ReturnInitiated, &[Status::Returned]),
+    ],
+    steps: &[],
+    ends: &[],
+};
+const BACK: &[Status] = &[Status::ReturnInitiated, Status::Returned];
 
 /// Whether the event is one of [`STATUS_EVENTS`]. Where it is missing or no text, the fields decide: an order's id
 /// and status are an update all the same.
@@ -180,7 +207,8 @@ impl<'a> Fields<'a> {
             extra,
             ..DeliveryUpdate::new(delivery_id, status, raw_status)
         };
-        Ok(DecodedUpdate { identity: Identity { provider_event_id, fingerprint }, update, unreadable_fields })
+        let identity = Identity { provider_event_id, fingerprint };
+        Ok(DecodedUpdate { identity, update, leg: None, unreadable_fields })
     }
 
     /// A field as it was sent, `data` first; a `null` in `data` gives way to a value beside it.

@@ -63,6 +63,10 @@ impl Provider for Fake {
         Ok(Decoded::Ignored)
     }
 
+    fn transitions(&self) -> &'static milepost::domain::transitions::Transitions {
+        &milepost::domain::transitions::Transitions { table: &[], steps: &[], ends: &[] }
+    }
+
     fn samples(&self) -> &'static [Sample] {
         &[
             Sample { name: "new", body: r#"{"status":"NEW","id":"1"}"# },

@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod contract;
+mod course;
 mod crash;
 mod invariants;
 mod processes;

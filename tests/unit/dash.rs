@@ -38,13 +38,23 @@ fn documented_statuses_map_one_to_one() {
         ("CANCELLED", "closed", "cancelled"),
     ];
     for (raw, phase, status) in table {
-        let expected = json!({"delivery_id": "DE-1", "status": status, "phase": phase, "raw_status": raw});
+        // Theirs alone, or, without what only EXPRESS has, a LOGISTIC one's; and that one may fail more than once.
+        let express = ["QUEUEING", "ALLOCATING", "PENDING_PICKUP", "PICKING_UP", "CANCELLED"].contains(&raw);
+        let expected = json!({
+            "delivery_id": "DE-1", "status": status, "phase": phase, "raw_status": raw,
+            "terminal": (raw == "COMPLETED" || raw == "CANCELLED"),
+            "service": if express { "express" } else { "logistic" },
+        });
         assert_eq!(published(&DASH, &bare(raw)), (expected, 0));
         // What makes a PENDING_DELIVERY another status makes no other.
         let (express, _) = published(
             &DASH,
             &json!({"deliveryID": "DE-1", "status": raw, "trackingURL": "https://t.example/1"}),
         );
+        let service =
+            if ["PREPARING", "VERIFIED", "NOT_VERIFIED"].contains(&raw) { "logistic" } else { "express" };
+        let terminal = ["COMPLETED", "CANCELLED", "FAILED"].contains(&raw);
+        assert_eq!((&express["service"], &express["terminal"]), (&json!(service), &json!(terminal)), "{raw}");
         let expected = if raw == "PENDING_DELIVERY" { "picked_up" } else { status };
         assert_eq!((&express["status"], &express["raw_status"]), (&json!(expected), &json!(raw)));
     }

@@ -222,11 +222,13 @@ fn one_name_with_two_values_is_parked_and_with_one_is_read() {
 #[test]
 fn only_order_and_status_are_required() {
     let expected = json!({
-        "delivery_id": "651142e93c54c5405b1f26a3", "status": "assigned", "phase": "pickup", "raw_status": "80",
+        "delivery_id": "651142e93c54c5405b1f26a3", "status": "assigned", "phase": "pickup", "raw_status": "80", "terminal": false,
     });
     assert_eq!(published(&DELIVERECT, &least_with("status", json!(80))), (expected.clone(), 0));
     for name in LISTED.into_iter().filter(|name| !["orderId", "status", "multipleDrivers"].contains(name)) {
-        assert_eq!(published(&DELIVERECT, &least_with(name, Value::Null)), (expected.clone(), 0), "{name}");
+        let mut nothing = expected.clone();
+        nothing["extra"] = json!({name: null});
+        assert_eq!(published(&DELIVERECT, &least_with(name, Value::Null)), (nothing, 0), "{name}");
     }
     for name in ["channelOrderId", "pickupTime", "deliveryTime", "courierId", "courierName"] {
         assert_eq!(published(&DELIVERECT, &least_with(name, json!(""))), (expected.clone(), 0), "{name}");
@@ -244,7 +246,7 @@ fn numbers_are_taken_where_text_is_documented() {
         "references": {"merchant_order": "42"},
         "status": "dropoff_en_route",
         "phase": "dropoff",
-        "raw_status": "87",
+        "raw_status": "87", "terminal": false,
         "eta": {"dropoff_at": {"utc": "2023-09-25T08:20:00Z", "original": "1695630000"}},
         "courier": {"id": "7", "name": "8"},
         "carrier": {"name": "9"},
@@ -265,7 +267,7 @@ fn an_unreadable_optional_field_is_kept_and_counted() {
         "delivery_id": "651142e93c54c5405b1f26a3",
         "status": "cancelled",
         "phase": "closed",
-        "raw_status": "115",
+        "raw_status": "115", "terminal": false,
         "extra": {
             "channelOrderId": ["T1"], "pickupTime": "soon", "deliveryTime": false, "courierId": {},
             "courierName": true, "coordinates": "55.7,-4.2", "dispatchPartner": [],
@@ -273,7 +275,7 @@ fn an_unreadable_optional_field_is_kept_and_counted() {
             "coordinates.type": "mine",
         },
     });
-    assert_eq!(published(&DELIVERECT, &body), (expected, 8));
+    assert_eq!(published(&DELIVERECT, &body), (expected, 9));
 }
 
 #[test]
@@ -312,7 +314,10 @@ fn a_position_is_read_longitude_first_or_by_name() {
         (json!({"longitude": "-0.1276", "latitude": "51.5072"}), json!({})),
         (json!({"lat": 51.5072, "lng": -0.1276}), json!({})),
         (json!({"lat": "51.5072", "longitude": -0.1276, "lng": null}), json!({"coordinates.lng": null})),
-        (json!({"coordinates": null, "lat": "51.5072", "lng": "-0.1276"}), json!({})),
+        (
+            json!({"coordinates": null, "lat": "51.5072", "lng": "-0.1276"}),
+            json!({"coordinates.coordinates": null}),
+        ),
         (
             json!({"type": "Point", "coordinates": [-0.1276, 51.5072], "accuracy": 5}),
             json!({"coordinates.type": "Point", "coordinates.accuracy": 5}),
@@ -330,7 +335,7 @@ fn a_position_is_read_longitude_first_or_by_name() {
     for (sent, beside) in rows {
         let mut expected = json!({
             "delivery_id": "651142e93c54c5405b1f26a3", "status": "assigned", "phase": "pickup",
-            "raw_status": "80", "position": {"latitude": "51.5072", "longitude": "-0.1276"},
+            "raw_status": "80", "terminal": false, "position": {"latitude": "51.5072", "longitude": "-0.1276"},
         });
         if beside != json!({}) {
             expected["extra"] = beside;
@@ -382,7 +387,7 @@ fn what_is_no_position_on_earth_is_kept_and_counted() {
     for sent in rows {
         let expected = json!({
             "delivery_id": "651142e93c54c5405b1f26a3", "status": "assigned", "phase": "pickup",
-            "raw_status": "80", "extra": {"coordinates": sent},
+            "raw_status": "80", "terminal": false, "extra": {"coordinates": sent},
         });
         assert_eq!(published(&DELIVERECT, &least_with("coordinates", sent.clone())), (expected, 1), "{sent}");
     }
@@ -481,4 +486,25 @@ proptest! {
         let turned = format!("\r\n{{{}}} ", fields.join(","));
         prop_assert_eq!(fingerprint(&turned), fingerprint(&body.to_string()));
     }
+}
+
+/// providers.md: with several drivers each has a course of its own, and none of them ends the delivery.
+#[test]
+fn several_drivers_are_kept_apart() {
+    let decoded = |more: Value| {
+        let mut body = json!({"orderId": "O1", "status": 90});
+        body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        let decoded = update(&DELIVERECT, &body.to_string());
+        (decoded.leg, decoded.update.terminal, decoded.update.several_couriers)
+    };
+    let leg = |name: &str| Some(name.to_owned());
+    assert_eq!(decoded(json!({"courierId": "7", "courierName": "Ann"})), (None, true, None));
+    assert_eq!(decoded(json!({"courierId": "7", "multipleDrivers": false})), (None, true, Some(false)));
+    let several = json!({"courierId": "7", "courierName": "Ann", "multipleDrivers": true});
+    assert_eq!(decoded(several), (leg("7"), false, Some(true)));
+    assert_eq!(
+        decoded(json!({"courierName": "Ann", "multipleDrivers": true})),
+        (leg("Ann"), false, Some(true))
+    );
+    assert_eq!(decoded(json!({"multipleDrivers": true})), (None, false, Some(true)));
 }

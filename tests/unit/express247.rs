@@ -148,7 +148,7 @@ fn what_is_not_one_shallow_object_is_parked() {
 #[test]
 fn only_order_and_status_are_required() {
     let expected = json!({
-        "delivery_id": "HD000003", "status": "in_transit", "phase": "transit", "raw_status": "24",
+        "delivery_id": "HD000003", "status": "in_transit", "phase": "transit", "raw_status": "24", "terminal": false,
     });
     assert_eq!(published(&EXPRESS_247, &json!({"OrderCode": "HD000003", "Status": 24})), (expected, 0));
 }
@@ -164,7 +164,7 @@ fn an_unreadable_optional_field_is_kept_and_counted() {
         "delivery_id": "HD000003",
         "status": "dropoff_en_route",
         "phase": "dropoff",
-        "raw_status": "25",
+        "raw_status": "25", "terminal": false,
         "reason": {"code": "7"},
         "extra": {
             "Time": "noon", "DeliveryDate": 0, "Mailman": ["A"], "TransactionId": "x".repeat(257),

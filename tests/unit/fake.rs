@@ -53,6 +53,10 @@ impl Provider for Fake {
         Ok(Decoded::Ignored)
     }
 
+    fn transitions(&self) -> &'static milepost::domain::transitions::Transitions {
+        &milepost::domain::transitions::Transitions { table: &[], steps: &[], ends: &[] }
+    }
+
     fn samples(&self) -> &'static [Sample] {
         &[]
     }

@@ -8,6 +8,7 @@ use milepost::domain::event::UpdateEvent;
 use milepost::domain::identity::{Account, DeliveryKey, EventId, Origin, ReceiptId};
 use milepost::domain::provider::Provider;
 use milepost::domain::secret::Secret;
+use milepost::domain::state::DeliveryState;
 use milepost::providers::{ALL, DASH, DELIVERECT, EXPRESS_247, HUBRISE, TELYPORT, by_name};
 use serde_json::{Value, json};
 
@@ -287,7 +288,9 @@ fn an_event_with_a_lone_surrogate_is_json() {
     let id = EventId::new(&delivery, &decoded.identity, receipt);
     let received_at = "2025-02-12T13:07:19.201Z".parse().expect("a time");
     let origin = Origin { receipt, received_at, traceparent: None };
-    let event = UpdateEvent::new(&delivery, id, &origin, &decoded.update);
+    let rules = EXPRESS_247.transitions();
+    let (course, _) = DeliveryState::advance(None, 1, &decoded.update, &origin, rules);
+    let event = UpdateEvent::new(&delivery, id, &origin, &decoded.update, &course);
     assert!(serde_json::from_slice::<&serde_json::value::RawValue>(&event.body).is_ok());
     let text = std::str::from_utf8(&event.body).expect("text");
     assert!(text.contains(r#""extra":{"Mailman":"\ud800","Note":{"a":"\udfff","n":1e999}}"#), "{text}");

@@ -61,6 +61,10 @@ impl Provider for TestProvider {
         Ok(Decoded::Ignored)
     }
 
+    fn transitions(&self) -> &'static milepost::domain::transitions::Transitions {
+        &milepost::domain::transitions::Transitions { table: &[], steps: &[], ends: &[] }
+    }
+
     fn samples(&self) -> &'static [Sample] {
         &[]
     }

@@ -41,6 +41,7 @@ fn assert_defaults(config: &Config) {
     assert_eq!(config.worker.processing_deadline, ms(10_000));
     assert_eq!(config.worker.claim_lease, ms(15_000));
     assert_eq!(config.worker.drain_deadline, ms(20_000));
+    assert_eq!(config.worker.state_ttl, Duration::from_secs(1_209_600));
     assert_eq!(config.worker.outage_patience, ms(600_000));
     assert_eq!(config.log.format, LogFormat::Json);
     assert_eq!(config.log.filter, "info");
@@ -81,7 +82,7 @@ fn the_shipped_file_names_every_key() {
          max_connections retry_after_seconds",
         "[admin] addr",
         "[topology] mode updates_max_age updates_max_bytes delivery_limit",
-        "[worker] prefetch processing_deadline_ms claim_lease_ms drain_deadline_ms outage_patience_ms",
+        "[worker] prefetch processing_deadline_ms claim_lease_ms drain_deadline_ms outage_patience_ms state_ttl_seconds",
         "[retry] initial_ms multiplier cap_ms jitter",
         "[log] format filter",
         "[tracing] otlp_endpoint sample_ratio",

@@ -85,6 +85,7 @@ const PROBLEMS: &[(&str, &str)] = &[
         "worker.claim_lease_ms = 11000",
         "worker.claim_lease_ms: must be above processing_deadline_ms + 1000 (from built in)",
     ),
+    ("worker.state_ttl_seconds = 0", "worker.state_ttl_seconds: must be from 1 to 315360000 (from built in)"),
     ("worker.drain_deadline_ms = 0", "worker.drain_deadline_ms: must be from 1 to 3600000 (from built in)"),
     (
         "worker.outage_patience_ms = 1500000",
