@@ -1,6 +1,7 @@
-//! The subscriber's side: the operator's `subscribe`.
+//! The subscriber's side: the operator's `subscribe`, and the consumers that `docs/subscribe.md` shows.
 
 mod command;
+mod consumers;
 
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Confirmation};
