@@ -6,6 +6,7 @@ pub mod pattern;
 pub mod run;
 pub mod sample_secrets;
 pub mod send;
+pub mod subscribe;
 pub mod tail;
 pub mod topology;
 
@@ -51,6 +52,8 @@ pub enum Command {
     Send(send::Args),
     /// Show updates as they are published
     Tail(tail::Args),
+    /// Give a service a durable queue of the updates that it wants
+    Subscribe(subscribe::Args),
     /// Set up what Milepost needs on the broker
     #[command(subcommand)]
     Topology(topology::Command),
@@ -97,6 +100,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Run(args) => run::run(args, cli.global).await,
         Command::Send(args) => send::run(args).await,
         Command::Tail(args) => tail::run(args, cli.global).await,
+        Command::Subscribe(args) => subscribe::run(args, cli.global).await,
         Command::Topology(command) => topology::run(command, cli.global).await,
         Command::Config(command) => config::run(&command, cli.global),
     }

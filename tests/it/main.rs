@@ -10,6 +10,7 @@ mod invariants;
 mod processes;
 mod redis_policy;
 mod restart;
+mod subscribe;
 mod support;
 mod tls;
 mod topology;
