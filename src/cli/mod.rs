@@ -48,7 +48,7 @@ pub enum Command {
     /// Run the whole fleet in one process: in memory, or on the servers given
     Run(run::Args),
     /// Send webhooks as a provider does
-    Send(send::Args),
+    Send(Box<send::Args>),
     /// Show updates as they are published
     Tail(tail::Args),
     /// Set up what Milepost needs on the broker
@@ -95,7 +95,7 @@ pub fn main() -> ExitCode {
 async fn run(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
         Command::Run(args) => run::run(args, cli.global).await,
-        Command::Send(args) => send::run(args).await,
+        Command::Send(args) => send::run(*args).await,
         Command::Tail(args) => tail::run(args, cli.global).await,
         Command::Topology(command) => topology::run(command, cli.global).await,
         Command::Config(command) => config::run(&command, cli.global),
