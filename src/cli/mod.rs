@@ -49,7 +49,7 @@ pub enum Command {
     /// Run the whole fleet in one process: in memory, or on the servers given
     Run(run::Args),
     /// Send webhooks as a provider does
-    Send(send::Args),
+    Send(Box<send::Args>),
     /// Show updates as they are published
     Tail(tail::Args),
     /// Give a service a durable queue of the updates that it wants
@@ -98,7 +98,7 @@ pub fn main() -> ExitCode {
 async fn run(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
         Command::Run(args) => run::run(args, cli.global).await,
-        Command::Send(args) => send::run(args).await,
+        Command::Send(args) => send::run(*args).await,
         Command::Tail(args) => tail::run(args, cli.global).await,
         Command::Subscribe(args) => subscribe::run(args, cli.global).await,
         Command::Topology(command) => topology::run(command, cli.global).await,

@@ -10,21 +10,20 @@ mod personal;
 use std::time::Duration;
 
 use bytes::Bytes;
-use jiff::Timestamp;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::samples;
+use super::{journeys, samples};
 use crate::domain::answer::{Answer, Rejection, RejectionKind};
 use crate::domain::decimal::Decimal;
 use crate::domain::document::{self, Document, Extra};
 use crate::domain::fingerprint::Fingerprinter;
 use crate::domain::identity::Identity;
+use crate::domain::journey::{Journey, Personal, Sample};
 use crate::domain::provider::{
-    AuthScheme, Credentials, Decoded, DecodedUpdate, Headers, Provider, ProviderId, Sample, SignedWebhook,
+    AuthScheme, Credentials, Decoded, DecodedUpdate, Headers, Provider, ProviderId, SignedWebhook, Signing,
     check_hmac,
 };
-use crate::domain::secret::Secret;
 use crate::domain::status::Status;
 use crate::domain::transitions::Transitions;
 use crate::domain::update::{Carrier, Courier, DeliveryUpdate, Eta, Money, Position, References};
@@ -128,12 +127,21 @@ impl Provider for HubRise {
             "dropoff_enroute", "moved", "dropoff_approaching", "dropoff_waiting", "delivered", "cancelled")
     }
 
-    fn personalize(&self, sample: &mut Value, tag: &str, number: u64, time: Timestamp) {
-        personal::personalize(sample, tag, number, time);
+    fn journeys(&self) -> &'static [Journey] {
+        journeys! {
+            "delivered": ["pending", "pickup_enroute", "pickup_approaching", "pickup_waiting", "dropoff_enroute",
+                "moved", "dropoff_approaching", "dropoff_waiting", "delivered"],
+            "cancelled": ["pending", "pickup_enroute", "cancelled"],
+        }
     }
 
-    fn sign(&self, body: Bytes, _scheme: AuthScheme, secret: &Secret) -> SignedWebhook {
-        SignedWebhook { headers: vec![(SIGNATURE, hex::encode(secret.hmac_sha256(&body)))], body }
+    fn personalize(&self, sample: &mut Value, personal: &Personal<'_>) {
+        personal::personalize(sample, personal);
+    }
+
+    fn sign(&self, body: Bytes, signing: &Signing<'_>) -> SignedWebhook {
+        let signature = hex::encode(signing.secret.hmac_sha256(&body));
+        SignedWebhook { headers: vec![(SIGNATURE.to_owned(), signature)], body }
     }
 }
 

@@ -6,20 +6,19 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use jiff::Timestamp;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{own_digest, samples};
+use super::{event_digest, journeys, samples};
 use crate::domain::answer::Rejection;
 use crate::domain::document::{self, Document, Extra};
 use crate::domain::fingerprint::Fingerprinter;
 use crate::domain::identity::Identity;
+use crate::domain::journey::{Journey, Personal, Sample};
 use crate::domain::provider::{
-    AuthScheme, Credentials, Decoded, DecodedUpdate, Headers, Provider, ProviderId, Sample, SignedWebhook,
+    AuthScheme, Credentials, Decoded, DecodedUpdate, Headers, Provider, ProviderId, SignedWebhook, Signing,
     check_hmac,
 };
-use crate::domain::secret::Secret;
 use crate::domain::status::Status;
 use crate::domain::transitions::Transitions;
 use crate::domain::update::{Courier, DeliveryUpdate, Reason, References};
@@ -78,24 +77,41 @@ impl Provider for Telyport {
             "wh_pick", "drop_reached", "drop_completed", "return_initiated", "returned", "cancelled")
     }
 
-    fn personalize(&self, sample: &mut Value, tag: &str, number: u64, time: Timestamp) {
+    fn journeys(&self) -> &'static [Journey] {
+        journeys! {
+            "delivered": ["order_created", "started", "pickup_reached", "pickup_completed", "drop_reached",
+                "drop_completed"],
+            "by_warehouse": ["order_created", "started", "pickup_reached", "pickup_completed", "wh_drop", "wh_pick",
+                "drop_reached", "drop_completed"],
+            "returned": ["order_created", "started", "pickup_reached", "pickup_completed", "return_initiated",
+                "returned"],
+            "cancelled": ["order_created", "started", "cancelled"],
+        }
+    }
+
+    fn personalize(&self, sample: &mut Value, personal: &Personal<'_>) {
         let Some(top) = sample.as_object_mut() else { return };
-        let event_id = hex::encode(&own_digest(tag, number)[..8]);
+        let event_id = hex::encode(&event_digest(personal, top.get("webhookEventID"))[..8]);
+        let time = personal.time().as_millisecond();
         top.insert("webhookEventID".to_owned(), event_id.into());
-        top.insert("timestamp".to_owned(), time.as_millisecond().into());
+        top.insert("timestamp".to_owned(), time.into());
         let Some(data) = top.get_mut("data").and_then(Value::as_object_mut) else { return };
-        let order_id = format!("IN{tag}-{number}");
+        let order_id = format!("IN{}-{}", personal.tag, personal.number);
         if let Some(temporary) = data.get_mut("temporaryOrderID") {
             *temporary = order_id.as_str().into();
         }
+        if let Some(business) = data.get_mut("businessOrderID") {
+            *business = format!("#{}-{}", personal.tag, personal.number).into();
+        }
         if let Some(updated_at) = data.get_mut("updatedAt") {
-            *updated_at = time.as_millisecond().into();
+            *updated_at = time.into();
         }
         data.insert("orderID".to_owned(), order_id.into());
     }
 
-    fn sign(&self, body: Bytes, _scheme: AuthScheme, secret: &Secret) -> SignedWebhook {
-        SignedWebhook { headers: vec![(SIGNATURE, hex::encode(secret.hmac_sha256(&body)))], body }
+    fn sign(&self, body: Bytes, signing: &Signing<'_>) -> SignedWebhook {
+        let signature = hex::encode(signing.secret.hmac_sha256(&body));
+        SignedWebhook { headers: vec![(SIGNATURE.to_owned(), signature)], body }
     }
 }
 

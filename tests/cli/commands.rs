@@ -45,6 +45,13 @@ fn time_spans() {
 fn a_misuse_ends_with_2() {
     for wrong in [
         &["send", "nobody"][..],
+        &["send"],
+        &["send", "telyport", "--reorder", "0.5"],
+        &["send", "telyport", "--duplicates", "1.1"],
+        &["send", "telyport", "--journey", "--sample", "started"],
+        &["send", "telyport", "--journey", "nowhere"],
+        &["send", "telyport", "--header", "x-mine"],
+        &["send", "dash", "--header", "not a name"],
         &["tail", "tely*"],
         &["tail", "--count", "0"],
         &["tail", "--since", "yesterday"],

@@ -1,11 +1,10 @@
 //! Where each of Dash's fields goes, and what becomes of one that cannot be read.
 
-use milepost::domain::provider::Provider;
 use milepost::providers::DASH;
 use serde_json::{Value, json};
 
 use crate::dash::{bare, failed};
-use crate::support::{published, sample, update};
+use crate::support::{personal, published, update};
 
 #[test]
 fn wrong_types_are_kept_and_counted() {
@@ -257,15 +256,20 @@ fn the_reason_is_of_the_status_and_another_one_is_kept() {
 
 #[test]
 fn a_personal_sample_is_a_delivery_of_its_own() {
-    let time = "2025-03-01T00:00:00.5Z".parse().expect("a time");
-    let mut body = sample(&DASH, "express_cancelled");
-    DASH.personalize(&mut body, "ab12", 7, time);
+    let begun = "2025-03-01T00:00:00.5Z";
+    let body = personal(&DASH, "express_cancelled", 3, begun);
     assert_eq!((&body["deliveryID"], &body["providerOrderID"]), (&json!("DE-ab12-7"), &json!("AWB-ab12-7")));
-    assert_eq!(body["cancelledAt"], json!("2025-03-01T00:00:00.500Z"));
     assert_eq!(body["createdAt"], json!("2025-03-01T00:00:00.500Z"));
+    assert_eq!(body["cancelledAt"], json!("2025-03-01T00:09:00.500Z"));
     assert_eq!(body.get("pickupAt"), Some(&Value::Null));
     assert_eq!(body.get("updatedAt"), None);
-    let mut body = sample(&DASH, "express_completed");
-    DASH.personalize(&mut body, "ab12", 7, time);
-    assert_eq!(body["media"][1]["createdAt"], json!("2025-03-01T00:00:00.500Z"));
+    // The pickup that the last step tells of is the one that the step before it told of.
+    let under_way = personal(&DASH, "express_in_delivery", 5, begun);
+    let body = personal(&DASH, "express_completed", 6, begun);
+    for picked_up in [&under_way["pickupAt"], &body["pickupAt"], &body["media"][0]["createdAt"]] {
+        assert_eq!(*picked_up, json!("2025-03-01T00:15:00.500Z"));
+    }
+    for delivered in [&body["completedAt"], &body["media"][1]["createdAt"]] {
+        assert_eq!(*delivered, json!("2025-03-01T00:18:00.500Z"));
+    }
 }

@@ -10,7 +10,7 @@ use milepost::providers::DELIVERECT;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::support::{any_object_with, assert_parked, leaves, published, sample, update};
+use crate::support::{any_object_with, assert_parked, leaves, personal, published, sample, update};
 
 /// The sample with every field but `multipleDrivers`, changed by `change`.
 fn en_route(change: impl FnOnce(&mut Value)) -> Value {
@@ -410,17 +410,17 @@ fn what_is_beside_a_position_overwrites_nothing() {
 
 #[test]
 fn a_personal_sample_is_a_delivery_of_its_own() {
-    let time = "2025-02-28T20:00:00.5Z".parse().expect("a time");
-    let mut body = sample(&DELIVERECT, "delivery_created");
-    DELIVERECT.personalize(&mut body, "ab12", 7, time);
-    assert_eq!(body["pickupTime"], json!("2025-02-28T20:00:00.500000Z"));
-    assert_eq!(body["deliveryTime"], json!("2025-02-28T20:00:00.500000Z"));
+    let begun = "2025-02-28T20:00:00.5Z";
+    let body = personal(&DELIVERECT, "delivery_created", 0, begun);
+    // As long after the beginning as in the samples.
+    assert_eq!(body["pickupTime"], json!("2025-02-28T20:11:00.500000Z"));
+    assert_eq!(body["deliveryTime"], json!("2025-02-28T20:26:46.500000Z"));
     assert_eq!(body["channelOrderId"], json!("ab12-7"));
     let order = body["orderId"].as_str().expect("text");
     assert!(order.len() == 24 && order.bytes().all(|byte| byte.is_ascii_hexdigit()), "{order}");
-    let mut body = sample(&DELIVERECT, "delivery_canceled");
-    DELIVERECT.personalize(&mut body, "ab12", 7, time);
+    let body = personal(&DELIVERECT, "delivery_canceled", 3, begun);
     assert_eq!((body.get("pickupTime"), body.get("deliveryTime")), (None, None));
+    assert_eq!(body["orderId"], json!(order));
 }
 
 proptest! {

@@ -1,4 +1,5 @@
 use milepost::domain::answer::Rejection;
+use milepost::domain::journey::Personal;
 use milepost::domain::provider::{AuthScheme, Decoded, Provider};
 use milepost::domain::verdict::ParkReason;
 use milepost::providers::HUBRISE;
@@ -6,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Pairs, any_json, any_object_with, assert_parked, credentials, leaves, published, sample, update,
+    Pairs, any_json, any_object_with, assert_parked, credentials, leaves, personal, published, sample, update,
 };
 
 const RESOURCE: &str = include_str!("../fixtures/hubrise/documented_delivery.json");
@@ -253,26 +254,31 @@ fn what_is_not_one_shallow_object_is_parked() {
 
 #[test]
 fn a_personal_sample_is_a_delivery_of_its_own() {
-    let mut body = sample(&HUBRISE, "delivered");
-    let time = "2025-03-01T00:00:00.5Z".parse().expect("a time");
-    HUBRISE.personalize(&mut body, "ab12", 7, time);
+    let body = personal(&HUBRISE, "delivered", 8, "2025-03-01T00:00:00.5Z");
     assert_eq!(body["id"].as_str().map(str::len), Some(16));
     assert_eq!((&body["delivery_id"], &body["order_id"]), (&json!("dlab12-7"), &json!("orab12-7")));
-    assert_eq!(body["created_at"], json!("2025-03-01T01:00:00+01:00"));
-    for (state, delivered_at) in
-        [("new_state", json!("2025-03-01T01:00:00+01:00")), ("previous_state", Value::Null)]
-    {
+    // As long after the beginning as in the samples.
+    let delivered_at = json!("2025-03-01T01:38:52+01:00");
+    assert_eq!(body["created_at"], delivered_at);
+    for (state, delivered_at) in [("new_state", delivered_at), ("previous_state", Value::Null)] {
         let state = &body[state];
         assert_eq!((&state["id"], &state["order_id"]), (&json!("dlab12-7"), &json!("orab12-7")));
-        // As long before the callback as in the sample.
-        assert_eq!(state["assigned_at"], json!("2025-03-01T00:43:31+01:00"));
-        assert_eq!(state["estimated_dropoff_at"], json!("2025-03-01T01:01:28+01:00"));
+        assert_eq!(state["assigned_at"], json!("2025-03-01T01:22:23+01:00"));
+        assert_eq!(state["estimated_dropoff_at"], json!("2025-03-01T01:40:20+01:00"));
         assert_eq!((&state["delivered_at"], &state["cancelled_at"]), (&delivered_at, &Value::Null));
     }
-    let mut other = sample(&HUBRISE, "dropoff_waiting");
-    HUBRISE.personalize(&mut other, "ab12", 7, time);
-    assert_eq!(other["delivery_id"], body["delivery_id"]);
-    assert_ne!(other["id"], body["id"]);
+}
+
+#[test]
+fn each_step_of_a_journey_begins_in_the_state_that_the_last_one_ended_in() {
+    for journey in HUBRISE.journeys() {
+        let mut state = None;
+        for (step, name) in (0..).zip(journey.steps) {
+            let mut callback = personal(&HUBRISE, name, step, "2025-03-01T00:00:00Z");
+            assert_eq!(callback.get("previous_state"), state.as_ref(), "{} {name}", journey.name);
+            state = Some(callback["new_state"].take());
+        }
+    }
 }
 
 const NAMES: &[&str] = &[
@@ -314,7 +320,7 @@ proptest! {
         body["new_state"] = state;
         body["new_state"]["fee"] = json!(fee);
         let _ = HUBRISE.decode(body.to_string().as_bytes());
-        HUBRISE.personalize(&mut body, "tag", 1, jiff::Timestamp::MAX);
+        HUBRISE.personalize(&mut body, &Personal { tag: "tag", number: 1, step: u32::MAX, begun: jiff::Timestamp::MAX });
     }
 
     /// Whatever else a delivery has, it is an update, and every value of it is in the update.

@@ -18,6 +18,7 @@ mod hubrise_auth;
 mod hubrise_fields;
 mod identity;
 mod instant;
+mod journeys;
 mod registry;
 mod retry;
 mod secret;

@@ -3,16 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use milepost::config::{Sources, load};
 use milepost::domain::event::UpdateEvent;
 use milepost::domain::identity::{Account, DeliveryKey, EventId, Origin, ReceiptId};
+use milepost::domain::journey::Personal;
 use milepost::domain::provider::Provider;
 use milepost::domain::secret::Secret;
 use milepost::domain::state::DeliveryState;
 use milepost::providers::{ALL, DASH, DELIVERECT, EXPRESS_247, HUBRISE, TELYPORT, by_name};
 use serde_json::{Value, json};
 
-use crate::support::{Pairs, credentials, leaves, sample, update};
+use crate::support::{Pairs, credentials, leaves, sample, signing, update};
 
 /// Fields of the samples that are credentials.
 const CREDENTIALS: [&str; 1] = ["ApiKey"];
@@ -199,11 +201,8 @@ fn what_a_provider_signs_it_takes_by_each_scheme() {
     for provider in ALL {
         for &scheme in provider.auth_schemes() {
             for sample in provider.samples() {
-                let signed = provider.sign(
-                    sample.body.into(),
-                    scheme,
-                    &Secret::new(secret.as_bytes()).expect("not empty"),
-                );
+                let key = Secret::new(secret.as_bytes()).expect("not empty");
+                let signed = provider.sign(sample.body.into(), &signing(scheme, &key));
                 let open = |secrets: &[&str]| {
                     provider.authenticate(
                         &Pairs(&signed.headers),
@@ -225,7 +224,7 @@ fn what_a_provider_signs_it_takes_by_each_scheme() {
 /// `milepost send` with the same seed must be a run of duplicates, and with another number or tag never.
 #[test]
 fn personal_samples_are_deterministic_and_distinct() {
-    let time = "2025-02-12T13:07:19.2010003Z".parse().expect("a time");
+    let begun = "2025-02-12T13:07:19.2010003Z".parse().expect("a time");
     for provider in ALL {
         let mut events = BTreeSet::new();
         let mut deliveries = BTreeSet::new();
@@ -235,7 +234,7 @@ fn personal_samples_are_deterministic_and_distinct() {
         for (tag, number) in runs {
             let personal = |name| {
                 let mut body = sample(*provider, name);
-                provider.personalize(&mut body, tag, number, time);
+                provider.personalize(&mut body, &Personal { tag, number, step: 0, begun });
                 body.to_string()
             };
             for one in provider.samples() {
@@ -263,11 +262,15 @@ fn personalizing_and_signing_take_anything() {
     for provider in ALL {
         for mut body in [json!(null), json!([]), json!({}), json!({"data": 1, "DeliveryDate": 1}), json!("x")]
         {
-            provider.personalize(&mut body, "é\"\n", 0, jiff::Timestamp::UNIX_EPOCH);
+            for begun in [Timestamp::MIN, Timestamp::UNIX_EPOCH, Timestamp::MAX] {
+                for step in [0, u32::MAX] {
+                    provider.personalize(&mut body, &Personal { tag: "é\"\n", number: 0, step, begun });
+                }
+            }
         }
         for &scheme in provider.auth_schemes() {
             for body in ["", "null", "{", "{}", "{\"ApiKey\":1,\"ApiKey\":2}", "\u{feff}{}"] {
-                let _ = provider.sign(body.into(), scheme, &secret);
+                let _ = provider.sign(body.into(), &signing(scheme, &secret));
             }
         }
     }

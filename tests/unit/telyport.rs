@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Pairs, any_json, any_object_with, assert_parked, credentials, poison, published, sample, update,
+    Pairs, any_json, any_object_with, assert_parked, credentials, personal, poison, published, sample, update,
 };
 
 const BROKEN: &str = include_str!("../fixtures/telyport/documented_order_created.json");
@@ -258,17 +258,18 @@ fn the_event_time_is_updated_at_or_else_the_timestamp() {
 
 #[test]
 fn a_personal_sample_is_a_delivery_of_its_own() {
-    let mut body = sample(&TELYPORT, "order_created");
-    let time = "2025-03-01T00:00:00.5Z".parse().expect("a time");
-    TELYPORT.personalize(&mut body, "ab12", 7, time);
-    assert_eq!(body["data"]["orderID"], json!("INab12-7"));
-    assert_eq!(body["data"]["temporaryOrderID"], json!("INab12-7"));
-    assert_eq!(body["timestamp"], json!(1_740_787_200_500_u64));
-    assert_eq!(body["data"].get("updatedAt"), None);
-    let mut body = sample(&TELYPORT, "started");
-    TELYPORT.personalize(&mut body, "ab12", 7, time);
-    assert_eq!(body["data"]["updatedAt"], json!(1_740_787_200_500_u64));
-    assert_eq!(body["webhookEventID"].as_str().map(str::len), Some(16));
+    let begun = "2025-03-01T00:00:00.5Z";
+    let created = personal(&TELYPORT, "order_created", 0, begun);
+    assert_eq!(created["data"]["orderID"], json!("INab12-7"));
+    assert_eq!(created["data"]["temporaryOrderID"], json!("INab12-7"));
+    assert_eq!(created["data"]["businessOrderID"], json!("#ab12-7"));
+    assert_eq!(created["timestamp"], json!(1_740_787_200_500_u64));
+    assert_eq!(created["data"].get("updatedAt"), None);
+    let started = personal(&TELYPORT, "started", 1, begun);
+    assert_eq!(started["data"]["orderID"], json!("INab12-7"));
+    assert_eq!(started["data"]["updatedAt"], json!(1_740_787_380_500_u64));
+    assert_eq!(started["webhookEventID"].as_str().map(str::len), Some(16));
+    assert_ne!(started["webhookEventID"], created["webhookEventID"]);
 }
 
 const NAMES: &[&str] = &[
