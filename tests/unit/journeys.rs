@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use milepost::domain::identity::{Origin, ReceiptId};
 use milepost::domain::provider::{DecodedUpdate, Provider};
+use milepost::domain::state::{Change, DeliveryState, Order};
 use milepost::domain::status::{Phase, Status};
 use milepost::providers::ALL;
+use uuid::Uuid;
 
 use crate::support::{personal, update};
 
@@ -101,5 +104,25 @@ fn an_event_id_is_never_given_to_two_contents() {
             }
         }
         assert_eq!(ids.len(), events.len(), "{}", provider.id());
+    }
+}
+
+/// Two tables of one provider, made apart from each other: what a delivery is, and which status may follow which.
+#[test]
+fn a_journey_is_in_order_by_its_providers_transitions() {
+    for provider in ALL {
+        for journey in provider.journeys() {
+            let mut legs = std::collections::BTreeMap::new();
+            for (decoded, step) in told(*provider, journey.steps).iter().zip(journey.steps) {
+                let before = legs.get(&decoded.leg);
+                let origin =
+                    Origin { receipt: ReceiptId(Uuid::nil()), received_at: begun(), traceparent: None };
+                let rules = provider.transitions();
+                let (course, after) = DeliveryState::advance(before, 1, &decoded.update, &origin, rules);
+                assert_eq!(course.order, Order::InOrder, "{} {} {step}", provider.id(), journey.name);
+                assert_ne!(course.changes, [Change::None], "{} {} {step}", provider.id(), journey.name);
+                legs.insert(decoded.leg.clone(), after.expect("it moves on"));
+            }
+        }
     }
 }
