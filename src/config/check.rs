@@ -54,9 +54,17 @@ pub(super) fn check(raw: &Sections, providers: &[&dyn Provider], findings: &mut 
 
 fn amqp(raw: &AmqpSection, findings: &mut Findings) -> Option<Amqp> {
     let url = findings.value("amqp.url", RedactedUrl::amqp(&raw.url));
+    let management_url = raw.management_url.as_deref().map(RedactedUrl::http).transpose();
+    let management_url = findings.value("amqp.management_url", management_url);
     let connect_timeout = findings.millis("amqp.connect_timeout_ms", raw.connect_timeout_ms);
     let confirm_timeout = findings.millis("amqp.confirm_timeout_ms", raw.confirm_timeout_ms);
-    Some(Amqp { url: url?, connect_timeout: connect_timeout?, confirm_timeout: confirm_timeout? })
+    let url = url?;
+    Some(Amqp {
+        management_url: management_url?.map(|management| management.or_credentials_of(&url)),
+        url,
+        connect_timeout: connect_timeout?,
+        confirm_timeout: confirm_timeout?,
+    })
 }
 
 fn redis(raw: &RedisSection, findings: &mut Findings) -> Option<Redis> {
@@ -159,7 +167,7 @@ fn log(raw: &LogSection, findings: &mut Findings) -> Option<Log> {
 }
 
 fn tracing(raw: &TracingSection, findings: &mut Findings) -> Option<Tracing> {
-    let endpoint = raw.otlp_endpoint.as_deref().map(RedactedUrl::otlp).transpose();
+    let endpoint = raw.otlp_endpoint.as_deref().map(RedactedUrl::http).transpose();
     let otlp_endpoint = findings.value("tracing.otlp_endpoint", endpoint);
     if !(0.0..=1.0).contains(&raw.sample_ratio) {
         findings.problem("tracing.sample_ratio", "must be from 0 to 1");

@@ -44,6 +44,7 @@ pub(super) struct Sections {
 
 section!(AmqpSection {
     url: String = "amqp://127.0.0.1:5672/%2f".to_owned(),
+    management_url: Option<String> = None,
     connect_timeout_ms: u64 = 5_000,
     confirm_timeout_ms: u64 = 5_000,
 });

@@ -50,6 +50,8 @@ impl Config {
 pub struct Amqp {
     /// Where it is, and who we are to it.
     pub url: RedactedUrl,
+    /// Its management API, with the credentials to use there. Only commands of the operator's ask it.
+    pub management_url: Option<RedactedUrl>,
     /// How long connecting may take.
     pub connect_timeout: Duration,
     /// How long a confirm may take before its publish counts as unconfirmed.

@@ -20,6 +20,7 @@ const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/milepost.toml
 fn assert_defaults(config: &Config) {
     let ms = Duration::from_millis;
     assert_eq!(config.amqp.url.expose(), "amqp://127.0.0.1:5672/%2f");
+    assert!(config.amqp.management_url.is_none());
     assert_eq!(config.amqp.connect_timeout, ms(5000));
     assert_eq!(config.amqp.confirm_timeout, ms(5000));
     assert_eq!(config.redis.url.expose(), "redis://127.0.0.1:6379/0");
@@ -75,7 +76,7 @@ fn the_shipped_file_names_every_key() {
     let text = fs::read_to_string(SHIPPED).expect("the shipped file");
     // What the Rust types declare, section by section; a key added there must be explained in the file.
     for keys in [
-        "[amqp] url connect_timeout_ms confirm_timeout_ms",
+        "[amqp] url management_url connect_timeout_ms confirm_timeout_ms",
         "[redis] url response_timeout_ms",
         "[http] addr max_body_bytes header_timeout_ms body_timeout_ms max_requests_in_flight max_bytes_in_flight \
          max_connections retry_after_seconds",
@@ -116,6 +117,7 @@ fn the_shipped_file_holds_no_secret_and_its_examples_are_valid() {
     let telyport = &loaded.config.provider(TELYPORT).accounts[&Account::default_account()];
     assert_eq!(telyport.scheme, AuthScheme::Hmac);
     assert_eq!(telyport.secrets[0].expose(), b"for development only");
+    assert!(loaded.config.amqp.management_url.is_some());
     assert!(loaded.config.tracing.otlp_endpoint.is_some());
     assert_eq!(loaded.config.provider(TELYPORT).retry.attempts(), 12);
     let express = &loaded.config.provider(EXPRESS).accounts[&Account::default_account()];

@@ -16,6 +16,10 @@ const PROBLEMS: &[(&str, &str)] = &[
         "amqp.url = \"amqp://h?heartbeat=x\"",
         "amqp.url: has a parameter that is not understood (from built in)",
     ),
+    (
+        "amqp.management_url = \"amqp://h\"",
+        "amqp.management_url: must be an http:// or https:// URL (from built in)",
+    ),
     ("amqp.connect_timeout_ms = 0", "amqp.connect_timeout_ms: must be from 1 to 3600000 (from built in)"),
     (
         "amqp.confirm_timeout_ms = 3600001",
