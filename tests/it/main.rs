@@ -12,3 +12,4 @@ mod restart;
 mod support;
 mod tls;
 mod topology;
+mod topology_check;

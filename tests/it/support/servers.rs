@@ -62,6 +62,11 @@ impl Vhost {
         vhost
     }
 
+    /// Where the management API of its broker is, without credentials.
+    pub fn management_url(&self) -> &str {
+        &self.management
+    }
+
     /// What the management API says of `kind` (`queues`, `bindings`, …) in this virtual host.
     pub async fn list(&self, kind: &str) -> serde_json::Value {
         let url = format!("{}/api/{kind}/{}", self.management, self.name);
