@@ -133,9 +133,13 @@ fn text(value: &str) -> AMQPValue {
 async fn on_sound_servers_everything_is_ok() {
     let vhost = Vhost::new().await;
     let servers = Servers::sound(&vhost).await;
-    let said = servers.check().await;
+    // What policies apply is known with the broker's next statistics.
+    let said = eventually("all that can be told is told", || async {
+        let said = servers.check().await;
+        (said.checks("skipped") == BTreeSet::from(BY_HAND)).then_some(said)
+    })
+    .await;
     said.is_sound();
-    assert_eq!(said.checks("skipped"), BTreeSet::from(BY_HAND));
     for subject in
         ["exchanges", "queues", "bindings", "policies", "subscribers", "milepost.unrouted", "alarms"]
     {
@@ -259,9 +263,15 @@ async fn a_policy_that_costs_messages_fails_and_a_bound_does_not() {
     let (work, parked) = (work_queue(TELYPORT), parked_queue(TELYPORT));
     let bound = json!({ "max-length": 1_000_000 });
     vhost.set_policy("mine", r"^milepost\.webhooks\.", bound.clone()).await;
-    let said = servers.check().await;
+    let subject = format!("queue {work}");
+    // The broker says so with its next statistics.
+    let said = eventually("the policy is seen", || async {
+        let said = servers.check().await;
+        said.findings.iter().any(|finding| finding["subject"] == subject).then_some(said)
+    })
+    .await;
     said.is_sound();
-    assert_eq!(said.on(&format!("queue {work}"))["says"], "policy mine: max-length 1000000");
+    assert_eq!(said.on(&subject)["says"], "policy mine: max-length 1000000");
 
     for (queue, definition, says) in [
         (&work, json!({ "overflow": "drop-head" }), "overflow is not reject-publish"),
@@ -271,11 +281,14 @@ async fn a_policy_that_costs_messages_fails_and_a_bound_does_not() {
         (&parked, bound, "a bound without overflow reject-publish"),
     ] {
         vhost.set_policy("mine", &format!("^{queue}$"), definition).await;
-        let said = servers.check().await;
-        let queue = format!("queue {queue}");
-        assert_eq!((said.at("fail"), said.code), (vec![("policies", &*queue)], Some(1)));
-        let harm = said.on(&queue)["says"].as_str().expect("text");
-        assert!(harm.starts_with("policy mine: ") && harm.contains(says), "{harm}");
+        let subject = format!("queue {queue}");
+        let said = eventually(says, || async {
+            let said = servers.check().await;
+            let alone = said.at("fail") == [("policies", &*subject)];
+            (alone && said.on(&subject)["says"].as_str()?.contains(says)).then_some(said)
+        })
+        .await;
+        assert_eq!(said.code, Some(1));
     }
 }
 

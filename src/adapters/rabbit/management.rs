@@ -55,16 +55,17 @@ pub struct FoundQueue {
     /// The operator's policy that applies to it.
     #[serde(default)]
     pub operator_policy: Option<String>,
-    /// What the two say together. An empty list when they say nothing.
+    /// What the two say together; an empty list, or object, when they say nothing. It is of the broker's statistics,
+    /// and so up to some seconds old, and `None` for a new queue or while they are off.
     #[serde(default)]
-    pub effective_policy_definition: Value,
+    pub effective_policy_definition: Option<Value>,
 }
 
 impl FoundQueue {
     /// What the policies say under `name`.
     #[must_use]
     pub fn by_policy(&self, name: &str) -> Option<&Value> {
-        self.effective_policy_definition.get(name)
+        self.effective_policy_definition.as_ref()?.get(name)
     }
 }
 

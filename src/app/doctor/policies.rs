@@ -14,15 +14,21 @@ const REMEDY: &str = "take it out of the policy, or narrow the policy's pattern"
 /// The broker drops a delivery that waits longer than this for its acknowledgement; workers hold one for up to 25 min.
 const LEAST_CONSUMER_TIMEOUT_MS: u64 = 30 * 60 * 1000;
 
-/// A finding for each setting of a policy that costs messages, or one for a policy that does not.
+/// A finding for each setting of a policy that costs messages, and one for each queue with policies that cost none.
 pub(super) fn findings(broker: &Broker) -> Vec<Finding> {
     let ManagementFacts::Found(found) = &broker.management else {
         return vec![Finding::needs_management(CHECK, "policies")];
     };
     let ours = |queue: &&FoundQueue| broker.things.iter().any(|thing| is(thing, &queue.definition.name));
-    let findings: Vec<_> = found.queues.iter().filter(ours).flat_map(of).collect();
-    if findings.is_empty() {
-        return vec![Finding::ok(CHECK, "policies", "none on Milepost's queues")];
+    let ours: Vec<_> = found.queues.iter().filter(ours).collect();
+    let unknown = ours.iter().filter(|queue| queue.effective_policy_definition.is_none()).count();
+    let mut findings: Vec<_> = ours.into_iter().flat_map(of).collect();
+    if unknown > 0 {
+        let says = format!("not known of {unknown} queues: the broker has no statistics of them");
+        let remedy = "wait some seconds if they are new; otherwise rabbitmqctl list_policies";
+        findings.push(Finding::new(Level::Skipped, CHECK, "policies", says, remedy));
+    } else if findings.is_empty() {
+        findings.push(Finding::ok(CHECK, "policies", "none on Milepost's queues"));
     }
     findings
 }
@@ -32,7 +38,8 @@ fn is(thing: &Compared, queue: &str) -> bool {
 }
 
 fn of(queue: &FoundQueue) -> Vec<Finding> {
-    let Some(definition) = queue.effective_policy_definition.as_object().filter(|all| !all.is_empty()) else {
+    let definition = queue.effective_policy_definition.as_ref().and_then(Value::as_object);
+    let Some(definition) = definition.filter(|definition| !definition.is_empty()) else {
         return Vec::new();
     };
     let names: Vec<_> = [&queue.policy, &queue.operator_policy].into_iter().flatten().cloned().collect();
