@@ -27,6 +27,8 @@ pub async fn hold(patient: Patient, open: &AtomicBool) {
                 failing.iter().for_each(log);
                 said = failing;
             }
+        } else {
+            tracing::warn!("topology gate: the servers take too long to answer");
         }
         tokio::time::sleep(reconnect_delay(tries, rand::random())).await;
         tries += 1;

@@ -17,7 +17,8 @@ use crate::providers;
 pub enum Command {
     /// Declare every exchange, queue and binding; declaring again changes nothing
     Apply(apply::Args),
-    /// Compare the broker and Redis with what Milepost needs, and say what to do about each difference
+    /// Compare the broker and Redis with what Milepost needs, and say what to do about each difference; exit code 1 if
+    /// messages can be lost, repeated or held up by one
     Check(check::Args),
     /// Write every exchange, queue and binding as RabbitMQ definitions, for `rabbitmqctl import_definitions`
     Export(export::Args),

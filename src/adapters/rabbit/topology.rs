@@ -114,6 +114,29 @@ pub struct TopologyError {
     broker_says: String,
 }
 
+impl Exchange {
+    /// Declares it; passively, only asks for it.
+    pub(super) async fn declare(&self, channel: &Channel, passive: bool) -> lapin::Result<()> {
+        let options = ExchangeDeclareOptions { passive, durable: true, ..Default::default() };
+        channel
+            .exchange_declare(self.name.as_str().into(), self.kind.clone(), options, self.arguments())
+            .await
+    }
+
+    /// Its arguments.
+    pub(super) fn arguments(&self) -> FieldTable {
+        table(self.alternate.map(|alternate| ("alternate-exchange", text(alternate))))
+    }
+}
+
+impl Queue {
+    /// Declares it; passively, only asks for it.
+    pub(super) async fn declare(&self, channel: &Channel, passive: bool) -> lapin::Result<()> {
+        let options = QueueDeclareOptions { passive, durable: true, ..Default::default() };
+        channel.queue_declare(self.name.as_str().into(), options, self.arguments.clone()).await.map(drop)
+    }
+}
+
 impl Topology {
     /// What these providers' webhooks need on their way in, and no more: a receiver takes them even while the stream
     /// of updates, say, is unavailable.
@@ -259,29 +282,6 @@ impl Topology {
             channel.queue_bind(target, source, key, options, FieldTable::default()).await
         };
         bound.map_err(|error| failed("binding to", destination, &error))
-    }
-}
-
-impl Exchange {
-    /// Declares it; passively, only asks for it.
-    pub(super) async fn declare(&self, channel: &Channel, passive: bool) -> lapin::Result<()> {
-        let options = ExchangeDeclareOptions { passive, durable: true, ..Default::default() };
-        channel
-            .exchange_declare(self.name.as_str().into(), self.kind.clone(), options, self.arguments())
-            .await
-    }
-
-    /// Its arguments.
-    pub(super) fn arguments(&self) -> FieldTable {
-        table(self.alternate.map(|alternate| ("alternate-exchange", text(alternate))))
-    }
-}
-
-impl Queue {
-    /// Declares it; passively, only asks for it.
-    pub(super) async fn declare(&self, channel: &Channel, passive: bool) -> lapin::Result<()> {
-        let options = QueueDeclareOptions { passive, durable: true, ..Default::default() };
-        channel.queue_declare(self.name.as_str().into(), options, self.arguments.clone()).await.map(drop)
     }
 }
 

@@ -45,7 +45,7 @@ pub fn topology_settings(unit: Duration) -> TopologySettings {
 
 /// A virtual host of the shared RabbitMQ. Deleted when dropped.
 pub struct Vhost {
-    management: String,
+    pub management: String,
     name: String,
     pub amqp_url: String,
 }
@@ -60,11 +60,6 @@ impl Vhost {
         let vhost = Self { amqp_url: format!("{server}/{name}"), management, name };
         vhost.request(reqwest::Method::PUT, "vhosts", None).await;
         vhost
-    }
-
-    /// Where the management API of its broker is, without credentials.
-    pub fn management_url(&self) -> &str {
-        &self.management
     }
 
     /// What the management API says of `kind` (`queues`, `bindings`, …) in this virtual host.

@@ -15,7 +15,7 @@ pub struct Layer {
     pub libraries: Libraries,
 }
 
-pub const LAYERS: [Layer; 15] = [
+pub const LAYERS: [Layer; 14] = [
     // The one exception: `backoff` has a type for the clock that it reads in vain (design section 5).
     Layer { path: "domain/retry.rs", modules: &[], libraries: Only(&["backoff", "thiserror"]) },
     Layer { path: "domain/", modules: &[], libraries: Only(WORDS) },
@@ -51,16 +51,10 @@ pub const LAYERS: [Layer; 15] = [
         modules: &["domain", "ports", "telemetry", "pipeline"],
         libraries: AllBut(&["anyhow", "deadpool_redis", "lapin"]),
     },
-    // RabbitMQ's other interface, over HTTP.
-    Layer {
-        path: "adapters/rabbit/management",
-        modules: &[],
-        libraries: Only(&["lapin", "reqwest", "serde", "serde_json", "thiserror", "url"]),
-    },
     Layer {
         path: "adapters/rabbit/",
         modules: &["domain", "ports", "telemetry"],
-        libraries: AllBut(&["anyhow", "deadpool_redis", "hyper", "reqwest"]),
+        libraries: AllBut(&["anyhow", "deadpool_redis", "hyper"]),
     },
     Layer {
         path: "adapters/redis/",
