@@ -1,6 +1,6 @@
 //! The command line itself, and the exit codes of the binary.
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
@@ -118,4 +118,12 @@ fn a_check_is_coloured_only_where_colours_are_wanted() {
     assert!(check(&[]).starts_with("fail     rabbitmq"), "{}", check(&[]));
     assert!(check(&[("CLICOLOR_FORCE", "1")]).starts_with("\u{1b}["));
     assert!(check(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]).starts_with("fail     rabbitmq"));
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let mut export = Command::new(env!("CARGO_BIN_EXE_milepost"));
+    let mut export = export.args(["topology", "export"]).stdout(Stdio::piped()).spawn().expect("it runs");
+    drop(export.stdout.take());
+    assert_eq!(export.wait().expect("it ends").code(), Some(0));
 }
