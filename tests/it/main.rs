@@ -14,3 +14,4 @@ mod subscribe;
 mod support;
 mod tls;
 mod topology;
+mod topology_check;

@@ -8,6 +8,7 @@ mod dash_content;
 mod dash_fields;
 mod deliverect;
 mod deliverect_auth;
+mod doctor;
 mod document;
 mod express247;
 mod express247_auth;

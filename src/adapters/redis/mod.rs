@@ -1,8 +1,11 @@
 //! Redis: the ledger, and the connection it keeps.
 
 mod connection;
+mod inspect;
 mod ledger;
 mod policy;
 
 pub use connection::{RedisConnection, RedisSettings};
+pub use inspect::{RedisFacts, inspect};
 pub use ledger::RedisLedger;
+pub use policy::KEEPS_ALL;
