@@ -1,0 +1,76 @@
+//! What holds for every body, whatever is in it: shared by the property tests and the fuzz targets.
+
+use milepost::domain::event::UpdateEvent;
+use milepost::domain::identity::{DeliveryKey, EventId, Origin, ReceiptId};
+use milepost::domain::provider::{Decoded, DecodedUpdate, Provider};
+use milepost::domain::verdict::Poison;
+use serde_json::value::RawValue;
+
+#[path = "respelled.rs"]
+mod respelled;
+pub use respelled::respelled;
+
+/// Two receipts; nothing is special about either.
+pub const RECEIPTS: [&str; 2] =
+    ["01890a5d-ac96-774b-bcce-b302099a8057", "01890a5d-ac96-774b-bcce-b302099a8058"];
+
+/// What a body is, in values that can be compared: its identity, its update's JSON, its unreadable fields.
+pub type Meaning = Result<Option<(String, String, u32)>, Poison>;
+
+/// What `body` is.
+pub fn meaning(provider: &dyn Provider, body: &[u8]) -> Meaning {
+    Ok(match provider.decode(body)? {
+        Decoded::Update(decoded) => {
+            let json = serde_json::to_string(&decoded.update).expect("an update is JSON");
+            Some((format!("{:?}", decoded.identity), json, decoded.unreadable_fields))
+        }
+        Decoded::Ignored => None,
+    })
+}
+
+/// The event that `decoded` is published as, first received as `receipt`.
+pub fn event(provider: &dyn Provider, decoded: &DecodedUpdate, receipt: &str) -> UpdateEvent {
+    let receipt: ReceiptId = receipt.parse().expect("a receipt");
+    let delivery = DeliveryKey {
+        provider: provider.id(),
+        account: "default".parse().expect("an account"),
+        delivery_id: decoded.update.delivery_id.clone(),
+    };
+    let id = EventId::new(&delivery, &decoded.identity, receipt);
+    let received_at = "2025-02-12T13:07:19.201Z".parse().expect("a time");
+    let origin = Origin { receipt, received_at, traceparent: None };
+    UpdateEvent::new(&delivery, id, &origin, &decoded.update)
+}
+
+/// Asserts all of it.
+///
+/// # Panics
+/// When some of it does not hold.
+pub fn check(provider: &dyn Provider, body: &[u8]) {
+    let first = meaning(provider, body);
+    assert_eq!(first, meaning(provider, body), "the same bytes are the same");
+    let Ok(Decoded::Update(decoded)) = provider.decode(body) else { return };
+    check_event(provider, &decoded);
+    check_spelling(provider, body, first);
+}
+
+/// An update is an event of one line of JSON, and its id is the identity's, or else the receipt's.
+fn check_event(provider: &dyn Provider, decoded: &DecodedUpdate) {
+    let [first, other] = RECEIPTS.map(|receipt| event(provider, decoded, receipt));
+    assert!(serde_json::from_slice::<&RawValue>(&first.body).is_ok(), "an event is JSON");
+    assert!(!first.body.contains(&b'\n'), "an event is one line");
+    assert_eq!(first.routing_key.split('.').count(), 4, "{}", first.routing_key);
+    assert!((1..=256).contains(&decoded.update.delivery_id.len()), "a delivery's id is bounded");
+    assert_eq!(first.id == other.id, decoded.identity.provider_event_id.is_some());
+}
+
+/// Key order and white space change neither identity nor update.
+fn check_spelling(provider: &dyn Provider, body: &[u8], first: Meaning) {
+    let Some(other) = respelled(body, "\n\t") else { return };
+    let canonical = |meaning: Meaning| {
+        let (identity, update, unreadable) = meaning.expect("no poison").expect("an update");
+        // `extra` has values as they were sent, so keys may be in any order in there.
+        (identity, respelled(update.as_bytes(), "").expect("JSON"), unreadable)
+    };
+    assert_eq!(canonical(meaning(provider, other.as_bytes())), canonical(first), "spelling says nothing");
+}
