@@ -5,6 +5,7 @@
 
 mod contract;
 mod crash;
+mod hostile;
 mod invariants;
 mod processes;
 mod redis_policy;

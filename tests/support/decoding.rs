@@ -2,7 +2,8 @@
 
 use milepost::domain::event::UpdateEvent;
 use milepost::domain::identity::{DeliveryKey, EventId, Origin, ReceiptId};
-use milepost::domain::provider::{Decoded, DecodedUpdate, Provider};
+use milepost::domain::provider::{Credentials, Decoded, DecodedUpdate, Headers, Provider};
+use milepost::domain::secret::Secret;
 use milepost::domain::verdict::Poison;
 use serde_json::value::RawValue;
 
@@ -49,9 +50,31 @@ pub fn event(provider: &dyn Provider, decoded: &DecodedUpdate, receipt: &str) ->
 pub fn check(provider: &dyn Provider, body: &[u8]) {
     let first = meaning(provider, body);
     assert_eq!(first, meaning(provider, body), "the same bytes are the same");
+    check_stored(provider, body, &first);
     let Ok(Decoded::Update(decoded)) = provider.decode(body) else { return };
     check_event(provider, &decoded);
     check_spelling(provider, body, first);
+}
+
+/// What the receiver stores of a webhook means what was sent, its credential aside.
+fn check_stored(provider: &dyn Provider, body: &[u8], first: &Meaning) {
+    let secret = Secret::new(b"user:the secret of a test").expect("not empty");
+    for &scheme in provider.auth_schemes() {
+        let webhook = provider.sign(body.to_vec().into(), scheme, &secret);
+        let credentials = Credentials { scheme, header: None, secrets: vec![secret.clone()] };
+        // 247Express and Deliverect have bodies refused that are no JSON object.
+        if let Ok(stored) = provider.authenticate(&Signed(&webhook.headers), webhook.body, &credentials) {
+            assert_eq!(meaning(provider, &stored), *first, "what is stored is what was sent");
+        }
+    }
+}
+
+struct Signed<'a>(&'a [(&'static str, String)]);
+
+impl Headers for Signed<'_> {
+    fn get(&self, name: &str) -> Option<&[u8]> {
+        self.0.iter().find(|(header, _)| *header == name).map(|(_, value)| value.as_bytes())
+    }
 }
 
 /// An update is an event of one line of JSON, and its id is the identity's, or else the receipt's.

@@ -5,12 +5,17 @@ mod cases;
 mod properties;
 mod statuses;
 
+#[path = "../support/decoding.rs"]
+mod decoding;
+
 use milepost::domain::answer::{Rejection, RejectionKind};
 use milepost::domain::provider::{Credentials, Decoded, Provider};
 use milepost::domain::secret::Secret;
+use milepost::domain::verdict::ParkReason;
 
 use self::cases::{Case, Expected, Refusal, SECRET, SHAPES, answer};
-use crate::support::Pairs;
+pub use self::decoding::respelled;
+use crate::support::{Pairs, assert_parked};
 
 /// What becomes of a case: the kind of its refusal, or what its stored body is.
 fn outcome(provider: &dyn Provider, case: &Case) -> Result<Expected, RejectionKind> {
@@ -66,5 +71,17 @@ fn every_provider_has_its_shape_and_every_case_its_name() {
         let names: Vec<_> = cases::cases(shape).into_iter().map(|case| case.name).collect();
         let distinct: std::collections::BTreeSet<_> = names.iter().collect();
         assert_eq!(distinct.len(), names.len(), "{}", shape.provider.id());
+    }
+}
+
+/// No beginning of a body is taken for the whole.
+#[test]
+fn a_body_cut_short_anywhere_is_parked() {
+    for provider in milepost::providers::ALL {
+        let sample = provider.samples()[0].body.trim_end();
+        for cut in 0..sample.len() {
+            let body = &sample.as_bytes()[..cut];
+            assert_parked(*provider, body, ParkReason::Malformed, "not one JSON object");
+        }
     }
 }

@@ -7,11 +7,8 @@ use proptest::sample::Index;
 use serde_json::{Value, json};
 
 use super::cases::{SHAPES, Shape};
-use crate::support::any_json;
-
-#[path = "../../support/decoding.rs"]
-mod decoding;
-use decoding::{RECEIPTS, check, event};
+use super::decoding::{RECEIPTS, check, event, respelled};
+use crate::support::{Pairs, any_json, credentials};
 
 /// A provider, by its place in the table, and one of its samples.
 fn any_sample() -> impl Strategy<Value = (usize, &'static str)> {
@@ -144,6 +141,25 @@ proptest! {
         check(ALL[provider], replaced(body, &values).as_bytes());
     }
 
+    /// Nobody gets in by chance, and nothing panics on the way.
+    #[test]
+    fn whoever_proves_nothing_is_refused(
+        bytes in prop::collection::vec(any::<u8>(), 0..300), object in any_json(), proof in ".{0,80}",
+    ) {
+        let names = ["x-telyport-signature", "x-server-authorization-hmac-sha256", "x-hubrise-hmac-sha256",
+            "x-dash-signature", "authorization"];
+        let proofs = [proof.clone(), format!("Bearer {proof}"), format!("Basic {proof}"), hex::encode(&proof)];
+        for proof in proofs {
+            let headers = names.map(|name| (name, proof.clone()));
+            for (provider, scheme) in ALL.iter().flat_map(|one| one.auth_schemes().iter().map(move |scheme| (one, scheme))) {
+                for body in [bytes.clone(), object.to_string().into_bytes()] {
+                    let credentials = credentials(*scheme, &["the secret of nobody"]);
+                    prop_assert!(provider.authenticate(&Pairs(&headers), body.into(), &credentials).is_err());
+                }
+            }
+        }
+    }
+
     /// The same event if, and only if, delivery, content and the provider's id are the same, and, where there is no
     /// such id, the first receipt.
     #[test]
@@ -173,9 +189,7 @@ fn samples_and_hostile_bodies() {
     for shape in &SHAPES {
         for sample in shape.provider.samples() {
             check(shape.provider, sample.body.as_bytes());
-            assert!(
-                decoding::respelled(sample.body.as_bytes(), " ").is_some_and(|other| other != sample.body)
-            );
+            assert!(respelled(sample.body.as_bytes(), " ").is_some_and(|other| other != sample.body));
         }
         for case in super::cases::cases(shape) {
             check(shape.provider, &case.webhook(shape.provider, "D1").body);
@@ -187,8 +201,8 @@ fn samples_and_hostile_bodies() {
 #[test]
 fn respelling_turns_keys_and_keeps_values() {
     let body = br#"{"a":[1.50,{"b":"x y","c":1e9}],"d":null,"a":2}"#;
-    let other = decoding::respelled(body, " ").expect("JSON");
+    let other = respelled(body, " ").expect("JSON");
     assert_eq!(other.replace(' ', ""), r#"{"d":null,"a":[1.50,{"c":1e9,"b":"xy"}],"a":2}"#);
-    assert_eq!(decoding::respelled(br#"["\ud800"]"#, ""), None);
-    assert_eq!(decoding::respelled(b"{", ""), None);
+    assert_eq!(respelled(br#"["\ud800"]"#, ""), None);
+    assert_eq!(respelled(b"{", ""), None);
 }

@@ -123,6 +123,10 @@ fn documented_statuses_map_one_to_one() {
                 assert_eq!(said(json!(number)), expected, "{provider} {raw} as a number");
             }
         }
+        for number in (-200..1000).map(|number: i32| number.to_string()) {
+            let documented = table.iter().any(|(raw, _)| *raw == number);
+            assert_eq!(said(json!(number)).2 != "unknown", documented, "{provider} {number}");
+        }
         let statuses: BTreeSet<_> = table.iter().map(|row| row.1).collect();
         assert_eq!(statuses.len(), table.len(), "two of {provider}'s statuses became one");
     }
