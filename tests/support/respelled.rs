@@ -5,17 +5,22 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+/// An event nests deeper than the body it is of, by a few levels.
+const DEEPEST: usize = 64;
+
 /// `json` with the keys of every object from last to first, and `spaces` for its white space. Numbers and strings
 /// keep their bytes, and a name that occurs twice keeps the order of its values.
 ///
-/// `None` when it is no JSON, or has a string that is no text (a lone surrogate), whose spelling is all there is to it.
+/// `None` when it is no JSON, nests deeper than any body that is read, or has a string that is no text (a lone
+/// surrogate), whose spelling is all there is to it.
 pub fn respelled(json: &[u8], spaces: &str) -> Option<String> {
     let mut out = String::with_capacity(json.len() * 2);
-    write(serde_json::from_slice(json).ok()?, spaces, &mut out)?;
+    write(serde_json::from_slice(json).ok()?, spaces, DEEPEST, &mut out)?;
     Some(out)
 }
 
-fn write(raw: &RawValue, spaces: &str, out: &mut String) -> Option<()> {
+fn write(raw: &RawValue, spaces: &str, levels: usize, out: &mut String) -> Option<()> {
+    let levels = levels.checked_sub(1)?;
     let json = raw.get();
     out.push_str(spaces);
     match json.as_bytes().first()? {
@@ -27,12 +32,12 @@ fn write(raw: &RawValue, spaces: &str, out: &mut String) -> Option<()> {
                 out.push_str(name.get());
                 out.push_str(spaces);
                 out.push(':');
-                write(value, spaces, out)
+                write(value, spaces, levels, out)
             })?;
         }
         b'[' => {
             let items: Vec<&RawValue> = serde_json::from_str(json).ok()?;
-            write_all('[', &items, ']', spaces, out, |item, out| write(item, spaces, out))?;
+            write_all('[', &items, ']', spaces, out, |item, out| write(item, spaces, levels, out))?;
         }
         b'"' => {
             serde_json::from_str::<String>(json).ok()?;

@@ -10,6 +10,7 @@ const DEEPEST: usize = 32;
 
 pub fn cases(shape: &Shape) -> Vec<Case> {
     let mut cases: Vec<_> = samples(shape).collect();
+    cases.extend(misprints(shape));
     cases.extend(no_objects(shape));
     cases.extend(spelt_oddly(shape));
     cases.extend(huge_and_deep(shape));
@@ -29,6 +30,25 @@ fn samples(shape: &Shape) -> impl Iterator<Item = Case> {
         let update = serde_json::from_slice(&update).expect("JSON");
         Case::new(format!("sample {}", sample.name), shape, sample.body, Expected::Published(update, 0))
     })
+}
+
+/// What the documents themselves print and is no JSON: a comma too many, and one too few.
+fn misprints(shape: &Shape) -> impl Iterator<Item = Case> {
+    let misprint: &[u8] = match shape.provider.id().as_str() {
+        "telyport" => include_bytes!("../../fixtures/telyport/documented_order_created.json"),
+        "247express" => include_bytes!("../../fixtures/247express/documented_update_status.json"),
+        _ => return None.into_iter(),
+    };
+    Some(Case::new("a documented misprint", shape, misprint, no_object(shape))).into_iter()
+}
+
+/// What becomes of a body that is not one JSON object.
+fn no_object(shape: &Shape) -> Expected {
+    if shape.refuses_what_is_no_object {
+        Expected::Refused(Refusal::NotAnObject)
+    } else {
+        Expected::Parked(ParkReason::Malformed, "not one JSON object")
+    }
 }
 
 fn no_objects(shape: &Shape) -> impl Iterator<Item = Case> {
@@ -59,12 +79,7 @@ fn no_objects(shape: &Shape) -> impl Iterator<Item = Case> {
         ("NaN", format!("{inside},\"note\":NaN}}").into()),
         ("a name that is no text", format!("{inside},\"\\ud800\":1}}").into()),
     ];
-    let expected = if shape.refuses_what_is_no_object {
-        Expected::Refused(Refusal::NotAnObject)
-    } else {
-        Expected::Parked(ParkReason::Malformed, "not one JSON object")
-    };
-    bodies.into_iter().map(move |(name, body)| Case::new(name, shape, body, expected.clone()))
+    bodies.into_iter().map(move |(name, body)| Case::new(name, shape, body, no_object(shape)))
 }
 
 /// JSON all the same, and read as such.
@@ -85,6 +100,11 @@ fn spelt_oddly(shape: &Shape) -> impl Iterator<Item = Case> {
             "a name twice, one value",
             format!("{inside},\"note\":1,\"note\":1}}"),
             published(json!({"note": 1})),
+        ),
+        (
+            "a name twice, one value spaced twice",
+            format!("{inside},\"note\":[1,2],\"note\": [1, 2]}}"),
+            published(json!({"note": [1, 2]})),
         ),
         (
             "a name twice, two values",

@@ -131,6 +131,15 @@ fn own(shape: &Shape) -> Vec<Case> {
         "hubrise" => vec![
             sent("another resource", "/resource_type", json!("order"), Expected::Ignored),
             sent("an unknown event", "/event_type", json!("delete"), Expected::Ignored),
+            case(
+                shape,
+                "the resource alone",
+                &json!({"id": "@", "status": "pending"}),
+                Expected::Published(
+                    json!({"delivery_id": "@", "status": "created", "phase": "planned", "raw_status": "pending"}),
+                    0,
+                ),
+            ),
             sent(
                 "no resource",
                 "/resource_type",
