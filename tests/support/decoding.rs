@@ -4,7 +4,7 @@ use milepost::domain::event::UpdateEvent;
 use milepost::domain::identity::{DeliveryKey, EventId, Origin, ReceiptId};
 use milepost::domain::provider::{Credentials, Decoded, DecodedUpdate, Headers, Provider};
 use milepost::domain::secret::Secret;
-use milepost::domain::verdict::{ParkReason, Poison};
+use milepost::domain::verdict::Poison;
 use serde_json::value::RawValue;
 
 #[path = "respelled.rs"]
@@ -90,10 +90,6 @@ fn check_event(provider: &dyn Provider, decoded: &DecodedUpdate) {
 
 /// Key order and white space change nothing: neither identity and update, nor why there are none.
 fn check_spelling(provider: &dyn Provider, body: &[u8], first: Meaning) {
-    // A name's two values that differ in key order alone contradict each other, and are one when put in order.
-    if first.as_ref().is_err_and(|poison| poison.reason == ParkReason::Contradiction) {
-        return;
-    }
     let Some(other) = respelled(body, "\n\t") else { return };
     // `extra` has values as they were sent, so keys may be in any order in there.
     let canonical = |meaning: Meaning| {

@@ -9,10 +9,11 @@ use serde_json::value::RawValue;
 const DEEPEST: usize = 64;
 
 /// `json` with the keys of every object from last to first, and `spaces` for its white space. Numbers and strings
-/// keep their bytes, and a name that occurs twice keeps the order of its values.
+/// keep their bytes.
 ///
-/// `None` when it is no JSON, nests deeper than any body that is read, or has a string that is no text (a lone
-/// surrogate), whose spelling is all there is to it.
+/// `None` when it is no JSON, nests deeper than any body that is read, has one name twice (whose values may differ in
+/// key order alone, and so be one in another spelling), or a string that is no text (a lone surrogate), whose spelling
+/// is all there is to it.
 pub fn respelled(json: &[u8], spaces: &str) -> Option<String> {
     let mut out = String::with_capacity(json.len() * 2);
     write(serde_json::from_slice(json).ok()?, spaces, DEEPEST, &mut out)?;
@@ -26,8 +27,10 @@ fn write(raw: &RawValue, spaces: &str, levels: usize, out: &mut String) -> Optio
     match json.as_bytes().first()? {
         b'{' => {
             let mut fields = serde_json::from_str::<Fields<'_>>(json).ok()?.0;
-            // Stable: two of one name stay in their order.
             fields.sort_by(|a, b| b.0.cmp(&a.0));
+            if fields.windows(2).any(|pair| pair[0].0 == pair[1].0) {
+                return None;
+            }
             write_all('{', &fields, '}', spaces, out, |(_, name, value), out| {
                 out.push_str(name.get());
                 out.push_str(spaces);
