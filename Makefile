@@ -10,7 +10,7 @@ SHELL := /bin/bash
 help: ## list what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: ## run the whole fleet in one process (in memory) and play the providers' samples through it
+run: ## run the whole fleet in one process (in memory) and play a delivery of each provider
 	cargo run --quiet --bin milepost -- run --play
 
 test: ## everything: format, lints, licences, unit tests, and tests on a private real RabbitMQ and Redis

@@ -15,6 +15,8 @@ pub struct LedgerKeys {
     pub companion: String,
     /// Whether the provider gave an id.
     pub by_id: bool,
+    /// Of the delivery's state.
+    pub state: String,
 }
 
 impl LedgerKeys {
@@ -24,6 +26,7 @@ impl LedgerKeys {
         let DeliveryKey { provider, account, delivery_id } = delivery;
         let tag = format!("mp:{{{provider}:{account}:{delivery_id}}}");
         let content = hex::encode(identity.fingerprint.0);
+        let state = format!("{tag}:s");
         match &identity.provider_event_id {
             Some(id) => {
                 let id = Sha256::digest(id.as_bytes());
@@ -32,13 +35,22 @@ impl LedgerKeys {
                     event: format!("{tag}:e:{}", hex::encode(both)),
                     companion: format!("{tag}:i:{}", hex::encode(id)),
                     by_id: true,
+                    state,
                 }
             }
             None => Self {
                 event: format!("{tag}:e:{content}"),
                 companion: format!("{tag}:a:{content}"),
                 by_id: false,
+                state,
             },
         }
     }
+}
+
+/// What a leg of a delivery is called in its state: nothing for a delivery that has one course, else of one length
+/// whatever the courier is called.
+#[must_use]
+pub fn leg_name(leg: Option<&str>) -> String {
+    leg.map_or_else(String::new, |leg| hex::encode(&Sha256::digest(leg)[..8]))
 }

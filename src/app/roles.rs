@@ -45,6 +45,7 @@ pub fn worker(
                 dedup_ttl: settings.dedup_ttl,
                 content_ttl: settings.content_ttl,
                 resend_horizon: settings.resend_horizon,
+                state_ttl: config.worker.state_ttl,
             },
         },
         settler: Settler {

@@ -32,6 +32,17 @@ pub fn run(command: &Command, global: Global) -> anyhow::Result<Exit> {
 /// # Errors
 /// When it cannot be used.
 pub fn load(global: Global) -> Result<Loaded, ConfigError> {
-    let sources = Sources { file: global.config, ..Sources::from_env() };
+    load_with(global, &[])
+}
+
+/// The same, but what a flag says counts as said by the variable named with it.
+///
+/// # Errors
+/// When it cannot be used.
+pub fn load_with(global: Global, flags: &[(&str, &Option<String>)]) -> Result<Loaded, ConfigError> {
+    let mut sources = Sources { file: global.config, ..Sources::from_env() };
+    for (variable, said) in flags {
+        sources.variables.extend(said.iter().map(|value| (variable.into(), value.into())));
+    }
     crate::config::load(&sources, providers::ALL)
 }

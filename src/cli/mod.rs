@@ -6,6 +6,7 @@ pub mod pattern;
 pub mod run;
 pub mod sample_secrets;
 pub mod send;
+pub mod subscribe;
 pub mod tail;
 pub mod topology;
 
@@ -48,9 +49,11 @@ pub enum Command {
     /// Run the whole fleet in one process: in memory, or on the servers given
     Run(run::Args),
     /// Send webhooks as a provider does
-    Send(send::Args),
+    Send(Box<send::Args>),
     /// Show updates as they are published
     Tail(tail::Args),
+    /// Give a service a durable queue of the updates that it wants
+    Subscribe(subscribe::Args),
     /// Set up what Milepost needs on the broker
     #[command(subcommand)]
     Topology(topology::Command),
@@ -95,8 +98,9 @@ pub fn main() -> ExitCode {
 async fn run(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
         Command::Run(args) => run::run(args, cli.global).await,
-        Command::Send(args) => send::run(args).await,
+        Command::Send(args) => send::run(*args).await,
         Command::Tail(args) => tail::run(args, cli.global).await,
+        Command::Subscribe(args) => subscribe::run(args, cli.global).await,
         Command::Topology(command) => topology::run(command, cli.global).await,
         Command::Config(command) => config::run(&command, cli.global),
     }

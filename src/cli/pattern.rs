@@ -3,6 +3,7 @@
 //! The updates log is read whole, whatever its subscribers bind, so the filter that a topic exchange would apply is
 //! applied here.
 
+use std::fmt;
 use std::str::FromStr;
 
 use thiserror::Error;
@@ -49,7 +50,21 @@ impl FromStr for Pattern {
     }
 }
 
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words: Vec<_> = self.0.iter().map(Word::text).collect();
+        f.write_str(&words.join("."))
+    }
+}
+
 impl Pattern {
+    /// Whether it matches any routing key at all that has so many words.
+    #[must_use]
+    pub fn fits(&self, words: usize) -> bool {
+        let needed = self.0.iter().filter(|word| **word != Word::Any).count();
+        needed == words || (needed < words && self.0.contains(&Word::Any))
+    }
+
     /// Whether a topic exchange would route `routing_key` to a queue bound by this pattern.
     ///
     /// At most (words of the pattern) × (words of the key) steps: only the last `#` seen is ever tried again, with
@@ -81,6 +96,14 @@ impl Pattern {
 }
 
 impl Word {
+    fn text(&self) -> &str {
+        match self {
+            Self::Literal(literal) => literal,
+            Self::One => "*",
+            Self::Any => "#",
+        }
+    }
+
     fn is(&self, word: &str) -> bool {
         match self {
             Self::Literal(literal) => literal == word,

@@ -13,6 +13,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 use super::sample_secrets::sample_secret;
+use super::send::delivered::{Outcome, Which};
 use super::send::post::Poster;
 use super::send::target;
 use super::send::webhooks::{Content, Webhooks};
@@ -41,6 +42,8 @@ filter = "warn"
 "#;
 /// A played webhook that is not accepted is given up after this long.
 const GIVE_UP: Duration = Duration::from_secs(30);
+/// No journey takes longer.
+const LAST_HOUR: Duration = Duration::from_hours(1);
 
 /// What `milepost run` is asked.
 #[derive(clap::Args)]
@@ -57,7 +60,8 @@ pub struct Args {
     /// Listen here for operators [default: 127.0.0.1:9090, or as configured]
     #[arg(long, value_name = "ADDR")]
     pub admin: Option<SocketAddr>,
-    /// Play every provider's documented sample webhooks through the HTTP port, signed as the provider would
+    /// Play a delivery of each provider through the HTTP port: the webhooks of its first journey (`milepost send --list`)
+    /// in order, signed as the provider would
     #[arg(long)]
     pub play: bool,
     /// Show the events themselves, one JSON object a line
@@ -134,41 +138,48 @@ fn load(args: &Args, global: Global) -> anyhow::Result<Loaded> {
     Ok(crate::config::load(&sources, providers::ALL)?)
 }
 
-/// Plays the samples if asked, and says how to try one by hand.
+/// Plays a journey of each provider if asked, and says how to try one by hand.
 async fn greet(config: &Config, http: SocketAddr, play: bool) -> anyhow::Result<()> {
+    // The deliveries were under way until now.
+    let begun = SystemClock.now().checked_sub(LAST_HOUR).unwrap_or_default();
     for &provider in providers::ALL {
         let account = Account::default_account();
         let Some(credentials) = config.provider(provider.id()).accounts.get(&account) else { continue };
         let Some(secret) = credentials.secrets.first() else { continue };
         let origin = Url::parse(&format!("http://{http}")).context("the address we listen on")?;
         let target = target::resolve(origin, provider.id(), &account);
-        let webhooks = |content| Webhooks {
-            provider,
-            content,
-            scheme: credentials.scheme,
-            secret: secret.clone(),
-            seed: rand::random(),
+        let webhooks = |steps| {
+            anyhow::Ok(Webhooks {
+                provider,
+                content: Content::of(provider, steps)?,
+                scheme: credentials.scheme,
+                header: credentials.header.clone(),
+                secret: secret.clone(),
+                seed: rand::random(),
+                begun,
+            })
         };
-        if play {
-            let accepted = provider.answer(Some(credentials.scheme), Ok(()));
-            let poster = Poster::new(target.clone(), accepted, GIVE_UP, Arc::new(|_| {}))?;
-            for sample in provider.samples() {
-                let webhook = webhooks(Content::Verbatim(sample.body.into())).webhook(0)?;
-                let delivered = poster.deliver(0, &webhook).await;
-                anyhow::ensure!(
-                    delivered.outcome == super::send::delivered::Outcome::Accepted,
-                    "{} {}: {delivered}",
-                    provider.id(),
-                    sample.name
-                );
-            }
+        if play && let Some(journey) = provider.journeys().first() {
+            play_one(&webhooks(journey.steps)?, target.clone()).await?;
         }
         if let Some(sample) = provider.samples().first() {
-            let webhook = webhooks(Content::sample(sample)?).webhook(0)?;
+            let webhook = webhooks(&[sample.name])?.webhook(0, 0)?;
             eprintln!("\nmilepost: try {} by hand:\n{}\n", provider.id(), curl(&target, &webhook));
         }
     }
     eprintln!("milepost: listening; Ctrl-C ends it");
+    Ok(())
+}
+
+/// Sends one delivery's webhooks in order. Each must be accepted.
+async fn play_one(webhooks: &Webhooks, target: Url) -> anyhow::Result<()> {
+    let accepted = webhooks.provider.answer(Some(webhooks.scheme), Ok(()));
+    let poster = Poster::new(target, accepted, GIVE_UP, Arc::new(|_| {}))?;
+    for step in 0..webhooks.content.steps() {
+        let which = Which { number: 0, step, sample: webhooks.content.name(step), duplicate: false };
+        let delivered = poster.deliver(which, &webhooks.webhook(0, step)?).await;
+        anyhow::ensure!(delivered.outcome == Outcome::Accepted, "{}: {delivered}", webhooks.provider.id());
+    }
     Ok(())
 }
 

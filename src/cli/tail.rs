@@ -15,9 +15,7 @@ use super::{Exit, Global, duration, line};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::rabbit::updates_log::{LogEvent, Start, UpdatesLog};
 use crate::app::life::Signals;
-use crate::config::{Config, ConfigError, Sources};
 use crate::ports::Clock as _;
-use crate::providers;
 
 /// What is written when a signal ends the command waits this long for whoever reads it.
 const LAST_WRITE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -65,7 +63,7 @@ fn since(text: &str) -> Result<Since, String> {
 /// When the configuration or the broker cannot be used at all, or the output cannot be written.
 pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
     let now = SystemClock.now();
-    let config = load(&args, global)?;
+    let config = super::config::load_with(global, &[("MILEPOST_AMQP_URL", &args.amqp)])?.config;
     let mut log = UpdatesLog::new(config.amqp.url.expose(), start(args.since, now)?, now)?;
     let mut out = BufWriter::new(tokio::io::stdout());
     let mut signals = Signals::new().context("cannot listen for signals")?;
@@ -82,13 +80,6 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
         Err(error) if is_broken_pipe(&error) => Ok(Exit::Done),
         ended => ended.map(|()| Exit::Done),
     }
-}
-
-/// The configuration; a broker named by its flag counts as named by its variable.
-fn load(args: &Args, global: Global) -> Result<Config, ConfigError> {
-    let mut sources = Sources { file: global.config, ..Sources::from_env() };
-    sources.variables.extend(args.amqp.iter().map(|url| ("MILEPOST_AMQP_URL".into(), url.into())));
-    crate::config::load(&sources, providers::ALL).map(|loaded| loaded.config)
 }
 
 fn start(since: Option<Since>, now: Timestamp) -> anyhow::Result<Start> {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::accounts;
-use super::findings::Findings;
+use super::findings::{Findings, LONGEST_TTL_SECONDS};
 use super::sections::{
     AmqpSection, HttpSection, LogSection, RedisSection, Sections, TopologySection, TracingSection,
     WorkerSection,
@@ -54,9 +54,17 @@ pub(super) fn check(raw: &Sections, providers: &[&dyn Provider], findings: &mut 
 
 fn amqp(raw: &AmqpSection, findings: &mut Findings) -> Option<Amqp> {
     let url = findings.value("amqp.url", RedactedUrl::amqp(&raw.url));
+    let management_url = raw.management_url.as_deref().map(RedactedUrl::http).transpose();
+    let management_url = findings.value("amqp.management_url", management_url);
     let connect_timeout = findings.millis("amqp.connect_timeout_ms", raw.connect_timeout_ms);
     let confirm_timeout = findings.millis("amqp.confirm_timeout_ms", raw.confirm_timeout_ms);
-    Some(Amqp { url: url?, connect_timeout: connect_timeout?, confirm_timeout: confirm_timeout? })
+    let url = url?;
+    Some(Amqp {
+        management_url: management_url?.map(|management| management.or_credentials_of(&url)),
+        url,
+        connect_timeout: connect_timeout?,
+        confirm_timeout: confirm_timeout?,
+    })
 }
 
 fn redis(raw: &RedisSection, findings: &mut Findings) -> Option<Redis> {
@@ -135,12 +143,15 @@ fn worker(raw: &WorkerSection, findings: &mut Findings) -> Option<Worker> {
             format_args!("must be below {LONGEST_PATIENCE_MS} (25 min)"),
         );
     }
+    let state_ttl =
+        findings.seconds("worker.state_ttl_seconds", raw.state_ttl_seconds, 1..=LONGEST_TTL_SECONDS);
     Some(Worker {
         prefetch: prefetch?,
         processing_deadline: deadline?,
         claim_lease: claim_lease?,
         drain_deadline: drain_deadline?,
         outage_patience: outage_patience?,
+        state_ttl: state_ttl?,
     })
 }
 
@@ -159,7 +170,7 @@ fn log(raw: &LogSection, findings: &mut Findings) -> Option<Log> {
 }
 
 fn tracing(raw: &TracingSection, findings: &mut Findings) -> Option<Tracing> {
-    let endpoint = raw.otlp_endpoint.as_deref().map(RedactedUrl::otlp).transpose();
+    let endpoint = raw.otlp_endpoint.as_deref().map(RedactedUrl::http).transpose();
     let otlp_endpoint = findings.value("tracing.otlp_endpoint", endpoint);
     if !(0.0..=1.0).contains(&raw.sample_ratio) {
         findings.problem("tracing.sample_ratio", "must be from 0 to 1");

@@ -14,8 +14,9 @@ use super::load::Sources;
 /// Names the file, unless `--config` does.
 const FILE_VARIABLE: &str = "MILEPOST_CONFIG";
 /// The variables with a name of their own. Their text is taken as it is.
-const SHORT_VARIABLES: [(&str, &str); 4] = [
+const SHORT_VARIABLES: [(&str, &str); 5] = [
     ("MILEPOST_AMQP_URL", "amqp.url"),
+    ("MILEPOST_AMQP_MANAGEMENT_URL", "amqp.management_url"),
     ("MILEPOST_REDIS_URL", "redis.url"),
     ("MILEPOST_HTTP_ADDR", "http.addr"),
     ("MILEPOST_ADMIN_ADDR", "admin.addr"),

@@ -44,6 +44,7 @@ pub(super) struct Sections {
 
 section!(AmqpSection {
     url: String = "amqp://127.0.0.1:5672/%2f".to_owned(),
+    management_url: Option<String> = None,
     connect_timeout_ms: u64 = 5_000,
     confirm_timeout_ms: u64 = 5_000,
 });
@@ -79,6 +80,7 @@ section!(WorkerSection {
     claim_lease_ms: u64 = 15_000,
     drain_deadline_ms: u64 = 20_000,
     outage_patience_ms: u64 = 600_000,
+    state_ttl_seconds: u64 = 14 * 24 * 60 * 60,
 });
 
 section!(RetrySection {

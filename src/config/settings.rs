@@ -50,6 +50,8 @@ impl Config {
 pub struct Amqp {
     /// Where it is, and who we are to it.
     pub url: RedactedUrl,
+    /// Its management API, with the credentials to use there. Only commands of the operator's ask it.
+    pub management_url: Option<RedactedUrl>,
     /// How long connecting may take.
     pub connect_timeout: Duration,
     /// How long a confirm may take before its publish counts as unconfirmed.
@@ -146,6 +148,8 @@ pub struct Worker {
     pub drain_deadline: Duration,
     /// How long a message may wait in the worker's hands for Redis or RabbitMQ to come back.
     pub outage_patience: Duration,
+    /// How long the state of a delivery is remembered after its last update.
+    pub state_ttl: Duration,
 }
 
 /// Logs.

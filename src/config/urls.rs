@@ -39,9 +39,21 @@ impl RedactedUrl {
         Ok(Self(url))
     }
 
-    /// An OTLP collector's.
-    pub(super) fn otlp(text: &str) -> Result<Self, &'static str> {
+    /// An OTLP collector's, or a management API's.
+    pub(super) fn http(text: &str) -> Result<Self, &'static str> {
         with_scheme(text, &["http", "https"], "must be an http:// or https:// URL").map(Self)
+    }
+
+    /// With the credentials of `amqp`, unless it has some of its own. Those that `amqp` does not name are RabbitMQ's
+    /// defaults, as the AMQP library has them.
+    pub(super) fn or_credentials_of(mut self, Self(amqp): &Self) -> Self {
+        if self.0.username().is_empty() && self.0.password().is_none() {
+            let user = if amqp.username().is_empty() { "guest" } else { amqp.username() };
+            let password = amqp.password().unwrap_or("guest");
+            // Unwrap safety: only a URL without a host cannot have them, and `with_scheme` saw one.
+            self.0.set_username(user).and_then(|()| self.0.set_password(Some(password))).expect("has a host");
+        }
+        self
     }
 }
 

@@ -64,18 +64,19 @@ impl<'a> Document<'a> {
         self.fields[at].1
     }
 
-    fn take(&mut self, name: &str) {
+    /// Takes a field, whatever it is and even a `null`, so that it gets nowhere.
+    pub fn take(&mut self, name: &str) {
         if let Ok(at) = self.fields.binary_search_by(|(field, _)| field.as_ref().cmp(name)) {
             self.fields[at].1 = None;
         }
     }
 
-    /// Takes a field if `read` understands it. An absent or `null` field is `None`; one that `read` refuses is
-    /// `None` too, stays for [`Self::into_extra`], and is counted.
+    /// Takes a field if `read` understands it. An absent field is `None`; so is a `null`, which stays for
+    /// [`Self::into_extra`], so that "there is none" is told from "not said"; and so is one that `read` refuses, which
+    /// stays too, and is counted.
     pub fn read<T>(&mut self, name: &str, read: impl FnOnce(&'a RawValue) -> Option<T>) -> Option<T> {
         let raw = self.peek(name)?;
         if raw.get() == "null" {
-            self.take(name);
             return None;
         }
         let value = read(raw);
@@ -106,6 +107,11 @@ impl<'a> Document<'a> {
     /// Takes a whole number, written as a number or as a string of digits.
     pub fn integer(&mut self, name: &str) -> Option<i64> {
         self.read(name, |raw| text(raw)?.parse().ok())
+    }
+
+    /// Takes `true` or `false`.
+    pub fn boolean(&mut self, name: &str) -> Option<bool> {
+        self.read(name, |raw| raw.get().parse().ok())
     }
 
     /// Takes a time: an epoch number, which may be in a string, or text as [`instant::from_text`] reads it.

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::identity::{DeliveryKey, EventId, Origin};
+use super::state::Course;
 use super::update::DeliveryUpdate;
 
 /// `content_type` of every published event.
@@ -42,13 +43,15 @@ struct CloudEvent<'a> {
     data: Data<'a>,
 }
 
-/// The update with what the receipt adds to it.
+/// The update, with what its delivery's course and its receipt add to it.
 #[derive(Serialize)]
 struct Data<'a> {
     provider: &'static str,
     account: &'a str,
     #[serde(flatten)]
     update: &'a DeliveryUpdate,
+    #[serde(flatten)]
+    course: &'a Course,
     receipt_id: String,
     received_at: Timestamp,
 }
@@ -56,7 +59,13 @@ struct Data<'a> {
 impl UpdateEvent {
     /// Encodes `update` as the event `id` of `delivery`, first received as `origin`.
     #[must_use]
-    pub fn new(delivery: &DeliveryKey, id: EventId, origin: &Origin, update: &DeliveryUpdate) -> Self {
+    pub fn new(
+        delivery: &DeliveryKey,
+        id: EventId,
+        origin: &Origin,
+        update: &DeliveryUpdate,
+        course: &Course,
+    ) -> Self {
         let (provider, account) = (delivery.provider.as_str(), delivery.account.as_str());
         let (phase, status) = (update.phase.as_str(), update.status.as_str());
         let time = update.event_time.as_ref().map_or(origin.received_at, |time| time.utc);
@@ -74,6 +83,7 @@ impl UpdateEvent {
                 provider,
                 account,
                 update,
+                course,
                 receipt_id: origin.receipt.to_string(),
                 received_at: origin.received_at,
             },

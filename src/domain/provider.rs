@@ -4,12 +4,13 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use jiff::Timestamp;
 use serde_json::Value;
 
 use super::answer::{Answer, Rejection, RejectionKind};
 use super::identity::Identity;
+use super::journey::{Journey, Personal, Sample};
 use super::secret::Secret;
+use super::transitions::Transitions;
 use super::update::DeliveryUpdate;
 use super::verdict::Poison;
 
@@ -106,24 +107,29 @@ pub struct DecodedUpdate {
     pub identity: Identity,
     /// The normalized update.
     pub update: DeliveryUpdate,
+    /// What has a course of its own within the delivery, where several couriers carry it: which of them this is about.
+    pub leg: Option<String>,
     /// Optional fields that could not be read, and so went to `extra`.
     pub unreadable_fields: u32,
 }
 
-/// One of the provider's own documented payloads, by name.
+/// What `milepost send` proves a webhook with.
 #[derive(Debug, Clone, Copy)]
-pub struct Sample {
-    /// For `milepost send --sample`.
-    pub name: &'static str,
-    /// The JSON.
-    pub body: &'static str,
+pub struct Signing<'a> {
+    /// How.
+    pub scheme: AuthScheme,
+    /// The name, in lower case, of the header that holds the secret, where the account chose one
+    /// ([`AuthScheme::Header`]).
+    pub header: Option<&'a str>,
+    /// With what.
+    pub secret: &'a Secret,
 }
 
 /// An HTTP request as the provider would send it.
 #[derive(Debug, Clone)]
 pub struct SignedWebhook {
     /// Headers beside `Content-Type`.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Bytes,
 }
@@ -171,17 +177,22 @@ pub trait Provider: Send + Sync + 'static {
     /// [`Poison`] when no retry could make it readable.
     fn decode(&self, body: &[u8]) -> Result<Decoded, Poison>;
 
+    /// Which status may follow which, as its documents say.
+    fn transitions(&self) -> &'static Transitions;
+
     /// Its documented payloads.
     fn samples(&self) -> &'static [Sample];
 
-    /// Rewrites a sample as the webhook numbered `number` of the run `tag` (short, letters and digits): a delivery
-    /// and an event of its own, and times that say `time`. The same arguments give the same webhook, so that a run
-    /// sent again is a run of duplicates: the caller derives `time` from what it derives `tag` from, not from a
-    /// clock.
-    fn personalize(&self, sample: &mut Value, tag: &str, number: u64, time: Timestamp);
+    /// Whole deliveries, told with its samples; the first one ends well.
+    fn journeys(&self) -> &'static [Journey];
+
+    /// Rewrites a sample as the webhook that `personal` says. All webhooks of one delivery have its ids, and each is
+    /// an event of its own, later than those of the steps before it. The same arguments give the same webhook, so
+    /// that a run sent again is a run of duplicates.
+    fn personalize(&self, sample: &mut Value, personal: &Personal<'_>);
 
     /// Signs a body as the provider does.
-    fn sign(&self, body: Bytes, scheme: AuthScheme, secret: &Secret) -> SignedWebhook;
+    fn sign(&self, body: Bytes, signing: &Signing<'_>) -> SignedWebhook;
 }
 
 /// Checks a header that holds the hex HMAC-SHA256 of the raw body, in either case, against every live secret.

@@ -75,6 +75,36 @@ pub enum Status {
 }
 
 impl Status {
+    /// Every status.
+    pub const ALL: [Self; 26] = [
+        Self::Scheduled,
+        Self::Created,
+        Self::Preparing,
+        Self::Verified,
+        Self::Allocating,
+        Self::Assigned,
+        Self::PickupEnRoute,
+        Self::PickupApproaching,
+        Self::PickupArrived,
+        Self::PickedUp,
+        Self::HubArrived,
+        Self::HubDeparted,
+        Self::InTransit,
+        Self::StagedForDelivery,
+        Self::DropoffEnRoute,
+        Self::DropoffApproaching,
+        Self::DropoffArrived,
+        Self::OnHold,
+        Self::ReturnInitiated,
+        Self::Delivered,
+        Self::Returned,
+        Self::Failed,
+        Self::Cancelled,
+        Self::Lost,
+        Self::Confiscated,
+        Self::Unknown,
+    ];
+
     /// The word used in routing keys and JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -1,6 +1,7 @@
 //! The normalized update: the `data` of every published event.
 //!
-//! Absent means that the provider did not say. What has no place here is in `extra`, verbatim.
+//! Absent means that the provider did not say. What has no place here is in `extra`, verbatim; so is a field that the
+//! provider sent as `null`, which tells "there is none" from "not said".
 
 use std::collections::BTreeMap;
 
@@ -46,6 +47,11 @@ pub struct DeliveryUpdate {
     pub phase: Phase,
     /// The provider's own word, verbatim.
     pub raw_status: String,
+    /// Whether the provider's rules leave it at that: nothing more is to come, but for corrections.
+    pub terminal: bool,
+    /// Which of the provider's services carries it, where it has several (Dash: `express` or `logistic`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<&'static str>,
     /// When the provider says it happened.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event_time: Option<ProviderTime>,
@@ -61,6 +67,9 @@ pub struct DeliveryUpdate {
     /// Who carries it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub courier: Option<Courier>,
+    /// Whether several couriers carry it: then all that is said here is about this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub several_couriers: Option<bool>,
     /// Which company carries it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub carrier: Option<Carrier>,
@@ -118,11 +127,14 @@ impl DeliveryUpdate {
             status,
             phase: status.phase(),
             raw_status,
+            terminal: status.phase() == Phase::Closed,
+            service: None,
             event_time: None,
             times: BTreeMap::new(),
             eta: None,
             failed_count: None,
             courier: None,
+            several_couriers: None,
             carrier: None,
             position: None,
             reason: None,

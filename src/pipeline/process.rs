@@ -9,6 +9,7 @@ use crate::domain::envelope::Envelope;
 use crate::domain::event::UpdateEvent;
 use crate::domain::identity::{DeliveryKey, EventId};
 use crate::domain::provider::{Decoded, DecodedUpdate, Provider};
+use crate::domain::state::{Course, DeliveryState, Order};
 use crate::domain::status::Status;
 use crate::domain::verdict::{ParkReason, RetryReason, Verdict};
 use crate::ports::{
@@ -30,6 +31,8 @@ pub struct ProcessSettings {
     pub content_ttl: Duration,
     /// How close in time equal content without an id is one event.
     pub resend_horizon: Duration,
+    /// How long the state of a delivery is remembered.
+    pub state_ttl: Duration,
 }
 
 /// Processes one provider's messages.
@@ -69,6 +72,8 @@ pub struct Held {
     pub crashes: u32,
     /// Whether the update was confirmed: from then on the event can only become done.
     pub published: bool,
+    /// Where the delivery stands once it is, if that moves it on.
+    pub after: Option<DeliveryState>,
 }
 
 impl Processor {
@@ -110,11 +115,13 @@ impl Processor {
         loop {
             let claim = session.until_done(Dependency::Redis, || self.ledger.claim(&request)).await?;
             let grant = match self.counted(claim) {
-                Claim::Granted(grant) => grant,
+                Claim::Granted(grant) => *grant,
                 Claim::Busy(remaining) => return Ok(Verdict::Deferred(remaining)),
                 Claim::Done | Claim::Stale => return Ok(Verdict::Duplicate),
             };
-            let event = Outbound::Update(job.event(&grant));
+            let (course, after) = self.course(job, &grant);
+            let event = Outbound::Update(job.event(&grant, &course));
+            held.after = after;
             let claimed = held.keep(grant);
             if held.crashes >= CRASH_LIMIT {
                 return Ok(Verdict::Park(ParkReason::CrashLoop, "its claim ran out five times"));
@@ -122,7 +129,7 @@ impl Processor {
             match self.publish(event).await {
                 Ok(()) => {
                     held.published = true;
-                    self.complete(job, &claimed, session).await?;
+                    self.complete(job, &claimed, &course, after, session).await?;
                     return Ok(Verdict::Published);
                 }
                 Err(PublishError::Refused) => return Ok(Verdict::Retry(RetryReason::PublishRefused)),
@@ -139,11 +146,30 @@ impl Processor {
             .unwrap_or(Err(PublishError::Unconfirmed))
     }
 
-    async fn complete(&self, job: &Job, claimed: &EventRef, session: &Session) -> Result<(), SessionClosed> {
+    /// What the update is in the course of its delivery, and where that stands after it.
+    fn course(&self, job: &Job, grant: &Grant) -> (Course, Option<DeliveryState>) {
+        let (before, update) = (grant.before.as_ref(), &job.decoded.update);
+        DeliveryState::advance(before, grant.sequence, update, &grant.origin, self.provider.transitions())
+    }
+
+    async fn complete(
+        &self,
+        job: &Job,
+        claimed: &EventRef,
+        course: &Course,
+        after: Option<DeliveryState>,
+        session: &Session,
+    ) -> Result<(), SessionClosed> {
         let provider = self.provider.id().as_str();
         let age = self.clock.now().duration_since(job.envelope.received_at);
         metrics::histogram!(m::END_TO_END, "provider" => provider).record(age.as_secs_f64().max(0.0));
-        session.until_done(Dependency::Redis, || self.ledger.settle(claimed, Settlement::Done)).await?;
+        session
+            .until_done(Dependency::Redis, || self.ledger.settle(claimed, Settlement::Done(after)))
+            .await?;
+        if course.order != Order::InOrder {
+            metrics::counter!(m::OUT_OF_ORDER, "provider" => provider, "order" => course.order.as_str())
+                .increment(1);
+        }
         if job.decoded.update.status == Status::Unknown {
             metrics::counter!(m::UNKNOWN_STATUS, "provider" => provider).increment(1);
         }
@@ -167,6 +193,8 @@ impl Processor {
             lease: self.settings.lease,
             ttl: if by_id { self.settings.dedup_ttl } else { self.settings.content_ttl },
             horizon: self.settings.resend_horizon,
+            leg: job.decoded.leg.clone(),
+            state_ttl: self.settings.state_ttl,
         }
     }
 
@@ -196,9 +224,9 @@ impl Job {
         Self { envelope, delivery, decoded }
     }
 
-    fn event(&self, grant: &Grant) -> UpdateEvent {
+    fn event(&self, grant: &Grant, course: &Course) -> UpdateEvent {
         let id = EventId::new(&self.delivery, &self.decoded.identity, grant.origin.receipt);
-        UpdateEvent::new(&self.delivery, id, &grant.origin, &self.decoded.update)
+        UpdateEvent::new(&self.delivery, id, &grant.origin, &self.decoded.update, course)
     }
 }
 

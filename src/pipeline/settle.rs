@@ -68,7 +68,7 @@ impl Settler {
             },
             // A panic after the confirm: what is published is done, whatever came after.
             Verdict::Park(..) if held.published => {
-                self.record(held, Settlement::Done, session).await?;
+                self.record(held, Settlement::Done(held.after), session).await?;
                 return Ok(Verdict::Published);
             }
             Verdict::Park(reason, detail) => self.park(reason, detail, envelope, held, session).await?,
@@ -148,7 +148,7 @@ impl Settler {
     /// lease runs out by itself.
     async fn let_go(&self, held: &Held) {
         let Some(event) = &held.event else { return };
-        let settlement = if held.published { Settlement::Done } else { Settlement::Released };
+        let settlement = if held.published { Settlement::Done(held.after) } else { Settlement::Released };
         if let Err(error) = self.ledger.settle(event, settlement).await {
             tracing::debug!(provider = %self.provider, %error, "a claim is left to its lease");
         }

@@ -1,7 +1,7 @@
 //! Who is working on which event, and what is done: the deduplication protocol of design section 5.
 //!
 //! Each method is one atomic step and one round trip. Deadlines are on the ledger's own clock, so workers' clocks
-//! do not matter.
+//! do not matter. The state of the event's delivery is read and written in the same steps.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::domain::envelope::Replay;
 use crate::domain::identity::{DeliveryKey, Identity, Origin};
+use crate::domain::state::DeliveryState;
 
 /// How many times a claim of one event may run out unfinished before the event is parked as a crash loop.
 pub const CRASH_LIMIT: u32 = 5;
@@ -51,7 +52,14 @@ pub struct ClaimRequest {
     pub ttl: Duration,
     /// How close in time equal content without an event id is one event.
     pub horizon: Duration,
+    /// What has a course of its own within the delivery.
+    pub leg: Option<String>,
+    /// How long the delivery's state is remembered.
+    pub state_ttl: Duration,
 }
+
+/// The most legs of one delivery whose states are kept. Beyond, a new one has none, which costs a flag.
+pub const MOST_LEGS: usize = 32;
 
 /// Names a claimed event, for settling it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +69,19 @@ pub struct EventRef {
     /// The claim.
     pub token: Token,
     /// How long the event is remembered.
+    pub ttl: Duration,
+    /// The state of its delivery.
+    pub state: StateRef,
+}
+
+/// Names the state of a delivery, or of one leg of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateRef {
+    /// The adapter's key of the delivery.
+    pub key: String,
+    /// The adapter's name of the leg.
+    pub leg: String,
+    /// How long the state is remembered.
     pub ttl: Duration,
 }
 
@@ -77,13 +98,18 @@ pub struct Grant {
     pub crashes: u32,
     /// The provider used this event id before, with other content.
     pub id_reused: bool,
+    /// The event's place in its delivery: the same for every claim of one event.
+    pub sequence: u64,
+    /// Where the delivery stood when the event was first claimed: the same for every claim until the event is done,
+    /// so that a repeat says what the first said.
+    pub before: Option<DeliveryState>,
 }
 
 /// The answer to a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
     /// Go ahead.
-    Granted(Grant),
+    Granted(Box<Grant>),
     /// Another copy is being processed; its lease has this long to go.
     Busy(Duration),
     /// Its event is done.
@@ -95,8 +121,9 @@ pub enum Claim {
 /// What became of a claimed event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settlement {
-    /// Its update is published. Wins over everything, whoever holds the claim.
-    Done,
+    /// Its update is published. Wins over everything, whoever holds the claim. The delivery then stands here, if
+    /// that moves it on and nothing newer was published meanwhile.
+    Done(Option<DeliveryState>),
     /// A copy with this attempt number is scheduled.
     Retrying {
         /// The copy's attempt number.

@@ -8,5 +8,8 @@ mod publisher;
 
 pub use clock::Clock;
 pub use inbox::{Delivery, Inbox, Subscription, SubscriptionEnded, Tag};
-pub use ledger::{CRASH_LIMIT, Claim, ClaimRequest, EventRef, Grant, Ledger, LedgerError, Settlement, Token};
+pub use ledger::{
+    CRASH_LIMIT, Claim, ClaimRequest, EventRef, Grant, Ledger, LedgerError, MOST_LEGS, Settlement, StateRef,
+    Token,
+};
 pub use publisher::{Outbound, PublishError, Publisher};

@@ -6,21 +6,22 @@
 
 mod content;
 mod envelope;
+mod personal;
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use jiff::Timestamp;
-use jiff::fmt::temporal::DateTimePrinter;
 use serde_json::Value;
 
-use super::samples;
+use super::{journeys, samples};
 use crate::domain::answer::Rejection;
 use crate::domain::document::Document;
+use crate::domain::journey::{Journey, Personal, Sample};
 use crate::domain::provider::{
-    AuthScheme, Credentials, Decoded, Headers, Provider, ProviderId, Sample, SignedWebhook, check_secret,
+    AuthScheme, Credentials, Decoded, Headers, Provider, ProviderId, SignedWebhook, Signing, check_secret,
 };
-use crate::domain::secret::Secret;
+use crate::domain::status::Status;
+use crate::domain::transitions::Transitions;
 use crate::domain::verdict::Poison;
 
 /// The header's name in Dash's examples, for accounts that chose none.
@@ -31,6 +32,26 @@ pub struct Dash;
 
 /// Dash Electric, for the table of providers.
 pub static DASH: Dash = Dash;
+
+/// EXPRESS first, which goes back to `PENDING_PICKUP` when the courier is replaced; then LOGISTIC, whose failed
+/// deliveries may be sent out again. What differs has statuses of its own, so that one table holds both.
+static TRANSITIONS: Transitions = Transitions {
+    table: &[
+        (Status::Scheduled, &[Status::Allocating]),
+        (Status::Allocating, &[Status::Assigned, Status::Cancelled]),
+        (Status::Assigned, &[Status::PickupEnRoute, Status::Cancelled]),
+        (Status::PickupEnRoute, &[Status::PickedUp, Status::Assigned, Status::Cancelled]),
+        (Status::PickedUp, &[Status::DropoffEnRoute, Status::Assigned]),
+        (Status::DropoffEnRoute, &[Status::Delivered, Status::Failed, Status::Assigned]),
+        (Status::Preparing, &[Status::Verified, Status::OnHold]),
+        (Status::OnHold, &[Status::Verified]),
+        (Status::Verified, &[Status::StagedForDelivery]),
+        (Status::StagedForDelivery, &[Status::DropoffEnRoute]),
+        (Status::Failed, &[Status::StagedForDelivery]),
+    ],
+    steps: &[],
+    ends: &[],
+};
 
 impl Provider for Dash {
     fn id(&self) -> ProviderId {
@@ -61,6 +82,10 @@ impl Provider for Dash {
         envelope::decode(Document::parse(body)?).map(Decoded::from)
     }
 
+    fn transitions(&self) -> &'static Transitions {
+        &TRANSITIONS
+    }
+
     fn samples(&self) -> &'static [Sample] {
         samples!("dash": "express_queueing", "express_allocating", "express_pending_pickup", "express_picking_up",
             "express_pending_delivery", "express_in_delivery", "express_completed", "express_failed",
@@ -68,25 +93,29 @@ impl Provider for Dash {
             "logistic_pending_delivery", "logistic_in_delivery", "logistic_completed", "logistic_failed")
     }
 
-    fn personalize(&self, sample: &mut Value, tag: &str, number: u64, time: Timestamp) {
-        let Some(fields) = sample.as_object_mut() else { return };
-        fields.insert("providerOrderID".to_owned(), format!("AWB-{tag}-{number}").into());
-        fields.insert("deliveryID".to_owned(), format!("DE-{tag}-{number}").into());
-        let time = DateTimePrinter::new().precision(Some(3)).timestamp_to_string(&time);
-        let media = fields.get_mut("media").and_then(Value::as_array_mut).into_iter().flatten();
-        for made_at in media.filter_map(|item| item.get_mut("createdAt")) {
-            *made_at = time.as_str().into();
-        }
-        for name in envelope::TIMES.into_iter().chain(["createdAt"]) {
-            if let Some(sent @ Value::String(_)) = fields.get_mut(name) {
-                *sent = time.as_str().into();
-            }
+    /// Its two services never mix: a delivery is of one or of the other.
+    fn journeys(&self) -> &'static [Journey] {
+        journeys! {
+            "express_delivered": ["express_queueing", "express_allocating", "express_pending_pickup",
+                "express_picking_up", "express_pending_delivery", "express_in_delivery", "express_completed"],
+            "express_failed": ["express_queueing", "express_allocating", "express_pending_pickup",
+                "express_picking_up", "express_pending_delivery", "express_in_delivery", "express_failed"],
+            "express_cancelled": ["express_queueing", "express_allocating", "express_pending_pickup",
+                "express_cancelled"],
+            "logistic_delivered": ["logistic_preparing", "logistic_verified", "logistic_pending_delivery",
+                "logistic_in_delivery", "logistic_completed"],
+            "logistic_failed": ["logistic_preparing", "logistic_not_verified", "logistic_verified",
+                "logistic_pending_delivery", "logistic_in_delivery", "logistic_failed"],
         }
     }
 
-    /// In the header of Dash's examples: which one an account chose is not known here.
-    fn sign(&self, body: Bytes, _scheme: AuthScheme, secret: &Secret) -> SignedWebhook {
-        let value = String::from_utf8_lossy(secret.expose()).into_owned();
-        SignedWebhook { headers: vec![(SECRET_HEADER, value)], body }
+    fn personalize(&self, sample: &mut Value, personal: &Personal<'_>) {
+        personal::personalize(sample, personal);
+    }
+
+    fn sign(&self, body: Bytes, signing: &Signing<'_>) -> SignedWebhook {
+        let header = signing.header.unwrap_or(SECRET_HEADER).to_owned();
+        let value = String::from_utf8_lossy(signing.secret.expose()).into_owned();
+        SignedWebhook { headers: vec![(header, value)], body }
     }
 }

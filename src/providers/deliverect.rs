@@ -12,24 +12,27 @@ use jiff::tz::Offset;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{own_digest, samples};
+use super::{delivery_digest, journeys, moved, samples};
 use crate::domain::answer::{Answer, Rejection, RejectionKind};
 use crate::domain::decimal::Decimal;
 use crate::domain::document::{self, Document, Extra};
 use crate::domain::fingerprint::Fingerprinter;
 use crate::domain::identity::Identity;
+use crate::domain::journey::{Journey, Personal, Sample};
 use crate::domain::provider::{
-    AuthScheme, Credentials, Decoded, DecodedUpdate, Headers, Provider, ProviderId, Sample, SignedWebhook,
+    AuthScheme, Credentials, Decoded, DecodedUpdate, Headers, Provider, ProviderId, SignedWebhook, Signing,
     check_hmac, check_secret,
 };
-use crate::domain::secret::Secret;
 use crate::domain::status::Status;
+use crate::domain::transitions::Transitions;
 use crate::domain::update::{Carrier, Courier, DeliveryUpdate, Eta, Position, References};
 use crate::domain::verdict::Poison;
 
 /// Hex HMAC-SHA256 of the body.
 const SIGNATURE: &str = "x-server-authorization-hmac-sha256";
 const AUTHORIZATION: &str = "authorization";
+/// 2023-09-25T08:10:00Z: before the first estimate of the samples, which tell one delivery.
+const SAMPLES_BEGIN: Timestamp = Timestamp::constant(1_695_629_400, 0);
 
 /// Deliverect.
 pub struct Deliverect;
@@ -85,37 +88,70 @@ impl Provider for Deliverect {
         decode(Document::parse(body)?).map(Decoded::from)
     }
 
+    fn transitions(&self) -> &'static Transitions {
+        &TRANSITIONS
+    }
+
     fn samples(&self) -> &'static [Sample] {
         samples!("deliverect": "delivery_created", "in_delivery", "en_route_to_pickup", "almost_at_pickup",
             "arrived_at_pickup", "en_route_to_dropoff", "courier_moved", "multiple_drivers",
             "arrived_at_dropoff", "delivered", "delivery_canceled")
     }
 
-    fn personalize(&self, sample: &mut Value, tag: &str, number: u64, time: Timestamp) {
+    fn journeys(&self) -> &'static [Journey] {
+        journeys! {
+            "delivered": ["delivery_created", "in_delivery", "en_route_to_pickup", "almost_at_pickup",
+                "arrived_at_pickup", "en_route_to_dropoff", "courier_moved", "arrived_at_dropoff", "delivered"],
+            "two_couriers": ["delivery_created", "in_delivery", "en_route_to_pickup", "arrived_at_pickup",
+                "en_route_to_dropoff", "multiple_drivers", "courier_moved", "arrived_at_dropoff", "delivered"],
+            "cancelled": ["delivery_created", "in_delivery", "en_route_to_pickup", "delivery_canceled"],
+        }
+    }
+
+    fn personalize(&self, sample: &mut Value, personal: &Personal<'_>) {
         let Some(fields) = sample.as_object_mut() else { return };
-        let time = DateTimePrinter::new().precision(Some(6)).timestamp_to_string(&time);
+        let printer = DateTimePrinter::new().precision(Some(6));
         for name in ["pickupTime", "deliveryTime"] {
-            if let Some(eta @ Value::String(_)) = fields.get_mut(name) {
-                *eta = time.as_str().into();
+            let Some(Value::String(estimate)) = fields.get_mut(name) else { continue };
+            if let Some(time) = moved(estimate, SAMPLES_BEGIN, personal.begun) {
+                *estimate = printer.timestamp_to_string(&time);
             }
         }
         if let Some(channel_order) = fields.get_mut("channelOrderId") {
-            *channel_order = format!("{tag}-{number}").into();
+            *channel_order = format!("{}-{}", personal.tag, personal.number).into();
         }
         // 24 hex digits, as its order ids are.
-        let order_id = hex::encode(&own_digest(tag, number)[..12]);
+        let order_id = hex::encode(&delivery_digest(personal)[..12]);
         fields.insert("orderId".to_owned(), order_id.into());
     }
 
-    fn sign(&self, body: Bytes, scheme: AuthScheme, secret: &Secret) -> SignedWebhook {
-        let header = if scheme == AuthScheme::Bearer {
-            (AUTHORIZATION, format!("Bearer {}", String::from_utf8_lossy(secret.expose())))
+    fn sign(&self, body: Bytes, signing: &Signing<'_>) -> SignedWebhook {
+        let (name, value) = if signing.scheme == AuthScheme::Bearer {
+            (AUTHORIZATION, format!("Bearer {}", String::from_utf8_lossy(signing.secret.expose())))
         } else {
-            (SIGNATURE, hex::encode(secret.hmac_sha256(&body)))
+            (SIGNATURE, hex::encode(signing.secret.hmac_sha256(&body)))
         };
-        SignedWebhook { headers: vec![header], body }
+        SignedWebhook { headers: vec![(name.to_owned(), value)], body }
     }
 }
+
+/// No table is published, and skips are normal. A cancellation (115) ends a courier's job and not the delivery, which
+/// may be given to another.
+static TRANSITIONS: Transitions = Transitions {
+    table: &[(Status::Cancelled, &[Status::Created, Status::Assigned, Status::PickupEnRoute])],
+    steps: &[
+        Status::Created,
+        Status::Assigned,
+        Status::PickupEnRoute,
+        Status::PickupApproaching,
+        Status::PickupArrived,
+        Status::DropoffEnRoute,
+        Status::DropoffApproaching,
+        Status::DropoffArrived,
+        Status::Delivered,
+    ],
+    ends: &[Status::Cancelled],
+};
 
 /// The token of a `Bearer` header; another scheme presents none.
 fn bearer_token(authorization: &[u8]) -> Option<&[u8]> {
@@ -165,16 +201,23 @@ fn decode(mut fields: Document<'_>) -> Result<DecodedUpdate, Poison> {
         Courier { id: fields.text("courierId"), name: fields.text("courierName"), ..Courier::default() };
     let carrier = Carrier { name: fields.text("dispatchPartner"), ..Carrier::default() };
     let tracking_url = fields.text("trackingURL");
+    let several_couriers = fields.boolean("multipleDrivers");
     let (position, beside) = fields.read("coordinates", |raw| position("coordinates", raw)).unzip();
 
     let status = status(&raw_status);
+    // Each of several couriers has a course of its own.
+    let several = several_couriers == Some(true);
+    let leg = courier.id.clone().or_else(|| courier.name.clone()).filter(|_| several);
     let unreadable_fields = fields.unreadable();
     let mut extra = beside.unwrap_or_default();
     fields.into_extra("", &mut extra);
     let update = DeliveryUpdate {
         references: references.known(),
         eta: Eta { pickup_at, dropoff_at }.known(),
+        // One of several couriers is done, or this one is replaced: only one who carries it alone ends it.
+        terminal: status == Status::Delivered && !several,
         courier: courier.known(),
+        several_couriers,
         carrier: carrier.known(),
         position,
         tracking_url,
@@ -184,6 +227,7 @@ fn decode(mut fields: Document<'_>) -> Result<DecodedUpdate, Poison> {
     Ok(DecodedUpdate {
         identity: Identity { provider_event_id: None, fingerprint },
         update,
+        leg,
         unreadable_fields,
     })
 }

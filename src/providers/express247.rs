@@ -10,28 +10,30 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use jiff::Timestamp;
 use jiff::fmt::temporal::DateTimePrinter;
 use jiff::tz::Offset;
 use serde_json::Value;
 use uuid::Builder;
 
-use super::{own_digest, samples};
+use super::{delivery_digest, event_digest, journeys, samples};
 use crate::domain::answer::{Answer, Rejection, RejectionKind};
 use crate::domain::document::{Document, Extra};
 use crate::domain::fingerprint::Fingerprinter;
 use crate::domain::identity::Identity;
+use crate::domain::journey::{Journey, Personal, Sample};
 use crate::domain::provider::{
-    AuthScheme, Credentials, Decoded, DecodedUpdate, Headers, Provider, ProviderId, Sample, SignedWebhook,
+    AuthScheme, Credentials, Decoded, DecodedUpdate, Headers, Provider, ProviderId, SignedWebhook, Signing,
     check_secret,
 };
-use crate::domain::secret::Secret;
 use crate::domain::status::Status;
+use crate::domain::transitions::Transitions;
 use crate::domain::update::{Courier, DeliveryUpdate, Reason, References};
 use crate::domain::verdict::Poison;
 
 /// Vietnam's offset, all year.
 const VIETNAM: Offset = Offset::constant(7);
+
+const AUTHORIZATION: &str = "authorization";
 
 /// 247Express.
 pub struct Express247;
@@ -68,7 +70,7 @@ impl Provider for Express247 {
             return Err(Rejection::NoSecret);
         }
         if credentials.scheme == AuthScheme::Basic {
-            check_basic(headers.get("authorization"), credentials)?;
+            check_basic(headers.get(AUTHORIZATION), credentials)?;
             api_key::blank(body)
         } else {
             api_key::check_and_blank(&body, credentials)
@@ -94,27 +96,44 @@ impl Provider for Express247 {
         decode(Document::parse(body)?).map(Decoded::from)
     }
 
+    fn transitions(&self) -> &'static Transitions {
+        &TRANSITIONS
+    }
+
     fn samples(&self) -> &'static [Sample] {
         samples!("247express": "accepted", "picked_up", "in_transit", "delivering", "pending_for_proceed",
             "delivered", "pending_for_return", "returned", "cancelled", "lost", "confiscated")
     }
 
-    fn personalize(&self, sample: &mut Value, tag: &str, number: u64, time: Timestamp) {
+    fn journeys(&self) -> &'static [Journey] {
+        journeys! {
+            "delivered": ["accepted", "picked_up", "in_transit", "delivering", "delivered"],
+            "held": ["accepted", "picked_up", "in_transit", "delivering", "pending_for_proceed", "delivering",
+                "delivered"],
+            "returned": ["accepted", "picked_up", "in_transit", "delivering", "pending_for_proceed",
+                "pending_for_return", "returned"],
+            "cancelled": ["accepted", "cancelled"],
+            "lost": ["accepted", "picked_up", "in_transit", "delivering", "lost"],
+            "confiscated": ["accepted", "picked_up", "in_transit", "delivering", "confiscated"],
+        }
+    }
+
+    fn personalize(&self, sample: &mut Value, personal: &Personal<'_>) {
         let Some(fields) = sample.as_object_mut() else { return };
-        let own = own_digest(tag, number);
         // 20 characters: the most an order code may have.
-        let order_code = format!("HD{}", hex::encode(&own[..9]));
+        let order_code = format!("HD{}", hex::encode(&delivery_digest(personal)[..9]));
         for name in ["ExternalCode", "ReferenceCode"] {
             if let Some(reference @ Value::String(_)) = fields.get_mut(name) {
                 *reference = order_code.as_str().into();
             }
         }
+        let time = personal.time();
         if let Some(date @ Value::String(_)) = fields.get_mut("DeliveryDate") {
             let printer = DateTimePrinter::new().separator(b' ').precision(Some(0));
             *date = printer.datetime_to_string(&VIETNAM.to_datetime(time)).into();
         }
         let mut id_bytes = [0; 16];
-        id_bytes.copy_from_slice(&own[16..]);
+        id_bytes.copy_from_slice(&event_digest(personal, fields.get("TransactionId"))[..16]);
         let transaction = Builder::from_random_bytes(id_bytes).into_uuid().to_string();
         let time = DateTimePrinter::new().precision(Some(7)).timestamp_with_offset_to_string(&time, VIETNAM);
         fields.insert("OrderCode".to_owned(), order_code.into());
@@ -122,14 +141,33 @@ impl Provider for Express247 {
         fields.insert("Time".to_owned(), time.into());
     }
 
-    fn sign(&self, body: Bytes, scheme: AuthScheme, secret: &Secret) -> SignedWebhook {
-        if scheme == AuthScheme::Basic {
-            let user_and_password = format!("Basic {}", STANDARD.encode(secret.expose()));
-            return SignedWebhook { headers: vec![("authorization", user_and_password)], body };
+    fn sign(&self, body: Bytes, signing: &Signing<'_>) -> SignedWebhook {
+        if signing.scheme == AuthScheme::Basic {
+            let user_and_password = format!("Basic {}", STANDARD.encode(signing.secret.expose()));
+            return SignedWebhook { headers: vec![(AUTHORIZATION.to_owned(), user_and_password)], body };
         }
-        SignedWebhook { headers: Vec::new(), body: api_key::put(body, secret) }
+        SignedWebhook { headers: Vec::new(), body: api_key::put(body, signing.secret) }
     }
 }
+
+/// Its document lists the statuses and no order. This is the flow chart of its other documents, and what is seen of
+/// it: delivered straight from picked up, on hold straight to a return, and delivered after it was cancelled.
+static TRANSITIONS: Transitions = Transitions {
+    table: &[
+        (Status::Created, &[Status::PickedUp]),
+        (Status::PickedUp, &[Status::InTransit, Status::DropoffEnRoute, Status::Delivered]),
+        (Status::InTransit, &[Status::DropoffEnRoute]),
+        (
+            Status::DropoffEnRoute,
+            &[Status::Delivered, Status::OnHold, Status::ReturnInitiated, Status::InTransit],
+        ),
+        (Status::OnHold, &[Status::DropoffEnRoute, Status::ReturnInitiated]),
+        (Status::ReturnInitiated, &[Status::Returned]),
+        (Status::Cancelled, &[Status::Delivered]),
+    ],
+    steps: &[],
+    ends: &[Status::Cancelled, Status::Lost, Status::Confiscated],
+};
 
 /// Checks HTTP Basic: what was encoded is compared whole with `user:password`.
 fn check_basic(authorization: Option<&[u8]>, credentials: &Credentials) -> Result<(), Rejection> {
@@ -191,7 +229,7 @@ fn decode(mut fields: Document<'_>) -> Result<DecodedUpdate, Poison> {
         Reason { code: fields.text("DelayCode"), text: fields.text("DelayNotes"), comments: None }.known();
     let recipient_name = fields.text("ReceiverName");
     // Blank since the receiver, and a credential wherever it comes from.
-    fields.read("ApiKey", |_| Some(()));
+    fields.take("ApiKey");
 
     let status = status(&raw_status);
     let unreadable_fields = fields.unreadable();
@@ -208,5 +246,6 @@ fn decode(mut fields: Document<'_>) -> Result<DecodedUpdate, Poison> {
         extra,
         ..DeliveryUpdate::new(delivery_id, status, raw_status)
     };
-    Ok(DecodedUpdate { identity: Identity { provider_event_id, fingerprint }, update, unreadable_fields })
+    let identity = Identity { provider_event_id, fingerprint };
+    Ok(DecodedUpdate { identity, update, leg: None, unreadable_fields })
 }

@@ -10,22 +10,22 @@ mod personal;
 use std::time::Duration;
 
 use bytes::Bytes;
-use jiff::Timestamp;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::samples;
+use super::{journeys, samples};
 use crate::domain::answer::{Answer, Rejection, RejectionKind};
 use crate::domain::decimal::Decimal;
 use crate::domain::document::{self, Document, Extra};
 use crate::domain::fingerprint::Fingerprinter;
 use crate::domain::identity::Identity;
+use crate::domain::journey::{Journey, Personal, Sample};
 use crate::domain::provider::{
-    AuthScheme, Credentials, Decoded, DecodedUpdate, Headers, Provider, ProviderId, Sample, SignedWebhook,
+    AuthScheme, Credentials, Decoded, DecodedUpdate, Headers, Provider, ProviderId, SignedWebhook, Signing,
     check_hmac,
 };
-use crate::domain::secret::Secret;
 use crate::domain::status::Status;
+use crate::domain::transitions::Transitions;
 use crate::domain::update::{Carrier, Courier, DeliveryUpdate, Eta, Money, Position, References};
 use crate::domain::verdict::Poison;
 
@@ -47,6 +47,22 @@ pub struct HubRise;
 
 /// HubRise, for the table of providers.
 pub static HUBRISE: HubRise = HubRise;
+
+/// No table is published, and steps may be left out: the Uber Eats bridge never says `*_approaching`.
+static TRANSITIONS: Transitions = Transitions {
+    table: &[],
+    steps: &[
+        Status::Created,
+        Status::PickupEnRoute,
+        Status::PickupApproaching,
+        Status::PickupArrived,
+        Status::DropoffEnRoute,
+        Status::DropoffApproaching,
+        Status::DropoffArrived,
+        Status::Delivered,
+    ],
+    ends: &[Status::Cancelled],
+};
 
 impl Provider for HubRise {
     fn id(&self) -> ProviderId {
@@ -102,17 +118,30 @@ impl Provider for HubRise {
         fields.into_update().map(Decoded::from)
     }
 
+    fn transitions(&self) -> &'static Transitions {
+        &TRANSITIONS
+    }
+
     fn samples(&self) -> &'static [Sample] {
         samples!("hubrise": "pending", "pickup_enroute", "pickup_approaching", "pickup_waiting",
             "dropoff_enroute", "moved", "dropoff_approaching", "dropoff_waiting", "delivered", "cancelled")
     }
 
-    fn personalize(&self, sample: &mut Value, tag: &str, number: u64, time: Timestamp) {
-        personal::personalize(sample, tag, number, time);
+    fn journeys(&self) -> &'static [Journey] {
+        journeys! {
+            "delivered": ["pending", "pickup_enroute", "pickup_approaching", "pickup_waiting", "dropoff_enroute",
+                "moved", "dropoff_approaching", "dropoff_waiting", "delivered"],
+            "cancelled": ["pending", "pickup_enroute", "cancelled"],
+        }
     }
 
-    fn sign(&self, body: Bytes, _scheme: AuthScheme, secret: &Secret) -> SignedWebhook {
-        SignedWebhook { headers: vec![(SIGNATURE, hex::encode(secret.hmac_sha256(&body)))], body }
+    fn personalize(&self, sample: &mut Value, personal: &Personal<'_>) {
+        personal::personalize(sample, personal);
+    }
+
+    fn sign(&self, body: Bytes, signing: &Signing<'_>) -> SignedWebhook {
+        let signature = hex::encode(signing.secret.hmac_sha256(&body));
+        SignedWebhook { headers: vec![(SIGNATURE.to_owned(), signature)], body }
     }
 }
 
@@ -201,7 +230,8 @@ impl Fields<'_> {
         envelope.into_extra("", &mut extra);
         state.into_extra(prefix, &mut extra);
         update.extra = extra;
-        Ok(DecodedUpdate { identity: Identity { provider_event_id, fingerprint }, update, unreadable_fields })
+        let identity = Identity { provider_event_id, fingerprint };
+        Ok(DecodedUpdate { identity, update, leg: None, unreadable_fields })
     }
 
     /// Takes the delivery's id, from its state or else from beside it. The others stay in `extra`, and must not say

@@ -6,8 +6,12 @@ mod express247;
 mod hubrise;
 mod telyport;
 
+use jiff::Timestamp;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::domain::instant;
+use crate::domain::journey::Personal;
 use crate::domain::provider::Provider;
 
 pub use dash::DASH;
@@ -29,7 +33,7 @@ pub fn by_name(name: &str) -> Option<&'static dyn Provider> {
 /// The samples under `samples/<directory>`, each named as its file.
 macro_rules! samples {
     ($directory:literal: $($name:literal),+ $(,)?) => {
-        &[$($crate::domain::provider::Sample {
+        &[$($crate::domain::journey::Sample {
             name: $name,
             body: include_str!(concat!("samples/", $directory, "/", $name, ".json")),
         }),+]
@@ -37,7 +41,32 @@ macro_rules! samples {
 }
 use samples;
 
-/// What the ids of the webhook numbered `number` of the run `tag` are made of.
-fn own_digest(tag: &str, number: u64) -> [u8; 32] {
-    Sha256::digest(format!("{tag}/{number}")).into()
+/// Journeys by their names, each with the names of its samples.
+macro_rules! journeys {
+    ($($name:literal: [$($step:literal),+ $(,)?]),+ $(,)?) => {
+        &[$($crate::domain::journey::Journey { name: $name, steps: &[$($step),+] }),+]
+    };
+}
+use journeys;
+
+/// What the ids of a delivery are made of.
+fn delivery_digest(personal: &Personal<'_>) -> [u8; 32] {
+    digest(&format!("{}/{}", personal.tag, personal.number))
+}
+
+/// What the id of an event is made of. The sample's own id is part of it: at one step, one journey has this sample
+/// and another one that.
+fn event_digest(personal: &Personal<'_>, sample_id: Option<&Value>) -> [u8; 32] {
+    let sample_id = sample_id.and_then(Value::as_str).unwrap_or_default();
+    digest(&format!("{}/{}/{}/{sample_id}", personal.tag, personal.number, personal.step))
+}
+
+fn digest(text: &str) -> [u8; 32] {
+    Sha256::digest(text).into()
+}
+
+/// The time that a sample says as `text`, moved by as much as from `sampled` to `begun`: the samples of some providers
+/// tell one delivery, whose times keep their distances.
+fn moved(text: &str, sampled: Timestamp, begun: Timestamp) -> Option<Timestamp> {
+    instant::from_text(text, None)?.checked_add(begun.duration_since(sampled)).ok()
 }

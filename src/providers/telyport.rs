@@ -6,21 +6,21 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use jiff::Timestamp;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{own_digest, samples};
+use super::{event_digest, journeys, samples};
 use crate::domain::answer::Rejection;
 use crate::domain::document::{self, Document, Extra};
 use crate::domain::fingerprint::Fingerprinter;
 use crate::domain::identity::Identity;
+use crate::domain::journey::{Journey, Personal, Sample};
 use crate::domain::provider::{
-    AuthScheme, Credentials, Decoded, DecodedUpdate, Headers, Provider, ProviderId, Sample, SignedWebhook,
+    AuthScheme, Credentials, Decoded, DecodedUpdate, Headers, Provider, ProviderId, SignedWebhook, Signing,
     check_hmac,
 };
-use crate::domain::secret::Secret;
 use crate::domain::status::Status;
+use crate::domain::transitions::Transitions;
 use crate::domain::update::{Courier, DeliveryUpdate, Reason, References};
 use crate::domain::verdict::Poison;
 
@@ -68,31 +68,74 @@ impl Provider for Telyport {
         Fields { data, top }.into_update().map(Decoded::from)
     }
 
+    fn transitions(&self) -> &'static Transitions {
+        &TRANSITIONS
+    }
+
     fn samples(&self) -> &'static [Sample] {
         samples!("telyport": "order_created", "started", "pickup_reached", "pickup_completed", "wh_drop",
             "wh_pick", "drop_reached", "drop_completed", "return_initiated", "returned", "cancelled")
     }
 
-    fn personalize(&self, sample: &mut Value, tag: &str, number: u64, time: Timestamp) {
+    fn journeys(&self) -> &'static [Journey] {
+        journeys! {
+            "delivered": ["order_created", "started", "pickup_reached", "pickup_completed", "drop_reached",
+                "drop_completed"],
+            "by_warehouse": ["order_created", "started", "pickup_reached", "pickup_completed", "wh_drop", "wh_pick",
+                "drop_reached", "drop_completed"],
+            "returned": ["order_created", "started", "pickup_reached", "pickup_completed", "return_initiated",
+                "returned"],
+            "cancelled": ["order_created", "started", "cancelled"],
+        }
+    }
+
+    fn personalize(&self, sample: &mut Value, personal: &Personal<'_>) {
         let Some(top) = sample.as_object_mut() else { return };
-        let event_id = hex::encode(&own_digest(tag, number)[..8]);
+        let event_id = hex::encode(&event_digest(personal, top.get("webhookEventID"))[..8]);
+        let time = personal.time().as_millisecond();
         top.insert("webhookEventID".to_owned(), event_id.into());
-        top.insert("timestamp".to_owned(), time.as_millisecond().into());
+        top.insert("timestamp".to_owned(), time.into());
         let Some(data) = top.get_mut("data").and_then(Value::as_object_mut) else { return };
-        let order_id = format!("IN{tag}-{number}");
+        let order_id = format!("IN{}-{}", personal.tag, personal.number);
         if let Some(temporary) = data.get_mut("temporaryOrderID") {
             *temporary = order_id.as_str().into();
         }
+        if let Some(business) = data.get_mut("businessOrderID") {
+            *business = format!("#{}-{}", personal.tag, personal.number).into();
+        }
         if let Some(updated_at) = data.get_mut("updatedAt") {
-            *updated_at = time.as_millisecond().into();
+            *updated_at = time.into();
         }
         data.insert("orderID".to_owned(), order_id.into());
     }
 
-    fn sign(&self, body: Bytes, _scheme: AuthScheme, secret: &Secret) -> SignedWebhook {
-        SignedWebhook { headers: vec![(SIGNATURE, hex::encode(secret.hmac_sha256(&body)))], body }
+    fn sign(&self, body: Bytes, signing: &Signing<'_>) -> SignedWebhook {
+        let signature = hex::encode(signing.secret.hmac_sha256(&body));
+        SignedWebhook { headers: vec![(SIGNATURE.to_owned(), signature)], body }
     }
 }
+
+/// Its order table and its webhook table differ: this is both. Beside them: a delivery that is refused at the door
+/// comes back or goes to a warehouse, which its reasons for a return and its timeline imply.
+static TRANSITIONS: Transitions = Transitions {
+    table: &[
+        (Status::Created, &[Status::Assigned, Status::Cancelled]),
+        // Back to created: the courier is unassigned.
+        (Status::Assigned, &[Status::PickupArrived, Status::PickedUp, Status::Cancelled, Status::Created]),
+        (Status::PickupArrived, &[Status::PickedUp, Status::Cancelled]),
+        (Status::PickedUp, &[Status::HubArrived, Status::DropoffArrived, Status::Delivered]),
+        (Status::PickedUp, BACK),
+        (Status::HubArrived, &[Status::HubDeparted]),
+        (Status::HubArrived, BACK),
+        (Status::HubDeparted, &[Status::DropoffArrived, Status::Delivered]),
+        (Status::HubDeparted, BACK),
+        (Status::DropoffArrived, &[Status::Delivered, Status::ReturnInitiated, Status::HubArrived]),
+        (Status::ReturnInitiated, &[Status::Returned]),
+    ],
+    steps: &[],
+    ends: &[],
+};
+const BACK: &[Status] = &[Status::ReturnInitiated, Status::Returned];
 
 /// Whether the event is one of [`STATUS_EVENTS`]. Where it is missing or no text, the fields decide: an order's id
 /// and status are an update all the same.
@@ -180,7 +223,8 @@ impl<'a> Fields<'a> {
             extra,
             ..DeliveryUpdate::new(delivery_id, status, raw_status)
         };
-        Ok(DecodedUpdate { identity: Identity { provider_event_id, fingerprint }, update, unreadable_fields })
+        let identity = Identity { provider_event_id, fingerprint };
+        Ok(DecodedUpdate { identity, update, leg: None, unreadable_fields })
     }
 
     /// A field as it was sent, `data` first; a `null` in `data` gives way to a value beside it.

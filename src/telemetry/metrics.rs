@@ -74,6 +74,8 @@ metrics! {
         "Messages waiting for a dependency (redis, rabbitmq) to come back; above 0 the worker is paused.";
     UNKNOWN_STATUS = "milepost_unknown_status_total", Counter, None, ["provider"],
         "Updates published with a status the provider does not document.";
+    OUT_OF_ORDER = "milepost_updates_out_of_order_total", Counter, None, ["provider", "order"],
+        "Updates published that do not fit what was published of their delivery before: late (older), or unexpected (a transition the provider does not have).";
     UNREADABLE_FIELDS = "milepost_unreadable_fields_total", Counter, None, ["provider"],
         "Optional fields that could not be read and were published verbatim in extra.";
     DEDUP_CLAIMS = "milepost_dedup_claims_total", Counter, None, ["provider", "result"],

@@ -10,6 +10,7 @@ use super::metrics::Kind;
 use super::recorder::Role;
 use crate::domain::answer::{Rejection, RejectionKind};
 use crate::domain::provider::{AuthScheme, Provider, ProviderId};
+use crate::domain::state::Order;
 use crate::domain::verdict::{ParkReason, RetryReason, Verdict};
 
 /// The `provider` label of a request to a path that no provider owns.
@@ -90,6 +91,7 @@ fn worker(providers: &[&str]) {
     }
     create(table::MESSAGES_SETTLED, &[providers, &Verdict::OUTCOMES]);
     create(table::PROCESS_DURATION, &[providers, &Verdict::OUTCOMES]);
+    create(table::OUT_OF_ORDER, &[providers, &Order::FLAGGED.map(Order::as_str)]);
     create(table::RETRIES, &[providers, &RetryReason::ALL.map(RetryReason::as_str)]);
     create(table::PARKED, &[providers, &ParkReason::ALL.map(ParkReason::as_str)]);
     create(table::PAUSED, &[providers, &["redis", "rabbitmq"]]);

@@ -4,6 +4,7 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
+use milepost::adapters::rabbit::subscriptions::{QueueName, QueueNameError};
 use milepost::cli::{self, Cli, tail};
 
 fn tail(arguments: &[&str]) -> Result<tail::Args, clap::Error> {
@@ -44,9 +45,28 @@ fn time_spans() {
 fn a_misuse_ends_with_2() {
     for wrong in [
         &["send", "nobody"][..],
+        &["send"],
+        &["send", "telyport", "--reorder", "0.5"],
+        &["send", "telyport", "--duplicates", "1.1"],
+        &["send", "telyport", "--journey", "--sample", "started"],
+        &["send", "telyport", "--journey", "nowhere"],
+        &["send", "telyport", "--header", "x-mine"],
+        &["send", "dash", "--header", "not a name"],
         &["tail", "tely*"],
         &["tail", "--count", "0"],
         &["tail", "--since", "yesterday"],
+        &["subscribe"],
+        &["subscribe", "orders"],
+        &["subscribe", "orders", "*.delivered"],
+        &["subscribe", "orders", "tely*"],
+        &["subscribe", "orders", "#", "--max-length", "0"],
+        &["subscribe", "orders", "#", "--delivery-limit", "3"],
+        &["subscribe", "orders", "#", "--force"],
+        &["subscribe", "orders", "#", "--remove", "--park"],
+        &["subscribe", "orders", "#", "--remove", "--force"],
+        &["subscribe", "orders", "--list"],
+        &["subscribe", "--list"],
+        &["subscribe", "--remove"],
         &["fly"],
         &[],
     ] {
@@ -55,6 +75,20 @@ fn a_misuse_ends_with_2() {
         assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{wrong:?}");
     }
     assert_eq!(milepost(&["--help"]).status.code(), Some(0));
+}
+
+#[test]
+fn a_subscribers_queue_has_a_name_of_its_own() {
+    let longest = "a".repeat(128);
+    for name in ["orders", "Orders_2:eu.closed-ones", "milepost-audit", "mymilepost.orders", &longest] {
+        assert_eq!(name.parse::<QueueName>().map(|name| name.to_string()).as_deref(), Ok(name));
+    }
+    for reserved in ["milepost", "milepost.", "milepost.updates.log", "milepost.orders", "amq.gen-1"] {
+        assert_eq!(reserved.parse::<QueueName>(), Err(QueueNameError::Reserved), "{reserved}");
+    }
+    for other in ["", "two words", "a/b", "caf\u{e9}", "a\n", &"a".repeat(129)] {
+        assert_eq!(other.parse::<QueueName>(), Err(QueueNameError::Form), "{other:?}");
+    }
 }
 
 #[test]

@@ -13,16 +13,16 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request as HttpRequest, Response};
 use hyper_util::rt::TokioIo;
-use jiff::Timestamp;
 use milepost::adapters::tls::install_crypto_provider;
 use milepost::cli::Exit;
+use milepost::cli::send::plan::Share;
 use milepost::cli::send::{self, Args};
 use milepost::domain::answer::{Answer, Rejection, RejectionKind};
 use milepost::domain::identity::Account;
+use milepost::domain::journey::{Journey, Personal, Sample};
 use milepost::domain::provider::{
-    AuthScheme, Credentials, Decoded, Headers, Provider, ProviderId, Sample, SignedWebhook,
+    AuthScheme, Credentials, Decoded, Headers, Provider, ProviderId, SignedWebhook, Signing,
 };
-use milepost::domain::secret::Secret;
 use milepost::domain::verdict::Poison;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpSocket};
@@ -41,7 +41,7 @@ impl Provider for Fake {
     }
 
     fn auth_schemes(&self) -> &'static [AuthScheme] {
-        &[AuthScheme::Hmac, AuthScheme::Basic]
+        &[AuthScheme::Hmac, AuthScheme::Basic, AuthScheme::Header]
     }
 
     fn resend_horizon(&self) -> Duration {
@@ -63,21 +63,34 @@ impl Provider for Fake {
         Ok(Decoded::Ignored)
     }
 
+    fn transitions(&self) -> &'static milepost::domain::transitions::Transitions {
+        &milepost::domain::transitions::Transitions { table: &[], steps: &[], ends: &[] }
+    }
+
     fn samples(&self) -> &'static [Sample] {
         &[
             Sample { name: "new", body: r#"{"status":"NEW","id":"1"}"# },
+            Sample { name: "moved", body: r#"{"status":"MOVED","id":"1"}"# },
             Sample { name: "done", body: r#"{"status":"DONE","id":"1"}"# },
         ]
     }
 
-    fn personalize(&self, sample: &mut Value, tag: &str, number: u64, time: Timestamp) {
-        sample["id"] = json!(format!("{tag}-{number}"));
-        sample["at"] = json!(time);
+    fn journeys(&self) -> &'static [Journey] {
+        &[
+            Journey { name: "whole", steps: &["new", "done"] },
+            Journey { name: "mended", steps: &["new", "done", "new", "moved", "done"] },
+        ]
     }
 
-    fn sign(&self, body: Bytes, _: AuthScheme, secret: &Secret) -> SignedWebhook {
-        let signature = hex::encode(secret.hmac_sha256(&body));
-        SignedWebhook { headers: vec![("x-fake-signature", signature)], body }
+    fn personalize(&self, sample: &mut Value, personal: &Personal<'_>) {
+        sample["id"] = json!(format!("{}-{}", personal.tag, personal.number));
+        sample["at"] = json!(personal.time());
+    }
+
+    fn sign(&self, body: Bytes, signing: &Signing<'_>) -> SignedWebhook {
+        let signature = hex::encode(signing.secret.hmac_sha256(&body));
+        let header = signing.header.unwrap_or("x-fake-signature").to_owned();
+        SignedWebhook { headers: vec![(header, signature)], body }
     }
 }
 
@@ -87,6 +100,8 @@ pub struct Request {
     pub path: String,
     pub content_type: String,
     pub signature: String,
+    /// The header `x-mine`.
+    pub mine: String,
     pub body: String,
 }
 
@@ -131,6 +146,7 @@ async fn answer(receiver: Receiver, request: HttpRequest<Incoming>) -> Response<
         path: parts.uri.path().to_owned(),
         content_type: header("content-type"),
         signature: header("x-fake-signature"),
+        mine: header("x-mine"),
         body: String::from_utf8(body.to_vec()).expect("text"),
     });
     let mut answers = receiver.answers.lock().expect("no panic");
@@ -171,22 +187,30 @@ pub fn closed_port() -> (TcpSocket, SocketAddr) {
 pub fn args(to: &str) -> Args {
     install_crypto_provider();
     Args {
-        provider: &FAKE,
+        provider: Some(&FAKE),
         sample: None,
+        journey: None,
         file: None,
         list: false,
         count: 1,
         rate: None,
+        duplicates: share("0"),
+        reorder: share("0"),
         account: Account::default_account(),
         to: to.parse().expect("a URL"),
         seed: Some(7),
         secret_file: None,
         secret: None,
         auth: None,
+        header: None,
         give_up: Duration::from_mins(1),
         concurrency: 64,
         json: true,
     }
+}
+
+pub fn share(text: &str) -> Share {
+    Share::parse(text).expect("a share")
 }
 
 /// Sends, and returns what was shown, one JSON object for each webhook; `elapsed_ms` must be there and is taken out.

@@ -2,7 +2,9 @@
 
 mod commands;
 mod fake;
+mod journey;
 mod line;
 mod pattern;
+mod plan;
 mod resend;
 mod send;

@@ -49,6 +49,17 @@ fn what_could_never_match_is_refused() {
     assert!("a".repeat(255).parse::<Pattern>().is_ok());
 }
 
+#[test]
+fn some_fit_no_key_of_so_many_words() {
+    let fits = |pattern: &str| pattern.parse::<Pattern>().expect("a pattern").fits(4);
+    for pattern in ["#", "a.b.c.d", "*.*.*.*", "a.#", "#.a", "a.#.d", "a.b.c.d.#", "#.#.a.#.b"] {
+        assert!(fits(pattern), "{pattern}");
+    }
+    for pattern in ["", "*", "a.b.c", "*.closed.*", "a.b.c.d.e", "*.*.*.*.*.#"] {
+        assert!(!fits(pattern), "{pattern}");
+    }
+}
+
 /// The definition, word for word: exponential, and so obviously right.
 fn naive(pattern: &[&str], key: &[&str]) -> bool {
     match (pattern.split_first(), key.split_first()) {
@@ -76,6 +87,7 @@ proptest! {
         if let Ok(parsed) = pattern.parse::<Pattern>() {
             prop_assert_eq!(parsed.matches(&pattern), true);
             let _ = parsed.matches(&key);
+            prop_assert_eq!(parsed.to_string(), pattern);
         }
     }
 }

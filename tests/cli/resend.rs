@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use milepost::adapters::tls::install_crypto_provider;
 use milepost::cli::Exit;
-use milepost::cli::send::delivered::Outcome;
+use milepost::cli::send::delivered::{Outcome, Which};
 use milepost::cli::send::post::Poster;
 use milepost::domain::answer::Answer;
 use milepost::domain::provider::SignedWebhook;
@@ -19,7 +19,7 @@ async fn what_the_receiver_cannot_store_is_sent_again_with_the_same_bytes() {
     let (receiver, address) = Receiver::started(&[(503, "later"), (200, "")]).await;
     let (exit, lines) = sent(&args(&format!("http://{address}"))).await;
     assert_eq!(exit, Exit::Done);
-    let line = json!({"number": 0, "outcome": "accepted", "code": 200, "receipt": "receipt-2", "error": null, "tries": 2});
+    let line = json!({"number": 0, "step": 0, "sample": "new", "duplicate": false, "outcome": "accepted", "code": 200, "receipt": "receipt-2", "error": null, "tries": 2});
     assert_eq!(lines, [line]);
     let requests = receiver.requests();
     assert_eq!(requests.len(), 2);
@@ -42,6 +42,7 @@ async fn other_answers_that_time_may_mend_are_sent_again_too() {
 async fn a_receiver_that_is_down_is_tried_until_it_is_up() {
     install_crypto_provider();
     let (socket, address) = closed_port();
+    let which = Which { number: 5, step: 0, sample: None, duplicate: false };
     let failed = Arc::new(Notify::new());
     let on_resend = Arc::clone(&failed);
     let poster = Poster::new(
@@ -49,20 +50,22 @@ async fn a_receiver_that_is_down_is_tried_until_it_is_up() {
         Answer::empty(200),
         Duration::from_mins(1),
         Arc::new(move |resend| {
-            assert_eq!(resend.number, 5);
+            assert_eq!(resend.which, which);
             assert!(resend.wait <= Duration::from_secs(2));
             on_resend.notify_one();
         }),
     )
     .expect("a poster");
     let receiver = Receiver::new(&[(200, "")]);
-    let webhook =
-        SignedWebhook { headers: vec![("x-fake-signature", "s".to_owned())], body: b"{}"[..].into() };
-    let (delivered, ()) = tokio::join!(poster.deliver(5, &webhook), async {
+    let webhook = SignedWebhook {
+        headers: vec![("x-fake-signature".to_owned(), "s".to_owned())],
+        body: b"{}"[..].into(),
+    };
+    let (delivered, ()) = tokio::join!(poster.deliver(which, &webhook), async {
         failed.notified().await;
         receiver.serve(socket.listen(16).expect("listening"));
     });
-    assert_eq!((delivered.number, delivered.outcome), (5, Outcome::Accepted));
+    assert_eq!((delivered.which, delivered.outcome), (which, Outcome::Accepted));
     assert!(delivered.tries >= 2, "{}", delivered.tries);
     assert_eq!(receiver.requests().len(), 1);
 }
@@ -74,7 +77,7 @@ async fn what_is_never_accepted_is_given_up_and_fails_the_command() {
     args.give_up = Duration::ZERO;
     let (exit, lines) = sent(&args).await;
     assert_eq!(exit, Exit::Failed);
-    let line = json!({"number": 0, "outcome": "gave_up", "code": null, "receipt": null,
+    let line = json!({"number": 0, "step": 0, "sample": "new", "duplicate": false, "outcome": "gave_up", "code": null, "receipt": null,
         "error": "Connection refused (os error 111)", "tries": 1});
     assert_eq!(lines, [line]);
 
@@ -91,7 +94,7 @@ async fn a_refusal_is_final() {
         let (receiver, address) = Receiver::started(&[(code, "no")]).await;
         let (exit, lines) = sent(&args(&format!("http://{address}"))).await;
         assert_eq!(exit, Exit::Failed);
-        let line = json!({"number": 0, "outcome": "refused", "code": code, "receipt": "receipt-1", "error": null, "tries": 1});
+        let line = json!({"number": 0, "step": 0, "sample": "new", "duplicate": false, "outcome": "refused", "code": code, "receipt": "receipt-1", "error": null, "tries": 1});
         assert_eq!(lines, [line]);
         assert_eq!(receiver.requests().len(), 1);
     }
@@ -102,7 +105,7 @@ async fn where_success_has_a_body_another_body_is_a_refusal() {
     let outcome = async |code, body| {
         let (_receiver, address) = Receiver::started(&[(code, body)]).await;
         let mut args = args(&format!("http://{address}"));
-        args.provider = &STRICT;
+        args.provider = Some(&STRICT);
         args.give_up = Duration::ZERO;
         sent(&args).await.1[0]["outcome"].clone()
     };

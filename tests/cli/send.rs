@@ -7,11 +7,12 @@ use std::time::Duration;
 use http_body_util::Full;
 use hyper::Response;
 use milepost::cli::Exit;
-use milepost::cli::send::delivered::{Delivered, Outcome, Reply};
+use milepost::cli::send::delivered::{Delivered, Outcome, Reply, Which};
 use milepost::cli::send::pace::Pace;
 use milepost::cli::send::tally::Tally;
 use milepost::cli::send::{run_into, target};
 use milepost::domain::provider::ProviderId;
+use reqwest::header::HeaderName;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::Barrier;
@@ -26,12 +27,13 @@ async fn a_signed_webhook_reaches_the_providers_path_and_is_accepted() {
     let (receiver, address) = Receiver::started(&[(200, "")]).await;
     let (exit, lines) = sent(&args(&format!("http://{address}"))).await;
     assert_eq!(exit, Exit::Done);
-    let line = json!({"number": 0, "outcome": "accepted", "code": 200, "receipt": "receipt-1", "error": null, "tries": 1});
+    let line = json!({"number": 0, "step": 0, "sample": "new", "duplicate": false, "outcome": "accepted", "code": 200, "receipt": "receipt-1", "error": null, "tries": 1});
     assert_eq!(lines, [line]);
     let request = Request {
         path: "/webhooks/fake/default".to_owned(),
         content_type: "application/json".to_owned(),
         signature: "372b221aa51e7580885b609f8ca9126f0cc71288b95aa5d9d2dad5b3cdb6fc12".to_owned(),
+        mine: String::new(),
         body: FIRST_BODY.to_owned(),
     };
     assert_eq!(receiver.requests(), [request]);
@@ -87,7 +89,10 @@ async fn samples_are_listed_and_chosen_by_name() {
     args.list = true;
     let mut out = Vec::new();
     assert_eq!(run_into(&args, &mut out).await.expect("listed"), Exit::Done);
-    assert_eq!(out, b"new\ndone\n");
+    assert_eq!(
+        out,
+        b"new\nmoved\ndone\n--journey whole: new, done\n--journey mended: new, done, new, moved, done\n"
+    );
     assert_eq!(receiver.requests(), []);
     (args.list, args.sample) = (false, Some("done".to_owned()));
     assert_eq!(sent(&args).await.0, Exit::Done);
@@ -106,11 +111,17 @@ async fn what_makes_no_sense_is_a_misuse_and_sends_nothing() {
     sample.sample = Some("old".to_owned());
     let mut secret = args("http://127.0.0.1:1/");
     secret.secret = Some(String::new());
+    let mut journey = args("http://127.0.0.1:1/");
+    journey.journey = Some(Some("short".to_owned()));
+    let mut header = args("http://127.0.0.1:1/");
+    header.header = Some(HeaderName::from_static("x-mine"));
     for (args, says) in [
         (away, "a secret is needed"),
         (basic, "a secret is needed"),
-        (scheme, "fake has only --auth hmac or basic"),
+        (scheme, "fake has only --auth hmac or basic or header"),
         (sample, "fake has no such sample"),
+        (journey, "fake has no such journey"),
+        (header, "an account of fake has no header of its own to choose"),
         (secret, "the secret is empty"),
     ] {
         let mut out = Vec::new();
@@ -187,7 +198,7 @@ fn turns_come_at_their_rate_and_a_stall_is_made_up_for_in_part() {
 #[test]
 fn a_run_is_summed_up() {
     let delivered = |number, outcome, tries| Delivered {
-        number,
+        which: Which { number, step: 0, sample: Some("new"), duplicate: false },
         outcome,
         reply: Reply::Answer { code: 401, receipt: None, body: b"no"[..].into() },
         tries,
@@ -203,10 +214,13 @@ fn a_run_is_summed_up() {
     tally.add(&delivered(201, Outcome::GaveUp, 40));
     assert!(!tally.all_accepted());
     assert_eq!(tally.to_string(), "200 accepted, 4 resent, 1 refused, 1 gave up");
+    tally.leave_out(3);
+    assert_eq!(tally.to_string(), "200 accepted, 4 resent, 1 refused, 1 gave up, 3 not sent");
     let summary = tally.summary().to_string();
     assert!(summary.contains("accepted within 100.0 ms (p50), 198.0 ms (p99)"), "{summary}");
     assert!(
-        summary.ends_with("; the first not accepted: #200 refused  1 try, 1234 ms: 401: no"),
+        summary
+            .ends_with("; the first not accepted: #200 new                 refused  1 try, 1234 ms: 401: no"),
         "{summary}"
     );
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lapin::types::{AMQPValue, FieldTable};
+use lapin::types::FieldTable;
 use milepost::app::backends::Backends;
 use milepost::domain::envelope::Envelope;
 use milepost::domain::retry::RetrySchedule;
@@ -18,16 +18,13 @@ use serde_json::Value;
 
 use crate::support::eventually;
 use crate::support::fixtures::{TELYPORT, account, envelope};
-use crate::support::fleet::{Real, Subscriber, header, run, telyport, telyport_body, worker};
+use crate::support::fleet::{
+    Real, Subscriber, drained, header, rejecting, run, telyport, telyport_body, worker,
+};
 use crate::support::servers::Vhost;
 
 async fn subscriber(real: &Real) -> Subscriber {
     Subscriber::bind(&real.amqp_url, "test.subscriber", FieldTable::default()).await
-}
-
-async fn drained(real: &Real) {
-    eventually("the work queue is empty", || async { (real.waiting(TELYPORT).await == 0).then_some(()) })
-        .await;
 }
 
 /// Takes what is published until a marker, published now, has come through.
@@ -301,13 +298,6 @@ async fn a_worker_that_cannot_publish_takes_nothing() {
     faulty.publisher_away.store(false, Ordering::SeqCst);
     subscriber.take_until(|seen| seen.events.len() == 1).await;
     worker.stop().await;
-}
-
-fn rejecting(length: i64) -> FieldTable {
-    let mut arguments = FieldTable::default();
-    arguments.insert("x-max-length".into(), AMQPValue::LongLongInt(length));
-    arguments.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
-    arguments
 }
 
 /// A subscriber's full queue that rejects publishes: the event is retried until the subscriber drains. And

@@ -4,12 +4,14 @@
 #![allow(clippy::disallowed_methods)]
 
 mod contract;
+mod course;
 mod crash;
 mod hostile;
 mod invariants;
 mod processes;
 mod redis_policy;
 mod restart;
+mod subscribe;
 mod support;
 mod tls;
 mod topology;

@@ -2,5 +2,6 @@
 
 mod end_to_end;
 mod exit_codes;
+mod journeys;
 mod lifecycle;
 mod secrets;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use lapin::types::FieldTable;
-use milepost::domain::provider::{AuthScheme, Provider as _};
+use milepost::domain::provider::{AuthScheme, Provider as _, Signing};
 use milepost::domain::secret::Secret;
 use milepost::providers::TELYPORT as TELYPORT_PROVIDER;
 
@@ -17,10 +17,11 @@ const ACCOUNT: (&str, &str) =
 /// Sends a webhook to a receiver, signed; it must be taken.
 async fn send(receiver: &Process, body: Vec<u8>) {
     let secret = Secret::new(SECRET.as_bytes()).expect("not empty");
-    let signed = TELYPORT_PROVIDER.sign(Bytes::from(body), AuthScheme::Hmac, &secret);
+    let signed = TELYPORT_PROVIDER
+        .sign(Bytes::from(body), &Signing { scheme: AuthScheme::Hmac, header: None, secret: &secret });
     let mut request = client().post(format!("http://{}/webhooks/telyport", receiver.webhooks().await));
     for (name, value) in &signed.headers {
-        request = request.header(*name, value);
+        request = request.header(name, value);
     }
     let answer = request.body(signed.body).send().await.expect("the receiver answers");
     assert_eq!(answer.status().as_u16(), 200);

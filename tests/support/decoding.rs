@@ -2,8 +2,9 @@
 
 use milepost::domain::event::UpdateEvent;
 use milepost::domain::identity::{DeliveryKey, EventId, Origin, ReceiptId};
-use milepost::domain::provider::{Credentials, Decoded, DecodedUpdate, Headers, Provider};
+use milepost::domain::provider::{Credentials, Decoded, DecodedUpdate, Headers, Provider, Signing};
 use milepost::domain::secret::Secret;
+use milepost::domain::state::{Course, Order};
 use milepost::domain::verdict::Poison;
 use serde_json::value::RawValue;
 
@@ -40,7 +41,8 @@ pub fn event(provider: &dyn Provider, decoded: &DecodedUpdate, receipt: &str) ->
     let id = EventId::new(&delivery, &decoded.identity, receipt);
     let received_at = "2025-02-12T13:07:19.201Z".parse().expect("a time");
     let origin = Origin { receipt, received_at, traceparent: None };
-    UpdateEvent::new(&delivery, id, &origin, &decoded.update)
+    let course = Course { sequence: 1, order: Order::InOrder, changes: Vec::new(), previous_status: None };
+    UpdateEvent::new(&delivery, id, &origin, &decoded.update, &course)
 }
 
 /// Asserts all of it.
@@ -61,7 +63,8 @@ pub fn check(provider: &dyn Provider, body: &[u8]) {
 fn check_stored(provider: &dyn Provider, body: &[u8], first: &Meaning) {
     let secret = Secret::new(b"user:the secret of a test").expect("not empty");
     for &scheme in provider.auth_schemes() {
-        let webhook = provider.sign(body.to_vec().into(), scheme, &secret);
+        let signing = Signing { scheme, header: None, secret: &secret };
+        let webhook = provider.sign(body.to_vec().into(), &signing);
         let credentials = Credentials { scheme, header: None, secrets: vec![secret.clone()] };
         // 247Express and Deliverect have bodies refused that are no JSON object.
         if let Ok(stored) = provider.authenticate(&Signed(&webhook.headers), webhook.body, &credentials) {
@@ -70,11 +73,11 @@ fn check_stored(provider: &dyn Provider, body: &[u8], first: &Meaning) {
     }
 }
 
-struct Signed<'a>(&'a [(&'static str, String)]);
+struct Signed<'a>(&'a [(String, String)]);
 
 impl Headers for Signed<'_> {
     fn get(&self, name: &str) -> Option<&[u8]> {
-        self.0.iter().find(|(header, _)| *header == name).map(|(_, value)| value.as_bytes())
+        self.0.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_bytes())
     }
 }
 

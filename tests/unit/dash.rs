@@ -1,6 +1,5 @@
 //! Which update, if any, Dash's bodies become.
 
-use milepost::domain::provider::Provider;
 use milepost::domain::verdict::ParkReason;
 use milepost::providers::DASH;
 use proptest::prelude::*;
@@ -20,14 +19,43 @@ pub fn bare(status: &str) -> Value {
     json!({"deliveryID": "DE-1", "status": status})
 }
 
-/// What makes a PENDING_DELIVERY another status makes no other.
+/// Which service it is, and whether more is to come; the statuses alone are in `hostile/statuses.rs`.
 #[test]
-fn a_tracking_page_changes_no_status_but_one() {
-    for sample in DASH.samples().iter().map(|sample| update(&DASH, sample.body).update.raw_status) {
-        let mut tracked = bare(&sample);
-        tracked["trackingURL"] = json!("https://t.example/1");
-        let status = |body: &Value| published(&DASH, body).0["status"].clone();
-        assert_eq!(status(&bare(&sample)) == status(&tracked), sample != "PENDING_DELIVERY", "{sample}");
+fn a_status_tells_the_service_and_the_end() {
+    let table = [
+        ("QUEUEING", "planned", "scheduled"),
+        ("PREPARING", "planned", "preparing"),
+        ("VERIFIED", "planned", "verified"),
+        ("ALLOCATING", "planned", "allocating"),
+        ("PENDING_PICKUP", "pickup", "assigned"),
+        ("PICKING_UP", "pickup", "pickup_en_route"),
+        ("PENDING_DELIVERY", "transit", "staged_for_delivery"),
+        ("IN_DELIVERY", "dropoff", "dropoff_en_route"),
+        ("NOT_VERIFIED", "exception", "on_hold"),
+        ("COMPLETED", "closed", "delivered"),
+        ("FAILED", "closed", "failed"),
+        ("CANCELLED", "closed", "cancelled"),
+    ];
+    for (raw, phase, status) in table {
+        // Theirs alone, or, without what only EXPRESS has, a LOGISTIC one's; and that one may fail more than once.
+        let express = ["QUEUEING", "ALLOCATING", "PENDING_PICKUP", "PICKING_UP", "CANCELLED"].contains(&raw);
+        let expected = json!({
+            "delivery_id": "DE-1", "status": status, "phase": phase, "raw_status": raw,
+            "terminal": (raw == "COMPLETED" || raw == "CANCELLED"),
+            "service": if express { "express" } else { "logistic" },
+        });
+        assert_eq!(published(&DASH, &bare(raw)), (expected, 0));
+        // What makes a PENDING_DELIVERY another status makes no other.
+        let (express, _) = published(
+            &DASH,
+            &json!({"deliveryID": "DE-1", "status": raw, "trackingURL": "https://t.example/1"}),
+        );
+        let service =
+            if ["PREPARING", "VERIFIED", "NOT_VERIFIED"].contains(&raw) { "logistic" } else { "express" };
+        let terminal = ["COMPLETED", "CANCELLED", "FAILED"].contains(&raw);
+        assert_eq!((&express["service"], &express["terminal"]), (&json!(service), &json!(terminal)), "{raw}");
+        let expected = if raw == "PENDING_DELIVERY" { "picked_up" } else { status };
+        assert_eq!((&express["status"], &express["raw_status"]), (&json!(expected), &json!(raw)));
     }
 }
 

@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use milepost::domain::answer::{Answer, Rejection, RejectionKind};
-use milepost::domain::provider::{AuthScheme, Credentials, Provider};
+use milepost::domain::provider::{AuthScheme, Credentials, Provider, Signing};
 use milepost::domain::secret::Secret;
 use milepost::providers::DASH;
 
-use crate::support::{Pairs, body, credentials};
+use crate::support::{Pairs, body, credentials, signing};
 
 const BODY: &str = r#"{"deliveryID":"DE-1","status":"FAILED"}"#;
 
@@ -35,14 +35,15 @@ fn the_header_is_the_one_the_account_chose() {
     assert_eq!(open(Some("x-shop-key"), "x-dash-signature", "one", &["one"]), missing);
     assert_eq!(open(None, "x-shop-key", "one", &["one"]), missing);
     assert_eq!(open(None, "authorization", "one", &["one"]), missing);
-    let nothing = DASH.authenticate(&Pairs(&[]), body(BODY), &credentials(AuthScheme::Header, &["one"]));
+    let nothing =
+        DASH.authenticate(&Pairs::<&str>(&[]), body(BODY), &credentials(AuthScheme::Header, &["one"]));
     assert_eq!(nothing, missing);
 }
 
 #[test]
 fn without_a_secret_of_ours_nobody_is_refused_as_false() {
     assert_eq!(open(None, "x-dash-signature", "one", &[]), Err(Rejection::NoSecret));
-    let nothing = DASH.authenticate(&Pairs(&[]), body(BODY), &credentials(AuthScheme::Header, &[]));
+    let nothing = DASH.authenticate(&Pairs::<&str>(&[]), body(BODY), &credentials(AuthScheme::Header, &[]));
     assert_eq!(nothing, Err(Rejection::NoSecret));
     assert_eq!(Rejection::NoSecret.kind(), RejectionKind::Unavailable);
 }
@@ -53,9 +54,11 @@ fn the_secret_is_not_a_signature() {
     let secret = Secret::new(b"one").expect("not empty");
     let hmac = hex::encode(secret.hmac_sha256(BODY.as_bytes()));
     assert_eq!(open(None, "x-dash-signature", &hmac, &["one"]), Err(Rejection::WrongCredential));
-    let signed = DASH.sign(body(BODY), AuthScheme::Header, &secret);
-    assert_eq!(signed.headers, [("x-dash-signature", "one".to_owned())]);
+    let signed = DASH.sign(body(BODY), &signing(AuthScheme::Header, &secret));
+    assert_eq!(signed.headers, [("x-dash-signature".to_owned(), "one".to_owned())]);
     assert_eq!(signed.body, BODY);
+    let chosen = Signing { header: Some("x-our-own"), ..signing(AuthScheme::Header, &secret) };
+    assert_eq!(DASH.sign(body(BODY), &chosen).headers, [("x-our-own".to_owned(), "one".to_owned())]);
 }
 
 /// Dash is answered 200 and the worker parks it: whether a body can be read is not looked at here.

@@ -1,11 +1,10 @@
 //! Where each of Dash's fields goes, and what becomes of one that cannot be read.
 
-use milepost::domain::provider::Provider;
 use milepost::providers::DASH;
 use serde_json::{Value, json};
 
 use crate::dash::{bare, failed};
-use crate::support::{published, sample, update};
+use crate::support::{personal, published, update};
 
 #[test]
 fn wrong_types_are_kept_and_counted() {
@@ -21,7 +20,7 @@ fn wrong_types_are_kept_and_counted() {
         "delivery_id": "7",
         "status": "failed",
         "phase": "closed",
-        "raw_status": "FAILED",
+        "raw_status": "FAILED", "terminal": false, "service": "logistic",
         "destination": {"address": "12"},
         "extra": {
             "providerOrderID": {"id": 1}, "failedCount": 1.5, "courier": "Agus", "trackingURL": false,
@@ -49,7 +48,7 @@ fn numbers_in_text_and_texts_as_numbers_are_taken() {
         "references": {"merchant_order": "12"},
         "status": "failed",
         "phase": "closed",
-        "raw_status": "FAILED",
+        "raw_status": "FAILED", "terminal": false, "service": "logistic",
         "event_time": {"utc": "2024-12-27T14:18:58.75Z", "original": "1735309138750"},
         "failed_count": 2,
         "courier": {"name": "5", "phone": "628777"},
@@ -95,10 +94,10 @@ fn what_is_no_place_on_earth_is_no_position() {
     );
     assert_eq!(
         origin(json!({"latitude": -6.2, "longitude": null})),
-        (None, json!({"origin.coordinates.latitude": -6.2}), 1)
+        (None, json!({"origin.coordinates.latitude": -6.2, "origin.coordinates.longitude": null}), 1)
     );
-    assert_eq!(origin(json!({"latitude": null})), (None, Value::Null, 0));
-    assert_eq!(origin(Value::Null), (None, Value::Null, 0));
+    assert_eq!(origin(json!({"latitude": null})), (None, json!({"origin.coordinates.latitude": null}), 0));
+    assert_eq!(origin(Value::Null), (None, json!({"origin.coordinates": null}), 0));
     assert_eq!(
         origin(json!({"latitude": -90, "longitude": 180, "accuracy": 5})),
         (Some(json!({"latitude": "-90", "longitude": "180"})), json!({"origin.coordinates.accuracy": 5}), 0)
@@ -129,7 +128,7 @@ fn unknown_fields_are_kept_by_their_path() {
         update["extra"],
         json!({
             "surprise": {"a": [1, null]}, "courier.vehicle": "bike", "courier.vehicle_": "car", "sender.floor": 2,
-            "recipient.note": null, "origin.zone": "south", "packages.0.colour": "red",
+            "recipient.note": null, "recipient.actualRecipientName": null, "origin.zone": "south", "packages.0.colour": "red",
             "packages.1.colour": "blue", "media.1.by": "Agus", "quote.tip": 1000,
         })
     );
@@ -145,7 +144,7 @@ fn items_keep_their_places() {
         "delivery_id": "DE-1",
         "status": "failed",
         "phase": "closed",
-        "raw_status": "FAILED",
+        "raw_status": "FAILED", "terminal": false, "service": "logistic",
         "packages": [{}, {}, {}, {"name": "Helm"}],
         "proof": [{}, {"url": "u", "kind": "t"}],
         "extra": {"packages.1": "a box", "media.0": [1], "media.1.createdAt": "soon"},
@@ -154,7 +153,7 @@ fn items_keep_their_places() {
 }
 
 #[test]
-fn null_and_empty_say_nothing() {
+fn null_and_empty_say_nothing_and_null_is_told() {
     let names = [
         "providerOrderID",
         "failedCount",
@@ -177,21 +176,25 @@ fn null_and_empty_say_nothing() {
         "cancelledAt",
         "cancelledReason",
     ];
-    let expected =
-        json!({"delivery_id": "DE-1", "status": "failed", "phase": "closed", "raw_status": "FAILED"});
+    let expected = json!({"delivery_id": "DE-1", "status": "failed", "phase": "closed", "raw_status": "FAILED", "terminal": false, "service": "logistic"});
     let mut body = bare("FAILED");
     for name in names {
         body[name] = Value::Null;
     }
-    assert_eq!(published(&DASH, &body), (expected.clone(), 0));
+    let mut nulls = expected.clone();
+    nulls["extra"] = names.into_iter().map(|name| (name.to_owned(), Value::Null)).collect();
+    assert_eq!(published(&DASH, &body), (nulls, 0));
+    for name in names {
+        body[name] = json!("");
+    }
     for name in ["courier", "sender", "recipient", "origin", "destination", "quote"] {
         body[name] = json!({});
     }
     for name in ["packages", "media"] {
         body[name] = json!([]);
     }
-    for name in ["trackingURL", "failedReason", "failedAt", "providerOrderID"] {
-        body[name] = json!("");
+    for name in ["failedCount", "weight"] {
+        body.as_object_mut().expect("an object").remove(name);
     }
     assert_eq!(published(&DASH, &body), (expected, 0));
 }
@@ -239,27 +242,34 @@ fn the_reason_is_of_the_status_and_another_one_is_kept() {
         let (update, unreadable) = published(&DASH, &body);
         (update["reason"]["text"].clone(), update["extra"].clone(), unreadable)
     };
-    let none = Value::Null;
-    assert_eq!(reason("FAILED", json!("F"), json!(null)), (json!("F"), none.clone(), 0));
+    assert_eq!(reason("FAILED", json!("F"), json!(null)), (json!("F"), json!({"cancelledReason": null}), 0));
     assert_eq!(reason("FAILED", json!("F"), json!("C")), (json!("F"), json!({"cancelledReason": "C"}), 0));
-    assert_eq!(reason("FAILED", json!(null), json!("C")), (json!("C"), none.clone(), 0));
+    assert_eq!(reason("FAILED", json!(null), json!("C")), (json!("C"), json!({"failedReason": null}), 0));
     assert_eq!(reason("CANCELLED", json!("F"), json!("C")), (json!("C"), json!({"failedReason": "F"}), 0));
-    assert_eq!(reason("CANCELLED", json!(null), json!("C")), (json!("C"), none.clone(), 0));
-    assert_eq!(reason("CANCELLED", json!("F"), json!(null)), (json!("F"), none, 0));
+    assert_eq!(reason("CANCELLED", json!(null), json!("C")), (json!("C"), json!({"failedReason": null}), 0));
+    assert_eq!(
+        reason("CANCELLED", json!("F"), json!(null)),
+        (json!("F"), json!({"cancelledReason": null}), 0)
+    );
     assert_eq!(reason("FAILED", json!("F"), json!([1])), (json!("F"), json!({"cancelledReason": [1]}), 0));
 }
 
 #[test]
 fn a_personal_sample_is_a_delivery_of_its_own() {
-    let time = "2025-03-01T00:00:00.5Z".parse().expect("a time");
-    let mut body = sample(&DASH, "express_cancelled");
-    DASH.personalize(&mut body, "ab12", 7, time);
+    let begun = "2025-03-01T00:00:00.5Z";
+    let body = personal(&DASH, "express_cancelled", 3, begun);
     assert_eq!((&body["deliveryID"], &body["providerOrderID"]), (&json!("DE-ab12-7"), &json!("AWB-ab12-7")));
-    assert_eq!(body["cancelledAt"], json!("2025-03-01T00:00:00.500Z"));
     assert_eq!(body["createdAt"], json!("2025-03-01T00:00:00.500Z"));
+    assert_eq!(body["cancelledAt"], json!("2025-03-01T00:09:00.500Z"));
     assert_eq!(body.get("pickupAt"), Some(&Value::Null));
     assert_eq!(body.get("updatedAt"), None);
-    let mut body = sample(&DASH, "express_completed");
-    DASH.personalize(&mut body, "ab12", 7, time);
-    assert_eq!(body["media"][1]["createdAt"], json!("2025-03-01T00:00:00.500Z"));
+    // The pickup that the last step tells of is the one that the step before it told of.
+    let under_way = personal(&DASH, "express_in_delivery", 5, begun);
+    let body = personal(&DASH, "express_completed", 6, begun);
+    for picked_up in [&under_way["pickupAt"], &body["pickupAt"], &body["media"][0]["createdAt"]] {
+        assert_eq!(*picked_up, json!("2025-03-01T00:15:00.500Z"));
+    }
+    for delivered in [&body["completedAt"], &body["media"][1]["createdAt"]] {
+        assert_eq!(*delivered, json!("2025-03-01T00:18:00.500Z"));
+    }
 }

@@ -10,7 +10,7 @@ use milepost::providers::DELIVERECT;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::support::{any_object_with, assert_parked, leaves, published, sample, update};
+use crate::support::{any_object_with, assert_parked, leaves, personal, published, sample, update};
 
 /// The sample with every field but `multipleDrivers`, changed by `change`.
 fn en_route(change: impl FnOnce(&mut Value)) -> Value {
@@ -158,11 +158,13 @@ fn one_name_with_two_values_is_parked_and_with_one_is_read() {
 #[test]
 fn only_order_and_status_are_required() {
     let expected = json!({
-        "delivery_id": "651142e93c54c5405b1f26a3", "status": "assigned", "phase": "pickup", "raw_status": "80",
+        "delivery_id": "651142e93c54c5405b1f26a3", "status": "assigned", "phase": "pickup", "raw_status": "80", "terminal": false,
     });
     assert_eq!(published(&DELIVERECT, &least_with("status", json!(80))), (expected.clone(), 0));
     for name in LISTED.into_iter().filter(|name| !["orderId", "status", "multipleDrivers"].contains(name)) {
-        assert_eq!(published(&DELIVERECT, &least_with(name, Value::Null)), (expected.clone(), 0), "{name}");
+        let mut nothing = expected.clone();
+        nothing["extra"] = json!({name: null});
+        assert_eq!(published(&DELIVERECT, &least_with(name, Value::Null)), (nothing, 0), "{name}");
     }
     for name in ["channelOrderId", "pickupTime", "deliveryTime", "courierId", "courierName"] {
         assert_eq!(published(&DELIVERECT, &least_with(name, json!(""))), (expected.clone(), 0), "{name}");
@@ -180,7 +182,7 @@ fn numbers_are_taken_where_text_is_documented() {
         "references": {"merchant_order": "42"},
         "status": "dropoff_en_route",
         "phase": "dropoff",
-        "raw_status": "87",
+        "raw_status": "87", "terminal": false,
         "eta": {"dropoff_at": {"utc": "2023-09-25T08:20:00Z", "original": "1695630000"}},
         "courier": {"id": "7", "name": "8"},
         "carrier": {"name": "9"},
@@ -201,7 +203,7 @@ fn an_unreadable_optional_field_is_kept_and_counted() {
         "delivery_id": "651142e93c54c5405b1f26a3",
         "status": "cancelled",
         "phase": "closed",
-        "raw_status": "115",
+        "raw_status": "115", "terminal": false,
         "extra": {
             "channelOrderId": ["T1"], "pickupTime": "soon", "deliveryTime": false, "courierId": {},
             "courierName": true, "coordinates": "55.7,-4.2", "dispatchPartner": [],
@@ -209,7 +211,7 @@ fn an_unreadable_optional_field_is_kept_and_counted() {
             "coordinates.type": "mine",
         },
     });
-    assert_eq!(published(&DELIVERECT, &body), (expected, 8));
+    assert_eq!(published(&DELIVERECT, &body), (expected, 9));
 }
 
 #[test]
@@ -248,7 +250,10 @@ fn a_position_is_read_longitude_first_or_by_name() {
         (json!({"longitude": "-0.1276", "latitude": "51.5072"}), json!({})),
         (json!({"lat": 51.5072, "lng": -0.1276}), json!({})),
         (json!({"lat": "51.5072", "longitude": -0.1276, "lng": null}), json!({"coordinates.lng": null})),
-        (json!({"coordinates": null, "lat": "51.5072", "lng": "-0.1276"}), json!({})),
+        (
+            json!({"coordinates": null, "lat": "51.5072", "lng": "-0.1276"}),
+            json!({"coordinates.coordinates": null}),
+        ),
         (
             json!({"type": "Point", "coordinates": [-0.1276, 51.5072], "accuracy": 5}),
             json!({"coordinates.type": "Point", "coordinates.accuracy": 5}),
@@ -266,7 +271,7 @@ fn a_position_is_read_longitude_first_or_by_name() {
     for (sent, beside) in rows {
         let mut expected = json!({
             "delivery_id": "651142e93c54c5405b1f26a3", "status": "assigned", "phase": "pickup",
-            "raw_status": "80", "position": {"latitude": "51.5072", "longitude": "-0.1276"},
+            "raw_status": "80", "terminal": false, "position": {"latitude": "51.5072", "longitude": "-0.1276"},
         });
         if beside != json!({}) {
             expected["extra"] = beside;
@@ -318,7 +323,7 @@ fn what_is_no_position_on_earth_is_kept_and_counted() {
     for sent in rows {
         let expected = json!({
             "delivery_id": "651142e93c54c5405b1f26a3", "status": "assigned", "phase": "pickup",
-            "raw_status": "80", "extra": {"coordinates": sent},
+            "raw_status": "80", "terminal": false, "extra": {"coordinates": sent},
         });
         assert_eq!(published(&DELIVERECT, &least_with("coordinates", sent.clone())), (expected, 1), "{sent}");
     }
@@ -341,17 +346,17 @@ fn what_is_beside_a_position_overwrites_nothing() {
 
 #[test]
 fn a_personal_sample_is_a_delivery_of_its_own() {
-    let time = "2025-02-28T20:00:00.5Z".parse().expect("a time");
-    let mut body = sample(&DELIVERECT, "delivery_created");
-    DELIVERECT.personalize(&mut body, "ab12", 7, time);
-    assert_eq!(body["pickupTime"], json!("2025-02-28T20:00:00.500000Z"));
-    assert_eq!(body["deliveryTime"], json!("2025-02-28T20:00:00.500000Z"));
+    let begun = "2025-02-28T20:00:00.5Z";
+    let body = personal(&DELIVERECT, "delivery_created", 0, begun);
+    // As long after the beginning as in the samples.
+    assert_eq!(body["pickupTime"], json!("2025-02-28T20:11:00.500000Z"));
+    assert_eq!(body["deliveryTime"], json!("2025-02-28T20:26:46.500000Z"));
     assert_eq!(body["channelOrderId"], json!("ab12-7"));
     let order = body["orderId"].as_str().expect("text");
     assert!(order.len() == 24 && order.bytes().all(|byte| byte.is_ascii_hexdigit()), "{order}");
-    let mut body = sample(&DELIVERECT, "delivery_canceled");
-    DELIVERECT.personalize(&mut body, "ab12", 7, time);
+    let body = personal(&DELIVERECT, "delivery_canceled", 3, begun);
     assert_eq!((body.get("pickupTime"), body.get("deliveryTime")), (None, None));
+    assert_eq!(body["orderId"], json!(order));
 }
 
 proptest! {
@@ -390,4 +395,25 @@ proptest! {
         };
         prop_assert_eq!(&by_order["position"], &expected);
     }
+}
+
+/// providers.md: with several drivers each has a course of its own, and none of them ends the delivery.
+#[test]
+fn several_drivers_are_kept_apart() {
+    let decoded = |more: Value| {
+        let mut body = json!({"orderId": "O1", "status": 90});
+        body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        let decoded = update(&DELIVERECT, &body.to_string());
+        (decoded.leg, decoded.update.terminal, decoded.update.several_couriers)
+    };
+    let leg = |name: &str| Some(name.to_owned());
+    assert_eq!(decoded(json!({"courierId": "7", "courierName": "Ann"})), (None, true, None));
+    assert_eq!(decoded(json!({"courierId": "7", "multipleDrivers": false})), (None, true, Some(false)));
+    let several = json!({"courierId": "7", "courierName": "Ann", "multipleDrivers": true});
+    assert_eq!(decoded(several), (leg("7"), false, Some(true)));
+    assert_eq!(
+        decoded(json!({"courierName": "Ann", "multipleDrivers": true})),
+        (leg("Ann"), false, Some(true))
+    );
+    assert_eq!(decoded(json!({"multipleDrivers": true})), (None, false, Some(true)));
 }

@@ -6,7 +6,7 @@ use milepost::domain::secret::Secret;
 use milepost::providers::DELIVERECT;
 use proptest::prelude::*;
 
-use crate::support::{Pairs, any_object_with, body, credentials};
+use crate::support::{Pairs, any_object_with, body, credentials, signing};
 
 const SIGNATURE: &str = "x-server-authorization-hmac-sha256";
 /// Of `{"orderId":"651142e93c54c5405b1f26a3","status":83}` with the secret `deliverect-secret`, computed apart with
@@ -36,7 +36,7 @@ fn bearer(authorization: &str, text: &str, secrets: &[&str]) -> Result<String, R
 
 fn sign(text: impl Into<bytes::Bytes>, secret: &str) -> String {
     let secret = Secret::new(secret.as_bytes()).expect("not empty");
-    DELIVERECT.sign(text.into(), AuthScheme::Hmac, &secret).headers[0].1.clone()
+    DELIVERECT.sign(text.into(), &signing(AuthScheme::Hmac, &secret)).headers[0].1.clone()
 }
 
 #[test]
@@ -47,10 +47,10 @@ fn the_signature_is_the_default() {
 #[test]
 fn a_webhook_is_signed_as_deliverect_signs_it() {
     let secret = Secret::new(b"deliverect-secret").expect("not empty");
-    let by_hmac = DELIVERECT.sign(body(BODY), AuthScheme::Hmac, &secret);
-    assert_eq!(by_hmac.headers, [(SIGNATURE, BODY_SIGNATURE.to_owned())]);
-    let by_token = DELIVERECT.sign(body(BODY), AuthScheme::Bearer, &secret);
-    assert_eq!(by_token.headers, [("authorization", "Bearer deliverect-secret".to_owned())]);
+    let by_hmac = DELIVERECT.sign(body(BODY), &signing(AuthScheme::Hmac, &secret));
+    assert_eq!(by_hmac.headers, [(SIGNATURE.to_owned(), BODY_SIGNATURE.to_owned())]);
+    let by_token = DELIVERECT.sign(body(BODY), &signing(AuthScheme::Bearer, &secret));
+    assert_eq!(by_token.headers, [("authorization".to_owned(), "Bearer deliverect-secret".to_owned())]);
     assert_eq!((by_hmac.body, by_token.body), (body(BODY), body(BODY)));
 }
 

@@ -5,7 +5,7 @@ use milepost::providers::EXPRESS_247;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::support::{any_object_with, assert_parked, leaves, published, sample, update};
+use crate::support::{any_object_with, assert_parked, leaves, personal, published, sample, update};
 
 /// The documented example, changed by `change`.
 fn delivering(change: impl FnOnce(&mut Value)) -> Value {
@@ -96,7 +96,7 @@ fn the_documents_own_example_is_no_json() {
 #[test]
 fn only_order_and_status_are_required() {
     let expected = json!({
-        "delivery_id": "HD000003", "status": "in_transit", "phase": "transit", "raw_status": "24",
+        "delivery_id": "HD000003", "status": "in_transit", "phase": "transit", "raw_status": "24", "terminal": false,
     });
     assert_eq!(published(&EXPRESS_247, &json!({"OrderCode": "HD000003", "Status": 24})), (expected, 0));
 }
@@ -112,7 +112,7 @@ fn an_unreadable_optional_field_is_kept_and_counted() {
         "delivery_id": "HD000003",
         "status": "dropoff_en_route",
         "phase": "dropoff",
-        "raw_status": "25",
+        "raw_status": "25", "terminal": false,
         "reason": {"code": "7"},
         "extra": {
             "Time": "noon", "DeliveryDate": 0, "Mailman": ["A"], "TransactionId": "x".repeat(257),
@@ -151,11 +151,10 @@ fn times_without_an_offset_are_vietnams() {
 
 #[test]
 fn a_personal_sample_is_a_delivery_of_its_own() {
-    let mut body = sample(&EXPRESS_247, "delivered");
-    let time = "2025-02-28T20:00:00.5Z".parse().expect("a time");
-    EXPRESS_247.personalize(&mut body, "ab12", 7, time);
-    assert_eq!(body["Time"], json!("2025-03-01T03:00:00.5000000+07:00"));
-    assert_eq!(body["DeliveryDate"], json!("2025-03-01 03:00:00"));
+    let begun = "2025-02-28T20:00:00.5Z";
+    let body = personal(&EXPRESS_247, "delivered", 2, begun);
+    assert_eq!(body["Time"], json!("2025-03-01T03:06:00.5000000+07:00"));
+    assert_eq!(body["DeliveryDate"], json!("2025-03-01 03:06:00"));
     let code = body["OrderCode"].as_str().expect("text");
     assert!(
         (5..=20).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_alphanumeric()),
@@ -164,9 +163,10 @@ fn a_personal_sample_is_a_delivery_of_its_own() {
     assert_eq!((&body["ExternalCode"], &body["ReferenceCode"]), (&json!(code), &json!(code)));
     let transaction: uuid::Uuid = body["TransactionId"].as_str().expect("text").parse().expect("a uuid");
     assert_eq!(transaction.get_version_num(), 4);
-    let mut body = sample(&EXPRESS_247, "delivering");
-    EXPRESS_247.personalize(&mut body, "ab12", 7, time);
-    assert_eq!(body["DeliveryDate"], Value::Null);
+    let body = personal(&EXPRESS_247, "delivering", 1, begun);
+    assert_eq!((&body["DeliveryDate"], &body["OrderCode"]), (&Value::Null, &json!(code)));
+    let again = personal(&EXPRESS_247, "delivering", 3, begun);
+    assert_ne!(again["TransactionId"], body["TransactionId"]);
 }
 
 const NAMES: &[&str] = &[

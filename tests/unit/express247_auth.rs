@@ -8,14 +8,15 @@ use milepost::providers::EXPRESS_247;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::support::{Pairs, any_object_with, body, credentials};
+use crate::support::{Pairs, any_object_with, body, credentials, signing};
 
 const KEY: &str = "EBD2E298-20AC-483F-80EC-B51CF8D79A2A";
 const BROKEN: &str = include_str!("../fixtures/247express/documented_update_status.json");
 const REFUSED: &str = r#"{"IsError":true,"ErrorMessage":"not authentic"}"#;
 
 fn by_key(text: &str, secrets: &[&str]) -> Result<String, Rejection> {
-    let stored = EXPRESS_247.authenticate(&Pairs(&[]), body(text), &credentials(AuthScheme::ApiKey, secrets));
+    let stored =
+        EXPRESS_247.authenticate(&Pairs::<&str>(&[]), body(text), &credentials(AuthScheme::ApiKey, secrets));
     stored.map(|stored| String::from_utf8(stored.to_vec()).expect("text"))
 }
 
@@ -144,7 +145,8 @@ fn what_is_not_one_object_is_refused() {
         assert_eq!(basic(authorization, sent, &["user:password"]), Err(Rejection::NotAnObject), "{sent}");
     }
     let bytes = Bytes::from_static(b"{\"ApiKey\":\"\xff\"}");
-    let opened = EXPRESS_247.authenticate(&Pairs(&[]), bytes, &credentials(AuthScheme::ApiKey, &[KEY]));
+    let opened =
+        EXPRESS_247.authenticate(&Pairs::<&str>(&[]), bytes, &credentials(AuthScheme::ApiKey, &[KEY]));
     assert_eq!(opened, Err(Rejection::NotAnObject));
 }
 
@@ -219,7 +221,7 @@ fn answers_are_the_documented_ones() {
 fn signing_puts_the_key_where_it_belongs() {
     let secret = Secret::new(b"a \"b\"").expect("not empty");
     let sign = |text: &str| {
-        let signed = EXPRESS_247.sign(body(text), AuthScheme::ApiKey, &secret);
+        let signed = EXPRESS_247.sign(body(text), &signing(AuthScheme::ApiKey, &secret));
         assert!(signed.headers.is_empty());
         String::from_utf8(signed.body.to_vec()).expect("text")
     };
@@ -228,9 +230,9 @@ fn signing_puts_the_key_where_it_belongs() {
     assert_eq!(sign(r#"{"a":1.50}"#), r#"{"ApiKey":"a \"b\"","a":1.50}"#);
     assert_eq!(sign(r#"{ "a": 1.50, "ApiKey": "x" }"#), r#"{ "a": 1.50, "ApiKey": "a \"b\"" }"#);
     assert_eq!(sign(BROKEN), BROKEN);
-    let signed =
-        EXPRESS_247.sign(body("{}"), AuthScheme::Basic, &Secret::new(b"user:password").expect("not empty"));
-    assert_eq!(signed.headers, [("authorization", "Basic dXNlcjpwYXNzd29yZA==".to_owned())]);
+    let signed = EXPRESS_247
+        .sign(body("{}"), &signing(AuthScheme::Basic, &Secret::new(b"user:password").expect("not empty")));
+    assert_eq!(signed.headers, [("authorization".to_owned(), "Basic dXNlcjpwYXNzd29yZA==".to_owned())]);
     assert_eq!(signed.body, "{}");
 }
 

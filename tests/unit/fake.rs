@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use milepost::domain::answer::{Answer, Rejection, RejectionKind};
+use milepost::domain::journey::{Journey, Personal, Sample};
 use milepost::domain::provider::{
-    AuthScheme, Credentials, Decoded, Headers, Provider, ProviderId, Sample, SignedWebhook,
+    AuthScheme, Credentials, Decoded, Headers, Provider, ProviderId, SignedWebhook, Signing,
 };
-use milepost::domain::secret::Secret;
 use milepost::domain::verdict::Poison;
 
 pub const TELYPORT: ProviderId = ProviderId::new("telyport");
@@ -53,13 +53,21 @@ impl Provider for Fake {
         Ok(Decoded::Ignored)
     }
 
+    fn transitions(&self) -> &'static milepost::domain::transitions::Transitions {
+        &milepost::domain::transitions::Transitions { table: &[], steps: &[], ends: &[] }
+    }
+
     fn samples(&self) -> &'static [Sample] {
         &[]
     }
 
-    fn personalize(&self, _: &mut serde_json::Value, _: &str, _: u64, _: jiff::Timestamp) {}
+    fn journeys(&self) -> &'static [Journey] {
+        &[]
+    }
 
-    fn sign(&self, body: Bytes, _: AuthScheme, _: &Secret) -> SignedWebhook {
+    fn personalize(&self, _: &mut serde_json::Value, _: &Personal<'_>) {}
+
+    fn sign(&self, body: Bytes, _: &Signing<'_>) -> SignedWebhook {
         SignedWebhook { headers: Vec::new(), body }
     }
 }

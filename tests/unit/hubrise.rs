@@ -1,10 +1,11 @@
+use milepost::domain::journey::Personal;
 use milepost::domain::provider::{Decoded, Provider};
 use milepost::domain::verdict::ParkReason;
 use milepost::providers::HUBRISE;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::support::{any_json, any_object_with, assert_parked, leaves, published, sample, update};
+use crate::support::{any_json, any_object_with, assert_parked, leaves, personal, published, sample, update};
 
 const RESOURCE: &str = include_str!("../fixtures/hubrise/documented_delivery.json");
 const DISAGREE: &str = "`new_state` and the ids beside it disagree";
@@ -30,7 +31,7 @@ fn the_documented_resource_alone_is_an_update() {
         "references": {"order": "5dpm9", "location": "3r4s3-1"},
         "status": "pickup_arrived",
         "phase": "pickup",
-        "raw_status": "pickup_waiting",
+        "raw_status": "pickup_waiting", "terminal": false,
         "times": {"assigned_at": time("2023-01-01T11:11:03Z", "2023-01-01T12:11:03+01:00")},
         "eta": {
             "pickup_at": time("2023-01-01T11:17:00Z", "2023-01-01T12:17:00+01:00"),
@@ -41,6 +42,7 @@ fn the_documented_resource_alone_is_an_update() {
         "position": {"latitude": "48.856702", "longitude": "2.35222"},
         "fee": {"amount": "4.50", "currency": "EUR"},
         "tracking_url": "https://www.ups.com/track?tracknum=1Z12345E0291980793",
+        "extra": {"pickup_at": null, "delivered_at": null, "cancelled_at": null},
     });
     assert_eq!(serde_json::to_value(&decoded.update).expect("JSON"), expected);
     assert_eq!(decoded.unreadable_fields, 0);
@@ -50,7 +52,10 @@ fn the_documented_resource_alone_is_an_update() {
     with_more["driver_pickup_url"] = json!("https://driver.example/1");
     with_more["fee"] = json!("free");
     let (update, unreadable) = published(&HUBRISE, &with_more);
-    assert_eq!(update["extra"], json!({"driver_pickup_url": "https://driver.example/1", "fee": "free"}));
+    let times = json!({"pickup_at": null, "delivered_at": null, "cancelled_at": null});
+    let mut kept = json!({"driver_pickup_url": "https://driver.example/1", "fee": "free"});
+    kept.as_object_mut().expect("an object").extend(times.as_object().expect("an object").clone());
+    assert_eq!(update["extra"], kept);
     assert_eq!((update.get("fee"), unreadable), (None, 1));
 }
 
@@ -193,26 +198,31 @@ fn one_name_twice_with_one_value_is_one() {
 
 #[test]
 fn a_personal_sample_is_a_delivery_of_its_own() {
-    let mut body = sample(&HUBRISE, "delivered");
-    let time = "2025-03-01T00:00:00.5Z".parse().expect("a time");
-    HUBRISE.personalize(&mut body, "ab12", 7, time);
+    let body = personal(&HUBRISE, "delivered", 8, "2025-03-01T00:00:00.5Z");
     assert_eq!(body["id"].as_str().map(str::len), Some(16));
     assert_eq!((&body["delivery_id"], &body["order_id"]), (&json!("dlab12-7"), &json!("orab12-7")));
-    assert_eq!(body["created_at"], json!("2025-03-01T01:00:00+01:00"));
-    for (state, delivered_at) in
-        [("new_state", json!("2025-03-01T01:00:00+01:00")), ("previous_state", Value::Null)]
-    {
+    // As long after the beginning as in the samples.
+    let delivered_at = json!("2025-03-01T01:38:52+01:00");
+    assert_eq!(body["created_at"], delivered_at);
+    for (state, delivered_at) in [("new_state", delivered_at), ("previous_state", Value::Null)] {
         let state = &body[state];
         assert_eq!((&state["id"], &state["order_id"]), (&json!("dlab12-7"), &json!("orab12-7")));
-        // As long before the callback as in the sample.
-        assert_eq!(state["assigned_at"], json!("2025-03-01T00:43:31+01:00"));
-        assert_eq!(state["estimated_dropoff_at"], json!("2025-03-01T01:01:28+01:00"));
+        assert_eq!(state["assigned_at"], json!("2025-03-01T01:22:23+01:00"));
+        assert_eq!(state["estimated_dropoff_at"], json!("2025-03-01T01:40:20+01:00"));
         assert_eq!((&state["delivered_at"], &state["cancelled_at"]), (&delivered_at, &Value::Null));
     }
-    let mut other = sample(&HUBRISE, "dropoff_waiting");
-    HUBRISE.personalize(&mut other, "ab12", 7, time);
-    assert_eq!(other["delivery_id"], body["delivery_id"]);
-    assert_ne!(other["id"], body["id"]);
+}
+
+#[test]
+fn each_step_of_a_journey_begins_in_the_state_that_the_last_one_ended_in() {
+    for journey in HUBRISE.journeys() {
+        let mut state = None;
+        for (step, name) in (0..).zip(journey.steps) {
+            let mut callback = personal(&HUBRISE, name, step, "2025-03-01T00:00:00Z");
+            assert_eq!(callback.get("previous_state"), state.as_ref(), "{} {name}", journey.name);
+            state = Some(callback["new_state"].take());
+        }
+    }
 }
 
 const NAMES: &[&str] = &[
@@ -235,6 +245,13 @@ const NAMES: &[&str] = &[
 ];
 
 proptest! {
+    #[test]
+    fn personalizing_takes_any_json(top in any_object_with(NAMES), state in any_object_with(NAMES)) {
+        let mut body = top;
+        body["new_state"] = state;
+        HUBRISE.personalize(&mut body, &Personal { tag: "tag", number: 1, step: u32::MAX, begun: jiff::Timestamp::MAX });
+    }
+
     /// Whatever else a delivery has, it is an update, and every value of it is in the update.
     #[test]
     fn optional_fields_never_cost_an_update(state in any_object_with(NAMES), more in any_json()) {

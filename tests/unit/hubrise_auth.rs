@@ -10,7 +10,7 @@ use milepost::domain::secret::Secret;
 use milepost::providers::HUBRISE;
 use serde_json::{Value, json};
 
-use crate::support::{Pairs, body, credentials, sample, update};
+use crate::support::{Pairs, body, credentials, sample, signing, update};
 
 const RESOURCE: &str = include_str!("../fixtures/hubrise/documented_delivery.json");
 
@@ -40,9 +40,9 @@ fn a_signature_by_any_live_secret_opens() {
     let text = sample(&HUBRISE, "pickup_waiting").to_string();
     let signed = |secret: &str| {
         let secret = Secret::new(secret.as_bytes()).expect("not empty");
-        HUBRISE.sign(body(&text), AuthScheme::Hmac, &secret).headers
+        HUBRISE.sign(body(&text), &signing(AuthScheme::Hmac, &secret)).headers
     };
-    let open = |headers: &[(&'static str, String)], secrets: &[&str]| {
+    let open = |headers: &[(String, String)], secrets: &[&str]| {
         HUBRISE.authenticate(&Pairs(headers), body(&text), &credentials(AuthScheme::Hmac, secrets))
     };
     assert_eq!(open(&signed("one"), &["one"]), Ok(body(&text)));
@@ -53,7 +53,7 @@ fn a_signature_by_any_live_secret_opens() {
     assert_eq!(open(&signed("one"), &[]), Err(Rejection::NoSecret));
     assert_eq!(open(&[], &[]), Err(Rejection::NoSecret));
     let signature = signed("one")[0].1.clone();
-    let with = |value: String| open(&[("x-hubrise-hmac-sha256", value)], &["one"]);
+    let with = |value: String| open(&[("x-hubrise-hmac-sha256".to_owned(), value)], &["one"]);
     assert_eq!(with(signature.to_uppercase()), Ok(body(&text)));
     let changed = signature.replacen(&signature[..1], if signature.starts_with('0') { "1" } else { "0" }, 1);
     for wrong in [
@@ -66,7 +66,10 @@ fn a_signature_by_any_live_secret_opens() {
     ] {
         assert_eq!(with(wrong), Err(Rejection::WrongCredential));
     }
-    assert_eq!(open(&[("x-telyport-signature", signature)], &["one"]), Err(Rejection::MissingCredential));
+    assert_eq!(
+        open(&[("x-telyport-signature".to_owned(), signature)], &["one"]),
+        Err(Rejection::MissingCredential)
+    );
 }
 
 /// Computed apart, with Python's hmac, over the file's bytes as HubRise's document shows it.
@@ -75,8 +78,8 @@ fn a_callback_has_this_signature() {
     let text = include_str!("../../src/providers/samples/hubrise/pickup_waiting.json");
     let signature = "a24be3e213f776274f72b61836c2b0c172836b1e84b316672bc416137f2c271a";
     let secret = Secret::new(b"hubrise-client-secret").expect("not empty");
-    let signed = HUBRISE.sign(body(text), AuthScheme::Hmac, &secret);
-    assert_eq!(signed.headers, [("x-hubrise-hmac-sha256", signature.to_owned())]);
+    let signed = HUBRISE.sign(body(text), &signing(AuthScheme::Hmac, &secret));
+    assert_eq!(signed.headers, [("x-hubrise-hmac-sha256".to_owned(), signature.to_owned())]);
     assert_eq!(signed.body, text);
 
     let headers = [("x-hubrise-hmac-sha256", signature.to_owned())];

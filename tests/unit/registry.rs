@@ -3,15 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use milepost::config::{Sources, load};
 use milepost::domain::event::UpdateEvent;
 use milepost::domain::identity::{Account, DeliveryKey, EventId, Origin, ReceiptId};
+use milepost::domain::journey::Personal;
 use milepost::domain::provider::Provider;
 use milepost::domain::secret::Secret;
+use milepost::domain::state::DeliveryState;
 use milepost::providers::{ALL, DASH, DELIVERECT, EXPRESS_247, HUBRISE, TELYPORT, by_name};
 use serde_json::{Value, json};
 
-use crate::support::{Pairs, credentials, leaves, sample, update};
+use crate::support::{Pairs, credentials, leaves, sample, signing, update};
 
 /// Fields of the samples that are credentials.
 const CREDENTIALS: [&str; 1] = ["ApiKey"];
@@ -208,11 +211,8 @@ fn what_a_provider_signs_it_takes_by_each_scheme() {
     for provider in ALL {
         for &scheme in provider.auth_schemes() {
             for sample in provider.samples() {
-                let signed = provider.sign(
-                    sample.body.into(),
-                    scheme,
-                    &Secret::new(secret.as_bytes()).expect("not empty"),
-                );
+                let key = Secret::new(secret.as_bytes()).expect("not empty");
+                let signed = provider.sign(sample.body.into(), &signing(scheme, &key));
                 let open = |secrets: &[&str]| {
                     provider.authenticate(
                         &Pairs(&signed.headers),
@@ -234,7 +234,7 @@ fn what_a_provider_signs_it_takes_by_each_scheme() {
 /// `milepost send` with the same seed must be a run of duplicates, and with another number or tag never.
 #[test]
 fn personal_samples_are_deterministic_and_distinct() {
-    let time = "2025-02-12T13:07:19.2010003Z".parse().expect("a time");
+    let begun = "2025-02-12T13:07:19.2010003Z".parse().expect("a time");
     for provider in ALL {
         let mut events = BTreeSet::new();
         let mut deliveries = BTreeSet::new();
@@ -244,7 +244,7 @@ fn personal_samples_are_deterministic_and_distinct() {
         for (tag, number) in runs {
             let personal = |name| {
                 let mut body = sample(*provider, name);
-                provider.personalize(&mut body, tag, number, time);
+                provider.personalize(&mut body, &Personal { tag, number, step: 0, begun });
                 body.to_string()
             };
             for one in provider.samples() {
@@ -272,11 +272,15 @@ fn personalizing_and_signing_take_anything() {
     for provider in ALL {
         for mut body in [json!(null), json!([]), json!({}), json!({"data": 1, "DeliveryDate": 1}), json!("x")]
         {
-            provider.personalize(&mut body, "é\"\n", 0, jiff::Timestamp::UNIX_EPOCH);
+            for begun in [Timestamp::MIN, Timestamp::UNIX_EPOCH, Timestamp::MAX] {
+                for step in [0, u32::MAX] {
+                    provider.personalize(&mut body, &Personal { tag: "é\"\n", number: 0, step, begun });
+                }
+            }
         }
         for &scheme in provider.auth_schemes() {
             for body in ["", "null", "{", "{}", "{\"ApiKey\":1,\"ApiKey\":2}", "\u{feff}{}"] {
-                let _ = provider.sign(body.into(), scheme, &secret);
+                let _ = provider.sign(body.into(), &signing(scheme, &secret));
             }
         }
     }
@@ -297,7 +301,9 @@ fn an_event_with_a_lone_surrogate_is_json() {
     let id = EventId::new(&delivery, &decoded.identity, receipt);
     let received_at = "2025-02-12T13:07:19.201Z".parse().expect("a time");
     let origin = Origin { receipt, received_at, traceparent: None };
-    let event = UpdateEvent::new(&delivery, id, &origin, &decoded.update);
+    let rules = EXPRESS_247.transitions();
+    let (course, _) = DeliveryState::advance(None, 1, &decoded.update, &origin, rules);
+    let event = UpdateEvent::new(&delivery, id, &origin, &decoded.update, &course);
     assert!(serde_json::from_slice::<&serde_json::value::RawValue>(&event.body).is_ok());
     let text = std::str::from_utf8(&event.body).expect("text");
     assert!(text.contains(r#""extra":{"Mailman":"\ud800","Note":{"a":"\udfff","n":1e999}}"#), "{text}");

@@ -3,24 +3,32 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use milepost::domain::provider::{AuthScheme, Credentials, Decoded, DecodedUpdate, Headers, Provider};
+use milepost::domain::journey::Personal;
+use milepost::domain::provider::{
+    AuthScheme, Credentials, Decoded, DecodedUpdate, Headers, Provider, Signing,
+};
 use milepost::domain::secret::Secret;
 use milepost::domain::verdict::{ParkReason, Poison};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 /// Headers as pairs of a lower-case name and a value.
-pub struct Pairs<'a>(pub &'a [(&'static str, String)]);
+pub struct Pairs<'a, N>(pub &'a [(N, String)]);
 
-impl Headers for Pairs<'_> {
+impl<N: AsRef<str>> Headers for Pairs<'_, N> {
     fn get(&self, name: &str) -> Option<&[u8]> {
-        self.0.iter().find(|(header, _)| *header == name).map(|(_, value)| value.as_bytes())
+        self.0.iter().find(|(header, _)| header.as_ref() == name).map(|(_, value)| value.as_bytes())
     }
 }
 
 pub fn credentials(scheme: AuthScheme, secrets: &[&str]) -> Credentials {
     let secrets = secrets.iter().map(|secret| Secret::new(secret.as_bytes()).expect("not empty")).collect();
     Credentials { scheme, header: None, secrets }
+}
+
+/// What `milepost send` signs with when no header was chosen.
+pub const fn signing(scheme: AuthScheme, secret: &Secret) -> Signing<'_> {
+    Signing { scheme, header: None, secret }
 }
 
 /// The update that `body` is.
@@ -42,6 +50,14 @@ pub fn poison(provider: &dyn Provider, body: &[u8]) -> Poison {
         Err(poison) => poison,
         other => panic!("no poison but {other:?}"),
     }
+}
+
+/// The sample `name`, made the webhook of `step` of the delivery 7 of the run `ab12`, which began at `begun`.
+pub fn personal(provider: &dyn Provider, name: &str, step: u32, begun: &str) -> Value {
+    let mut body = sample(provider, name);
+    let begun = begun.parse().expect("a time");
+    provider.personalize(&mut body, &Personal { tag: "ab12", number: 7, step, begun });
+    body
 }
 
 /// Asserts that `body` is parked for `reason`, with our own fixed `detail`.

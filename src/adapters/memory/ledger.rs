@@ -7,11 +7,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::adapters::ledger_key::LedgerKeys;
+use crate::adapters::ledger_key::{LedgerKeys, leg_name};
 use crate::domain::envelope::Replay;
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::identity::{Origin, ReceiptId};
-use crate::ports::{Claim, ClaimRequest, Clock, EventRef, Grant, Ledger, LedgerError, Settlement, Token};
+use crate::domain::state::DeliveryState;
+use crate::ports::{
+    Claim, ClaimRequest, Clock, EventRef, Grant, Ledger, LedgerError, MOST_LEGS, Settlement, StateRef, Token,
+};
 
 /// Occurrences remembered of one content; the oldest go first.
 const MOST_ANCHORS: usize = 64;
@@ -36,6 +39,15 @@ struct Record {
     token: Option<Token>,
     origin: Option<Origin>,
     holder: Option<ReceiptId>,
+    /// Its place in its delivery, and where the delivery stood before; `None` when the claim was lost.
+    place: Option<(u64, Option<DeliveryState>)>,
+}
+
+/// Where a delivery stands, each leg of it by name, and the last sequence number given.
+#[derive(Debug, Clone, Default)]
+struct Course {
+    sequence: u64,
+    legs: HashMap<String, DeliveryState>,
 }
 
 #[derive(Debug)]
@@ -49,6 +61,7 @@ struct Events {
     records: HashMap<String, Expiring<Record>>,
     first_contents: HashMap<String, Expiring<Fingerprint>>,
     anchors: HashMap<String, Expiring<Vec<(ReceiptId, Timestamp)>>>,
+    courses: HashMap<String, Expiring<Course>>,
     steps: u64,
 }
 
@@ -73,6 +86,7 @@ impl MemoryLedger {
             events.records.retain(|_, kept| kept.expires_at > now);
             events.first_contents.retain(|_, kept| kept.expires_at > now);
             events.anchors.retain(|_, kept| kept.expires_at > now);
+            events.courses.retain(|_, kept| kept.expires_at > now);
         }
         events
     }
@@ -115,6 +129,27 @@ impl Events {
         }
         self.first_contents.insert(key.to_owned(), keep(content, request.ttl, now));
         false
+    }
+
+    /// Gives an event its place in its delivery.
+    fn place(&mut self, state: &StateRef, now: Timestamp) -> (u64, Option<DeliveryState>) {
+        let mut course = live(&self.courses, &state.key, now).cloned().unwrap_or_default();
+        // Never below the time in ms: were the state lost, numbers would still only grow.
+        course.sequence = (course.sequence + 1).max(now.as_millisecond().unsigned_abs());
+        let place = (course.sequence, course.legs.get(&state.leg).copied());
+        self.courses.insert(state.key.clone(), keep(course, state.ttl, now));
+        place
+    }
+
+    /// Where the delivery stands now, unless something newer was published meanwhile.
+    fn stand(&mut self, state: &StateRef, after: DeliveryState, now: Timestamp) {
+        let mut course = live(&self.courses, &state.key, now).cloned().unwrap_or_default();
+        let stands = course.legs.get(&state.leg);
+        let newer = stands.is_some_and(|stands| stands.supersedes(&after));
+        if (stands.is_some() || course.legs.len() < MOST_LEGS) && !newer {
+            course.legs.insert(state.leg.clone(), after);
+            self.courses.insert(state.key.clone(), keep(course, state.ttl, now));
+        }
     }
 }
 
@@ -167,7 +202,9 @@ impl Ledger for MemoryLedger {
         if let Some(Replay::Force(id)) = request.replay {
             key = format!("{key}:force:{id}");
         }
-        let (mut attempt, mut crashes) = (request.attempt, request.crashes);
+        let state =
+            StateRef { key: keys.state, leg: leg_name(request.leg.as_deref()), ttl: request.state_ttl };
+        let (mut attempt, mut crashes, mut place) = (request.attempt, request.crashes, None);
         if let Some(old) = live(&events.records, &key, now) {
             match next(old, request, now) {
                 Next::GoOn { attempt: on, crashes: so_far } => (attempt, crashes) = (on, so_far),
@@ -175,7 +212,10 @@ impl Ledger for MemoryLedger {
             }
             // Every repeat is published with the event's first receipt.
             origin = old.origin.clone().unwrap_or(origin);
+            // And says of its delivery's course what the first said.
+            place = old.place;
         }
+        let (sequence, before) = place.unwrap_or_else(|| events.place(&state, now));
         let record = Record {
             state: State::Claimed,
             attempt,
@@ -184,10 +224,11 @@ impl Ledger for MemoryLedger {
             token: Some(request.token),
             origin: Some(origin.clone()),
             holder: Some(request.origin.receipt),
+            place: Some((sequence, before)),
         };
         events.records.insert(key.clone(), keep(record, request.ttl, now));
-        let event = EventRef { key, token: request.token, ttl: request.ttl };
-        Ok(Claim::Granted(Grant { event, origin, attempt, crashes, id_reused }))
+        let event = EventRef { key, token: request.token, ttl: request.ttl, state };
+        Ok(Claim::Granted(Box::new(Grant { event, origin, attempt, crashes, id_reused, sequence, before })))
     }
 
     async fn settle(&self, event: &EventRef, settlement: Settlement) -> Result<bool, LedgerError> {
@@ -201,13 +242,19 @@ impl Ledger for MemoryLedger {
             token: None,
             origin: None,
             holder: None,
+            place: None,
         });
         let current = record.state == State::Claimed && record.token == Some(event.token);
-        if record.state == State::Done || (settlement != Settlement::Done && !current) {
+        if record.state == State::Done || (!matches!(settlement, Settlement::Done(_)) && !current) {
             return Ok(false);
         }
         match settlement {
-            Settlement::Done => record.state = State::Done,
+            Settlement::Done(after) => {
+                record.state = State::Done;
+                if let Some(after) = after {
+                    events.stand(&event.state, after, now);
+                }
+            }
             Settlement::Parked => record.state = State::Parked,
             Settlement::Released => record.deadline = None,
             Settlement::Retrying { attempt } => {

@@ -5,6 +5,7 @@ mod delay;
 mod envelope;
 mod inbox;
 mod publisher;
+pub mod subscriptions;
 pub mod topology;
 pub mod updates_log;
 

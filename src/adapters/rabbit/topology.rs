@@ -144,7 +144,7 @@ impl Topology {
     }
 
     fn updates(&mut self, settings: &TopologySettings) {
-        self.exchange(UPDATES, ExchangeKind::Topic, None);
+        self.updates_exchange();
         let log = [
             ("x-queue-type", text("stream")),
             ("x-max-age", text(&settings.updates_max_age)),
@@ -152,6 +152,11 @@ impl Topology {
         ];
         self.queues.push(Queue { name: UPDATES_LOG.to_owned(), arguments: table(log) });
         self.bind(UPDATES, UPDATES_LOG, "#");
+    }
+
+    /// The exchange alone that subscribers bind to.
+    pub(super) fn updates_exchange(&mut self) {
+        self.exchange(UPDATES, ExchangeKind::Topic, None);
     }
 
     fn delays(&mut self, levels: DelayLevels) {
@@ -200,13 +205,17 @@ impl Topology {
         self.exchanges.push(Exchange { name: name.to_owned(), kind, alternate });
     }
 
-    fn quorum_queue<const N: usize>(&mut self, name: &str, arguments: [(&'static str, AMQPValue); N]) {
+    pub(super) fn quorum_queue(
+        &mut self,
+        name: &str,
+        arguments: impl IntoIterator<Item = (&'static str, AMQPValue)>,
+    ) {
         let mut arguments = table(arguments);
         arguments.insert("x-queue-type".into(), text("quorum"));
         self.queues.push(Queue { name: name.to_owned(), arguments });
     }
 
-    fn bind(&mut self, source: &str, destination: &str, key: &str) {
+    pub(super) fn bind(&mut self, source: &str, destination: &str, key: &str) {
         self.bindings.push(Binding {
             source: source.to_owned(),
             destination: destination.to_owned(),
@@ -269,7 +278,7 @@ impl Topology {
     }
 }
 
-fn failed(thing: &'static str, name: &str, error: &lapin::Error) -> TopologyError {
+pub(super) fn failed(thing: &'static str, name: &str, error: &lapin::Error) -> TopologyError {
     TopologyError { thing, name: name.to_owned(), broker_says: error.to_string() }
 }
 
@@ -278,7 +287,8 @@ pub(super) fn text(value: &str) -> AMQPValue {
     AMQPValue::LongString(value.into())
 }
 
-fn number(value: i64) -> AMQPValue {
+/// An AMQP number.
+pub(super) fn number(value: i64) -> AMQPValue {
     AMQPValue::LongLongInt(value)
 }
 

@@ -2,19 +2,22 @@
 --
 -- KEYS[1]  the event's key; of an event known by content alone, the stem of its occurrences' keys
 -- KEYS[2]  with a provider's id: the first content seen under it; without: the occurrences ("anchors")
+-- KEYS[3]  the delivery's state: a hash of its last sequence number ("n") and of where each leg stands ("s:<leg>")
 -- ARGV     by_id (1|0), content, receipt, received_at ms, traceparent, attempt, crashes,
---          replay ("" | "normal" | "force:<id>"), token, lease ms, ttl ms, horizon ms
+--          replay ("" | "normal" | "force:<id>"), token, lease ms, ttl ms, horizon ms, leg, state ttl ms
 --
--- An event's value is ten fields joined by "|":
+-- An event's value is twelve fields joined by "|":
 --   state (P|R|D|K), attempt, deadline ms (0: let go), crashes, token, first receipt, its received_at ms, its
---   traceparent, receipt of the copy that holds or held the claim, changed_at ms
+--   traceparent, receipt of the copy that holds or held the claim, changed_at ms, sequence number, where the leg
+--   stood when the event was first claimed (nothing: nowhere yet)
 -- The occurrence's key is made here, from KEYS[1]: it shares KEYS[1]'s hash tag, so it is in the same slot.
 local by_id, content, receipt, received_at, traceparent = ARGV[1] == '1', ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local attempt, crashes, replay, token = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8], ARGV[9]
 local lease, ttl, horizon = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
+local leg, state_ttl = 's:' .. ARGV[13], tonumber(ARGV[14])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local key, id_reused = KEYS[1], 0
+local key, id_reused, sequence, before = KEYS[1], 0, nil, ''
 local origin = { receipt, received_at, traceparent }
 
 if by_id then
@@ -98,8 +101,23 @@ if value then
   if old[6] ~= '' then
     origin = { old[6], old[7], old[8] }
   end
+  -- And says of its delivery's course what the first said.
+  if old[11] and old[11] ~= '' then
+    sequence, before = old[11], old[12]
+  end
 end
 
-local record = { 'P', attempt, now + lease, crashes, token, origin[1], origin[2], origin[3], receipt, now }
+if not sequence then
+  local kept = redis.call('HMGET', KEYS[3], 'n', leg)
+  -- Never below the time in ms: were the state lost, numbers would still only grow.
+  sequence = string.format('%.0f', math.max((tonumber(kept[1]) or 0) + 1, now))
+  before = kept[2] or ''
+  redis.call('HSET', KEYS[3], 'n', sequence)
+  redis.call('PEXPIRE', KEYS[3], state_ttl)
+end
+
+local record = {
+  'P', attempt, now + lease, crashes, token, origin[1], origin[2], origin[3], receipt, now, sequence, before,
+}
 redis.call('SET', key, table.concat(record, '|'), 'PX', ttl)
-return { 'G', key, attempt, crashes, id_reused, origin[1], origin[2], origin[3] }
+return { 'G', key, attempt, crashes, id_reused, origin[1], origin[2], origin[3], sequence, before }

@@ -8,10 +8,12 @@ use jiff::Timestamp;
 
 use super::connection::RedisConnection;
 use super::policy;
-use crate::adapters::ledger_key::LedgerKeys;
+use crate::adapters::ledger_key::{LedgerKeys, leg_name};
 use crate::domain::envelope::Replay;
 use crate::domain::identity::Origin;
-use crate::ports::{Claim, ClaimRequest, EventRef, Grant, Ledger, LedgerError, Settlement, Token};
+use crate::ports::{
+    Claim, ClaimRequest, EventRef, Grant, Ledger, LedgerError, MOST_LEGS, Settlement, StateRef,
+};
 use crate::telemetry::metrics as m;
 
 /// What a ping writes.
@@ -54,9 +56,12 @@ impl RedisLedger {
 impl Ledger for RedisLedger {
     async fn claim(&self, request: &ClaimRequest) -> Result<Claim, LedgerError> {
         let keys = LedgerKeys::new(&request.delivery, &request.identity);
+        let state =
+            StateRef { key: keys.state, leg: leg_name(request.leg.as_deref()), ttl: request.state_ttl };
         let mut script = self.claim.key(&keys.event);
         script
             .key(&keys.companion)
+            .key(&state.key)
             .arg(u8::from(keys.by_id))
             .arg(hex::encode(request.identity.fingerprint.0))
             .arg(request.origin.receipt.to_string())
@@ -68,21 +73,32 @@ impl Ledger for RedisLedger {
             .arg(request.token.0.simple().to_string())
             .arg(millis(request.lease))
             .arg(millis(request.ttl))
-            .arg(millis(request.horizon));
+            .arg(millis(request.horizon))
+            .arg(&state.leg)
+            .arg(millis(state.ttl));
         let reply = self.run("claim", &script).await?;
-        read_claim(reply, request.token, request.ttl)
+        read_claim(reply, request, state)
             .ok_or_else(|| LedgerError("its claim script gave an answer of another shape".to_owned()))
     }
 
     async fn settle(&self, event: &EventRef, settlement: Settlement) -> Result<bool, LedgerError> {
-        let (what, attempt) = match settlement {
-            Settlement::Done => ("D", 0),
-            Settlement::Retrying { attempt } => ("R", attempt),
-            Settlement::Parked => ("K", 0),
-            Settlement::Released => ("released", 0),
+        let (what, attempt, after) = match settlement {
+            Settlement::Done(after) => ("D", 0, after),
+            Settlement::Retrying { attempt } => ("R", attempt, None),
+            Settlement::Parked => ("K", 0, None),
+            Settlement::Released => ("released", 0, None),
         };
         let mut script = self.settle.key(&event.key);
-        script.arg(event.token.0.simple().to_string()).arg(what).arg(attempt).arg(millis(event.ttl));
+        script
+            .key(&event.state.key)
+            .arg(event.token.0.simple().to_string())
+            .arg(what)
+            .arg(attempt)
+            .arg(millis(event.ttl))
+            .arg(&event.state.leg)
+            .arg(after.map_or_else(String::new, |after| after.to_string()))
+            .arg(millis(event.state.ttl))
+            .arg(MOST_LEGS);
         let reply = self.run("settle", &script).await?;
         Ok(reply == Value::Int(1))
     }
@@ -108,7 +124,7 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn read_claim(reply: Value, token: Token, ttl: Duration) -> Option<Claim> {
+fn read_claim(reply: Value, request: &ClaimRequest, state: StateRef) -> Option<Claim> {
     let Value::Array(mut fields) = reply else { return None };
     let rest = fields.split_off(1.min(fields.len()));
     match from_redis_value::<String>(fields.pop()?).ok()?.as_str() {
@@ -116,16 +132,27 @@ fn read_claim(reply: Value, token: Token, ttl: Duration) -> Option<Claim> {
         "S" => Some(Claim::Stale),
         "B" => from_redis_value(rest.into_iter().next()?).ok().map(Duration::from_millis).map(Claim::Busy),
         "G" => {
-            type Fields = (String, u32, u32, u8, String, i64, String);
-            let (key, attempt, crashes, id_reused, receipt, received_at, traceparent): Fields =
+            type Fields = (String, u32, u32, u8, String, i64, String, u64, String);
+            let (key, attempt, crashes, id_reused, receipt, received_at, traceparent, sequence, before): Fields =
                 from_redis_value(Value::Array(rest)).ok()?;
             let origin = Origin {
                 receipt: receipt.parse().ok()?,
                 received_at: Timestamp::from_millisecond(received_at).ok()?,
                 traceparent: (!traceparent.is_empty()).then_some(traceparent),
             };
-            let event = EventRef { key, token, ttl };
-            Some(Claim::Granted(Grant { event, origin, attempt, crashes, id_reused: id_reused == 1 }))
+            let event = EventRef { key, token: request.token, ttl: request.ttl, state };
+            let id_reused = id_reused == 1;
+            // One that cannot be read (of another version, say) is as good as lost.
+            let before = before.parse().ok();
+            Some(Claim::Granted(Box::new(Grant {
+                event,
+                origin,
+                attempt,
+                crashes,
+                id_reused,
+                sequence,
+                before,
+            })))
         }
         _ => None,
     }

@@ -1,16 +1,19 @@
--- Records what became of a claimed event. The value's fields are described in claim.lua.
+-- Records what became of a claimed event. The values are described in claim.lua.
 --
 -- KEYS[1]  the event's key, as the claim gave it
--- ARGV     token, what (D|R|K|released), attempt (for R), ttl ms
+-- KEYS[2]  the delivery's state
+-- ARGV     token, what (D|R|K|released), attempt (for R), ttl ms,
+--          leg, where it stands now (for D; nothing: where it stood), state ttl ms, most legs
 --
 -- A token that is no longer current changes nothing, except that D always wins: what is published is done, even if
 -- the key was lost meanwhile.
 local token, what, attempt, ttl = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local leg, after, state_ttl, most_legs = 's:' .. ARGV[5], ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local record = {}
-for part in string.gmatch((redis.call('GET', KEYS[1]) or '|||||||||') .. '|', '([^|]*)|') do
+for part in string.gmatch((redis.call('GET', KEYS[1]) or '|||||||||||') .. '|', '([^|]*)|') do
   record[#record + 1] = part
 end
 local current = record[1] == 'P' and record[5] == token
@@ -26,5 +29,29 @@ if what == 'R' then
   record[2] = attempt
 end
 record[10] = now
+-- Only a repeat needs to know where the delivery stood before, and what is done is not repeated.
+record[11] = record[11] or ''
+record[12] = what ~= 'D' and record[12] or ''
 redis.call('SET', KEYS[1], table.concat(record, '|'), 'PX', ttl)
+
+-- Which of two is newer, as `DeliveryState::supersedes` has it.
+local function supersedes(one, other)
+  local one_event, one_received = string.match(one, '^(%-?%d*),(%-?%d+)')
+  local other_event, other_received = string.match(other, '^(%-?%d*),(%-?%d+)')
+  if one_event ~= '' and other_event ~= '' then
+    return tonumber(one_event) > tonumber(other_event)
+  end
+  return tonumber(one_received) > tonumber(other_received)
+end
+
+if what == 'D' and after ~= '' then
+  local stands = redis.call('HGET', KEYS[2], leg)
+  local newer = stands and supersedes(stands, after)
+  -- Beside the legs there is the sequence number.
+  local room = stands or redis.call('HLEN', KEYS[2]) <= most_legs
+  if room and not newer then
+    redis.call('HSET', KEYS[2], leg, after)
+    redis.call('PEXPIRE', KEYS[2], state_ttl)
+  end
+end
 return 1

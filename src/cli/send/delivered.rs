@@ -39,11 +39,24 @@ pub enum Reply {
     None(String),
 }
 
+/// Which webhook of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Which {
+    /// Its delivery.
+    pub number: u64,
+    /// Its step of the delivery.
+    pub step: u32,
+    /// The sample it is made from, unless it is a file.
+    pub sample: Option<&'static str>,
+    /// Whether it was sent, and accepted, before: a provider's resend of what had arrived.
+    pub duplicate: bool,
+}
+
 /// A webhook that was not accepted and will be sent again.
 #[derive(Debug)]
 pub struct Resend<'a> {
     /// Which webhook.
-    pub number: u64,
+    pub which: Which,
     /// What it met.
     pub reply: &'a Reply,
     /// In how long.
@@ -54,7 +67,8 @@ pub struct Resend<'a> {
 #[derive(Debug, Serialize)]
 pub struct Delivered {
     /// Which webhook.
-    pub number: u64,
+    #[serde(flatten)]
+    pub which: Which,
     /// How it ended.
     pub outcome: Outcome,
     /// What the last try met.
@@ -80,10 +94,18 @@ impl fmt::Display for Reply {
     }
 }
 
+impl fmt::Display for Which {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { number, sample, duplicate, .. } = self;
+        let again = if *duplicate { " again" } else { "" };
+        f.pad(&format!("#{number} {}{again}", sample.unwrap_or("file")))
+    }
+}
+
 impl fmt::Display for Resend<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { number, reply, wait } = self;
-        write!(f, "#{number} not accepted ({reply}), again in {:.1} s", wait.as_secs_f64())
+        let Self { which, reply, wait } = self;
+        write!(f, "{which} not accepted ({reply}), again in {:.1} s", wait.as_secs_f64())
     }
 }
 
@@ -95,9 +117,9 @@ impl fmt::Display for Delivered {
             Outcome::GaveUp => "gave up",
         };
         let tries = if self.tries == 1 { "1 try".to_owned() } else { format!("{} tries", self.tries) };
-        let Self { number, reply, .. } = self;
+        let Self { which, reply, .. } = self;
         let elapsed = self.elapsed.as_millis();
-        write!(f, "#{number:<3} {outcome:<8} {tries}, {elapsed} ms: {reply}")?;
+        write!(f, "{which:<24} {outcome:<8} {tries}, {elapsed} ms: {reply}")?;
         match reply {
             // Why it was refused is in the answer's body, for some providers nowhere else.
             Reply::Answer { body, .. } if self.outcome != Outcome::Accepted && !body.is_empty() => {

@@ -10,7 +10,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Response, Url};
 use tokio::time::{Instant, sleep};
 
-use super::delivered::{Delivered, Outcome, Reply, Resend};
+use super::delivered::{Delivered, Outcome, Reply, Resend, Which};
 use crate::domain::answer::Answer;
 use crate::domain::provider::SignedWebhook;
 
@@ -53,7 +53,7 @@ impl Poster {
     }
 
     /// Posts one webhook until it is accepted, refused, or given up.
-    pub async fn deliver(&self, number: u64, webhook: &SignedWebhook) -> Delivered {
+    pub async fn deliver(&self, which: Which, webhook: &SignedWebhook) -> Delivered {
         let begun = Instant::now();
         let mut tries = 0;
         loop {
@@ -64,10 +64,10 @@ impl Poster {
             let left = self.give_up.saturating_sub(elapsed);
             let outcome = self.judge(&reply).or_else(|| left.is_zero().then_some(Outcome::GaveUp));
             if let Some(outcome) = outcome {
-                return Delivered { number, outcome, reply, tries, elapsed, last_try };
+                return Delivered { which, outcome, reply, tries, elapsed, last_try };
             }
             let wait = Duration::from_secs_f64(rand::random_range(RESEND_SECONDS)).min(left);
-            (self.on_resend)(&Resend { number, reply: &reply, wait });
+            (self.on_resend)(&Resend { which, reply: &reply, wait });
             sleep(wait).await;
         }
     }
@@ -75,7 +75,7 @@ impl Poster {
     async fn post(&self, webhook: &SignedWebhook) -> Reply {
         let mut request = self.client.post(self.target.clone()).header(CONTENT_TYPE, "application/json");
         for (name, value) in &webhook.headers {
-            request = request.header(*name, value);
+            request = request.header(name, value);
         }
         match request.body(webhook.body.clone()).send().await {
             Ok(response) => read(response).await.unwrap_or_else(|error| no_answer(&error)),

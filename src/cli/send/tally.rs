@@ -14,6 +14,8 @@ pub struct Tally {
     accepted: u64,
     refused: u64,
     gave_up: u64,
+    /// Not sent, because one before them was not accepted.
+    unsent: usize,
     /// Webhooks that were sent more than once.
     resent: u64,
     /// Of the accepting tries, in microseconds.
@@ -26,8 +28,8 @@ impl Tally {
     /// Nothing yet.
     #[must_use]
     pub const fn new(begun: Instant) -> Self {
-        let (accepted, refused, gave_up, resent) = (0, 0, 0, 0);
-        Self { begun, accepted, refused, gave_up, resent, latencies: Vec::new(), first_failure: None }
+        let (accepted, refused, gave_up, unsent, resent) = (0, 0, 0, 0, 0);
+        Self { begun, accepted, refused, gave_up, unsent, resent, latencies: Vec::new(), first_failure: None }
     }
 
     /// Counts one.
@@ -44,6 +46,11 @@ impl Tally {
         if delivered.outcome != Outcome::Accepted && self.first_failure.is_none() {
             self.first_failure = Some(delivered.to_string());
         }
+    }
+
+    /// Counts what was left of deliveries that ended early.
+    pub const fn leave_out(&mut self, unsent: usize) {
+        self.unsent += unsent;
     }
 
     /// Whether nothing failed.
@@ -63,7 +70,8 @@ impl Tally {
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { accepted, resent, refused, gave_up, .. } = self;
-        write!(f, "{accepted} accepted, {resent} resent, {refused} refused, {gave_up} gave up")
+        write!(f, "{accepted} accepted, {resent} resent, {refused} refused, {gave_up} gave up")?;
+        if self.unsent == 0 { Ok(()) } else { write!(f, ", {} not sent", self.unsent) }
     }
 }
 

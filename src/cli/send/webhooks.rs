@@ -1,37 +1,67 @@
 //! The webhooks of one run: nothing but a function of what was asked and the seed.
 
+use anyhow::Context as _;
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::domain::provider::{AuthScheme, Provider, Sample, SignedWebhook};
+use crate::domain::journey::Personal;
+use crate::domain::provider::{AuthScheme, Provider, SignedWebhook, Signing};
 use crate::domain::secret::Secret;
 
-/// 2025-01-01T00:00:00Z. Runs take place in the year from here on, each at a second that its seed chooses: a time
-/// read from the clock would make other bytes each time.
+/// 2025-01-01T00:00:00Z. Deliveries begin in the year from here on, those of one run all at the second that its seed
+/// chooses: a time read from the clock would make other bytes each time.
 const FIRST_SECOND: i64 = 1_735_689_600;
 const SECONDS_OF_A_YEAR: u64 = 365 * 24 * 60 * 60;
 
 /// What the bodies are made from.
 #[derive(Debug, Clone)]
 pub enum Content {
-    /// A sample, made another event of another delivery each time.
-    Sample(Value),
+    /// Samples by their names: the steps of each delivery.
+    Samples(Vec<(&'static str, Value)>),
     /// Bytes, sent as they are.
     Verbatim(Bytes),
 }
 
 impl Content {
-    /// From a documented payload.
+    /// Deliveries told with these samples of `provider`, in this order.
     ///
     /// # Errors
-    /// When it is not JSON: then it cannot be given ids of its own.
-    pub fn sample(sample: &Sample) -> serde_json::Result<Self> {
-        serde_json::from_str(sample.body).map(Self::Sample)
+    /// When it has no such sample, or one is not JSON: then it cannot be given ids of its own.
+    pub fn of(provider: &dyn Provider, steps: &[&'static str]) -> anyhow::Result<Self> {
+        let step = |&name: &&'static str| {
+            let sample = provider.samples().iter().find(|sample| sample.name == name);
+            let sample = sample.with_context(|| format!("{} has no sample {name}", provider.id()))?;
+            let body = serde_json::from_str(sample.body);
+            Ok((name, body.with_context(|| format!("the sample {name} is not JSON; send it as --file"))?))
+        };
+        steps.iter().map(step).collect::<anyhow::Result<_>>().map(Self::Samples)
+    }
+
+    /// How many webhooks each delivery has.
+    #[must_use]
+    pub fn steps(&self) -> u32 {
+        match self {
+            Self::Samples(steps) => u32::try_from(steps.len()).unwrap_or(u32::MAX),
+            Self::Verbatim(_) => 1,
+        }
+    }
+
+    /// The name of the sample that the step is made from.
+    #[must_use]
+    pub fn name(&self, step: u32) -> Option<&'static str> {
+        self.step(step).map(|(name, _)| *name)
+    }
+
+    fn step(&self, step: u32) -> Option<&(&'static str, Value)> {
+        match self {
+            Self::Samples(steps) => steps.get(usize::try_from(step).ok()?),
+            Self::Verbatim(_) => None,
+        }
     }
 }
 
-/// The webhooks of one run, numbered from 0.
+/// The webhooks of one run, by delivery, numbered from 0, and its step.
 #[derive(Clone)]
 pub struct Webhooks {
     /// Who sends them.
@@ -40,31 +70,40 @@ pub struct Webhooks {
     pub content: Content,
     /// How they are signed.
     pub scheme: AuthScheme,
+    /// In which header, where the account chose one.
+    pub header: Option<String>,
     /// What they are signed with.
     pub secret: Secret,
     /// Tells runs apart.
     pub seed: u64,
+    /// When the deliveries begin.
+    pub begun: Timestamp,
 }
 
 impl Webhooks {
-    /// The webhook `number`: the same bytes whenever it is asked for.
+    /// The webhook of `step` of the delivery `number`: the same bytes whenever it is asked for.
     ///
     /// # Errors
-    /// When the body cannot be written as JSON, which no JSON value causes.
-    pub fn webhook(&self, number: u64) -> serde_json::Result<SignedWebhook> {
+    /// When there is no such step, or the body cannot be written as JSON, which no JSON value causes.
+    pub fn webhook(&self, number: u64, step: u32) -> anyhow::Result<SignedWebhook> {
         let body = match &self.content {
             Content::Verbatim(body) => body.clone(),
-            Content::Sample(sample) => {
-                let mut body = sample.clone();
-                self.provider.personalize(&mut body, &format!("{:016x}", self.seed), number, self.time());
+            Content::Samples(_) => {
+                let (_, sample) = self.content.step(step).context("no such step")?;
+                let (mut body, tag) = (sample.clone(), format!("{:016x}", self.seed));
+                let personal = Personal { tag: &tag, number, step, begun: self.begun };
+                self.provider.personalize(&mut body, &personal);
                 serde_json::to_vec(&body)?.into()
             }
         };
-        Ok(self.provider.sign(body, self.scheme, &self.secret))
+        let signing = Signing { scheme: self.scheme, header: self.header.as_deref(), secret: &self.secret };
+        Ok(self.provider.sign(body, &signing))
     }
+}
 
-    fn time(&self) -> Timestamp {
-        let offset = i64::try_from(self.seed % SECONDS_OF_A_YEAR).unwrap_or(0);
-        Timestamp::from_second(FIRST_SECOND + offset).unwrap_or_default()
-    }
+/// When the deliveries of a run with this seed begin.
+#[must_use]
+pub fn time_of(seed: u64) -> Timestamp {
+    let offset = i64::try_from(seed % SECONDS_OF_A_YEAR).unwrap_or(0);
+    Timestamp::from_second(FIRST_SECOND + offset).unwrap_or_default()
 }

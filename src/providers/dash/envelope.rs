@@ -11,7 +11,7 @@ use super::content;
 use crate::domain::document::{self, Document, Extra};
 use crate::domain::identity::Identity;
 use crate::domain::provider::DecodedUpdate;
-use crate::domain::status::Status;
+use crate::domain::status::{Phase, Status};
 use crate::domain::update::{
     Contact, Courier, DeliveryUpdate, Money, Package, Place, Position, Proof, Reason, References,
 };
@@ -19,6 +19,9 @@ use crate::domain::verdict::Poison;
 
 /// The times that tell one event from another, the envelope's own first.
 pub(super) const TIMES: [&str; 5] = ["updatedAt", "pickupAt", "completedAt", "failedAt", "cancelledAt"];
+
+const EXPRESS: &str = "express";
+const LOGISTIC: &str = "logistic";
 
 pub(super) fn decode(mut fields: Document<'_>) -> Result<DecodedUpdate, Poison> {
     // What is sent is what identifies the event, so it is looked at before anything is taken.
@@ -31,7 +34,9 @@ pub(super) fn decode(mut fields: Document<'_>) -> Result<DecodedUpdate, Poison> 
     let mut rest = Rest::default();
     let tracking_url = fields.text("trackingURL");
     let proof = list(&mut fields, "media", &mut rest, proof);
-    let status = status(&raw_status, is_express(tracking_url.as_deref(), &proof));
+    let express_signs = is_express(tracking_url.as_deref(), &proof);
+    let status = status(&raw_status, express_signs);
+    let service = service(status, express_signs);
     let mut times: BTreeMap<_, _> =
         TIMES.into_iter().zip(read_times).filter_map(|(name, time)| Some((name, time?))).collect();
     let event_time = times.remove("updatedAt").or_else(|| times.remove(own_time(status)?));
@@ -44,6 +49,9 @@ pub(super) fn decode(mut fields: Document<'_>) -> Result<DecodedUpdate, Poison> 
     let update = DeliveryUpdate {
         references: References { merchant_order: fields.text("providerOrderID"), ..References::default() }
             .known(),
+        // A failed LOGISTIC delivery may be sent out again by their operations.
+        terminal: status.phase() == Phase::Closed && !(status == Status::Failed && service == Some(LOGISTIC)),
+        service,
         event_time,
         times,
         failed_count: fields.integer("failedCount"),
@@ -73,7 +81,7 @@ pub(super) fn decode(mut fields: Document<'_>) -> Result<DecodedUpdate, Poison> 
     }
     let identity = Identity { provider_event_id: None, fingerprint };
     let update = DeliveryUpdate { extra: rest.extra, ..update };
-    Ok(DecodedUpdate { identity, update, unreadable_fields: rest.unreadable })
+    Ok(DecodedUpdate { identity, update, leg: None, unreadable_fields: rest.unreadable })
 }
 
 /// `PENDING_DELIVERY` is two things: EXPRESS has picked the package up, LOGISTIC has it in a warehouse.
@@ -99,6 +107,22 @@ fn status(raw: &str, express: bool) -> Status {
 /// No field says which service it is. LOGISTIC has neither of these, ever.
 fn is_express(tracking_url: Option<&str>, proof: &[Proof]) -> bool {
     tracking_url.is_some() || proof.iter().any(|proof| proof.kind.as_deref() == Some("PICKUP_PROOF"))
+}
+
+/// Which service carries it, told from this payload alone, since no field says: by its status where only one has that,
+/// else by what only EXPRESS has.
+fn service(status: Status, express_signs: bool) -> Option<&'static str> {
+    match status {
+        Status::Scheduled
+        | Status::Allocating
+        | Status::Assigned
+        | Status::PickupEnRoute
+        | Status::Cancelled => Some(EXPRESS),
+        Status::Preparing | Status::Verified | Status::OnHold => Some(LOGISTIC),
+        Status::Unknown => None,
+        _ if express_signs => Some(EXPRESS),
+        _ => Some(LOGISTIC),
+    }
 }
 
 /// When the status itself came about: Dash leaves `updatedAt` out where there is such a time.

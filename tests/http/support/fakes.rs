@@ -8,10 +8,10 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use milepost::domain::answer::{Answer, Rejection, RejectionKind};
 use milepost::domain::envelope::Envelope;
+use milepost::domain::journey::{Journey, Personal, Sample};
 use milepost::domain::provider::{
-    AuthScheme, Credentials, Decoded, Headers, Provider, ProviderId, Sample, SignedWebhook, check_hmac,
+    AuthScheme, Credentials, Decoded, Headers, Provider, ProviderId, SignedWebhook, Signing, check_hmac,
 };
-use milepost::domain::secret::Secret;
 use milepost::domain::verdict::Poison;
 use milepost::ports::{Clock, Outbound, PublishError, Publisher};
 use tokio::sync::{Semaphore, watch};
@@ -61,13 +61,21 @@ impl Provider for TestProvider {
         Ok(Decoded::Ignored)
     }
 
+    fn transitions(&self) -> &'static milepost::domain::transitions::Transitions {
+        &milepost::domain::transitions::Transitions { table: &[], steps: &[], ends: &[] }
+    }
+
     fn samples(&self) -> &'static [Sample] {
         &[]
     }
 
-    fn personalize(&self, _sample: &mut serde_json::Value, _tag: &str, _number: u64, _now: Timestamp) {}
+    fn journeys(&self) -> &'static [Journey] {
+        &[]
+    }
 
-    fn sign(&self, body: Bytes, _scheme: AuthScheme, _secret: &Secret) -> SignedWebhook {
+    fn personalize(&self, _sample: &mut serde_json::Value, _personal: &Personal<'_>) {}
+
+    fn sign(&self, body: Bytes, _signing: &Signing<'_>) -> SignedWebhook {
         SignedWebhook { headers: vec![], body }
     }
 }

@@ -7,7 +7,13 @@ use milepost::adapters::clock::SystemClock;
 use milepost::adapters::memory::MemoryLedger;
 use milepost::domain::envelope::Replay;
 use milepost::domain::fingerprint::Fingerprint;
-use milepost::ports::{Claim, Grant, Ledger, Settlement};
+use milepost::domain::instant::ProviderTime;
+use milepost::domain::provider::Provider as _;
+use milepost::domain::state::DeliveryState;
+use milepost::domain::status::Status;
+use milepost::domain::update::DeliveryUpdate;
+use milepost::ports::{Claim, ClaimRequest, Grant, Ledger, MOST_LEGS, Settlement};
+use milepost::providers::TELYPORT;
 use uuid::Uuid;
 
 use crate::support::eventually;
@@ -56,13 +62,43 @@ on_both! {
     an_event_is_forgotten_after_its_ttl
     a_takeover_goes_on_with_the_highest_attempt
     a_replay_forgets_the_crashes_before_it
+    a_claim_says_where_the_delivery_stood
+    a_repeat_says_what_the_first_said_whatever_came_between
+    a_repeat_after_a_park_says_what_the_first_said
+    an_older_state_never_overwrites_a_newer_one
+    a_settlement_that_does_not_count_moves_nothing
+    legs_of_one_delivery_stand_apart_and_share_the_sequence
+    legs_are_bounded
+    a_lost_state_costs_the_state_and_the_sequence_still_grows
 }
 
 fn granted(claim: Claim) -> Grant {
     match claim {
-        Claim::Granted(grant) => grant,
+        Claim::Granted(grant) => *grant,
         other => panic!("not granted: {other:?}"),
     }
+}
+
+/// Where a delivery stands that was last said to be at `status` at second `seconds`.
+fn standing(status: Status, seconds: i64) -> DeliveryState {
+    let mut update = DeliveryUpdate::new("D-1".to_owned(), status, String::new());
+    update.event_time = Some(ProviderTime { utc: at(seconds * 1000), original: String::new() });
+    let (_, state) = DeliveryState::advance(None, 1, &update, &claim().origin, TELYPORT.transitions());
+    state.expect("a first update")
+}
+
+/// Another event of the same delivery.
+fn next(first: &ClaimRequest, id: &str) -> ClaimRequest {
+    let mut next = resend(first);
+    next.identity.provider_event_id = Some(id.to_owned());
+    next
+}
+
+/// Claims and completes an event, after which the delivery stands at `after`.
+async fn done(ledger: &dyn Ledger, request: &ClaimRequest, after: DeliveryState) -> Grant {
+    let grant = granted(ledger.claim(request).await.unwrap());
+    assert!(ledger.settle(&grant.event, Settlement::Done(Some(after))).await.unwrap());
+    grant
 }
 
 const BRIEF: Duration = Duration::from_millis(50);
@@ -83,13 +119,13 @@ async fn a_claim_asked_again_with_its_own_token_is_still_ours(ledger: &dyn Ledge
     granted(ledger.claim(&first).await.unwrap());
     let again = granted(ledger.claim(&first).await.unwrap());
     assert_eq!(again.crashes, 0);
-    assert!(ledger.settle(&again.event, Settlement::Done).await.unwrap());
+    assert!(ledger.settle(&again.event, Settlement::Done(None)).await.unwrap());
 }
 
 async fn a_done_event_is_done_for_every_copy(ledger: &dyn Ledger) {
     let first = claim();
     let grant = granted(ledger.claim(&first).await.unwrap());
-    assert!(ledger.settle(&grant.event, Settlement::Done).await.unwrap());
+    assert!(ledger.settle(&grant.event, Settlement::Done(None)).await.unwrap());
     for other in [redelivery(&first), resend(&first), first] {
         assert_eq!(ledger.claim(&other).await.unwrap(), Claim::Done);
     }
@@ -100,7 +136,7 @@ async fn done_wins_over_a_token_that_is_no_longer_current(ledger: &dyn Ledger) {
     slow.lease = Duration::ZERO;
     let slow_grant = granted(ledger.claim(&slow).await.unwrap());
     granted(ledger.claim(&redelivery(&slow)).await.unwrap());
-    assert!(ledger.settle(&slow_grant.event, Settlement::Done).await.unwrap());
+    assert!(ledger.settle(&slow_grant.event, Settlement::Done(None)).await.unwrap());
     assert_eq!(ledger.claim(&redelivery(&slow)).await.unwrap(), Claim::Done);
 }
 
@@ -114,7 +150,7 @@ async fn done_counts_even_when_the_key_was_lost(ledger: &dyn Ledger) {
     })
     .await;
     grant.event.ttl = Duration::from_secs(600);
-    assert!(ledger.settle(&grant.event, Settlement::Done).await.unwrap());
+    assert!(ledger.settle(&grant.event, Settlement::Done(None)).await.unwrap());
     assert_eq!(ledger.claim(&redelivery(&first)).await.unwrap(), Claim::Done);
 }
 
@@ -125,7 +161,7 @@ async fn a_claim_that_ran_out_is_taken_over_and_counts_as_a_crash(ledger: &dyn L
     for crashes in 1..=5 {
         let grant = eventually("the lease runs out", || async {
             match ledger.claim(&redelivery(&first)).await.unwrap() {
-                Claim::Granted(grant) => Some(grant),
+                Claim::Granted(grant) => Some(*grant),
                 Claim::Busy(remaining) => {
                     assert!(remaining <= BRIEF);
                     None
@@ -209,18 +245,18 @@ async fn a_replay_does_not_take_a_live_claim_nor_a_done_event(ledger: &dyn Ledge
     let mut replay = redelivery(&first);
     replay.replay = Some(Replay::Normal);
     assert!(matches!(ledger.claim(&replay).await.unwrap(), Claim::Busy(_)));
-    assert!(ledger.settle(&grant.event, Settlement::Done).await.unwrap());
+    assert!(ledger.settle(&grant.event, Settlement::Done(None)).await.unwrap());
     assert_eq!(ledger.claim(&replay).await.unwrap(), Claim::Done);
 }
 
 async fn a_forced_replay_claims_beside_a_done_event(ledger: &dyn Ledger) {
     let first = claim();
     let grant = granted(ledger.claim(&first).await.unwrap());
-    assert!(ledger.settle(&grant.event, Settlement::Done).await.unwrap());
+    assert!(ledger.settle(&grant.event, Settlement::Done(None)).await.unwrap());
     let mut forced = redelivery(&first);
     forced.replay = Some(Replay::Force(Uuid::new_v4()));
     let grant = granted(ledger.claim(&forced).await.unwrap());
-    assert!(ledger.settle(&grant.event, Settlement::Done).await.unwrap());
+    assert!(ledger.settle(&grant.event, Settlement::Done(None)).await.unwrap());
     assert_eq!(ledger.claim(&redelivery(&forced)).await.unwrap(), Claim::Done, "each force once");
     assert_eq!(ledger.claim(&redelivery(&first)).await.unwrap(), Claim::Done);
 }
@@ -228,7 +264,7 @@ async fn a_forced_replay_claims_beside_a_done_event(ledger: &dyn Ledger) {
 async fn the_same_id_with_other_content_is_an_event_of_its_own_and_flagged(ledger: &dyn Ledger) {
     let first = claim();
     let grant = granted(ledger.claim(&first).await.unwrap());
-    assert!(ledger.settle(&grant.event, Settlement::Done).await.unwrap());
+    assert!(ledger.settle(&grant.event, Settlement::Done(None)).await.unwrap());
     let mut other = resend(&first);
     other.identity.fingerprint = Fingerprint([8; 32]);
     let grant = granted(ledger.claim(&other).await.unwrap());
@@ -250,7 +286,7 @@ async fn without_an_id_a_receipt_within_the_horizon_is_the_same_event_on_either_
     first.identity.provider_event_id = None;
     first.origin.received_at = at(1_000_000);
     let grant = granted(ledger.claim(&first).await.unwrap());
-    assert!(ledger.settle(&grant.event, Settlement::Done).await.unwrap());
+    assert!(ledger.settle(&grant.event, Settlement::Done(None)).await.unwrap());
     for received_at in [1_000_000, 1_060_000, 940_000] {
         let mut other = resend(&first);
         other.origin.received_at = at(received_at);
@@ -263,13 +299,13 @@ async fn without_an_id_a_receipt_beyond_the_horizon_is_an_event_of_its_own(ledge
     first.identity.provider_event_id = None;
     first.origin.received_at = at(1_000_000);
     let grant = granted(ledger.claim(&first).await.unwrap());
-    assert!(ledger.settle(&grant.event, Settlement::Done).await.unwrap());
+    assert!(ledger.settle(&grant.event, Settlement::Done(None)).await.unwrap());
     for received_at in [1_060_001, 939_999] {
         let mut other = resend(&first);
         other.origin.received_at = at(received_at);
         let grant = granted(ledger.claim(&other).await.unwrap());
         assert_eq!(grant.origin.receipt, other.origin.receipt);
-        assert!(ledger.settle(&grant.event, Settlement::Done).await.unwrap());
+        assert!(ledger.settle(&grant.event, Settlement::Done(None)).await.unwrap());
         // A copy near to it now belongs to it, and carries its receipt.
         let mut near = resend(&other);
         near.lease = Duration::ZERO;
@@ -285,12 +321,12 @@ async fn without_an_id_an_anchor_belongs_to_itself_whatever_is_nearer(ledger: &d
     let mut second = resend(&first);
     second.origin.received_at = at(1_070_000);
     let second_grant = granted(ledger.claim(&second).await.unwrap());
-    assert!(ledger.settle(&second_grant.event, Settlement::Done).await.unwrap());
+    assert!(ledger.settle(&second_grant.event, Settlement::Done(None)).await.unwrap());
     // The first anchor's own copy, whatever time it now bears: its own, and still in flight.
     let mut again = redelivery(&first);
     again.origin.received_at = at(1_069_000);
     assert!(matches!(ledger.claim(&again).await.unwrap(), Claim::Busy(_)));
-    assert!(ledger.settle(&first_grant.event, Settlement::Done).await.unwrap());
+    assert!(ledger.settle(&first_grant.event, Settlement::Done(None)).await.unwrap());
 }
 
 async fn without_an_id_a_copy_stays_with_its_event_whatever_comes_nearer_later(ledger: &dyn Ledger) {
@@ -308,7 +344,7 @@ async fn without_an_id_a_copy_stays_with_its_event_whatever_comes_nearer_later(l
     let mut recurrence = resend(&first);
     recurrence.origin.received_at = at(1_070_000);
     let grant = granted(ledger.claim(&recurrence).await.unwrap());
-    assert!(ledger.settle(&grant.event, Settlement::Done).await.unwrap());
+    assert!(ledger.settle(&grant.event, Settlement::Done(None)).await.unwrap());
     let mut copy = redelivery(&carrier);
     copy.attempt = 1;
     assert_eq!(granted(ledger.claim(&copy).await.unwrap()).origin.receipt, first.origin.receipt);
@@ -318,7 +354,7 @@ async fn an_event_is_forgotten_after_its_ttl(ledger: &dyn Ledger) {
     let mut first = claim();
     first.ttl = BRIEF;
     let grant = granted(ledger.claim(&first).await.unwrap());
-    assert!(ledger.settle(&grant.event, Settlement::Done).await.unwrap());
+    assert!(ledger.settle(&grant.event, Settlement::Done(None)).await.unwrap());
     eventually("it is forgotten", || async {
         matches!(ledger.claim(&redelivery(&first)).await.unwrap(), Claim::Granted(_)).then_some(())
     })
@@ -341,4 +377,121 @@ async fn a_replay_forgets_the_crashes_before_it(ledger: &dyn Ledger) {
     let mut replay = redelivery(&crashed);
     (replay.replay, replay.crashes) = (Some(Replay::Normal), 0);
     assert_eq!(granted(ledger.claim(&replay).await.unwrap()).crashes, 1, "the claim it takes over ran out");
+}
+
+async fn a_claim_says_where_the_delivery_stood(ledger: &dyn Ledger) {
+    let first = claim();
+    let [assigned, delivered] = [standing(Status::Assigned, 1), standing(Status::Delivered, 2)];
+    let one = done(ledger, &first, assigned).await;
+    let two = done(ledger, &next(&first, "2"), delivered).await;
+    let three = done(ledger, &next(&first, "3"), delivered).await;
+    assert_eq!([one.before, two.before, three.before], [None, Some(assigned), Some(delivered)]);
+    assert!(one.sequence < two.sequence && two.sequence < three.sequence);
+    let elsewhere = granted(ledger.claim(&claim()).await.unwrap());
+    assert_eq!(elsewhere.before, None);
+}
+
+async fn a_repeat_says_what_the_first_said_whatever_came_between(ledger: &dyn Ledger) {
+    let mut first = claim();
+    first.lease = Duration::ZERO;
+    let grant = granted(ledger.claim(&first).await.unwrap());
+    done(ledger, &next(&first, "2"), standing(Status::Delivered, 2)).await;
+    // A crash, then a retry: each takes the event again.
+    for _ in 0..2 {
+        let again = granted(ledger.claim(&resend(&first)).await.unwrap());
+        assert_eq!((again.sequence, again.before), (grant.sequence, None));
+        assert!(ledger.settle(&again.event, Settlement::Retrying { attempt: 0 }).await.unwrap());
+    }
+}
+
+async fn a_repeat_after_a_park_says_what_the_first_said(ledger: &dyn Ledger) {
+    let first = claim();
+    let assigned = standing(Status::Assigned, 1);
+    done(ledger, &next(&first, "0"), assigned).await;
+    let grant = granted(ledger.claim(&first).await.unwrap());
+    assert!(ledger.settle(&grant.event, Settlement::Parked).await.unwrap());
+    done(ledger, &next(&first, "2"), standing(Status::Delivered, 2)).await;
+    let mut replay = redelivery(&first);
+    replay.replay = Some(Replay::Normal);
+    let again = granted(ledger.claim(&replay).await.unwrap());
+    assert_eq!((again.sequence, again.before), (grant.sequence, Some(assigned)));
+}
+
+async fn an_older_state_never_overwrites_a_newer_one(ledger: &dyn Ledger) {
+    let first = claim();
+    let slow = granted(ledger.claim(&first).await.unwrap());
+    let delivered = standing(Status::Delivered, 2);
+    done(ledger, &next(&first, "2"), delivered).await;
+    // It is done all the same.
+    let older = Settlement::Done(Some(standing(Status::Assigned, 1)));
+    assert!(ledger.settle(&slow.event, older).await.unwrap());
+    let after = granted(ledger.claim(&next(&first, "3")).await.unwrap());
+    assert_eq!(after.before, Some(delivered));
+}
+
+async fn a_settlement_that_does_not_count_moves_nothing(ledger: &dyn Ledger) {
+    let first = claim();
+    let assigned = standing(Status::Assigned, 1);
+    let grant = done(ledger, &first, assigned).await;
+    let again = Settlement::Done(Some(standing(Status::Delivered, 9)));
+    assert!(!ledger.settle(&grant.event, again).await.unwrap());
+    let after = granted(ledger.claim(&next(&first, "2")).await.unwrap());
+    assert_eq!(after.before, Some(assigned));
+}
+
+async fn legs_of_one_delivery_stand_apart_and_share_the_sequence(ledger: &dyn Ledger) {
+    let first = claim();
+    let mut of_ann = next(&first, "2");
+    of_ann.leg = Some("Ann".to_owned());
+    let mut of_bob = next(&first, "3");
+    of_bob.leg = Some("Bob".to_owned());
+    let [whole, ann] = [standing(Status::Assigned, 3), standing(Status::Delivered, 1)];
+    let one = done(ledger, &first, whole).await;
+    let two = done(ledger, &of_ann, ann).await;
+    let three = granted(ledger.claim(&of_bob).await.unwrap());
+    of_ann.identity.provider_event_id = Some("4".to_owned());
+    let four = granted(ledger.claim(&of_ann).await.unwrap());
+    assert_eq!([one.before, two.before, three.before, four.before], [None, None, None, Some(ann)]);
+    let sequences = [one.sequence, two.sequence, three.sequence, four.sequence];
+    assert!(sequences.is_sorted_by(|one, next| one < next), "{sequences:?}");
+}
+
+async fn legs_are_bounded(ledger: &dyn Ledger) {
+    let first = claim();
+    let state = standing(Status::Assigned, 1);
+    let leg = |at: usize| {
+        let mut of_leg = next(&first, &format!("event {at}"));
+        of_leg.leg = Some(format!("courier {at}"));
+        of_leg
+    };
+    for at in 0..=MOST_LEGS {
+        done(ledger, &leg(at), state).await;
+    }
+    let mut known = Vec::new();
+    for at in 0..=MOST_LEGS {
+        let mut again = leg(at);
+        again.identity.provider_event_id = Some(format!("again {at}"));
+        known.push(granted(ledger.claim(&again).await.unwrap()).before);
+    }
+    assert_eq!(known.pop(), Some(None));
+    assert!(known.iter().all(|before| *before == Some(state)), "{known:?}");
+}
+
+async fn a_lost_state_costs_the_state_and_the_sequence_still_grows(ledger: &dyn Ledger) {
+    let mut first = claim();
+    first.state_ttl = BRIEF;
+    let one = done(ledger, &first, standing(Status::Assigned, 1)).await;
+    let mut at = 2;
+    let lost = eventually("it is forgotten", || {
+        at += 1;
+        let another = next(&first, &at.to_string());
+        async move {
+            // A claim keeps the state alive, so the tries are further apart than it lives.
+            tokio::time::sleep(2 * BRIEF).await;
+            let grant = granted(ledger.claim(&another).await.unwrap());
+            grant.before.is_none().then_some(grant)
+        }
+    })
+    .await;
+    assert!(lost.sequence > one.sequence);
 }

@@ -7,7 +7,14 @@ use milepost::adapters::clock::SystemClock;
 use milepost::adapters::memory::MemoryLedger;
 use milepost::domain::envelope::Replay;
 use milepost::domain::fingerprint::Fingerprint;
+use milepost::domain::identity::Origin;
+use milepost::domain::instant::ProviderTime;
+use milepost::domain::provider::Provider as _;
+use milepost::domain::state::DeliveryState;
+use milepost::domain::status::Status;
+use milepost::domain::update::DeliveryUpdate;
 use milepost::ports::{Claim, ClaimRequest, EventRef, Ledger, Settlement, Token};
+use milepost::providers::TELYPORT;
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -18,7 +25,7 @@ use crate::support::servers::redis_ledger;
 #[derive(Debug, Clone)]
 enum Step {
     Claim { copy: usize, attempt: u32, crashes: u32, replay: u8, lease_over: bool, fresh_token: bool },
-    Settle { claim: usize, settlement: u8, attempt: u32 },
+    Settle { claim: usize, settlement: u8, attempt: u32, after: u8 },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -33,15 +40,14 @@ fn step() -> impl Strategy<Value = Step> {
                 fresh_token
             }
         ),
-        (0..8_usize, 0..4_u8, 1..3_u32).prop_map(|(claim, settlement, attempt)| Step::Settle {
-            claim,
-            settlement,
-            attempt
+        (0..8_usize, 0..4_u8, 1..3_u32, 0..7_u8).prop_map(|(claim, settlement, attempt, after)| {
+            Step::Settle { claim, settlement, attempt, after }
         }),
     ]
 }
 
-/// Six copies: two contents, three receipts at three times, the second within the horizon of both others.
+/// Six copies: two contents, three receipts at three times, the second within the horizon of both others, and the
+/// third of another leg of the delivery.
 fn copies(by_id: bool) -> Vec<ClaimRequest> {
     let mut first = claim();
     if !by_id {
@@ -51,6 +57,7 @@ fn copies(by_id: bool) -> Vec<ClaimRequest> {
     for received_at in [1_000_000, 1_050_000, 1_100_000] {
         let mut copy = resend(&first);
         copy.origin.received_at = at(received_at);
+        copy.leg = (received_at == 1_100_000).then(|| "courier-2".to_owned());
         copies.push(copy.clone());
         copy.identity.fingerprint = Fingerprint([9; 32]);
         copies.push(copy);
@@ -58,12 +65,35 @@ fn copies(by_id: bool) -> Vec<ClaimRequest> {
     copies
 }
 
-/// What both must agree on: everything but how much of a lease is left.
-fn comparable(claim: Claim) -> Claim {
+/// What both must agree on: everything but how much of a lease is left, and a sequence number, which follows each
+/// one's clock: of that, its rank among those given.
+fn comparable(claim: Claim, given: &mut Vec<u64>) -> Claim {
     match claim {
         Claim::Busy(_) => Claim::Busy(Duration::ZERO),
+        Claim::Granted(mut grant) => {
+            let rank = given.iter().position(|sequence| *sequence == grant.sequence).unwrap_or_else(|| {
+                assert!(given.iter().all(|sequence| *sequence < grant.sequence), "{given:?} then {grant:?}");
+                given.push(grant.sequence);
+                given.len() - 1
+            });
+            grant.sequence = rank as u64;
+            Claim::Granted(grant)
+        }
         other => other,
     }
+}
+
+/// Where a delivery may stand: three statuses at three times, two of them said by the provider.
+fn state(which: u8) -> DeliveryState {
+    let (status, event_time) = [
+        (Status::Assigned, Some(at(1_000_000))),
+        (Status::PickedUp, Some(at(1_000_001))),
+        (Status::Delivered, None),
+    ][usize::from(which % 3)];
+    let mut update = DeliveryUpdate::new("D-1".to_owned(), status, String::new());
+    update.event_time = event_time.map(|utc| ProviderTime { utc, original: String::new() });
+    let origin = Origin { received_at: at(1_000_000 + i64::from(which)), ..claim().origin };
+    DeliveryState::advance(None, 1, &update, &origin, TELYPORT.transitions()).1.expect("a first update")
 }
 
 async fn play(steps: Vec<Step>, by_id: bool) {
@@ -71,6 +101,7 @@ async fn play(steps: Vec<Step>, by_id: bool) {
     let mut copies = copies(by_id);
     let force = Uuid::new_v4();
     let mut granted: Vec<EventRef> = Vec::new();
+    let mut given = (Vec::new(), Vec::new());
     for step in steps {
         match step {
             Step::Claim { copy, attempt, crashes, replay, lease_over, fresh_token } => {
@@ -90,12 +121,13 @@ async fn play(steps: Vec<Step>, by_id: bool) {
                 if let Claim::Granted(grant) = &answers.0 {
                     granted.push(grant.event.clone());
                 }
-                assert_eq!(comparable(answers.0), comparable(answers.1), "{request:?}");
+                let (one, other) = (comparable(answers.0, &mut given.0), comparable(answers.1, &mut given.1));
+                assert_eq!(one, other, "{request:?}");
             }
-            Step::Settle { claim, settlement, attempt } => {
+            Step::Settle { claim, settlement, attempt, after } => {
                 let Some(event) = granted.iter().rev().nth(claim) else { continue };
                 let settlement = match settlement {
-                    0 => Settlement::Done,
+                    0 => Settlement::Done((after > 0).then(|| state(after))),
                     1 => Settlement::Parked,
                     2 => Settlement::Released,
                     _ => Settlement::Retrying { attempt },

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use lapin::options::BasicGetOptions;
-use milepost::domain::provider::{AuthScheme, Provider, ProviderId, SignedWebhook};
+use milepost::domain::provider::{AuthScheme, Provider, ProviderId, SignedWebhook, Signing};
 use milepost::domain::secret::Secret;
 use milepost::providers::{EXPRESS_247, TELYPORT as TELYPORT_PROVIDER};
 use serde_json::Value;
@@ -33,7 +33,8 @@ fn with_secrets(program: Program) -> Program {
 }
 
 fn sign(provider: &dyn Provider, body: impl Into<Bytes>, scheme: AuthScheme, secret: &str) -> SignedWebhook {
-    provider.sign(body.into(), scheme, &Secret::new(secret.as_bytes()).expect("not empty"))
+    let secret = Secret::new(secret.as_bytes()).expect("not empty");
+    provider.sign(body.into(), &Signing { scheme, header: None, secret: &secret })
 }
 
 fn telyport(body: impl Into<Bytes>, secret: &str) -> SignedWebhook {
@@ -68,7 +69,13 @@ async fn post_all(receiver: &Process) {
         (telyport("{\"sentinel\": malformed", "sentinel-hmac"), 200),
         (telyport(nameless, "sentinel-hmac"), 200),
         (telyport(body.clone(), "sentinel-of-another"), 401),
-        (SignedWebhook { headers: vec![("x-hmac-sha256", "sentinel".to_owned())], body: body.into() }, 401),
+        (
+            SignedWebhook {
+                headers: vec![("x-hmac-sha256".to_owned(), "sentinel".to_owned())],
+                body: body.into(),
+            },
+            401,
+        ),
     ] {
         assert_eq!(post(receiver, &to_telyport, webhook).await.0, code);
     }

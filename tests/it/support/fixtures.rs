@@ -67,6 +67,8 @@ pub fn claim() -> ClaimRequest {
         lease: Duration::from_secs(60),
         ttl: Duration::from_secs(600),
         horizon: Duration::from_secs(60),
+        leg: None,
+        state_ttl: Duration::from_secs(600),
     }
 }
 

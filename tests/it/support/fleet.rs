@@ -36,6 +36,7 @@ pub fn process_settings() -> ProcessSettings {
         lease: Duration::from_secs(3),
         dedup_ttl: Duration::from_secs(3600),
         content_ttl: Duration::from_secs(3600),
+        state_ttl: Duration::from_secs(3600),
         resend_horizon: Duration::from_secs(60),
     }
 }
@@ -171,6 +172,20 @@ pub fn run(worker: Worker) -> Running {
 /// Telyport's worker with the schedule of production.
 pub fn telyport(backends: &Backends) -> Worker {
     worker(backends, &TELYPORT_PROVIDER, RetrySchedule::default())
+}
+
+/// Waits until nothing of Telyport's waits to be worked on.
+pub async fn drained(real: &Real) {
+    eventually("the work queue is empty", || async { (real.waiting(TELYPORT).await == 0).then_some(()) })
+        .await;
+}
+
+/// The arguments of a queue that refuses publishes once it holds `length` messages, or a few more.
+pub fn rejecting(length: i64) -> FieldTable {
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-max-length".into(), AMQPValue::LongLongInt(length));
+    arguments.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
+    arguments
 }
 
 /// A subscriber with a queue of its own, bound to everything.

@@ -52,9 +52,7 @@ impl Program {
 
     /// The operator's command line.
     pub fn milepost(words: &str) -> Self {
-        let mut program = Self::at(env!("CARGO_BIN_EXE_milepost"));
-        program.0.args(words.split_whitespace());
-        program
+        Self::at(env!("CARGO_BIN_EXE_milepost")).args(words)
     }
 
     /// A role on ports that the system chooses, with nothing else said.
@@ -62,7 +60,8 @@ impl Program {
         Self::at(path).env("MILEPOST_HTTP_ADDR", "127.0.0.1:0").env("MILEPOST_ADMIN_ADDR", "127.0.0.1:0")
     }
 
-    fn at(path: &str) -> Self {
+    /// Any program.
+    pub fn at(path: &str) -> Self {
         let mut command = Command::new(path);
         command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Self(command)
@@ -75,6 +74,12 @@ impl Program {
 
     pub fn arg(mut self, word: &str) -> Self {
         self.0.arg(word);
+        self
+    }
+
+    /// Each word of `words` is one argument.
+    pub fn args(mut self, words: &str) -> Self {
+        self.0.args(words.split_whitespace());
         self
     }
 

@@ -45,7 +45,7 @@ pub fn topology_settings(unit: Duration) -> TopologySettings {
 
 /// A virtual host of the shared RabbitMQ. Deleted when dropped.
 pub struct Vhost {
-    management: String,
+    pub management: String,
     name: String,
     pub amqp_url: String,
 }

@@ -52,6 +52,9 @@ fn words(shape: &Shape) -> Vec<Case> {
         let mut update = (shape.update)();
         update["status"] = json!("unknown");
         update["phase"] = json!("unknown");
+        update["terminal"] = json!(false);
+        // Dash's services are told by their statuses.
+        update.as_object_mut().expect("an object").remove("service");
         update["raw_status"] = raw.as_str().map_or_else(|| raw.to_string(), str::to_owned).into();
         let body = with(shape.least, shape.status, raw.clone());
         case(shape, format!("unknown status {raw}"), &body, Expected::Published(update, 0))
@@ -82,13 +85,17 @@ fn optional(shape: &Shape) -> Vec<Case> {
     }
     cases.push(case(shape, "all of a wrong type", &all, Expected::Published(update, count)));
 
-    let mut nulls: Value = serde_json::from_str(shape.least).expect("JSON");
+    // A `null` says that there is none, and is kept.
+    let (mut nulls, mut without) = (serde_json::from_str(shape.least).expect("JSON"), (shape.update)());
     for pointer in shape.optional {
         put(&mut nulls, pointer, Value::Null);
+        without["extra"][path(pointer)] = Value::Null;
+        let mut alone = (shape.update)();
+        alone["extra"][path(pointer)] = Value::Null;
         let body = with(shape.least, pointer, Value::Null);
-        cases.push(case(shape, format!("{pointer} null"), &body, Expected::Published((shape.update)(), 0)));
+        cases.push(case(shape, format!("{pointer} null"), &body, Expected::Published(alone, 0)));
     }
-    cases.push(case(shape, "nulls", &nulls, Expected::Published((shape.update)(), 0)));
+    cases.push(case(shape, "nulls", &nulls, Expected::Published(without, 0)));
 
     let more = json!({"a": [1, {"b": null}], "é": "x", "n": 12.50});
     let mut update = (shape.update)();
@@ -136,7 +143,7 @@ fn own(shape: &Shape) -> Vec<Case> {
                 "the resource alone",
                 &json!({"id": "@", "status": "pending"}),
                 Expected::Published(
-                    json!({"delivery_id": "@", "status": "created", "phase": "planned", "raw_status": "pending"}),
+                    json!({"delivery_id": "@", "status": "created", "phase": "planned", "raw_status": "pending", "terminal": false}),
                     0,
                 ),
             ),

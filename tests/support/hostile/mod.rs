@@ -10,7 +10,7 @@ mod proofs;
 mod shapes;
 mod times;
 
-use milepost::domain::provider::{AuthScheme, Provider, SignedWebhook};
+use milepost::domain::provider::{AuthScheme, Provider, SignedWebhook, Signing};
 use milepost::domain::secret::Secret;
 use milepost::domain::verdict::ParkReason;
 use serde_json::{Value, json};
@@ -61,7 +61,8 @@ impl Case {
     /// The webhook as it is sent about the delivery `id`.
     pub fn webhook(&self, provider: &dyn Provider, id: &str) -> SignedWebhook {
         let secret = Secret::new(SECRET.as_bytes()).expect("not empty");
-        (self.tamper)(provider.sign(named(&self.body, id).into(), self.scheme, &secret))
+        let signing = Signing { scheme: self.scheme, header: None, secret: &secret };
+        (self.tamper)(provider.sign(named(&self.body, id).into(), &signing))
     }
 
     /// The update it is published as.

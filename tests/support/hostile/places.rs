@@ -56,9 +56,9 @@ fn left(shape: &Shape, form: Place, sent: [&Value; 2]) -> Expected {
         }
         Place::Apart(pointers) => {
             let mut count = 0;
-            for (pointer, value) in pointers.into_iter().zip(sent).filter(|(_, value)| !value.is_null()) {
+            for (pointer, value) in pointers.into_iter().zip(sent) {
                 update["extra"][path(pointer)] = value.clone();
-                count += 1;
+                count += u32::from(!value.is_null());
             }
             count
         }

@@ -42,7 +42,7 @@ pub static SHAPES: [Shape; 5] = [
         provider: &TELYPORT,
         least: r#"{"event":"ORDER.STATUS_UPDATED","data":{"orderID":"@","status":"STARTED"}}"#,
         update: || {
-            json!({"delivery_id": "@", "status": "assigned", "phase": "pickup", "raw_status": "STARTED",
+            json!({"delivery_id": "@", "status": "assigned", "phase": "pickup", "raw_status": "STARTED", "terminal": false,
                 "extra": {"event": "ORDER.STATUS_UPDATED"}})
         },
         id: ("/data/orderID", "orderID"),
@@ -72,7 +72,7 @@ pub static SHAPES: [Shape; 5] = [
     Shape {
         provider: &EXPRESS_247,
         least: r#"{"OrderCode":"@","Status":"25"}"#,
-        update: || json!({"delivery_id": "@", "status": "dropoff_en_route", "phase": "dropoff", "raw_status": "25"}),
+        update: || json!({"delivery_id": "@", "status": "dropoff_en_route", "phase": "dropoff", "raw_status": "25", "terminal": false}),
         id: ("/OrderCode", "OrderCode"),
         status: "/Status",
         refuses_what_is_no_object: true,
@@ -104,7 +104,7 @@ pub static SHAPES: [Shape; 5] = [
     Shape {
         provider: &DELIVERECT,
         least: r#"{"orderId":"@","status":83}"#,
-        update: || json!({"delivery_id": "@", "status": "pickup_en_route", "phase": "pickup", "raw_status": "83"}),
+        update: || json!({"delivery_id": "@", "status": "pickup_en_route", "phase": "pickup", "raw_status": "83", "terminal": false}),
         id: ("/orderId", "orderId"),
         status: "/status",
         refuses_what_is_no_object: true,
@@ -137,7 +137,7 @@ pub static SHAPES: [Shape; 5] = [
         least: r#"{"deliveryID":"@","status":"IN_DELIVERY"}"#,
         update: || {
             json!({"delivery_id": "@", "status": "dropoff_en_route", "phase": "dropoff",
-                "raw_status": "IN_DELIVERY"})
+                "raw_status": "IN_DELIVERY", "terminal": false, "service": "logistic"})
         },
         id: ("/deliveryID", "deliveryID"),
         status: "/status",
@@ -182,7 +182,7 @@ pub static SHAPES: [Shape; 5] = [
         provider: &HUBRISE,
         least: r#"{"resource_type":"delivery","event_type":"update","new_state":{"id":"@","status":"delivered"}}"#,
         update: || {
-            json!({"delivery_id": "@", "status": "delivered", "phase": "closed", "raw_status": "delivered",
+            json!({"delivery_id": "@", "status": "delivered", "phase": "closed", "raw_status": "delivered", "terminal": true,
                 "extra": {"resource_type": "delivery", "event_type": "update"}})
         },
         id: ("/new_state/id", "the delivery's id"),

@@ -54,7 +54,7 @@ pub const LAYERS: [Layer; 14] = [
     Layer {
         path: "adapters/rabbit/",
         modules: &["domain", "ports", "telemetry"],
-        libraries: AllBut(&["anyhow", "deadpool_redis", "hyper", "reqwest"]),
+        libraries: AllBut(&["anyhow", "deadpool_redis", "hyper"]),
     },
     Layer {
         path: "adapters/redis/",

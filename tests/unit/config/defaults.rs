@@ -20,6 +20,7 @@ const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/milepost.toml
 fn assert_defaults(config: &Config) {
     let ms = Duration::from_millis;
     assert_eq!(config.amqp.url.expose(), "amqp://127.0.0.1:5672/%2f");
+    assert!(config.amqp.management_url.is_none());
     assert_eq!(config.amqp.connect_timeout, ms(5000));
     assert_eq!(config.amqp.confirm_timeout, ms(5000));
     assert_eq!(config.redis.url.expose(), "redis://127.0.0.1:6379/0");
@@ -41,6 +42,7 @@ fn assert_defaults(config: &Config) {
     assert_eq!(config.worker.processing_deadline, ms(10_000));
     assert_eq!(config.worker.claim_lease, ms(15_000));
     assert_eq!(config.worker.drain_deadline, ms(20_000));
+    assert_eq!(config.worker.state_ttl, Duration::from_secs(1_209_600));
     assert_eq!(config.worker.outage_patience, ms(600_000));
     assert_eq!(config.log.format, LogFormat::Json);
     assert_eq!(config.log.filter, "info");
@@ -75,13 +77,13 @@ fn the_shipped_file_names_every_key() {
     let text = fs::read_to_string(SHIPPED).expect("the shipped file");
     // What the Rust types declare, section by section; a key added there must be explained in the file.
     for keys in [
-        "[amqp] url connect_timeout_ms confirm_timeout_ms",
+        "[amqp] url management_url connect_timeout_ms confirm_timeout_ms",
         "[redis] url response_timeout_ms",
         "[http] addr max_body_bytes header_timeout_ms body_timeout_ms max_requests_in_flight max_bytes_in_flight \
          max_connections retry_after_seconds",
         "[admin] addr",
         "[topology] mode updates_max_age updates_max_bytes delivery_limit",
-        "[worker] prefetch processing_deadline_ms claim_lease_ms drain_deadline_ms outage_patience_ms",
+        "[worker] prefetch processing_deadline_ms claim_lease_ms drain_deadline_ms outage_patience_ms state_ttl_seconds",
         "[retry] initial_ms multiplier cap_ms jitter",
         "[log] format filter",
         "[tracing] otlp_endpoint sample_ratio",
@@ -116,6 +118,7 @@ fn the_shipped_file_holds_no_secret_and_its_examples_are_valid() {
     let telyport = &loaded.config.provider(TELYPORT).accounts[&Account::default_account()];
     assert_eq!(telyport.scheme, AuthScheme::Hmac);
     assert_eq!(telyport.secrets[0].expose(), b"for development only");
+    assert!(loaded.config.amqp.management_url.is_some());
     assert!(loaded.config.tracing.otlp_endpoint.is_some());
     assert_eq!(loaded.config.provider(TELYPORT).retry.attempts(), 12);
     let express = &loaded.config.provider(EXPRESS).accounts[&Account::default_account()];

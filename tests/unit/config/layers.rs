@@ -18,25 +18,45 @@ fn from_file(name: &str, toml: &str, variables: &[(&str, &str)]) -> Result<Loade
 fn each_short_variable_wins_over_the_file_and_the_general_scheme() {
     let file = r#"
         amqp.url = "amqp://file"
+        amqp.management_url = "http://file"
         redis.url = "redis://file"
         http.addr = "127.0.0.1:1"
         admin.addr = "127.0.0.1:1"
     "#;
     let variables = [
         ("MILEPOST_AMQP_URL", "amqps://u:p@broker:5671/v"),
+        ("MILEPOST_AMQP_MANAGEMENT_URL", "https://v:q@broker:15671/rabbit"),
         ("MILEPOST_REDIS_URL", "rediss://:p@cache:6380/1"),
         ("MILEPOST_HTTP_ADDR", "127.0.0.1:2"),
         ("MILEPOST_ADMIN_ADDR", "[::1]:3"),
         ("MILEPOST__AMQP__URL", "amqp://general"),
+        ("MILEPOST__AMQP__MANAGEMENT_URL", "http://general"),
         ("MILEPOST__REDIS__URL", "redis://general"),
         ("MILEPOST__HTTP__ADDR", "127.0.0.1:9"),
         ("MILEPOST__ADMIN__ADDR", "127.0.0.1:9"),
     ];
     let config = from_file("short.toml", file, &variables).expect("valid").config;
     assert_eq!(config.amqp.url.expose(), "amqps://u:p@broker:5671/v");
+    let management = config.amqp.management_url.expect("set");
+    assert_eq!(management.expose(), "https://v:q@broker:15671/rabbit");
     assert_eq!(config.redis.url.expose(), "rediss://:p@cache:6380/1");
     assert_eq!(config.http.addr.to_string(), "127.0.0.1:2");
     assert_eq!(config.admin.addr.to_string(), "[::1]:3");
+}
+
+#[test]
+fn the_management_api_is_asked_with_the_brokers_credentials_unless_it_has_its_own() {
+    for (amqp, management, whole) in [
+        ("amqp://h", "http://h:1", "http://guest:guest@h:1/"),
+        ("amqp://u@h", "http://h:1", "http://u:guest@h:1/"),
+        ("amqp://u%40:p%2Fp@h", "https://h/rabbit", "https://u%40:p%2Fp@h/rabbit"),
+        ("amqp://u:p@h", "http://v:q@h:1", "http://v:q@h:1/"),
+        ("amqp://u:p@h", "http://v@h:1", "http://v@h:1/"),
+    ] {
+        let toml = format!("amqp.url = \"{amqp}\"\namqp.management_url = \"{management}\"");
+        let url = from_toml(&toml).expect("valid").config.amqp.management_url.expect("set");
+        assert_eq!(url.expose(), whole);
+    }
 }
 
 #[test]

@@ -16,6 +16,10 @@ const PROBLEMS: &[(&str, &str)] = &[
         "amqp.url = \"amqp://h?heartbeat=x\"",
         "amqp.url: has a parameter that is not understood (from built in)",
     ),
+    (
+        "amqp.management_url = \"amqp://h\"",
+        "amqp.management_url: must be an http:// or https:// URL (from built in)",
+    ),
     ("amqp.connect_timeout_ms = 0", "amqp.connect_timeout_ms: must be from 1 to 3600000 (from built in)"),
     (
         "amqp.confirm_timeout_ms = 3600001",
@@ -85,6 +89,7 @@ const PROBLEMS: &[(&str, &str)] = &[
         "worker.claim_lease_ms = 11000",
         "worker.claim_lease_ms: must be above processing_deadline_ms + 1000 (from built in)",
     ),
+    ("worker.state_ttl_seconds = 0", "worker.state_ttl_seconds: must be from 1 to 315360000 (from built in)"),
     ("worker.drain_deadline_ms = 0", "worker.drain_deadline_ms: must be from 1 to 3600000 (from built in)"),
     (
         "worker.outage_patience_ms = 1500000",

@@ -27,6 +27,7 @@ fn a_whole_configuration_can_be_printed() {
     let printed = from_toml(
         r#"
             amqp.url = "amqp://user:hunter2@h"
+            amqp.management_url = "http://h"
             redis.url = "redis://:hunter2@h"
             tracing.otlp_endpoint = "https://user:hunter2@h:4317/?key=hunter2"
             [providers.telyport.accounts.default]
@@ -45,6 +46,8 @@ const PLACES: &[&str] = &[
     "amqp.url = 'amqp://u:§@h:port'",
     "amqp.url = 'amqp://u:§@h/?heartbeat=§'",
     "amqp.url = 'amqp://u:§@h'",
+    "amqp.management_url = 'http://u:§@h:x'",
+    "amqp.management_url = 'http://u:§@h'",
     "redis.url = 'redis://:§@h/§'",
     "redis.url = 'redis://u:§@h'",
     "redis.url = ['§']",
@@ -74,6 +77,7 @@ const PLACES: &[&str] = &[
 /// The same for variables.
 const VARIABLES: &[&str] = &[
     "MILEPOST_AMQP_URL",
+    "MILEPOST_AMQP_MANAGEMENT_URL",
     "MILEPOST_REDIS_URL",
     "MILEPOST_HTTP_ADDR",
     "MILEPOST__AMQP",

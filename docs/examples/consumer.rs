@@ -1,0 +1,132 @@
+//! Consumes Milepost's updates; docs/subscribe.md says why each step is as it is.
+//!
+//! ```text
+//! AMQP_URL=amqp://… consumer QUEUE       what comes to a queue that is bound to updates
+//! AMQP_URL=amqp://… consumer --from N    history, from offset N of the stream (0 is the beginning)
+//! ```
+//!
+//! Prints a line for each event: whether it is news about its delivery, and the event without personal data. SIGTERM
+//! ends it between two events. A lost connection ends it too: let what supervises it start it again.
+
+// Settings of Milepost itself come from its configuration; a service has its own ways.
+#![allow(clippy::disallowed_methods)]
+
+use std::collections::{HashMap, VecDeque};
+use std::error::Error;
+
+use futures_util::StreamExt as _;
+use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, BasicRejectOptions};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{Connection, ConnectionProperties};
+use serde_json::Value;
+use tokio::signal::unix::{SignalKind, signal};
+
+const PREFETCH: u16 = 64;
+const STREAM: &str = "milepost.updates.log";
+const OFFSET: &str = "x-stream-offset";
+const PERSONAL: [&str; 8] =
+    ["courier", "sender", "recipient", "recipient_name", "origin", "destination", "proof", "extra"];
+
+/// The latest 100,000 entries. In a service of yours this is a table, written together with the effect.
+#[derive(Default)]
+struct Recent {
+    entries: HashMap<String, i64>,
+    keys: VecDeque<String>,
+}
+
+impl Recent {
+    fn put(&mut self, key: String, value: i64) {
+        if self.entries.insert(key.clone(), value).is_none() {
+            self.keys.push_back(key);
+        }
+        if self.keys.len() > 100_000
+            && let Some(oldest) = self.keys.pop_front()
+        {
+            self.entries.remove(&oldest);
+        }
+    }
+}
+
+/// What the service knows.
+#[derive(Default)]
+struct Service {
+    events: Recent,
+    sequences: Recent,
+}
+
+impl Service {
+    /// The effect, once for each event; `None` when it is not an event of Milepost's.
+    fn apply(&mut self, body: &[u8]) -> Option<()> {
+        let mut event: Value = serde_json::from_slice(body).ok()?;
+        let id = event["id"].as_str()?.to_owned();
+        if !self.events.entries.contains_key(&id) {
+            let label = if self.is_news(&event)? { "news" } else { "record" };
+            strip_personal_data(&mut event["data"]);
+            println!("{label} {event}");
+            self.events.put(id, 0);
+        }
+        Some(())
+    }
+
+    /// Whether the event says more about its delivery than was known; if not, it is for the record only.
+    fn is_news(&mut self, event: &Value) -> Option<bool> {
+        let delivery = format!("{} {}", event["source"].as_str()?, event["subject"].as_str()?);
+        let highest = self.sequences.entries.get(&delivery).copied().unwrap_or(-1);
+        // The oldest updates that the stream keeps may have no sequence.
+        let sequence = event["data"]["sequence"].as_i64().unwrap_or(highest + 1);
+        let news = event["data"]["order"] != "late" && sequence > highest;
+        if news {
+            self.sequences.put(delivery, sequence);
+        }
+        Some(news)
+    }
+}
+
+fn strip_personal_data(data: &mut Value) {
+    if let Some(data) = data.as_object_mut() {
+        data.retain(|key, _| !PERSONAL.contains(&key.as_str()));
+        if let Some(reason) = data.get_mut("reason").and_then(Value::as_object_mut) {
+            reason.remove("comments");
+        }
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let (mut queue, mut options) = (arguments.next().ok_or("which queue?")?, FieldTable::default());
+    if queue == "--from" {
+        let offset = arguments.next().ok_or("which offset?")?.parse()?;
+        options.insert(OFFSET.into(), AMQPValue::LongLongInt(offset));
+        queue = STREAM.to_owned();
+    }
+    let mut terminated = signal(SignalKind::terminate())?;
+    let connection =
+        Connection::connect(&std::env::var("AMQP_URL")?, ConnectionProperties::default()).await?;
+    let channel = connection.create_channel().await?;
+    channel.basic_qos(PREFETCH, BasicQosOptions::default()).await?;
+    let mut messages = channel
+        .basic_consume(queue.as_str().into(), "".into(), BasicConsumeOptions::default(), options)
+        .await?;
+    eprintln!("consuming from {queue}");
+    let mut service = Service::default();
+    loop {
+        let message = tokio::select! {
+            message = messages.next() => message.ok_or("the queue is gone")??,
+            _ = terminated.recv() => break,
+        };
+        if service.apply(&message.data).is_some() {
+            message.ack(BasicAckOptions::default()).await?;
+        } else {
+            // No further try can mend it.
+            message.reject(BasicRejectOptions { requeue: false }).await?;
+        }
+        let headers = message.properties.headers().as_ref();
+        if let Some(AMQPValue::LongLongInt(offset)) = headers.and_then(|headers| headers.inner().get(OFFSET))
+        {
+            eprintln!("next offset: {}", offset + 1);
+        }
+    }
+    connection.close(200, "bye".into()).await?;
+    Ok(())
+}

@@ -1,0 +1,167 @@
+//! Subscribers' queues: declared, bound to `milepost.updates`, and removed.
+//!
+//! A subscriber may as well do all of this itself: nothing of Milepost's depends on how its queue came to be. What is
+//! deliberately absent is `x-overflow: reject-publish`: one full queue of that kind would refuse the publish of an
+//! update that all other subscribers got, and each retry would repeat it for them (design section 3).
+
+mod listing;
+
+use std::fmt;
+use std::str::FromStr;
+
+use lapin::Channel;
+use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
+use lapin::types::FieldTable;
+use thiserror::Error;
+
+pub use self::listing::{ListError, Subscription, list};
+use super::topology::{Topology, TopologyError, UPDATES, failed, number, text};
+
+/// A queue's name may be longer; with this its parking queue's surely fits.
+const LONGEST_NAME: usize = 128;
+
+/// The name of a subscriber's queue: never one of Milepost's own or of RabbitMQ's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueName(String);
+
+/// Text that names no subscriber's queue.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum QueueNameError {
+    /// Too long, empty, or with a character that makes trouble in shells and URLs.
+    #[error("a queue's name is 1 to {LONGEST_NAME} of A-Z, a-z, 0-9, `_`, `-`, `.` and `:`")]
+    Form,
+    /// The broker refuses one of these, and Milepost the other.
+    #[error("names that begin with `milepost.` are Milepost's own, and with `amq.` RabbitMQ's")]
+    Reserved,
+}
+
+impl FromStr for QueueName {
+    type Err = QueueNameError;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte);
+        if name.is_empty() || name.len() > LONGEST_NAME || !name.bytes().all(plain) {
+            return Err(QueueNameError::Form);
+        }
+        // `milepost` alone would have `milepost.parked` as its parking queue.
+        if name == "milepost" || is_reserved(name) {
+            return Err(QueueNameError::Reserved);
+        }
+        Ok(Self(name.to_owned()))
+    }
+}
+
+impl fmt::Display for QueueName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn is_reserved(name: &str) -> bool {
+    name.starts_with("milepost.") || name.starts_with("amq.")
+}
+
+/// What bounds a subscriber's queue. The broker fixes it when the queue is declared.
+#[derive(Debug, Clone, Default)]
+pub struct Limits {
+    /// Events kept at most; beyond it the oldest go.
+    pub max_length: Option<u32>,
+    /// Bytes of events kept at most; beyond it the oldest go.
+    pub max_bytes: Option<u64>,
+    /// Whether what the subscriber rejects is kept in a queue `<name>.parked`; otherwise it is gone.
+    pub park: bool,
+    /// Deliveries of one event after which the broker rejects it on the subscriber's behalf.
+    pub delivery_limit: Option<u32>,
+}
+
+/// Why a queue was not removed.
+#[derive(Debug, Error)]
+pub enum RemoveError {
+    /// The broker's own words.
+    #[error(transparent)]
+    Refused(#[from] TopologyError),
+    /// Somebody would miss it.
+    #[error("queue {queue} holds {messages} messages and has {consumers} consumers")]
+    InUse {
+        /// The queue.
+        queue: String,
+        /// Messages that wait in it.
+        messages: u32,
+        /// Its consumers.
+        consumers: u32,
+    },
+}
+
+/// Declares the durable quorum queue `name` and binds it by each of `patterns`, idempotently: bindings that it has
+/// already stay.
+///
+/// # Errors
+/// What the broker says: there is no exchange for updates yet, or it has the queue with other arguments, which then
+/// stays as it is. The channel is closed then.
+pub async fn subscribe(
+    channel: &Channel,
+    name: &QueueName,
+    patterns: &[String],
+    limits: &Limits,
+) -> Result<(), TopologyError> {
+    let mut exchange = Topology::default();
+    exchange.updates_exchange();
+    // A subscriber needs no right to configure what is Milepost's, and leaves no queue behind that cannot be bound.
+    exchange.verify(channel).await?;
+    let parked = format!("{name}.parked");
+    let mut arguments = Vec::new();
+    arguments.extend(limits.max_length.map(|most| ("x-max-length", number(most.into()))));
+    let max_bytes = limits.max_bytes.map(|most| i64::try_from(most).unwrap_or(i64::MAX));
+    arguments.extend(max_bytes.map(|most| ("x-max-length-bytes", number(most))));
+    arguments.extend(limits.delivery_limit.map(|limit| ("x-delivery-limit", number(limit.into()))));
+    let mut topology = Topology::default();
+    if limits.park {
+        topology.quorum_queue(&parked, []);
+        // The default exchange routes to a queue by its name.
+        arguments
+            .extend([("x-dead-letter-exchange", text("")), ("x-dead-letter-routing-key", text(&parked))]);
+    }
+    topology.quorum_queue(&name.0, arguments);
+    for pattern in patterns {
+        topology.bind(UPDATES, &name.0, pattern);
+    }
+    topology.apply(channel).await
+}
+
+/// Takes bindings away; those that it does not have count as taken.
+///
+/// # Errors
+/// What the broker says when there is no such queue. The channel is closed then.
+pub async fn unbind(channel: &Channel, name: &QueueName, patterns: &[String]) -> Result<(), TopologyError> {
+    look(channel, name).await?;
+    for pattern in patterns {
+        let (queue, key) = (name.0.as_str().into(), pattern.as_str().into());
+        let unbound = channel.queue_unbind(queue, UPDATES.into(), key, FieldTable::default()).await;
+        unbound.map_err(|error| failed("binding to", &name.0, &error))?;
+    }
+    Ok(())
+}
+
+/// Deletes the queue with its bindings; returns how many messages went with it.
+///
+/// Without `force` only if it holds no message and nobody consumes from it. That is looked up just before: quorum
+/// queues do not support the flags of `queue.delete` that would check it in the same step.
+///
+/// # Errors
+/// See [`RemoveError`]. The channel may be closed then.
+pub async fn remove(channel: &Channel, name: &QueueName, force: bool) -> Result<u32, RemoveError> {
+    let (messages, consumers) = look(channel, name).await?;
+    if !force && (messages, consumers) != (0, 0) {
+        return Err(RemoveError::InUse { queue: name.to_string(), messages, consumers });
+    }
+    let deleted = channel.queue_delete(name.0.as_str().into(), QueueDeleteOptions::default()).await;
+    Ok(deleted.map_err(|error| failed("queue", &name.0, &error))?)
+}
+
+/// The messages and the consumers of a queue that must be there.
+async fn look(channel: &Channel, name: &QueueName) -> Result<(u32, u32), TopologyError> {
+    let options = QueueDeclareOptions { passive: true, ..Default::default() };
+    let found = channel.queue_declare(name.0.as_str().into(), options, FieldTable::default()).await;
+    let queue = found.map_err(|error| failed("queue", &name.0, &error))?;
+    Ok((queue.message_count(), queue.consumer_count()))
+}

@@ -1,0 +1,213 @@
+//! Where a delivery stands, and what an update changes about it.
+
+use jiff::Timestamp;
+use milepost::domain::identity::{Origin, ReceiptId};
+use milepost::domain::instant::ProviderTime;
+use milepost::domain::state::{Change, Course, DeliveryState, Order};
+use milepost::domain::status::Status;
+use milepost::domain::transitions::Transitions;
+use milepost::domain::update::{Courier, DeliveryUpdate, Eta, Position, Proof, Reason, References};
+use proptest::prelude::*;
+use uuid::Uuid;
+
+static RULES: Transitions = Transitions {
+    table: &[(Status::Assigned, &[Status::Created])],
+    steps: &[Status::Created, Status::Assigned, Status::PickedUp, Status::Delivered],
+    ends: &[Status::Cancelled],
+};
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_739_365_639 + seconds).expect("in range")
+}
+
+fn time(seconds: i64) -> ProviderTime {
+    ProviderTime { utc: at(seconds), original: String::new() }
+}
+
+fn said(status: Status, seconds: i64) -> DeliveryUpdate {
+    let update = DeliveryUpdate::new("D-1".to_owned(), status, status.as_str().to_owned());
+    DeliveryUpdate { event_time: Some(time(seconds)), ..update }
+}
+
+/// What `update` is after `before`, received at second `received`.
+fn advance(
+    before: Option<&DeliveryState>,
+    update: &DeliveryUpdate,
+    received: i64,
+) -> (Course, Option<DeliveryState>) {
+    let origin = Origin { receipt: ReceiptId(Uuid::nil()), received_at: at(received), traceparent: None };
+    DeliveryState::advance(before, 7, update, &origin, &RULES)
+}
+
+/// Where a delivery stands after updates that each move it on.
+fn after(updates: &[DeliveryUpdate]) -> DeliveryState {
+    let mut state = None;
+    for update in updates {
+        state = advance(state.as_ref(), update, 100).1.or_else(|| panic!("{update:?} moves nothing"));
+    }
+    state.expect("an update")
+}
+
+fn courier(name: &str) -> Option<Courier> {
+    Some(Courier { name: Some(name.to_owned()), ..Courier::default() })
+}
+
+#[test]
+fn a_first_update_changes_whatever_it_says() {
+    let update = DeliveryUpdate { courier: courier("Ann"), ..said(Status::PickedUp, 0) };
+    let (course, state) = advance(None, &update, 1);
+    let expected = Course {
+        sequence: 7,
+        order: Order::InOrder,
+        changes: vec![Change::Status, Change::Courier],
+        previous_status: None,
+    };
+    assert_eq!(course, expected);
+    assert_eq!(state.map(|state| state.status()), Some(Status::PickedUp));
+}
+
+#[test]
+fn each_part_that_differs_is_told_and_nothing_else() {
+    let position = || Position::new("1.5".parse().expect("a decimal"), "2".parse().expect("a decimal"));
+    let base = said(Status::Assigned, 0);
+    let text = |text: &str| Some(text.to_owned());
+    let cases = [
+        (Change::Courier, DeliveryUpdate { courier: courier("Ann"), ..base.clone() }),
+        (Change::Position, DeliveryUpdate { position: position(), ..base.clone() }),
+        (
+            Change::Eta,
+            DeliveryUpdate {
+                eta: Eta { pickup_at: Some(time(9)), dropoff_at: None }.known(),
+                ..base.clone()
+            },
+        ),
+        (
+            Change::Proof,
+            DeliveryUpdate { proof: vec![Proof { url: text("u"), ..Proof::default() }], ..base.clone() },
+        ),
+        (
+            Change::Reason,
+            DeliveryUpdate { reason: Some(Reason { code: text("c"), ..Reason::default() }), ..base.clone() },
+        ),
+        (
+            Change::Reference,
+            DeliveryUpdate {
+                references: Some(References { order: text("o"), ..References::default() }),
+                ..base.clone()
+            },
+        ),
+        (Change::None, base.clone()),
+    ];
+    for (change, update) in cases {
+        let before = after(std::slice::from_ref(&base));
+        let (course, state) = advance(Some(&before), &update, 100);
+        assert_eq!((course.order, course.changes), (Order::InOrder, vec![change]));
+        assert_eq!(course.previous_status, Some(Status::Assigned));
+        // Left out afterwards, it stays as it was; said again, it is nothing new.
+        let state = state.expect("moved on");
+        for again in [&base, &update] {
+            assert_eq!(advance(Some(&state), again, 100).0.changes, [Change::None], "{change:?}");
+        }
+    }
+}
+
+#[test]
+fn a_delivery_that_is_only_planned_again_has_lost_its_courier() {
+    let before = after(&[DeliveryUpdate { courier: courier("Ann"), ..said(Status::Assigned, 0) }]);
+    let (course, state) = advance(Some(&before), &said(Status::Created, 1), 100);
+    assert_eq!((course.order, course.changes), (Order::InOrder, vec![Change::Status, Change::Courier]));
+    let again = DeliveryUpdate { courier: courier("Ann"), ..said(Status::Assigned, 2) };
+    let (course, _) = advance(state.as_ref(), &again, 100);
+    assert_eq!(course.changes, [Change::Status, Change::Courier]);
+}
+
+#[test]
+fn an_older_update_is_late_and_moves_nothing() {
+    let before = after(&[said(Status::Created, 0), said(Status::PickedUp, 10)]);
+    let (course, state) = advance(Some(&before), &said(Status::Assigned, 9), 200);
+    assert_eq!((course.order, course.previous_status), (Order::Late, Some(Status::PickedUp)));
+    assert_eq!(state, None);
+    // At the same instant it is not older.
+    assert_eq!(advance(Some(&before), &said(Status::Delivered, 10), 50).0.order, Order::InOrder);
+}
+
+#[test]
+fn where_the_provider_gives_no_time_arrival_decides() {
+    let silent = |status| DeliveryUpdate { event_time: None, ..said(status, 0) };
+    let before = after(&[silent(Status::Created)]);
+    let (late, _) = advance(Some(&before), &silent(Status::Assigned), 99);
+    let (next, state) = advance(Some(&before), &silent(Status::Assigned), 100);
+    assert_eq!((late.order, next.order), (Order::Late, Order::InOrder));
+    // One that has a time after one that has none is compared by arrival, too.
+    let (course, _) = advance(state.as_ref(), &said(Status::PickedUp, -1000), 101);
+    assert_eq!(course.order, Order::InOrder);
+}
+
+#[test]
+fn a_transition_that_the_rules_lack_is_unexpected() {
+    let before = after(&[said(Status::PickedUp, 0)]);
+    let (course, state) = advance(Some(&before), &said(Status::Created, 1), 100);
+    assert_eq!(course.order, Order::Unexpected);
+    assert_eq!(state.map(|state| state.status()), Some(Status::Created));
+    // Backwards where it is documented, a skip, an end, a word nobody knows, the same again: as expected.
+    let assigned = after(&[said(Status::Assigned, 0)]);
+    for status in [Status::Created, Status::Delivered, Status::Cancelled, Status::Unknown, Status::Assigned] {
+        assert_eq!(advance(Some(&assigned), &said(status, 1), 100).0.order, Order::InOrder, "{status:?}");
+    }
+    let unknown = after(&[said(Status::Unknown, 0)]);
+    assert_eq!(advance(Some(&unknown), &said(Status::Created, 1), 100).0.order, Order::InOrder);
+}
+
+#[test]
+fn nothing_reopens_a_closed_delivery_unexpectedly() {
+    let delivered = after(&[said(Status::Delivered, 0)]);
+    let (course, state) = advance(Some(&delivered), &said(Status::Assigned, 1), 100);
+    assert_eq!((course.order, state), (Order::Unexpected, None));
+    // It may still be closed otherwise.
+    let (course, state) = advance(Some(&delivered), &said(Status::Cancelled, 1), 100);
+    assert_eq!(course.order, Order::Unexpected);
+    assert_eq!(state.map(|state| state.status()), Some(Status::Cancelled));
+}
+
+#[test]
+fn the_newer_of_two_states_supersedes() {
+    let [old, new] = [0, 1].map(|seconds| after(&[said(Status::Assigned, seconds)]));
+    assert!(new.supersedes(&old) && !old.supersedes(&new) && !old.supersedes(&old));
+}
+
+#[test]
+fn text_that_is_no_state_is_refused() {
+    let text = after(&[said(Status::Assigned, 0)]).to_string();
+    assert!(text.parse::<DeliveryState>().is_ok());
+    let cut = &text[..text.len() - 1];
+    let broken =
+        ["", ",,,,", cut, &text.replace("assigned", "asigned"), &text.replace(",17", ",x17"), "é,é,é,é,é"];
+    for broken in broken {
+        assert!(broken.parse::<DeliveryState>().is_err(), "{broken}");
+    }
+}
+
+proptest! {
+    /// What the ledger keeps is read back as it was, and stays small whatever the provider sent.
+    #[test]
+    fn a_state_survives_the_ledger(
+        status in 0..Status::ALL.len(),
+        micros in proptest::option::of(-1_000_000_000_000_000_i64..4_000_000_000_000_000),
+        received in -1_000_000_000_000_i64..4_000_000_000_000,
+        name in ".{0,2000}",
+    ) {
+        let event_time = micros.map(|micros| Timestamp::from_microsecond(micros).expect("in range"));
+        let update = DeliveryUpdate {
+            event_time: event_time.map(|utc| ProviderTime { utc, original: name.clone() }),
+            courier: courier(&name),
+            ..said(Status::ALL[status], 0)
+        };
+        let received_at = Timestamp::from_millisecond(received).expect("in range");
+        let origin = Origin { receipt: ReceiptId(Uuid::nil()), received_at, traceparent: None };
+        let (_, state) = DeliveryState::advance(None, 1, &update, &origin, &RULES);
+        let state = state.expect("a first update");
+        let text = state.to_string();
+        prop_assert_eq!(text.parse::<DeliveryState>().expect("a state"), state);
+        prop_assert!(text.len() <= 128 && !text.contains('|'), "{}", text);
+    }
+}
