@@ -132,7 +132,6 @@ proptest! {
         check(ALL[provider], &damaged(body, &damages));
     }
 
-    /// Half of the replacements are small: an update is left of more of them.
     #[test]
     fn samples_with_other_values(
         (provider, body) in any_sample(),
