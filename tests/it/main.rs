@@ -6,6 +6,7 @@
 mod contract;
 mod course;
 mod crash;
+mod hostile;
 mod invariants;
 mod processes;
 mod redis_policy;

@@ -14,6 +14,7 @@ mod express247;
 mod express247_auth;
 mod fake;
 mod fingerprint;
+mod hostile;
 mod hubrise;
 mod hubrise_auth;
 mod hubrise_fields;
