@@ -11,6 +11,7 @@ pub mod event;
 pub mod fingerprint;
 pub mod identity;
 pub mod instant;
+pub mod open;
 pub mod provider;
 pub mod retry;
 pub mod secret;
