@@ -1,5 +1,7 @@
 //! The page about every field of an event, from its schema.
 
+use std::fmt::Write;
+
 use serde_json::{Map, Value};
 
 const INTRODUCTION: &str = include_str!("text/events.md");
@@ -34,17 +36,18 @@ fn personal(schema: &Value, event: &Value, prefix: &str) -> Vec<String> {
 
 fn section(name: &str, schema: &Value) -> String {
     let mut text = format!("\n### {name}\n\n{}\n", description(schema));
+    // Writing to a string cannot fail.
     if let Some(pattern) = schema["pattern"].as_str() {
-        text += &format!("\nPattern: `{pattern}`\n");
+        let _ = write!(text, "\nPattern: `{pattern}`\n");
     }
     let words = ["oneOf", "anyOf"].iter().filter_map(|key| schema[key].as_array()).flatten();
     let words: String = words.map(word).collect();
     if !words.is_empty() {
-        text += &format!("\n| word | meaning |\n|---|---|\n{words}");
+        let _ = write!(text, "\n| word | meaning |\n|---|---|\n{words}");
     }
     let fields = fields(schema);
     if !fields.is_empty() {
-        text += &format!("\n| field | type | | meaning |\n|---|---|---|---|\n{fields}");
+        let _ = write!(text, "\n| field | type | | meaning |\n|---|---|---|---|\n{fields}");
     }
     text
 }
