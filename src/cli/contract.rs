@@ -1,7 +1,8 @@
 //! `milepost contract`: what subscribers are promised, as files.
 
 use std::fs;
-use std::path::PathBuf;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
@@ -22,7 +23,7 @@ pub struct Args {
 /// Lists, prints or writes them.
 ///
 /// # Errors
-/// When there is no such file, or one cannot be written.
+/// When there is no such file, or what was asked for cannot be written.
 pub fn run(args: Args) -> anyhow::Result<Exit> {
     let files = contract::files();
     match (args.write, args.file) {
@@ -33,14 +34,14 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         }
         (None, Some(name)) => {
             let text = files.get(&name).ok_or_else(|| misuse(format!("there is no file {name:?}")))?;
-            print!("{text}");
+            io::stdout().write_all(text.as_bytes())?;
         }
-        (None, None) => files.keys().for_each(|name| println!("{name}")),
+        (None, None) => files.keys().try_for_each(|name| writeln!(io::stdout(), "{name}"))?,
     }
     Ok(Exit::Done)
 }
 
-fn write(path: &std::path::Path, text: &str) -> anyhow::Result<()> {
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     let show = || path.display().to_string();
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory).with_context(show)?;
