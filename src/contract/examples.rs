@@ -16,8 +16,8 @@ use crate::domain::status::Status;
 const FIRST_RECEIPT: i64 = 1_739_365_200_000;
 /// What a provider says and has documented no payload of: Deliverect's counterpart of 84.
 const WITHOUT_SAMPLE: [(&str, &str); 1] = [("deliverect", "88")];
-/// Words that no provider documents.
-const NOBODYS: [&str; 2] = ["999", "SOMETHING_NEW"];
+/// Words that no provider documents; the second for those that have numbers.
+const NOBODYS: [&str; 2] = ["SOMETHING_NEW", "999"];
 
 /// An event of each status of `provider`, in the order of [`Status::ALL`].
 pub(super) fn of(provider: &dyn Provider) -> Vec<(Status, Value)> {
@@ -42,7 +42,7 @@ fn bodies(provider: &dyn Provider) -> Vec<String> {
     bodies
 }
 
-/// The first sample with `word` as its status; `None` where the provider has numbers and `word` is none.
+/// The first sample with `word` as its status; a number stays where `word` is none.
 fn reworded(provider: &dyn Provider, word: &str) -> Option<String> {
     let sample = provider.samples().first()?.body;
     let Ok(Decoded::Update(decoded)) = provider.decode(sample.as_bytes()) else { return None };
