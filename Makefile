@@ -5,7 +5,7 @@ SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run test check fmt lint unit fuzz deny
+.PHONY: help run test docs check fmt lint unit fuzz
 
 help: ## list what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ run: ## run the whole fleet in one process (in memory) and play a delivery of ea
 
 test: ## everything: format, lints, licences, unit tests, and tests on a private real RabbitMQ and Redis
 	.ci/test
+
+docs: ## make docs/ from the code again
+	cargo run --quiet --bin milepost -- contract --write docs
 
 check: fmt lint unit ## what needs no servers: format, lints, unit tests
 

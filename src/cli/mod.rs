@@ -1,6 +1,7 @@
 //! The operator's commands: one file each, with its `Args` and its `run`.
 
 pub mod config;
+pub mod contract;
 pub mod line;
 pub mod pattern;
 pub mod run;
@@ -60,6 +61,8 @@ pub enum Command {
     /// Look at the configuration
     #[command(subcommand)]
     Config(config::Command),
+    /// What subscribers are promised: schemas, topics, examples, and pages about them
+    Contract(contract::Args),
 }
 
 /// How a command ended, as the exit code of the process.
@@ -103,6 +106,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Subscribe(args) => subscribe::run(args, cli.global).await,
         Command::Topology(command) => topology::run(command, cli.global).await,
         Command::Config(command) => config::run(&command, cli.global),
+        Command::Contract(args) => contract::run(args),
     }
 }
 

@@ -12,6 +12,7 @@ pub mod fingerprint;
 pub mod identity;
 pub mod instant;
 pub mod journey;
+pub mod open;
 pub mod provider;
 pub mod retry;
 pub mod secret;

@@ -1,6 +1,7 @@
 //! The operator's commands.
 
 mod commands;
+mod contract;
 mod fake;
 mod journey;
 mod line;

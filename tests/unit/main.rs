@@ -2,6 +2,7 @@
 
 mod architecture;
 mod config;
+mod contract;
 mod dash;
 mod dash_auth;
 mod dash_content;
