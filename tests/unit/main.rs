@@ -13,6 +13,7 @@ mod express247;
 mod express247_auth;
 mod fake;
 mod fingerprint;
+mod history;
 mod hubrise;
 mod hubrise_auth;
 mod hubrise_fields;
