@@ -3,6 +3,8 @@
 mod commands;
 mod fake;
 mod line;
+mod parked;
 mod pattern;
 mod resend;
 mod send;
+mod table;
