@@ -4,11 +4,8 @@
 //! is killed half-way may leave its half behind the other one; nothing is lost.) One operator
 //! at a time: two would each see half. A quorum queue does not know exclusive consumers on every RabbitMQ, so an
 //! exclusive queue of the operator's connection, which the broker deletes with it, is the lock.
-//!
-//! No prefetch is as large as a queue may be, and what was handed out and not acknowledged counts against it. So a
-//! look goes through the queue in windows: when one window's messages are all held, its consumer is cancelled (it
-//! keeps what it has) and the next one begins.
 
+mod look;
 mod message;
 mod outcomes;
 mod outlet;
@@ -16,16 +13,14 @@ mod record;
 
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
-use lapin::options::{
-    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions,
-};
+use lapin::options::QueueDeclareOptions;
 use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
 use lapin::types::FieldTable;
-use lapin::{Channel, Connection, Consumer, ErrorKind};
+use lapin::{Channel, Connection, ErrorKind};
 use thiserror::Error;
 use tokio::time::{Instant, sleep, timeout};
 
+use self::look::Look;
 pub use self::message::ParkedMessage;
 pub use self::outcomes::{Outcome, Outcomes};
 pub use self::outlet::Outlet;
@@ -35,8 +30,6 @@ use super::topology::{parked_queue, work_queue};
 use crate::domain::provider::ProviderId;
 use crate::ports::Tag;
 
-/// Messages that one window holds. Up to 32 windows, a broker that loses our connection gives them back in order too.
-const WINDOW: u16 = 2000;
 /// A message that the broker counts and does not hand out for so long is another reader's.
 const NEXT: Duration = Duration::from_secs(5);
 /// How long the lock of a connection that just died may live on.
@@ -85,23 +78,6 @@ pub struct ParkedQueue {
     look: Look,
     /// Messages that were there when we began and are not acknowledged.
     remaining: u32,
-}
-
-/// One channel's way through the queue.
-struct Look {
-    channel: Channel,
-    consumer: Option<Consumer>,
-    windows: u32,
-    /// The last tag before this window.
-    before_window: Tag,
-    last: Tag,
-    /// Messages of this window that are held.
-    held: u16,
-    /// Whether any message was acknowledged.
-    acked: bool,
-    /// Messages yet to be seen.
-    unseen: u32,
-    began: Instant,
 }
 
 impl ParkedQueue {
@@ -193,8 +169,7 @@ impl ParkedQueue {
     /// # Errors
     /// When the broker ended the look: the message is back on the queue then.
     pub async fn ack(&mut self, tag: Tag) -> Result<(), ParkedError> {
-        self.look.channel.basic_ack(tag, BasicAckOptions::default()).await?;
-        self.look.let_go(tag);
+        self.look.ack(tag).await?;
         self.remaining -= 1;
         Ok(())
     }
@@ -246,64 +221,6 @@ impl ParkedQueue {
         timeout(GIVE_BACK, counted).await.unwrap_or(Ok(()))?;
         channel.close(200, "bye".into()).await?;
         Ok(())
-    }
-}
-
-impl Look {
-    fn new(channel: Channel, unseen: u32) -> Self {
-        let began = Instant::now();
-        let (before_window, last) = (0, 0);
-        Self {
-            channel,
-            consumer: None,
-            windows: 0,
-            before_window,
-            last,
-            held: 0,
-            acked: false,
-            unseen,
-            began,
-        }
-    }
-
-    /// Cancel safe, but for a moment between two windows: then what follows is given back by the channel's end.
-    async fn next(&mut self, queue: &str) -> Result<lapin::message::Delivery, ParkedError> {
-        if self.held == WINDOW {
-            self.end_window().await?;
-        }
-        let consumer = match self.consumer.take() {
-            Some(consumer) => consumer,
-            None => self.begin_window(queue).await?,
-        };
-        // The broker ends a consumer when its queue goes away.
-        let message = self.consumer.insert(consumer).next().await.ok_or(ParkedError::Ended)??;
-        self.last = message.delivery_tag;
-        self.held += 1;
-        self.unseen -= 1;
-        Ok(message)
-    }
-
-    /// What the broker puts back it takes by the consumers' names in turn, so these sort as they were.
-    async fn begin_window(&mut self, queue: &str) -> Result<Consumer, ParkedError> {
-        self.channel.basic_qos(WINDOW, BasicQosOptions { global: false }).await?;
-        let name = format!("milepost-parked-{:06}", self.windows);
-        (self.windows, self.before_window, self.held) = (self.windows + 1, self.last, 0);
-        let options = BasicConsumeOptions::default();
-        Ok(self.channel.basic_consume(queue.into(), name.into(), options, FieldTable::default()).await?)
-    }
-
-    async fn end_window(&mut self) -> Result<(), ParkedError> {
-        if let Some(consumer) = self.consumer.take() {
-            self.channel.basic_cancel(consumer.tag(), BasicCancelOptions::default()).await?;
-        }
-        Ok(())
-    }
-
-    fn let_go(&mut self, tag: Tag) {
-        self.acked = true;
-        if tag > self.before_window {
-            self.held -= 1;
-        }
     }
 }
 
