@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use lapin::BasicProperties;
+use lapin::options::BasicPublishOptions;
 use lapin::types::FieldTable;
 use milepost::domain::envelope::Envelope;
 use milepost::domain::history::History;
@@ -180,5 +182,35 @@ async fn a_published_event_is_published_again_only_by_force() {
     subscriber.take_until(|seen| seen.events.len() == 2).await;
     assert_eq!(subscriber.order.len(), 3, "one forced copy, and the marker");
     subscriber.assert_repeats_are_identical();
+    worker.stop().await;
+}
+
+/// A worker makes up what an envelope lacks so that it can park it. That is not replayed unless it is meant.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_never_a_webhook_is_replayed_only_by_its_id() {
+    let vhost = Vhost::new().await;
+    let real = Real::on(&vhost).await;
+    let mut subscriber = subscriber(&real).await;
+    let body = telyport_body("D1", "e1", "NEW");
+    let publishing = real.channel.basic_publish(
+        "milepost.webhooks".into(),
+        "telyport".into(),
+        BasicPublishOptions::default(),
+        &body,
+        BasicProperties::default(),
+    );
+    publishing.await.expect("sent");
+    let worker = run(telyport(&real.backends));
+    let ids = eventually("it is parked", || async {
+        Some(listed(&real, "--reason bad_envelope").await).filter(|ids| !ids.is_empty())
+    })
+    .await;
+    let (code, _, errors) = ask(&real, "replay --all").await;
+    assert_eq!(code, Some(0));
+    assert!(errors.join("").contains("replayed 0:") && errors.join("").contains("1 left"), "{errors:?}");
+    assert_eq!(listed(&real, "").await, ids);
+    assert_eq!(ask(&real, &format!("replay {}", ids[0])).await.0, Some(0));
+    subscriber.take_until(|seen| seen.events.len() == 1).await;
+    assert_eq!(published(&subscriber), ids.into_iter().collect());
     worker.stop().await;
 }

@@ -154,3 +154,24 @@ async fn what_is_both_parked_and_queued_is_published_once() {
     assert_eq!(subscriber.unread().await, 0);
     assert_eq!(listed(&real, "").await, Vec::<String>::new());
 }
+
+/// A message leaves the parked queue only once the work queue has it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_broker_refuses_stays_parked() {
+    let vhost = Vhost::new().await;
+    let real = Real::on(&vhost).await;
+    let ids = park(&real, (0..500).map(exhausted).collect()).await;
+    vhost.set_policy("bound", "^milepost.webhooks.telyport$", serde_json::json!({ "max-length": 20 })).await;
+    let bounded = || async {
+        let queues = vhost.list("queues").await;
+        let work = queues.as_array()?.iter().find(|queue| queue["name"] == "milepost.webhooks.telyport")?;
+        (work["effective_policy_definition"]["max-length"] == 20).then_some(())
+    };
+    eventually("the policy holds", bounded).await;
+    let (code, _, errors) = ask(&real, "replay --all --no-ramp").await;
+    assert_eq!(code, Some(1));
+    assert!(errors.join("").contains("stopped: the broker refused the message"), "{errors:?}");
+    let (parked, queued) = everyone_is_somewhere(&real, &ids).await;
+    assert_eq!(parked + queued as usize, ids.len(), "each exactly once");
+    assert!(queued > 0 && parked > 0);
+}
