@@ -303,7 +303,7 @@ async fn a_worker_that_cannot_publish_takes_nothing() {
     worker.stop().await;
 }
 
-fn rejecting(length: i64) -> FieldTable {
+pub fn rejecting(length: i64) -> FieldTable {
     let mut arguments = FieldTable::default();
     arguments.insert("x-max-length".into(), AMQPValue::LongLongInt(length));
     arguments.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));

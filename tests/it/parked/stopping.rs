@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::FieldTable;
+use lapin::{BasicProperties, Confirmation};
 use milepost::adapters::rabbit::topology::parked_queue;
 use milepost::domain::envelope::{Envelope, Replay};
 
 use crate::crash::everything_is_quiet;
+use crate::invariants::rejecting;
 
 use super::{ask, drained, exhausted, listed, park, parked};
 use crate::support::eventually;
@@ -40,6 +43,34 @@ async fn replays_that_fail_again_stop_it() {
     assert_eq!(ask(&real, "replay --all --max-failures 1").await.0, Some(0));
     eventually("only the poison is left", || async { (listed(&real, "").await.len() == 9).then_some(()) })
         .await;
+    worker.stop().await;
+}
+
+/// A subscriber's full queue that refuses: the update reaches all others, and is retried.
+#[tokio::test(flavor = "multi_thread")]
+async fn replays_that_are_retried_stop_it_too() {
+    let vhost = Vhost::new().await;
+    let real = Real::on(&vhost).await;
+    let ids = park(&real, (0..10).map(exhausted).collect()).await;
+    Subscriber::bind(&real.amqp_url, "test.full", rejecting(1)).await;
+    let filling = vhost.channel().await;
+    filling.confirm_select(ConfirmSelectOptions::default()).await.expect("confirms");
+    eventually("it is full", || async {
+        let (options, nothing) = (BasicPublishOptions::default(), BasicProperties::default());
+        let publishing = filling.basic_publish("".into(), "test.full".into(), options, b"x", nothing);
+        let confirm = publishing.await.expect("sent").await.expect("answered");
+        matches!(confirm, Confirmation::Nack(_)).then_some(())
+    })
+    .await;
+    let worker = run(telyport(&real.backends));
+    eventually("the worker has subscribed", || async {
+        (ask(&real, "replay --delivery nothing").await.0 == Some(0)).then_some(())
+    })
+    .await;
+    let (code, _, errors) = ask(&real, "replay --all").await;
+    assert_eq!(code, Some(1), "{errors:?}");
+    assert!(errors.join("").contains("stopped: 1 of 1 replays failed again"), "{errors:?}");
+    assert_eq!(listed(&real, "").await, ids[1..]);
     worker.stop().await;
 }
 

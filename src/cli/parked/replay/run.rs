@@ -22,6 +22,9 @@ use crate::ports::{PublishError, Tag};
 const UNCONFIRMED: usize = 256;
 /// Messages are held no longer than this at a time: the broker takes them back after 30 minutes.
 const HOLD: Duration = Duration::from_mins(10);
+/// With nothing heard for so long, what was heard stands: an update that one subscriber refuses reaches us, a subscriber
+/// too, just before its retry does. A failure heard later counts with the next batch.
+const STANDS: Duration = Duration::from_millis(500);
 /// With the work queue empty for so long, what was not heard of by then makes no sound.
 const SILENCE: Duration = Duration::from_secs(2);
 /// With nothing heard for so long and the work queue not empty, nobody works.
@@ -68,6 +71,7 @@ pub(super) struct Replay<'a> {
     /// Replayed and not heard of yet: since the last wait, and before.
     awaited: HashSet<String>,
     silent: HashSet<String>,
+    published: HashSet<String>,
     /// Messages that stay where they are: they come by again when the look is renewed.
     kept: u32,
     refused: Option<PublishError>,
@@ -93,6 +97,7 @@ impl<'a> Replay<'a> {
             unconfirmed: FuturesUnordered::new(),
             awaited: HashSet::new(),
             silent: HashSet::new(),
+            published: HashSet::new(),
             kept: 0,
             refused: None,
             bar,
@@ -209,11 +214,19 @@ impl<'a> Replay<'a> {
     }
 
     fn hear(&mut self, (id, outcome): (String, Outcome)) {
-        if self.awaited.remove(&id) || self.silent.remove(&id) {
-            match outcome {
-                Outcome::Published => self.tally.published += 1,
-                Outcome::Failed => self.tally.failed += 1,
+        let unheard = self.awaited.remove(&id) || self.silent.remove(&id);
+        match outcome {
+            Outcome::Published if unheard => {
+                self.tally.published += 1;
+                self.published.insert(id);
             }
+            Outcome::Failed if unheard => self.tally.failed += 1,
+            Outcome::Failed if self.published.remove(&id) => {
+                self.tally.published -= 1;
+                self.tally.failed += 1;
+            }
+            // Another's, or a later try of one that failed.
+            Outcome::Published | Outcome::Failed => {}
         }
     }
 
@@ -222,7 +235,7 @@ impl<'a> Replay<'a> {
         let (mut heard_at, mut empty_since) = (Instant::now(), None);
         let mut look = interval(Duration::from_millis(100));
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while !self.awaited.is_empty() {
+        while !self.awaited.is_empty() || heard_at.elapsed() < STANDS {
             tokio::select! {
                 biased;
                 () = signals.next() => return Ok(Some(Ended::Interrupted)),
