@@ -1,10 +1,12 @@
 //! `milepost parked`: its options, what it masks, and how a replay gathers speed.
 
 use clap::Parser as _;
+use milepost::adapters::rabbit::parked::Outcome;
 use milepost::cli::parked::entry::{Content, Entry};
 use milepost::cli::parked::filter::Filter;
 use milepost::cli::parked::mask::mask;
 use milepost::cli::parked::ramp::{Batch, Ramp, TooManyFailures};
+use milepost::cli::parked::replay::heard::Heard;
 use milepost::cli::parked::summary::Group;
 use milepost::cli::parked::{self, replay};
 use milepost::cli::{self, Cli};
@@ -237,4 +239,31 @@ fn a_group_knows_its_first_and_last() {
     }
     let (oldest, newest) = (at("2026-01-01T00:00:00Z"), at("2026-01-02T00:00:00Z"));
     assert_eq!(group, Group { count: 4, oldest, newest });
+}
+
+#[test]
+fn each_replay_is_heard_of_once() {
+    let mut heard = Heard::default();
+    for id in ["published", "refused", "failed", "unsent", "silent"] {
+        heard.expect(id);
+    }
+    heard.forget("unsent");
+    for (id, outcome) in [
+        ("published", Outcome::Published),
+        ("published", Outcome::Published),
+        ("refused", Outcome::Published),
+        ("failed", Outcome::Failed),
+        ("failed", Outcome::Failed),
+        ("failed", Outcome::Published),
+        ("unsent", Outcome::Failed),
+        ("another's", Outcome::Failed),
+    ] {
+        heard.hear(id.to_owned(), outcome);
+    }
+    assert_eq!((heard.published(), heard.failed(), heard.is_complete()), (2, 1, false));
+    heard.hear("refused".to_owned(), Outcome::Failed);
+    heard.give_up();
+    assert_eq!((heard.published(), heard.failed(), heard.is_complete()), (1, 2, true));
+    heard.hear("silent".to_owned(), Outcome::Failed);
+    assert_eq!((heard.published(), heard.failed()), (1, 3));
 }

@@ -3,9 +3,14 @@
 //! Each is published to its work queue, and only once that is confirmed taken off the parked queue. Whatever ends the
 //! command in between leaves both, and the ledger makes the second a duplicate: so it can be run again at any time.
 
+pub mod heard;
 mod run;
 mod tally;
 
+use std::io::Write as _;
+
+use self::run::{Ended, Replay};
+use self::tally::Tally;
 use super::filter::Selection;
 use super::ramp::Ramp;
 use super::{Broker, Queues, look, out};
@@ -16,11 +21,6 @@ use crate::cli::parked::entry::Entry;
 use crate::cli::{Exit, Global, send};
 use crate::domain::envelope::{Envelope, Replay as Wish};
 use crate::domain::verdict::ParkReason;
-
-use self::run::{Ended, Replay};
-use self::tally::Tally;
-
-use std::io::Write as _;
 
 /// What `milepost parked replay` is asked.
 #[derive(clap::Args)]
@@ -68,7 +68,7 @@ pub(super) async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
         let mut replay = Replay::begin(&args, queue, &outlet).await?;
         let ramp = if args.no_ramp { Ramp::none() } else { Ramp::new(args.max_failures) };
         let result = replay.run(ramp, &mut signals).await;
-        total += replay.tally;
+        total += replay.tally();
         match result {
             Ok(how) => ended = how,
             Err(error) => {

@@ -1,6 +1,5 @@
 //! One provider's replay.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -9,9 +8,10 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use indicatif::ProgressBar;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use super::heard::Heard;
 use super::tally::Tally;
 use super::{Args, fit};
-use crate::adapters::rabbit::parked::{Outcome, Outcomes, Outlet, ParkedError, ParkedMessage, ParkedQueue};
+use crate::adapters::rabbit::parked::{Outcomes, Outlet, ParkedError, ParkedMessage, ParkedQueue};
 use crate::app::life::Signals;
 use crate::cli::parked::entry::Entry;
 use crate::cli::parked::ramp::{Ramp, TooManyFailures};
@@ -22,8 +22,8 @@ use crate::ports::{PublishError, Tag};
 const UNCONFIRMED: usize = 256;
 /// Messages are held no longer than this at a time: the broker takes them back after 30 minutes.
 const HOLD: Duration = Duration::from_mins(10);
-/// With nothing heard for so long, what was heard stands: an update that one subscriber refuses reaches us, a subscriber
-/// too, just before its retry does. A failure heard later counts with the next batch.
+/// With nothing heard for so long, what was heard stands: a refused update is heard just before its retry is. A failure
+/// heard later counts with the next batch.
 const STANDS: Duration = Duration::from_millis(500);
 /// With the work queue empty for so long, what was not heard of by then makes no sound.
 const SILENCE: Duration = Duration::from_secs(2);
@@ -68,15 +68,12 @@ pub(super) struct Replay<'a> {
     outcomes: Outcomes,
     pace: Pace,
     unconfirmed: FuturesUnordered<BoxFuture<'a, Sent>>,
-    /// Replayed and not heard of yet: since the last wait, and before.
-    awaited: HashSet<String>,
-    silent: HashSet<String>,
-    published: HashSet<String>,
+    heard: Heard,
     /// Messages that stay where they are: they come by again when the look is renewed.
     kept: u32,
     refused: Option<PublishError>,
     bar: ProgressBar,
-    pub(super) tally: Tally,
+    tally: Tally,
 }
 
 impl<'a> Replay<'a> {
@@ -95,14 +92,17 @@ impl<'a> Replay<'a> {
             outcomes,
             pace: Pace::new(args.rate, Instant::now()),
             unconfirmed: FuturesUnordered::new(),
-            awaited: HashSet::new(),
-            silent: HashSet::new(),
-            published: HashSet::new(),
+            heard: Heard::default(),
             kept: 0,
             refused: None,
             bar,
             tally: Tally::default(),
         })
+    }
+
+    /// What it has done so far.
+    pub(super) fn tally(&self) -> Tally {
+        Tally { published: self.heard.published(), failed: self.heard.failed(), ..self.tally }
     }
 
     /// Batch after batch, until all is replayed or something ends it.
@@ -113,14 +113,14 @@ impl<'a> Replay<'a> {
             return Ok(Ended::NobodyWorks);
         }
         loop {
-            let (batch, before) = (ramp.batch(), self.tally);
+            let (batch, before) = (ramp.batch(), self.tally());
             let mut ended = self.send(batch.size, signals).await?;
             let through = ended == Some(Ended::Through) && !self.args.no_ramp;
             if batch.awaited && ended.is_none() || through {
                 ended = self.listen(signals).await?.or(ended);
             }
             let (replayed, failed) =
-                (self.tally.replayed - before.replayed, self.tally.failed - before.failed);
+                (self.tally.replayed - before.replayed, self.heard.failed() - before.failed);
             if let Err(too_many) = ramp.judge(replayed, failed) {
                 return Ok(Ended::Failing(too_many));
             }
@@ -173,7 +173,10 @@ impl<'a> Replay<'a> {
                 biased;
                 () = signals.next() => return Ok(Some(Ended::Interrupted)),
                 Some(sent) = self.unconfirmed.next(), if !self.unconfirmed.is_empty() => self.confirmed(sent).await?,
-                heard = self.outcomes.next() => self.hear(heard?),
+                heard = self.outcomes.next() => {
+                    let (id, outcome) = heard?;
+                    self.heard.hear(id, outcome);
+                }
                 () = self.pace.turn(), if !turn => turn = true,
             }
         }
@@ -188,13 +191,15 @@ impl<'a> Replay<'a> {
             return;
         };
         let (tag, id) = (message.tag, entry.about.id.clone());
+        self.heard.expect(&id);
         match self.outlet.work(&webhook).await {
             Ok(confirm) => {
-                // A worker may be done with it before we hear of the confirm.
-                self.awaited.insert(id.clone());
                 self.unconfirmed.push(Box::pin(async move { (tag, id, confirm.await) }));
             }
-            Err(error) => self.refused = Some(error),
+            Err(error) => {
+                self.heard.forget(&id);
+                self.refused = Some(error);
+            }
         }
     }
 
@@ -206,28 +211,11 @@ impl<'a> Replay<'a> {
                 self.tally.replayed += 1;
             }
             Err(error) => {
-                self.awaited.remove(&id);
+                self.heard.forget(&id);
                 self.refused = Some(error);
             }
         }
         Ok(())
-    }
-
-    fn hear(&mut self, (id, outcome): (String, Outcome)) {
-        let unheard = self.awaited.remove(&id) || self.silent.remove(&id);
-        match outcome {
-            Outcome::Published if unheard => {
-                self.tally.published += 1;
-                self.published.insert(id);
-            }
-            Outcome::Failed if unheard => self.tally.failed += 1,
-            Outcome::Failed if self.published.remove(&id) => {
-                self.tally.published -= 1;
-                self.tally.failed += 1;
-            }
-            // Another's, or a later try of one that failed.
-            Outcome::Published | Outcome::Failed => {}
-        }
     }
 
     /// Waits until every replay was heard of, or will not be.
@@ -235,7 +223,7 @@ impl<'a> Replay<'a> {
         let (mut heard_at, mut empty_since) = (Instant::now(), None);
         let mut look = interval(Duration::from_millis(100));
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while !self.awaited.is_empty() || heard_at.elapsed() < STANDS {
+        while !self.heard.is_complete() || heard_at.elapsed() < STANDS {
             tokio::select! {
                 biased;
                 () = signals.next() => return Ok(Some(Ended::Interrupted)),
@@ -243,14 +231,15 @@ impl<'a> Replay<'a> {
                     if self.queue.work_counts().await?.ready > 0 {
                         empty_since = None;
                     } else if empty_since.get_or_insert_with(Instant::now).elapsed() > SILENCE {
-                        self.silent.extend(self.awaited.drain());
+                        self.heard.give_up();
                     }
                     if heard_at.elapsed() > STANDSTILL {
                         return Ok(Some(Ended::NobodyWorks));
                     }
                 }
                 heard = self.outcomes.next() => {
-                    self.hear(heard?);
+                    let (id, outcome) = heard?;
+                    self.heard.hear(id, outcome);
                     (heard_at, empty_since) = (Instant::now(), None);
                 }
             }
