@@ -3,11 +3,13 @@
 pub mod config;
 pub mod contract;
 pub mod line;
+pub mod parked;
 pub mod pattern;
 pub mod run;
 pub mod sample_secrets;
 pub mod send;
 pub mod subscribe;
+pub mod table;
 pub mod tail;
 pub mod topology;
 
@@ -55,6 +57,9 @@ pub enum Command {
     Tail(tail::Args),
     /// Give a service a durable queue of the updates that it wants
     Subscribe(subscribe::Args),
+    /// Look at messages that wait for a person, and replay or discard them
+    #[command(subcommand)]
+    Parked(parked::Command),
     /// Set up what Milepost needs on the broker
     #[command(subcommand)]
     Topology(topology::Command),
@@ -104,6 +109,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Send(args) => send::run(*args).await,
         Command::Tail(args) => tail::run(args, cli.global).await,
         Command::Subscribe(args) => subscribe::run(args, cli.global).await,
+        Command::Parked(command) => parked::run(command, cli.global).await,
         Command::Topology(command) => topology::run(command, cli.global).await,
         Command::Config(command) => config::run(&command, cli.global),
         Command::Contract(args) => contract::run(args),

@@ -8,6 +8,7 @@ mod course;
 mod crash;
 mod hostile;
 mod invariants;
+mod parked;
 mod processes;
 mod redis_policy;
 mod restart;

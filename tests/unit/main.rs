@@ -15,6 +15,7 @@ mod express247;
 mod express247_auth;
 mod fake;
 mod fingerprint;
+mod history;
 mod hostile;
 mod hubrise;
 mod hubrise_auth;
