@@ -85,11 +85,19 @@ impl Backends {
 }
 
 fn ledger(config: &Config) -> anyhow::Result<RedisLedger> {
+    Ok(RedisLedger::new(redis_connection(config)?))
+}
+
+/// A connection to the configured Redis, made when it is first used.
+///
+/// # Errors
+/// When its URL cannot be used.
+pub fn redis_connection(config: &Config) -> anyhow::Result<RedisConnection> {
     let settings = RedisSettings {
         url: config.redis.url.expose().to_owned(),
         response_timeout: config.redis.response_timeout,
     };
-    Ok(RedisLedger::new(RedisConnection::new(&settings).context("the Redis URL")?))
+    RedisConnection::new(&settings).context("the Redis URL")
 }
 
 /// How this process reaches RabbitMQ.

@@ -7,8 +7,11 @@ pub mod run;
 pub mod sample_secrets;
 pub mod send;
 pub mod subscribe;
+pub mod table;
 pub mod tail;
 pub mod topology;
+pub mod waiting;
+pub mod why;
 
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -54,6 +57,10 @@ pub enum Command {
     Tail(tail::Args),
     /// Give a service a durable queue of the updates that it wants
     Subscribe(subscribe::Args),
+    /// Say all that is known of an event, a delivery or a receipt
+    Why(why::Args),
+    /// Show what waits for a retry
+    Waiting(waiting::Args),
     /// Set up what Milepost needs on the broker
     #[command(subcommand)]
     Topology(topology::Command),
@@ -101,6 +108,8 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Send(args) => send::run(*args).await,
         Command::Tail(args) => tail::run(args, cli.global).await,
         Command::Subscribe(args) => subscribe::run(args, cli.global).await,
+        Command::Why(args) => why::run(args, cli.global).await,
+        Command::Waiting(args) => waiting::run(args, cli.global).await,
         Command::Topology(command) => topology::run(command, cli.global).await,
         Command::Config(command) => config::run(&command, cli.global),
     }
@@ -120,6 +129,14 @@ fn report(error: &anyhow::Error) -> Exit {
 /// A misuse that only the command itself could see, for [`main`] to report as any other.
 fn misuse(message: impl Display) -> anyhow::Error {
     Cli::command().error(ErrorKind::ValueValidation, message).into()
+}
+
+/// Finds a provider by its name.
+fn provider(name: &str) -> Result<&'static dyn Provider, String> {
+    providers::by_name(name).ok_or_else(|| {
+        let names: Vec<_> = providers::ALL.iter().map(|provider| provider.id().as_str()).collect();
+        format!("the providers are {}", names.join(", "))
+    })
 }
 
 /// Reads a time span such as `90s`, `1h30m` or `2d`, a day being 24 hours.

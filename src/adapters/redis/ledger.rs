@@ -20,11 +20,17 @@ use crate::telemetry::metrics as m;
 const PROBE: &str = "mp:probe";
 const PROBE_TTL_MILLIS: u64 = 60_000;
 
+/// The index of events that wait for a retry.
+pub(super) const WAITING: &str = "mp:waiting";
+/// A copy that is this late is not waiting any more, or never will come.
+const WAITING_GRACE_MILLIS: u64 = 60 * 60 * 1000;
+
 /// The ledger on Redis.
 pub struct RedisLedger {
     connection: RedisConnection,
     claim: Script,
     settle: Script,
+    wait: Script,
 }
 
 impl RedisLedger {
@@ -35,12 +41,21 @@ impl RedisLedger {
             connection,
             claim: Script::new(include_str!("claim.lua")),
             settle: Script::new(include_str!("settle.lua")),
+            wait: Script::new(include_str!("wait.lua")),
         }
     }
 
     /// Waits until Redis answers, and logs an error if it is set to forget keys when its memory is full.
     pub async fn check_policy(&self) {
         policy::check(&self.connection).await;
+    }
+
+    /// Notes that an event is about to wait, so that `milepost waiting` need not look through all events. The note is
+    /// only a hint, in a slot of its own: what the event's own value says counts.
+    async fn index_waiting(&self, event: &EventRef, due: Duration) -> Result<(), LedgerError> {
+        let mut script = self.wait.key(WAITING);
+        script.arg(&event.key).arg(millis(due)).arg(WAITING_GRACE_MILLIS);
+        self.run("wait", &script).await.map(drop)
     }
 
     async fn run(&self, op: &'static str, script: &ScriptInvocation<'_>) -> Result<Value, LedgerError> {
@@ -84,10 +99,18 @@ impl Ledger for RedisLedger {
     async fn settle(&self, event: &EventRef, settlement: Settlement) -> Result<bool, LedgerError> {
         let (what, attempt, after) = match settlement {
             Settlement::Done(after) => ("D", 0, after),
-            Settlement::Retrying { attempt } => ("R", attempt, None),
-            Settlement::Parked => ("K", 0, None),
+            Settlement::Retrying { attempt, .. } => ("R", attempt, None),
+            Settlement::Parked(_) => ("K", 0, None),
             Settlement::Released => ("released", 0, None),
         };
+        let (due, reason) = match settlement {
+            Settlement::Retrying { due, reason, .. } => (due, reason.as_str()),
+            Settlement::Parked(reason) => (Duration::ZERO, reason.as_str()),
+            Settlement::Done(_) | Settlement::Released => (Duration::ZERO, ""),
+        };
+        if !due.is_zero() {
+            self.index_waiting(event, due).await?;
+        }
         let mut script = self.settle.key(&event.key);
         script
             .key(&event.state.key)
@@ -98,7 +121,9 @@ impl Ledger for RedisLedger {
             .arg(&event.state.leg)
             .arg(after.map_or_else(String::new, |after| after.to_string()))
             .arg(millis(event.state.ttl))
-            .arg(MOST_LEGS);
+            .arg(MOST_LEGS)
+            .arg(millis(due))
+            .arg(reason);
         let reply = self.run("settle", &script).await?;
         Ok(reply == Value::Int(1))
     }

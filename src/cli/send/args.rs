@@ -82,13 +82,6 @@ pub struct Args {
     pub json: bool,
 }
 
-fn provider(name: &str) -> Result<&'static dyn Provider, String> {
-    providers::by_name(name).ok_or_else(|| {
-        let names: Vec<_> = providers::ALL.iter().map(|provider| provider.id().as_str()).collect();
-        format!("the providers are {}", names.join(", "))
-    })
-}
-
 fn rate(text: &str) -> Result<f64, String> {
     let rate = text.parse().ok().filter(|rate| (0.001..=1_000_000.0).contains(rate));
     rate.ok_or_else(|| "expected from 0.001 to 1000000 a second".to_owned())
