@@ -91,7 +91,7 @@ pub(super) fn shortened(text: &str, width: usize) -> String {
 
 /// `text` without what would move the cursor, colour the terminal, or reverse the line: providers' words are
 /// other people's input.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     let harmless = |c: char| match c {
         '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '·',
         c if c.is_control() => '·',

@@ -2,10 +2,12 @@
 
 pub mod config;
 pub mod line;
+pub mod parked;
 pub mod pattern;
 pub mod run;
 pub mod sample_secrets;
 pub mod send;
+pub mod table;
 pub mod tail;
 pub mod topology;
 
@@ -51,6 +53,9 @@ pub enum Command {
     Send(send::Args),
     /// Show updates as they are published
     Tail(tail::Args),
+    /// Look at messages that wait for a person, and replay or discard them
+    #[command(subcommand)]
+    Parked(parked::Command),
     /// Set up what Milepost needs on the broker
     #[command(subcommand)]
     Topology(topology::Command),
@@ -97,6 +102,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Run(args) => run::run(args, cli.global).await,
         Command::Send(args) => send::run(args).await,
         Command::Tail(args) => tail::run(args, cli.global).await,
+        Command::Parked(command) => parked::run(command, cli.global).await,
         Command::Topology(command) => topology::run(command, cli.global).await,
         Command::Config(command) => config::run(&command, cli.global),
     }

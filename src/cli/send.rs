@@ -98,7 +98,7 @@ fn provider(name: &str) -> Result<&'static dyn Provider, String> {
     })
 }
 
-fn rate(text: &str) -> Result<f64, String> {
+pub(super) fn rate(text: &str) -> Result<f64, String> {
     let rate = text.parse().ok().filter(|rate| (0.001..=1_000_000.0).contains(rate));
     rate.ok_or_else(|| "expected from 0.001 to 1000000 a second".to_owned())
 }
