@@ -102,29 +102,29 @@ struct Queues<'a> {
     settings: &'a RabbitSettings,
     left: std::vec::IntoIter<ProviderId>,
     by_name: bool,
-    missing: Option<ParkedError>,
+    found: bool,
 }
 
 impl<'a> Queues<'a> {
     fn new(settings: &'a RabbitSettings, filter: &Filter) -> Self {
         let (by_name, left) = (!filter.provider.is_empty(), filter.providers().into_iter());
-        Self { settings, left, by_name, missing: None }
+        Self { settings, left, by_name, found: false }
     }
 
     /// The next one, locked.
     async fn next(&mut self) -> Result<Option<ParkedQueue>, ParkedError> {
-        for provider in self.left.by_ref() {
+        while let Some(provider) = self.left.next() {
+            let last = self.left.len() == 0;
             match ParkedQueue::open(self.settings, provider).await {
-                Err(error @ ParkedError::NoQueue(_)) if !self.by_name => self.missing = Some(error),
+                Err(ParkedError::NoQueue(_)) if !self.by_name && (self.found || !last) => {}
                 Err(error) => return Err(error),
                 Ok(queue) => {
-                    // One is enough for the others to be of providers not in use.
-                    (self.missing, self.by_name) = (None, false);
+                    self.found = true;
                     return Ok(Some(queue));
                 }
             }
         }
-        self.missing.take().map_or(Ok(None), Err)
+        Ok(None)
     }
 }
 

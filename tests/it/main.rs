@@ -6,6 +6,7 @@
 mod contract;
 mod crash;
 mod invariants;
+mod parked;
 mod processes;
 mod redis_policy;
 mod restart;

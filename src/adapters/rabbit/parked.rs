@@ -17,8 +17,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use lapin::options::{
-    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
-    QueueDeclareOptions,
+    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions,
 };
 use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
 use lapin::types::FieldTable;
@@ -219,21 +218,21 @@ impl ParkedQueue {
         Ok(())
     }
 
+    /// By the end of the channel: it puts everything back in order, where a `basic.nack` of more than 32 messages
+    /// shuffles them (RabbitMQ 3.10).
     async fn give_back(&mut self) -> Result<(), ParkedError> {
-        self.look.end_window().await?;
-        let channel = &self.look.channel;
-        // Tag 0 is all there is, what we have not looked at yet included.
-        channel.basic_nack(0, BasicNackOptions { multiple: true, requeue: true }).await?;
+        sleep(ACKS_SETTLE).await;
+        self.look.channel.close(200, "bye".into()).await?;
+        let channel = self.connection.create_channel().await?;
         let queue = parked_queue(self.provider);
         let counted = async {
-            while counts(channel, &queue).await?.ready < self.remaining {
+            while counts(&channel, &queue).await?.ready < self.remaining {
                 sleep(POLL).await;
             }
             Ok::<_, ParkedError>(())
         };
         // Not all of it, when another reader takes from the queue.
         timeout(GIVE_BACK, counted).await.unwrap_or(Ok(()))?;
-        sleep(ACKS_SETTLE).await;
         channel.close(200, "bye".into()).await?;
         Ok(())
     }
