@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod line;
+pub mod parked;
 pub mod pattern;
 pub mod run;
 pub mod sample_secrets;
@@ -23,6 +24,8 @@ use tokio::runtime::Runtime;
 
 use crate::adapters::tls::install_crypto_provider;
 use crate::config::ConfigError;
+use crate::domain::provider::Provider;
+use crate::providers;
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage, 78 unusable configuration";
 
@@ -61,6 +64,9 @@ pub enum Command {
     Why(why::Args),
     /// Show what waits for a retry
     Waiting(waiting::Args),
+    /// Look at messages that wait for a person, and replay or discard them
+    #[command(subcommand)]
+    Parked(parked::Command),
     /// Set up what Milepost needs on the broker
     #[command(subcommand)]
     Topology(topology::Command),
@@ -110,6 +116,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Subscribe(args) => subscribe::run(args, cli.global).await,
         Command::Why(args) => why::run(args, cli.global).await,
         Command::Waiting(args) => waiting::run(args, cli.global).await,
+        Command::Parked(command) => parked::run(command, cli.global).await,
         Command::Topology(command) => topology::run(command, cli.global).await,
         Command::Config(command) => config::run(&command, cli.global),
     }

@@ -72,7 +72,8 @@ async fn ask(args: &Args, config: &Config, now: Timestamp) -> anyhow::Result<Ans
     }
     let mut parked = Vec::new();
     let settings = rabbit_settings(config, "why");
-    let looked = look(&settings, &Filter::default(), |entry, _| {
+    let every = Filter::default();
+    let looked = look(&settings, &every, |entry, _| {
         parked.extend(Some(entry).filter(|entry| is_about(entry, &args.id)));
         Ok(())
     });

@@ -7,6 +7,7 @@ mod contract;
 mod course;
 mod crash;
 mod invariants;
+mod parked;
 mod processes;
 mod redis_policy;
 mod restart;

@@ -4,6 +4,7 @@ mod connection;
 mod delay;
 mod envelope;
 mod inbox;
+pub mod parked;
 mod publisher;
 pub mod subscriptions;
 pub mod topology;

@@ -56,8 +56,19 @@ impl Record {
     #[must_use]
     pub fn parse(value: &str) -> Option<Self> {
         let fields: Vec<_> = value.split('|').collect();
-        let [state, attempt, deadline, crashes, _token, receipt, received_at, _trace, _holder, changed_at, rest @ ..] =
-            fields.as_slice()
+        let [
+            state,
+            attempt,
+            deadline,
+            crashes,
+            _token,
+            receipt,
+            received_at,
+            _trace,
+            _holder,
+            changed_at,
+            rest @ ..,
+        ] = fields.as_slice()
         else {
             return None;
         };

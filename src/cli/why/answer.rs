@@ -33,8 +33,7 @@ struct Row<'a> {
 
 impl Answer {
     pub(super) const fn new(id: String) -> Self {
-        let (published, parked, remembered, unknown) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { id, published, parked, remembered, unknown }
+        Self { id, published: Vec::new(), parked: Vec::new(), remembered: Vec::new(), unknown: Vec::new() }
     }
 
     pub(super) fn published(&mut self, found: Vec<Publication>) {
@@ -55,7 +54,8 @@ impl Answer {
 
     /// Whether nobody knows anything.
     pub(super) fn is_empty(&self) -> bool {
-        let remembered = self.remembered.iter().any(|known| known.sequence.is_some() || !known.events.is_empty());
+        let remembered =
+            self.remembered.iter().any(|known| known.sequence.is_some() || !known.events.is_empty());
         self.published.is_empty() && self.parked.is_empty() && !remembered
     }
 
@@ -148,7 +148,8 @@ impl Answer {
                 "sequence": delivery.sequence, "stands_at": legs.collect::<Vec<_>>(),
             })
         });
-        let events = self.rows().into_iter().map(|(receipt, row)| row.as_json(receipt, now)).collect::<Vec<_>>();
+        let events =
+            self.rows().into_iter().map(|(receipt, row)| row.as_json(receipt, now)).collect::<Vec<_>>();
         let unknown = self.unknown.iter().map(|(whom, why)| json!({"of": whom, "because": why}));
         json!({
             "id": self.id, "deliveries": deliveries.collect::<Vec<_>>(), "events": events,

@@ -37,7 +37,12 @@ pub(super) struct Data {
 }
 
 /// Every publication about `id` from `start` on, in order, repeats included.
-pub(super) async fn of(url: &str, start: Start, now: Timestamp, id: &str) -> anyhow::Result<Vec<Publication>> {
+pub(super) async fn of(
+    url: &str,
+    start: Start,
+    now: Timestamp,
+    id: &str,
+) -> anyhow::Result<Vec<Publication>> {
     let mut log = UpdatesLog::new(url, start, now)?;
     let found = read(&mut log, id).await;
     log.close().await;

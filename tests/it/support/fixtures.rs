@@ -6,6 +6,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use milepost::domain::envelope::{Envelope, TraceContext};
 use milepost::domain::fingerprint::Fingerprint;
+use milepost::domain::history::History;
 use milepost::domain::identity::{Account, DeliveryKey, Identity, Origin, ReceiptId};
 use milepost::domain::provider::ProviderId;
 use milepost::domain::verdict::RetryReason;
@@ -39,6 +40,7 @@ pub fn envelope(provider: ProviderId, body: impl Into<Bytes>) -> Envelope {
         crashes: 0,
         replay: None,
         reason: None,
+        history: History::default(),
         trace: TraceContext::default(),
         body: body.into(),
     }
