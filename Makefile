@@ -5,7 +5,7 @@ SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run test check fmt lint unit deny
+.PHONY: help run test check fmt lint unit fuzz deny
 
 help: ## list what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,3 +26,6 @@ lint: ## clippy, warnings are errors
 
 unit: ## tests that need no servers
 	cargo test --quiet --test unit --test http --test cli
+
+fuzz: ## fuzz the decoders, SECONDS in all (60); needs a nightly toolchain
+	.ci/fuzz $(or $(SECONDS),60)

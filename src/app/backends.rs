@@ -59,13 +59,9 @@ impl Backends {
         life: &mut Life,
     ) -> anyhow::Result<Self> {
         let rabbit = rabbit_settings(config, &role.to_string());
-        let settings = topology_settings(config);
         let publisher = RabbitPublisher::new(
             rabbit.clone(),
-            match role {
-                Role::Receiver => Topology::intake(&settings, providers),
-                Role::Worker(_) | Role::Run => Topology::new(&settings, providers),
-            },
+            role_topology(config, role, providers),
             config.topology.mode,
             DelayLevels::new(DELAY_UNIT),
         );
@@ -93,11 +89,26 @@ fn ledger(config: &Config) -> anyhow::Result<RedisLedger> {
 /// # Errors
 /// When its URL cannot be used.
 pub fn redis_connection(config: &Config) -> anyhow::Result<RedisConnection> {
-    let settings = RedisSettings {
+    RedisConnection::new(&redis_settings(config)).context("the Redis URL")
+}
+
+/// How this process reaches Redis.
+#[must_use]
+pub fn redis_settings(config: &Config) -> RedisSettings {
+    RedisSettings {
         url: config.redis.url.expose().to_owned(),
         response_timeout: config.redis.response_timeout,
-    };
-    RedisConnection::new(&settings).context("the Redis URL")
+    }
+}
+
+/// What `role` needs on the broker in order to serve `providers`.
+#[must_use]
+pub fn role_topology(config: &Config, role: Role, providers: &[ProviderId]) -> Topology {
+    let settings = topology_settings(config);
+    match role {
+        Role::Receiver => Topology::intake(&settings, providers),
+        Role::Worker(_) | Role::Run => Topology::new(&settings, providers),
+    }
 }
 
 /// How this process reaches RabbitMQ.

@@ -1,6 +1,8 @@
 //! Config ▸ build ▸ run ▸ drain: how a role is put together. Every binary is one call into this.
 
 pub mod backends;
+pub mod doctor;
+pub mod gate;
 pub mod life;
 pub mod process;
 pub mod roles;
@@ -75,6 +77,9 @@ async fn live(role: Role, served: &[&'static dyn Provider], loaded: Loaded) -> a
     let mut process = Process::start(role, served, &config, &loaded.warnings).await?;
     let ids: Vec<_> = served.iter().map(|provider| provider.id()).collect();
     let backends = Backends::real(&config, role, &ids, &mut process.life)?;
+    if config.topology.gate {
+        process.gate(&config, role, &ids)?;
+    }
     match role {
         Role::Receiver => {
             process.receiver(&backends, &config, served).await?;

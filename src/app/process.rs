@@ -10,14 +10,15 @@ use anyhow::Context as _;
 use tokio::net::TcpListener;
 
 use super::backends::Backends;
+use super::doctor::Patient;
 use super::life::Life;
-use super::roles;
+use super::{gate, roles};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::http::admin::Admin;
 use crate::adapters::http::webhooks::Webhooks;
 use crate::adapters::http::{HttpLimits, server};
 use crate::config::{Config, Problem};
-use crate::domain::provider::Provider;
+use crate::domain::provider::{Provider, ProviderId};
 use crate::ports::Clock as _;
 use crate::telemetry::health::{HEARTBEAT_LIMIT, Heartbeat, Readiness};
 use crate::telemetry::logging;
@@ -121,6 +122,23 @@ impl Process {
         }
         let publisher = Arc::clone(&backends.publisher);
         self.require("broker", move || publisher.ready());
+    }
+
+    /// Is not ready until the doctor has found nothing that fails.
+    ///
+    /// # Errors
+    /// When a URL cannot be used.
+    pub fn gate(&mut self, config: &Config, role: Role, providers: &[ProviderId]) -> anyhow::Result<()> {
+        let patient = Patient::new(config, role, providers)?;
+        let open = Arc::new(AtomicBool::new(false));
+        let condition = Arc::clone(&open);
+        self.require("topology", move || condition.load(Ordering::Relaxed));
+        let closing = self.life.closing.clone();
+        self.life.plumbing("topology gate", async move {
+            closing.run_until_cancelled(gate::hold(patient, &open)).await;
+            closing.cancelled().await;
+        });
+        Ok(())
     }
 
     /// Where operators ask.

@@ -80,6 +80,9 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
     let ids: Vec<_> = providers::ALL.iter().map(|provider| provider.id()).collect();
     let backends = if real {
         let backends = Backends::real(&config, Role::Run, &ids, &mut process.life)?;
+        if config.topology.gate {
+            process.gate(&config, Role::Run, &ids)?;
+        }
         let log = UpdatesLog::new(config.amqp.url.expose(), Start::Next, SystemClock.now())?;
         process.life.plumbing("updates", follow_log(log, args.json, process.life.closing.clone()));
         eprintln!("milepost: running on {} and {}", config.amqp.url, config.redis.url);

@@ -1,44 +1,53 @@
 //! `milepost topology`: what Milepost needs on the broker.
 
-use anyhow::Context as _;
+mod apply;
+pub mod check;
+mod export;
+
+use std::io::{self, Write as _};
+
 use clap::Subcommand;
 
 use super::{Exit, Global};
-use crate::adapters::rabbit::connect;
-use crate::adapters::rabbit::topology::Topology;
-use crate::app::backends::{rabbit_settings, topology_settings};
+use crate::domain::provider::ProviderId;
 use crate::providers;
 
 /// What `milepost topology` is asked.
 #[derive(Subcommand)]
 pub enum Command {
     /// Declare every exchange, queue and binding; declaring again changes nothing
-    Apply,
+    Apply(apply::Args),
+    /// Compare the broker and Redis with what Milepost needs, and say what to do about each difference; exit code 1 if
+    /// messages can be lost, repeated or held up by one
+    Check(check::Args),
+    /// Write every exchange, queue and binding as RabbitMQ definitions, for `rabbitmqctl import_definitions`
+    Export(export::Args),
 }
 
 /// Does it on the configured broker.
 ///
 /// # Errors
-/// When the broker cannot be reached, or has something with other arguments: it is named.
+/// When the broker cannot be used for it.
 pub async fn run(command: Command, global: Global) -> anyhow::Result<Exit> {
     let config = super::config::load(global)?.config;
-    let ids: Vec<_> = providers::ALL.iter().map(|provider| provider.id()).collect();
-    let topology = Topology::new(&topology_settings(&config), &ids);
-    let connection = connect(&rabbit_settings(&config, "topology"), "apply")
-        .await
-        .with_context(|| format!("cannot connect to {}", config.amqp.url))?;
-    let channel = connection.create_channel().await?;
     match command {
-        Command::Apply => topology.apply(&channel).await?,
+        Command::Apply(args) => apply::run(&args, &config).await,
+        Command::Check(args) => check::run(&args, &config).await,
+        Command::Export(args) => export::run(args, &config),
     }
-    let Topology { exchanges, queues, bindings } = topology;
-    println!(
-        "declared on {}: {} exchanges, {} queues, {} bindings",
-        config.amqp.url,
-        exchanges.len(),
-        queues.len(),
-        bindings.len()
-    );
-    connection.close(200, "bye".into()).await?;
-    Ok(Exit::Done)
+}
+
+/// Writes it to standard output, without its colours where they are not wanted.
+fn print(text: &str) -> io::Result<()> {
+    let mut out = anstream::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // Whoever read the output has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        ended => ended,
+    }
+}
+
+/// Every provider: the topology is the whole fleet's.
+fn everyone() -> Vec<ProviderId> {
+    providers::ALL.iter().map(|provider| provider.id()).collect()
 }

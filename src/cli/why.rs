@@ -22,7 +22,7 @@ use crate::config::Config;
 use crate::ports::{Clock as _, LedgerError};
 
 /// A receipt's id says when it was given, by a clock that may differ this much from the broker's.
-const CLOCK_SKEW: Duration = Duration::from_secs(600);
+const CLOCK_SKEW: Duration = Duration::from_mins(10);
 
 /// What `milepost why` is asked.
 #[derive(clap::Args)]

@@ -117,6 +117,7 @@ fn topology(raw: &TopologySection, findings: &mut Findings) -> Option<Topology> 
     let delivery_limit = findings.number("topology.delivery_limit", raw.delivery_limit, 1..=1_000_000);
     Some(Topology {
         mode: mode?,
+        gate: raw.gate,
         updates_max_age: updates_max_age?,
         updates_max_bytes: updates_max_bytes?,
         delivery_limit: delivery_limit?,

@@ -78,6 +78,7 @@ fn expected_type(expected: &str) -> &str {
     match expected {
         "u64" => "a whole number from 0",
         "f64" => "a number",
+        "a boolean" => "true or false",
         "a map" => "a table",
         "a sequence" => "a list",
         other => other,

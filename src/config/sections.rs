@@ -69,6 +69,7 @@ section!(AdminSection { addr: String = "0.0.0.0:9090".to_owned() });
 
 section!(TopologySection {
     mode: String = "apply".to_owned(),
+    gate: bool = false,
     updates_max_age: String = "7D".to_owned(),
     updates_max_bytes: u64 = 4 * 1024 * 1024 * 1024,
     delivery_limit: u64 = 100,

@@ -50,7 +50,7 @@ impl Config {
 pub struct Amqp {
     /// Where it is, and who we are to it.
     pub url: RedactedUrl,
-    /// Its management API, with the credentials to use there. Only commands of the operator's ask it.
+    /// Its management API, with the credentials to use there. Only commands of the operator's and the gate ask it.
     pub management_url: Option<RedactedUrl>,
     /// How long connecting may take.
     pub connect_timeout: Duration,
@@ -100,6 +100,8 @@ pub struct Admin {
 pub struct Topology {
     /// Declare it, or only check it.
     pub mode: TopologyMode,
+    /// Whether a role is not ready until the doctor has found nothing that fails.
+    pub gate: bool,
     /// How long the stream of updates keeps an update.
     pub updates_max_age: MaxAge,
     /// How large the stream of updates may grow.

@@ -1,6 +1,6 @@
 //! The command line itself, and the exit codes of the binary.
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
@@ -98,4 +98,66 @@ fn an_unusable_configuration_ends_with_78_and_no_password_is_repeated() {
     assert_eq!(output.status.code(), Some(78));
     assert!(stderr.contains("amqp.url: must be an amqp:// or amqps:// URL"), "{stderr}");
     assert!(!stderr.contains("hunter2"), "{stderr}");
+}
+
+#[test]
+fn the_exported_topology_is_of_the_virtual_host_asked_for_and_needs_no_server() {
+    for (words, vhost) in
+        [(&["topology", "export"][..], "the/shop"), (&["topology", "export", "--vhost", "other"], "other")]
+    {
+        let output = Command::new(env!("CARGO_BIN_EXE_milepost"))
+            .args(words)
+            .env("MILEPOST_AMQP_URL", "amqp://user:the-password@127.0.0.1:1/the%2Fshop")
+            .output()
+            .expect("it runs");
+        assert_eq!(output.status.code(), Some(0));
+        let text = String::from_utf8(output.stdout).expect("UTF-8");
+        assert!(!text.contains("the-password"));
+        let file: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(file["vhosts"], serde_json::json!([{ "name": vhost }]));
+        for kind in ["exchanges", "queues", "bindings"] {
+            let things = file[kind].as_array().expect("a list");
+            assert!(!things.is_empty() && things.iter().all(|thing| thing["vhost"] == vhost), "{kind}");
+        }
+        let work = file["queues"].as_array().into_iter().flatten();
+        let work = work.filter(|queue| queue["name"] == "milepost.webhooks.telyport").collect::<Vec<_>>();
+        assert_eq!(
+            work,
+            [&serde_json::json!({
+                "name": "milepost.webhooks.telyport", "vhost": vhost, "durable": true, "auto_delete": false,
+                "arguments": {
+                    "x-queue-type": "quorum", "x-delivery-limit": 100, "x-overflow": "reject-publish",
+                    "x-dead-letter-exchange": "milepost.parked", "x-dead-letter-routing-key": "telyport",
+                    "x-dead-letter-strategy": "at-least-once",
+                },
+            })]
+        );
+    }
+}
+
+#[test]
+fn a_check_is_coloured_only_where_colours_are_wanted() {
+    let check = |variables: &[(&str, &str)]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_milepost"))
+            .args(["topology", "check"])
+            .env_clear()
+            .env("MILEPOST_AMQP_URL", "amqp://127.0.0.1:1/%2f")
+            .env("MILEPOST_REDIS_URL", "redis://127.0.0.1:1/")
+            .envs(variables.iter().copied())
+            .output()
+            .expect("it runs");
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    assert!(check(&[]).starts_with("fail     rabbitmq"), "{}", check(&[]));
+    assert!(check(&[("CLICOLOR_FORCE", "1")]).starts_with("\u{1b}["));
+    assert!(check(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]).starts_with("fail     rabbitmq"));
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let mut export = Command::new(env!("CARGO_BIN_EXE_milepost"));
+    let mut export = export.args(["topology", "export"]).stdout(Stdio::piped()).spawn().expect("it runs");
+    drop(export.stdout.take());
+    assert_eq!(export.wait().expect("it ends").code(), Some(0));
 }

@@ -6,6 +6,7 @@
 mod contract;
 mod course;
 mod crash;
+mod hostile;
 mod invariants;
 mod parked;
 mod processes;
@@ -15,3 +16,4 @@ mod subscribe;
 mod support;
 mod tls;
 mod topology;
+mod topology_check;

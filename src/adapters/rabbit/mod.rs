@@ -1,9 +1,13 @@
 //! RabbitMQ: its connections, its topology, and the inbox and publisher on it.
 
+pub mod compare;
 mod connection;
+pub mod definitions;
 mod delay;
 mod envelope;
 mod inbox;
+pub mod inspect;
+pub mod management;
 pub mod parked;
 mod publisher;
 pub mod subscriptions;

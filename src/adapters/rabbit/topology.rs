@@ -114,6 +114,29 @@ pub struct TopologyError {
     broker_says: String,
 }
 
+impl Exchange {
+    /// Declares it; passively, only asks for it.
+    pub(super) async fn declare(&self, channel: &Channel, passive: bool) -> lapin::Result<()> {
+        let options = ExchangeDeclareOptions { passive, durable: true, ..Default::default() };
+        channel
+            .exchange_declare(self.name.as_str().into(), self.kind.clone(), options, self.arguments())
+            .await
+    }
+
+    /// Its arguments.
+    pub(super) fn arguments(&self) -> FieldTable {
+        table(self.alternate.map(|alternate| ("alternate-exchange", text(alternate))))
+    }
+}
+
+impl Queue {
+    /// Declares it; passively, only asks for it.
+    pub(super) async fn declare(&self, channel: &Channel, passive: bool) -> lapin::Result<()> {
+        let options = QueueDeclareOptions { passive, durable: true, ..Default::default() };
+        channel.queue_declare(self.name.as_str().into(), options, self.arguments.clone()).await.map(drop)
+    }
+}
+
 impl Topology {
     /// What these providers' webhooks need on their way in, and no more: a receiver takes them even while the stream
     /// of updates, say, is unavailable.
@@ -245,20 +268,13 @@ impl Topology {
     }
 
     async fn declare(&self, channel: &Channel, passive: bool) -> Result<(), TopologyError> {
-        for Exchange { name, kind, alternate } in &self.exchanges {
-            let options = ExchangeDeclareOptions { passive, durable: true, ..Default::default() };
-            let arguments = table(alternate.map(|alternate| ("alternate-exchange", text(alternate))));
-            channel
-                .exchange_declare(name.as_str().into(), kind.clone(), options, arguments)
-                .await
-                .map_err(|error| failed("exchange", name, &error))?;
+        for exchange in &self.exchanges {
+            let declared = exchange.declare(channel, passive).await;
+            declared.map_err(|error| failed("exchange", &exchange.name, &error))?;
         }
-        for Queue { name, arguments } in &self.queues {
-            let options = QueueDeclareOptions { passive, durable: true, ..Default::default() };
-            channel
-                .queue_declare(name.as_str().into(), options, arguments.clone())
-                .await
-                .map_err(|error| failed("queue", name, &error))?;
+        for queue in &self.queues {
+            let declared = queue.declare(channel, passive).await;
+            declared.map_err(|error| failed("queue", &queue.name, &error))?;
         }
         Ok(())
     }

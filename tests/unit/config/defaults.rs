@@ -35,6 +35,7 @@ fn assert_defaults(config: &Config) {
     assert_eq!(config.http.retry_after, ms(5000));
     assert_eq!(config.admin.addr.to_string(), "0.0.0.0:9090");
     assert_eq!(config.topology.mode, TopologyMode::Apply);
+    assert!(!config.topology.gate);
     assert_eq!(config.topology.updates_max_age.as_str(), "7D");
     assert_eq!(config.topology.updates_max_bytes, 4_294_967_296);
     assert_eq!(config.topology.delivery_limit, 100);
@@ -82,7 +83,7 @@ fn the_shipped_file_names_every_key() {
         "[http] addr max_body_bytes header_timeout_ms body_timeout_ms max_requests_in_flight max_bytes_in_flight \
          max_connections retry_after_seconds",
         "[admin] addr",
-        "[topology] mode updates_max_age updates_max_bytes delivery_limit",
+        "[topology] mode gate updates_max_age updates_max_bytes delivery_limit",
         "[worker] prefetch processing_deadline_ms claim_lease_ms drain_deadline_ms outage_patience_ms state_ttl_seconds",
         "[retry] initial_ms multiplier cap_ms jitter",
         "[log] format filter",

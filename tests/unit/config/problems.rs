@@ -170,6 +170,7 @@ const PROBLEMS: &[(&str, &str)] = &[
     ),
     ("amqp = \"amqp://h\"", "amqp: must be a table, not a string (from built in)"),
     ("amqp.url = 5", "amqp.url: must be a string, not a number (from built in)"),
+    ("topology.gate = \"yes\"", "topology.gate: must be true or false, not a string (from built in)"),
     (
         "worker.prefetch = \"64\"",
         "worker.prefetch: must be a whole number from 0, not a string (from built in)",

@@ -1,0 +1,125 @@
+//! What the topology needs, beside what a broker has.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use super::definitions::{Arguments, Definitions};
+
+/// Where a queue's replicas are; whoever runs the broker may say.
+const PLACEMENT: [&str; 3] =
+    ["x-queue-leader-locator", "x-quorum-initial-group-size", "x-initial-cluster-size"];
+
+/// What is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// An exchange.
+    Exchange,
+    /// A queue.
+    Queue,
+    /// A binding.
+    Binding,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Exchange => "exchange",
+            Self::Queue => "queue",
+            Self::Binding => "binding",
+        })
+    }
+}
+
+/// How a thing stands on a broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// As it is needed.
+    There,
+    /// It is not there.
+    Missing,
+    /// It is there, and not as it is needed: how.
+    Differs(String),
+    /// It cannot be told: why.
+    Unknown(String),
+}
+
+/// A thing that is needed, and how it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compared {
+    /// What it is.
+    pub kind: Kind,
+    /// Its name; a binding's says from where to where.
+    pub name: String,
+    /// How it stands.
+    pub standing: Standing,
+}
+
+/// How everything in `needed` stands on a broker that has `found`.
+#[must_use]
+pub fn compare(needed: &Definitions, found: &Definitions) -> Vec<Compared> {
+    let mut compared = Vec::new();
+    for need in &needed.exchanges {
+        let standing = match found.exchanges.iter().find(|exchange| exchange.name == need.name) {
+            None => Standing::Missing,
+            Some(has) => standing([
+                of("its type", &has.kind, &need.kind),
+                of("durable", &has.durable, &need.durable),
+                of("auto_delete", &has.auto_delete, &need.auto_delete),
+                of("internal", &has.internal, &need.internal),
+                arguments(&has.arguments, &need.arguments),
+            ]),
+        };
+        compared.push(Compared { kind: Kind::Exchange, name: need.name.clone(), standing });
+    }
+    for need in &needed.queues {
+        let standing = match found.queues.iter().find(|queue| queue.name == need.name) {
+            None => Standing::Missing,
+            Some(has) => standing([
+                of("durable", &has.durable, &need.durable),
+                of("auto_delete", &has.auto_delete, &need.auto_delete),
+                arguments(&has.arguments, &need.arguments),
+            ]),
+        };
+        compared.push(Compared { kind: Kind::Queue, name: need.name.clone(), standing });
+    }
+    for need in &needed.bindings {
+        let standing = if found.bindings.contains(need) { Standing::There } else { Standing::Missing };
+        let name = binding_name(&need.source, &need.destination, &need.routing_key);
+        compared.push(Compared { kind: Kind::Binding, name, standing });
+    }
+    compared
+}
+
+/// What a binding is called.
+pub(super) fn binding_name(source: &str, destination: &str, key: &str) -> String {
+    format!("{source} to {destination} by \"{key}\"")
+}
+
+fn standing<const N: usize>(differences: [Option<String>; N]) -> Standing {
+    let differences: Vec<_> = differences.into_iter().flatten().collect();
+    if differences.is_empty() { Standing::There } else { Standing::Differs(differences.join("; ")) }
+}
+
+fn of<T: PartialEq + fmt::Display>(what: &str, has: &T, needs: &T) -> Option<String> {
+    (has != needs).then(|| format!("{what} is {has}, not {needs}"))
+}
+
+fn arguments(has: &Arguments, needs: &Arguments) -> Option<String> {
+    let extra = has.keys().filter(|name| !needs.contains_key(*name) && !PLACEMENT.contains(&name.as_str()));
+    let differences: Vec<_> = needs
+        .keys()
+        .chain(extra)
+        .filter(|name| has.get(*name) != needs.get(*name))
+        .map(|name| format!("{name} is {}, not {}", written(has.get(name)), written(needs.get(name))))
+        .collect();
+    (!differences.is_empty()).then(|| differences.join("; "))
+}
+
+fn written(value: Option<&Value>) -> String {
+    match value {
+        None => "unset".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    }
+}

@@ -1,0 +1,136 @@
+//! A topology in the words of RabbitMQ's definitions: its management API answers in them, and `rabbitmqctl
+//! import_definitions` reads them.
+
+use lapin::ExchangeKind;
+use lapin::types::{AMQPValue, FieldTable};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::topology::Topology;
+
+/// Arguments by name.
+pub type Arguments = Map<String, Value>;
+
+/// Exchanges, queues and bindings of one virtual host.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Definitions {
+    /// The exchanges.
+    pub exchanges: Vec<ExchangeDefinition>,
+    /// The queues.
+    pub queues: Vec<QueueDefinition>,
+    /// The bindings.
+    pub bindings: Vec<BindingDefinition>,
+}
+
+/// An exchange.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExchangeDefinition {
+    /// Its name.
+    pub name: String,
+    /// Its type, such as `topic`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Whether it outlives a restart.
+    pub durable: bool,
+    /// Whether it goes when nothing is bound to it any more.
+    pub auto_delete: bool,
+    /// Whether nobody may publish to it.
+    #[serde(default)]
+    pub internal: bool,
+    /// Its arguments.
+    pub arguments: Arguments,
+}
+
+/// A queue.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct QueueDefinition {
+    /// Its name.
+    pub name: String,
+    /// Whether it outlives a restart.
+    pub durable: bool,
+    /// Whether it goes when its last consumer does.
+    pub auto_delete: bool,
+    /// Its arguments, type included.
+    pub arguments: Arguments,
+}
+
+/// A binding.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BindingDefinition {
+    /// The exchange it takes from; empty for the default exchange.
+    pub source: String,
+    /// The queue or exchange it gives to.
+    pub destination: String,
+    /// `queue` or `exchange`.
+    pub destination_type: String,
+    /// The binding key.
+    pub routing_key: String,
+    /// Its arguments.
+    pub arguments: Arguments,
+}
+
+impl Definitions {
+    /// The file that `rabbitmqctl import_definitions` reads. It also makes the virtual host `vhost`, and nothing
+    /// beside: no user, no permission, no policy.
+    #[must_use]
+    pub fn file(&self, vhost: &str) -> Value {
+        let mut file = json!({ "vhosts": [{ "name": vhost }], "exchanges": self.exchanges,
+            "queues": self.queues, "bindings": self.bindings });
+        for kind in ["exchanges", "queues", "bindings"] {
+            for thing in file[kind].as_array_mut().into_iter().flatten() {
+                thing["vhost"] = vhost.into();
+            }
+        }
+        file
+    }
+}
+
+impl From<&Topology> for Definitions {
+    fn from(topology: &Topology) -> Self {
+        let exchanges = topology.exchanges.iter().map(|exchange| ExchangeDefinition {
+            name: exchange.name.clone(),
+            kind: kind(&exchange.kind).to_owned(),
+            durable: true,
+            auto_delete: false,
+            internal: false,
+            arguments: arguments(&exchange.arguments()),
+        });
+        let queues = topology.queues.iter().map(|queue| QueueDefinition {
+            name: queue.name.clone(),
+            durable: true,
+            auto_delete: false,
+            arguments: arguments(&queue.arguments),
+        });
+        let bindings = topology.bindings.iter().map(|binding| BindingDefinition {
+            source: binding.source.clone(),
+            destination: binding.destination.clone(),
+            destination_type: if binding.to_exchange { "exchange" } else { "queue" }.to_owned(),
+            routing_key: binding.key.clone(),
+            arguments: Arguments::new(),
+        });
+        Self { exchanges: exchanges.collect(), queues: queues.collect(), bindings: bindings.collect() }
+    }
+}
+
+fn kind(kind: &ExchangeKind) -> &str {
+    match kind {
+        ExchangeKind::Direct => "direct",
+        ExchangeKind::Fanout => "fanout",
+        ExchangeKind::Headers => "headers",
+        ExchangeKind::Topic => "topic",
+        ExchangeKind::Custom(name) => name,
+    }
+}
+
+fn arguments(table: &FieldTable) -> Arguments {
+    table.inner().iter().map(|(name, value)| (name.to_string(), json(value))).collect()
+}
+
+/// The topology's arguments are strings and numbers only.
+fn json(value: &AMQPValue) -> Value {
+    match value {
+        AMQPValue::LongString(text) => text.to_string().into(),
+        AMQPValue::LongLongInt(number) => (*number).into(),
+        other => format!("{other:?}").into(),
+    }
+}

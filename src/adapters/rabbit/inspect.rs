@@ -1,0 +1,120 @@
+//! What can be learnt of a broker over AMQP alone, without changing it.
+//!
+//! A passive declare says whether something is there; a declare of something that is there compares its arguments
+//! and changes nothing. Bindings cannot be read.
+
+use lapin::options::QueueDeclareOptions;
+use lapin::types::FieldTable;
+use lapin::{Channel, Connection, ErrorKind};
+
+use super::compare::{Compared, Kind, Standing, binding_name};
+use super::connection::{ConnectError, RabbitSettings, connect, within};
+use super::topology::Topology;
+
+/// AMQP's reply codes.
+const ACCESS_REFUSED: u16 = 403;
+const NOT_FOUND: u16 = 404;
+const PRECONDITION_FAILED: u16 = 406;
+/// Checking everything may take this many times what connecting may.
+const PATIENCE: u32 = 3;
+
+/// A connection for looking.
+pub struct Inspector {
+    connection: Connection,
+    settings: RabbitSettings,
+}
+
+impl Inspector {
+    /// Connects.
+    ///
+    /// # Errors
+    /// See [`ConnectError`].
+    pub async fn connect(settings: RabbitSettings) -> Result<Self, ConnectError> {
+        let connection = connect(&settings, "check").await?;
+        Ok(Self { connection, settings })
+    }
+
+    /// How everything that `topology` needs stands.
+    ///
+    /// # Errors
+    /// When the connection is lost, or the broker does not answer in time.
+    pub async fn compare(&self, topology: &Topology) -> Result<Vec<Compared>, ConnectError> {
+        within(PATIENCE * self.settings.connect_timeout, self.look(topology)).await
+    }
+
+    async fn look(&self, topology: &Topology) -> Result<Vec<Compared>, ConnectError> {
+        let mut compared = Vec::new();
+        let mut channel = self.connection.create_channel().await?;
+        for exchange in &topology.exchanges {
+            let mut standing = standing(exchange.declare(&channel, true).await, false)?;
+            if standing == Standing::There {
+                standing = self::standing(exchange.declare(&channel, false).await, true)?;
+            }
+            channel = self.usable(channel).await?;
+            compared.push(Compared { kind: Kind::Exchange, name: exchange.name.clone(), standing });
+        }
+        for queue in &topology.queues {
+            let mut standing = standing(queue.declare(&channel, true).await, false)?;
+            if standing == Standing::There {
+                standing = self::standing(queue.declare(&channel, false).await, true)?;
+            }
+            channel = self.usable(channel).await?;
+            compared.push(Compared { kind: Kind::Queue, name: queue.name.clone(), standing });
+        }
+        compared.extend(topology.bindings.iter().map(|binding| Compared {
+            kind: Kind::Binding,
+            name: binding_name(&binding.source, &binding.destination, &binding.key),
+            standing: Standing::Unknown("bindings cannot be read over AMQP".to_owned()),
+        }));
+        Ok(compared)
+    }
+
+    /// The broker closes a channel with each refusal.
+    async fn usable(&self, channel: Channel) -> Result<Channel, lapin::Error> {
+        if channel.status().connected() { Ok(channel) } else { self.connection.create_channel().await }
+    }
+
+    /// How many messages wait in a queue; `None` if there is no such queue.
+    ///
+    /// # Errors
+    /// When the connection is lost, or the broker does not answer in time.
+    pub async fn waiting(&self, queue: &str) -> Result<Option<u32>, ConnectError> {
+        let looking = async {
+            let channel = self.connection.create_channel().await?;
+            let options = QueueDeclareOptions { passive: true, ..Default::default() };
+            match channel.queue_declare(queue.into(), options, FieldTable::default()).await {
+                Ok(queue) => Ok(Some(queue.message_count())),
+                Err(error) if code(&error) == Some(NOT_FOUND) => Ok(None),
+                Err(error) => Err(error.into()),
+            }
+        };
+        within(self.settings.connect_timeout, looking).await
+    }
+
+    /// Ends the connection, in an orderly way if the broker answers in time.
+    pub async fn close(self) {
+        let closing = async { Ok(self.connection.close(200, "bye".into()).await?) };
+        let _ = within(self.settings.connect_timeout, closing).await;
+    }
+}
+
+/// What an answer to a declare says. A refusal of the right to do so says nothing of the thing itself.
+fn standing(answer: Result<(), lapin::Error>, exists: bool) -> Result<Standing, lapin::Error> {
+    let Err(error) = answer else { return Ok(Standing::There) };
+    match code(&error) {
+        Some(NOT_FOUND) => Ok(Standing::Missing),
+        Some(PRECONDITION_FAILED) => Ok(Standing::Differs(error.to_string())),
+        Some(ACCESS_REFUSED) if exists => Ok(Standing::Unknown(
+            "it is there, but without the right to configure it cannot be compared".into(),
+        )),
+        Some(ACCESS_REFUSED) => Ok(Standing::Unknown("this user may not see it".to_owned())),
+        _ => Err(error),
+    }
+}
+
+fn code(error: &lapin::Error) -> Option<u16> {
+    match error.kind() {
+        ErrorKind::ProtocolError(error) => Some(error.get_id()),
+        _ => None,
+    }
+}

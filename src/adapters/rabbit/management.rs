@@ -1,0 +1,232 @@
+//! RabbitMQ's management API, as much of it as is of use here: it reads, and changes nothing.
+
+use std::time::Duration;
+
+use lapin::uri::AMQPUri;
+use reqwest::redirect::Policy;
+use reqwest::{Client, Response, StatusCode};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use thiserror::Error;
+use url::Url;
+
+use super::definitions::{BindingDefinition, Definitions, ExchangeDefinition, QueueDefinition};
+
+/// How long one answer may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Some tens of thousands of queues.
+const LARGEST_ANSWER: usize = 32 * 1024 * 1024;
+
+/// Asks one broker about one virtual host.
+pub struct Management {
+    client: Client,
+    /// With the credentials; never printed.
+    api: Url,
+    vhost: String,
+}
+
+/// There is no answer that could be used. Never says a URL, which would have the credentials in it.
+#[derive(Debug, Error)]
+pub enum ManagementError {
+    /// It cannot be reached, or does not answer in time.
+    #[error("the management API does not answer: {0}")]
+    Unreachable(String),
+    /// It answers with this code instead.
+    #[error("the management API answers {0}{hint}", hint = hint(*.0))]
+    Refused(StatusCode),
+    /// It says more than we are ready to read, or not what it should.
+    #[error("the management API's answer cannot be used: {0}")]
+    Unusable(String),
+}
+
+/// A queue, and what applies to it beyond its own arguments.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct FoundQueue {
+    /// As it was declared.
+    #[serde(flatten)]
+    pub definition: QueueDefinition,
+    /// `quorum`, `classic` or `stream`.
+    #[serde(rename = "type", default)]
+    pub kind: String,
+    /// The policy that applies to it.
+    #[serde(default)]
+    pub policy: Option<String>,
+    /// The operator's policy that applies to it.
+    #[serde(default)]
+    pub operator_policy: Option<String>,
+    /// What the two say together; an empty list, or object, when they say nothing. It is of the broker's statistics,
+    /// and so up to some seconds old, and `None` for a new queue or while they are off.
+    #[serde(default)]
+    pub effective_policy_definition: Option<Value>,
+}
+
+impl FoundQueue {
+    /// What the policies say under `name`.
+    #[must_use]
+    pub fn by_policy(&self, name: &str) -> Option<&Value> {
+        self.effective_policy_definition.as_ref()?.get(name)
+    }
+}
+
+/// What a broker has and is.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// The broker's version, such as `3.10.8`.
+    pub version: String,
+    /// What is in the virtual host.
+    pub definitions: Definitions,
+    /// Its queues again, with their policies.
+    pub queues: Vec<FoundQueue>,
+    /// What is wrong if an alarm is in effect anywhere in the cluster.
+    pub alarm: Option<String>,
+    /// Whether the feature flag `stream_queue` is enabled; `None` if the user may not see it.
+    pub stream_queue: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct Overview {
+    rabbitmq_version: String,
+}
+
+#[derive(Deserialize)]
+struct FeatureFlag {
+    name: String,
+    state: String,
+}
+
+impl Management {
+    /// For the API at `url`, credentials included, and the virtual host that `amqp_url` names.
+    ///
+    /// # Errors
+    /// When one of the URLs, or TLS, cannot be used.
+    pub fn new(url: &str, amqp_url: &str) -> Result<Self, ManagementError> {
+        let mut api = Url::parse(url).map_err(unusable)?;
+        // What follows is relative to it, and so it must end in a slash.
+        let path = format!("{}/api/", api.path().trim_end_matches('/'));
+        api.set_path(&path);
+        let mut client = Client::builder().redirect(Policy::none()).no_proxy().timeout(TIMEOUT);
+        if api.scheme() == "http" {
+            // Without this, a machine without any certificate authority could not even use plain HTTP.
+            client = client.tls_certs_only([]);
+        }
+        let client = client.build().map_err(unreachable)?;
+        Ok(Self { client, api, vhost: vhost(amqp_url)? })
+    }
+
+    /// All that is asked of it.
+    ///
+    /// # Errors
+    /// When it gives no answer, or none that can be used.
+    pub async fn look(&self) -> Result<Found, ManagementError> {
+        let Overview { rabbitmq_version } = self.get(&["overview"], "rabbitmq_version").await?;
+        let exchanges: Vec<ExchangeDefinition> =
+            self.list("exchanges", "name,type,durable,auto_delete,internal,arguments").await?;
+        let queues: Vec<FoundQueue> = self
+            .list(
+                "queues",
+                "name,type,durable,auto_delete,arguments,policy,operator_policy,effective_policy_definition",
+            )
+            .await?;
+        let bindings: Vec<BindingDefinition> =
+            self.list("bindings", "source,destination,destination_type,routing_key,arguments").await?;
+        Ok(Found {
+            version: rabbitmq_version,
+            definitions: Definitions {
+                exchanges,
+                queues: queues.iter().map(|queue| queue.definition.clone()).collect(),
+                bindings,
+            },
+            queues,
+            alarm: self.alarm().await?,
+            stream_queue: self.stream_queue().await?,
+        })
+    }
+
+    async fn list<T: DeserializeOwned>(&self, kind: &str, columns: &str) -> Result<T, ManagementError> {
+        self.get(&[kind, &self.vhost], columns).await
+    }
+
+    /// A health check answers 503 when it fails.
+    async fn alarm(&self) -> Result<Option<String>, ManagementError> {
+        match self.get::<Value>(&["health", "checks", "alarms"], "").await {
+            Ok(_) => Ok(None),
+            Err(ManagementError::Refused(StatusCode::SERVICE_UNAVAILABLE)) => {
+                Ok(Some("memory or disk is short, so it takes no messages".to_owned()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Administrators alone may see the flags on some versions.
+    async fn stream_queue(&self) -> Result<Option<bool>, ManagementError> {
+        match self.get::<Vec<FeatureFlag>>(&["feature-flags"], "").await {
+            Ok(flags) => {
+                Ok(flags.iter().find(|flag| flag.name == "stream_queue").map(|flag| flag.state == "enabled"))
+            }
+            Err(ManagementError::Refused(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &[&str], columns: &str) -> Result<T, ManagementError> {
+        let mut url = self.api.clone();
+        // Unwrap safety: only a URL that cannot have a path refuses one, and this one has one.
+        url.path_segments_mut().expect("has a path").pop_if_empty().extend(path);
+        if !columns.is_empty() {
+            url.query_pairs_mut().append_pair("columns", columns);
+        }
+        let response = self.client.get(url).send().await.map_err(unreachable)?;
+        if !response.status().is_success() {
+            return Err(ManagementError::Refused(response.status()));
+        }
+        serde_json::from_slice(&read(response).await?).map_err(unusable)
+    }
+}
+
+async fn read(mut response: Response) -> Result<Vec<u8>, ManagementError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+        if body.len() + chunk.len() > LARGEST_ANSWER {
+            return Err(unusable(format_args!("it is larger than {LARGEST_ANSWER} bytes")));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// The virtual host that an AMQP URL names.
+///
+/// # Errors
+/// When it is not an AMQP URL.
+pub fn vhost(amqp_url: &str) -> Result<String, ManagementError> {
+    amqp_url.parse::<AMQPUri>().map(|uri| uri.vhost).map_err(|_| unusable("not an AMQP URL"))
+}
+
+/// The innermost error says what happened; those around it only that a request failed, and to which URL.
+#[allow(clippy::needless_pass_by_value)] // As `map_err` gives it.
+fn unreachable(error: reqwest::Error) -> ManagementError {
+    let error = error.without_url();
+    let mut innermost: &dyn std::error::Error = &error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    ManagementError::Unreachable(if error.is_timeout() {
+        "in time".to_owned()
+    } else {
+        innermost.to_string()
+    })
+}
+
+fn unusable(error: impl std::fmt::Display) -> ManagementError {
+    ManagementError::Unusable(error.to_string())
+}
+
+fn hint(code: StatusCode) -> &'static str {
+    match code {
+        StatusCode::UNAUTHORIZED => {
+            ": its user needs the tag \"management\" and a right in this virtual host"
+        }
+        _ => "",
+    }
+}

@@ -1,0 +1,142 @@
+//! What the rules are about, and how it is asked for. Nothing here changes a server.
+
+use std::time::Duration;
+
+use crate::adapters::rabbit::RabbitSettings;
+use crate::adapters::rabbit::compare::{Compared, compare};
+use crate::adapters::rabbit::definitions::Definitions;
+use crate::adapters::rabbit::inspect::Inspector;
+use crate::adapters::rabbit::management::{Found, Management};
+use crate::adapters::rabbit::topology::{Topology, UNROUTED};
+use crate::adapters::redis::{self, RedisConnection, RedisFacts};
+use crate::app::backends::{rabbit_settings, redis_settings, role_topology};
+use crate::config::Config;
+use crate::domain::provider::ProviderId;
+use crate::telemetry::recorder::Role;
+
+/// Everything the rules look at.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// The broker, or why it cannot be connected to.
+    pub broker: Result<Broker, String>,
+    /// Redis, or why it does not answer; nothing if this role does not use it.
+    pub redis: Option<Result<RedisFacts, String>>,
+    /// For how long events are remembered.
+    pub memories: Vec<Memory>,
+}
+
+/// A broker that can be connected to.
+#[derive(Debug, Clone)]
+pub struct Broker {
+    /// How everything that is needed stands.
+    pub things: Vec<Compared>,
+    /// Messages that no queue was bound for, if there is the queue that catches them.
+    pub unrouted: Option<u32>,
+    /// What only the management API can say.
+    pub management: ManagementFacts,
+}
+
+/// What the management API says.
+#[derive(Debug, Clone)]
+pub enum ManagementFacts {
+    /// Nobody said where it is.
+    NotConfigured,
+    /// It gave no answer that can be used: why.
+    Failed(String),
+    /// This.
+    Found(Found),
+}
+
+/// For how long one provider's events are remembered.
+#[derive(Debug, Clone, Copy)]
+pub struct Memory {
+    /// The provider.
+    pub provider: ProviderId,
+    /// For how long it may send an event again.
+    pub resend_horizon: Duration,
+    /// For how long an event with an id of its own is remembered.
+    pub dedup_ttl: Duration,
+    /// For how long an event known by its content is remembered.
+    pub content_ttl: Duration,
+}
+
+/// What the servers are compared with, and how they are reached.
+pub struct Patient {
+    rabbit: RabbitSettings,
+    management: Option<Management>,
+    topology: Topology,
+    redis: Option<RedisConnection>,
+    memories: Vec<Memory>,
+}
+
+impl Patient {
+    /// What `role` needs in order to serve `providers`.
+    ///
+    /// # Errors
+    /// When a URL of the configuration cannot be used.
+    pub fn new(config: &Config, role: Role, providers: &[ProviderId]) -> anyhow::Result<Self> {
+        let management = match &config.amqp.management_url {
+            Some(url) => Some(Management::new(url.expose(), config.amqp.url.expose())?),
+            None => None,
+        };
+        // A receiver has no use for Redis.
+        let (redis, remembering) = match role {
+            Role::Receiver => (None, &[][..]),
+            _ => (Some(RedisConnection::new(&redis_settings(config))?), providers),
+        };
+        let memory = |&provider: &ProviderId| {
+            let settings = config.provider(provider);
+            Memory {
+                provider,
+                resend_horizon: settings.resend_horizon,
+                dedup_ttl: settings.dedup_ttl,
+                content_ttl: settings.content_ttl,
+            }
+        };
+        Ok(Self {
+            rabbit: rabbit_settings(config, &role.to_string()),
+            management,
+            topology: role_topology(config, role, providers),
+            redis,
+            memories: remembering.iter().map(memory).collect(),
+        })
+    }
+
+    /// Asks the servers. Every wait in it is bounded.
+    pub async fn facts(&self) -> Facts {
+        let redis = match &self.redis {
+            Some(connection) => Some(redis::inspect(connection).await.map_err(|error| error.to_string())),
+            None => None,
+        };
+        Facts { broker: self.broker().await, redis, memories: self.memories.clone() }
+    }
+
+    /// The broker alone.
+    ///
+    /// # Errors
+    /// Why it cannot be connected to, or does not answer.
+    pub async fn broker(&self) -> Result<Broker, String> {
+        let management = match &self.management {
+            None => ManagementFacts::NotConfigured,
+            Some(management) => match management.look().await {
+                Ok(found) => ManagementFacts::Found(found),
+                Err(error) => ManagementFacts::Failed(error.to_string()),
+            },
+        };
+        let words = |error: crate::adapters::rabbit::ConnectError| error.to_string();
+        let inspector = Inspector::connect(self.rabbit.clone()).await.map_err(words)?;
+        let looking = async {
+            let things = match &management {
+                ManagementFacts::Found(found) => {
+                    compare(&Definitions::from(&self.topology), &found.definitions)
+                }
+                _ => inspector.compare(&self.topology).await?,
+            };
+            Ok((things, inspector.waiting(UNROUTED).await?))
+        };
+        let looked = looking.await.map_err(words);
+        inspector.close().await;
+        let (things, unrouted) = looked?;
+        Ok(Broker { things, unrouted, management })
+    }
+}

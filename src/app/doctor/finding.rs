@@ -1,0 +1,68 @@
+//! What the doctor says.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// As it should be.
+    Ok,
+    /// It could not be told.
+    Skipped,
+    /// Worth a look; nothing is lost by it.
+    Warn,
+    /// Messages can be lost, duplicated or held up.
+    Fail,
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Ok => "ok",
+            Self::Skipped => "skipped",
+            Self::Warn => "warn",
+            Self::Fail => "fail",
+        })
+    }
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Which check it is of: the same for ever, for scripts.
+    pub check: &'static str,
+    /// How bad it is.
+    pub level: Level,
+    /// What was looked at.
+    pub subject: String,
+    /// What there is.
+    pub says: String,
+    /// What to do about it; a finding that is ok has none.
+    pub remedy: Option<String>,
+}
+
+impl Finding {
+    /// As it should be.
+    pub(super) fn ok(check: &'static str, subject: impl Into<String>, says: impl Into<String>) -> Self {
+        Self { check, level: Level::Ok, subject: subject.into(), says: says.into(), remedy: None }
+    }
+
+    /// Not as it should be, or not to be told.
+    pub(super) fn new(
+        level: Level,
+        check: &'static str,
+        subject: impl Into<String>,
+        says: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self { check, level, subject: subject.into(), says: says.into(), remedy: Some(remedy.into()) }
+    }
+
+    /// Not to be told without the management API.
+    pub(super) fn needs_management(check: &'static str, subject: &str) -> Self {
+        Self::new(Level::Skipped, check, subject, "needs the management API", "set amqp.management_url")
+    }
+}

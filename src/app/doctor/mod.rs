@@ -1,0 +1,30 @@
+//! The doctor: compares the broker and Redis with what Milepost needs.
+//!
+//! [`Patient::facts`] asks the servers; the rules, one idea a file, are pure. A finding fails only if messages can be
+//! lost, duplicated or held up by it; what merely needs a look is a warning.
+
+mod facts;
+mod finding;
+mod host;
+mod policies;
+mod redis;
+mod shape;
+mod subscribers;
+
+pub use facts::{Broker, Facts, ManagementFacts, Memory, Patient};
+pub use finding::{Finding, Level};
+
+/// Everything there is to say, in the order in which it is best mended.
+#[must_use]
+pub fn diagnose(facts: &Facts) -> Vec<Finding> {
+    let mut findings = host::connections(facts);
+    if let Ok(broker) = &facts.broker {
+        findings.extend(host::broker(broker));
+        findings.extend(shape::findings(&broker.things));
+        findings.extend(policies::findings(broker));
+        findings.extend(subscribers::findings(broker));
+        findings.extend(host::by_hand(broker));
+    }
+    findings.extend(redis::findings(facts));
+    findings
+}

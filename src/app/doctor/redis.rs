@@ -1,0 +1,106 @@
+//! Redis, and for how long events are remembered in it. A key it loses can cost a repeat, never an event.
+
+use std::time::Duration;
+
+use super::facts::{Facts, Memory};
+use super::finding::{Finding, Level};
+use crate::adapters::redis::{KEEPS_ALL, RedisFacts};
+
+/// The oldest version that is supported.
+const OLDEST_MAJOR: u32 = 7;
+
+/// Redis, if it is used, and each provider's memory in it.
+pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
+    let mut findings = match &facts.redis {
+        None => return Vec::new(),
+        Some(Err(error)) => {
+            let remedy = "look at redis.url, and whether Redis runs";
+            vec![Finding::new(Level::Fail, "redis", "redis", format!("does not answer: {error}"), remedy)]
+        }
+        Some(Ok(redis)) => vec![
+            Finding::ok("redis", "redis", "answers"),
+            version(redis.version.as_deref()),
+            role(redis.role.as_deref()),
+            policy(redis.policy.as_deref()),
+            persistence(redis),
+        ],
+    };
+    findings.extend(facts.memories.iter().map(memory));
+    findings
+}
+
+fn unseen(check: &'static str, subject: &str) -> Finding {
+    let remedy = "allow this user INFO, or ask whoever hosts it";
+    Finding::new(Level::Skipped, check, subject, "this user may not see it", remedy)
+}
+
+fn version(version: Option<&str>) -> Finding {
+    let (check, subject) = ("redis_version", "redis version");
+    let Some(version) = version else { return unseen(check, subject) };
+    let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
+    if major.is_some_and(|major| major >= OLDEST_MAJOR) {
+        Finding::ok(check, subject, version)
+    } else {
+        Finding::new(Level::Fail, check, subject, version, "use Redis 7.0 or later")
+    }
+}
+
+fn role(role: Option<&str>) -> Finding {
+    let (check, subject) = ("redis_role", "redis role");
+    match role {
+        None => unseen(check, subject),
+        Some("master") => Finding::ok(check, subject, "primary"),
+        Some(_) => {
+            let remedy = "point redis.url at the primary";
+            Finding::new(Level::Fail, check, subject, "a replica: it takes no writes", remedy)
+        }
+    }
+}
+
+fn policy(policy: Option<&str>) -> Finding {
+    let (check, subject) = ("redis_maxmemory_policy", "redis maxmemory-policy");
+    match policy {
+        None => unseen(check, subject),
+        Some(KEEPS_ALL) => Finding::ok(check, subject, KEEPS_ALL),
+        Some(other) => {
+            let says =
+                format!("{other}: it forgets events when memory is short, which are then published again");
+            let remedy = "set maxmemory-policy to noeviction, or give Milepost a Redis of its own";
+            Finding::new(Level::Fail, check, subject, says, remedy)
+        }
+    }
+}
+
+fn persistence(redis: &RedisFacts) -> Finding {
+    let (check, subject) = ("redis_persistence", "redis persistence");
+    let says = match (redis.append_only, redis.snapshots.as_deref()) {
+        (Some(true), _) => return Finding::ok(check, subject, "append-only file"),
+        (None, None) => return unseen(check, subject),
+        (_, None) => "no append-only file, and whether it takes snapshots is not to be seen",
+        (_, Some("")) => "none: a restart forgets every event, and what is sent again is published again",
+        (_, Some(_)) => "snapshots only: a crash forgets the events since the last one",
+    };
+    Finding::new(Level::Warn, check, subject, says, "set appendonly yes")
+}
+
+/// The configuration is refused unless both memories are twice the horizon.
+fn memory(memory: &Memory) -> Finding {
+    let Memory { provider, resend_horizon, dedup_ttl, content_ttl } = memory;
+    let says = format!(
+        "sends again for {}; events are remembered for {} by their id, {} by their content",
+        span(*resend_horizon),
+        span(*dedup_ttl),
+        span(*content_ttl)
+    );
+    Finding::ok("dedup_ttl", format!("memory of {provider}"), says)
+}
+
+/// In the largest unit that divides it.
+fn span(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let (unit, name) = [(86_400, "d"), (3_600, "h"), (60, "min")]
+        .into_iter()
+        .find(|(unit, _)| seconds.is_multiple_of(*unit))
+        .unwrap_or((1, "s"));
+    format!("{} {name}", seconds / unit)
+}

@@ -1,0 +1,64 @@
+//! `milepost topology apply`: declares it, or shows what that would do.
+
+use anyhow::Context as _;
+
+use super::{everyone, print};
+use crate::adapters::rabbit::compare::{Compared, Standing};
+use crate::adapters::rabbit::connect;
+use crate::adapters::rabbit::topology::Topology;
+use crate::app::backends::{rabbit_settings, topology_settings};
+use crate::app::doctor::Patient;
+use crate::cli::Exit;
+use crate::config::Config;
+use crate::telemetry::recorder::Role;
+
+/// What `milepost topology apply` is asked.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Show what would be declared, and change nothing; exit code 1 if something is in the way
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+pub(super) async fn run(args: &Args, config: &Config) -> anyhow::Result<Exit> {
+    if args.dry_run { show(config).await } else { apply(config).await }
+}
+
+async fn apply(config: &Config) -> anyhow::Result<Exit> {
+    let topology = Topology::new(&topology_settings(config), &everyone());
+    let connection = connect(&rabbit_settings(config, "topology"), "apply")
+        .await
+        .with_context(|| format!("cannot connect to {}", config.amqp.url))?;
+    let channel = connection.create_channel().await?;
+    topology.apply(&channel).await?;
+    let Topology { exchanges, queues, bindings } = topology;
+    println!(
+        "declared on {}: {} exchanges, {} queues, {} bindings",
+        config.amqp.url,
+        exchanges.len(),
+        queues.len(),
+        bindings.len()
+    );
+    connection.close(200, "bye".into()).await?;
+    Ok(Exit::Done)
+}
+
+async fn show(config: &Config) -> anyhow::Result<Exit> {
+    let patient = Patient::new(config, Role::Run, &everyone())?;
+    let broker = patient.broker().await.map_err(anyhow::Error::msg);
+    let broker = broker.with_context(|| format!("cannot look at {}", config.amqp.url))?;
+    print(&broker.things.iter().map(line).collect::<String>())?;
+    let in_the_way = broker.things.iter().any(|thing| matches!(thing.standing, Standing::Differs(_)));
+    Ok(if in_the_way { Exit::Failed } else { Exit::Done })
+}
+
+fn line(Compared { kind, name, standing }: &Compared) -> String {
+    let (word, why) = match standing {
+        Standing::There => ("exists", None),
+        Standing::Missing => ("would be declared", None),
+        Standing::Unknown(why) => ("would be declared again", Some(why)),
+        Standing::Differs(how) => ("cannot be declared", Some(how)),
+    };
+    let (kind, why) = (kind.to_string(), why.map(|why| format!(": {why}")).unwrap_or_default());
+    format!("{word:<25}{kind:<10}{name}{why}\n")
+}

@@ -1,0 +1,51 @@
+//! A role is not ready until nothing fails.
+
+use lapin::types::FieldTable;
+use milepost::adapters::rabbit::topology::{PARKED, parked_queue};
+use serde_json::Value;
+
+use super::Servers;
+use crate::support::eventually;
+use crate::support::fixtures::TELYPORT;
+use crate::support::process::Program;
+use crate::support::servers::{Vhost, channel};
+
+#[tokio::test]
+async fn the_gate_holds_a_role_back_until_the_broker_is_in_order() {
+    let vhost = Vhost::new().await;
+    let servers = Servers::sound(&vhost).await;
+    let unbind = |queue: String, exchange: &'static str, key: &'static str| async {
+        let channel = channel(&vhost.amqp_url).await;
+        let table = FieldTable::default();
+        channel.queue_unbind(queue.into(), exchange.into(), key.into(), table).await.expect("unbound");
+    };
+    // Neither `verify` nor anything else of the role's sees that a binding is missing.
+    unbind(parked_queue(TELYPORT), PARKED, "telyport").await;
+    let receiver = || {
+        Program::receiver(&servers.amqp)
+            .env("MILEPOST_AMQP_MANAGEMENT_URL", servers.management.as_deref().expect("there is one"))
+            .env("MILEPOST__TOPOLOGY__MODE", "verify")
+    };
+    receiver().spawn().ready().await;
+
+    let held = receiver().env("MILEPOST__TOPOLOGY__GATE", "true").spawn();
+    let line = held.says("topology gate: not ready").await;
+    assert_eq!(
+        (line["check"].as_str(), line["remedy"].as_str()),
+        (Some("bindings"), Some("milepost topology apply"))
+    );
+    eventually("the broker is no longer what it waits for", || async {
+        let (code, body) = held.ask("/readyz").await;
+        let conditions: Value = serde_json::from_str(&body).expect("JSON");
+        assert_eq!((code, &conditions["conditions"]["topology"]), (503, &Value::Bool(false)));
+        (conditions["conditions"]["broker"] == true).then_some(())
+    })
+    .await;
+
+    servers.apply().await;
+    held.ready().await;
+    // A fleet at work is not taken away.
+    held.says("topology gate: open").await;
+    unbind(parked_queue(TELYPORT), PARKED, "telyport").await;
+    assert_eq!(held.ask("/readyz").await.0, 200);
+}

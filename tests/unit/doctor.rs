@@ -1,0 +1,222 @@
+//! The doctor's rules, each on facts recorded from a sound broker with one thing changed.
+
+mod policies;
+
+use std::time::Duration;
+
+use milepost::adapters::rabbit::compare::{Compared, Kind, Standing, compare};
+use milepost::adapters::rabbit::definitions::Definitions;
+use milepost::adapters::rabbit::management::{Found, FoundQueue};
+use milepost::adapters::rabbit::topology::{Topology, TopologySettings};
+use milepost::adapters::redis::RedisFacts;
+use milepost::app::doctor::{Broker, Facts, Finding, Level, ManagementFacts, Memory, diagnose};
+use milepost::domain::provider::ProviderId;
+use serde_json::{Value, json};
+
+const TELYPORT: ProviderId = ProviderId::new("telyport");
+
+fn topology() -> Topology {
+    let settings = TopologySettings {
+        updates_max_age: "7D".to_owned(),
+        updates_max_bytes: 1 << 32,
+        delivery_limit: 100,
+        delay_unit: Duration::from_secs(1),
+    };
+    Topology::new(&settings, &[TELYPORT])
+}
+
+/// As RabbitMQ 3.10's management API says it.
+fn queue(name: &str, kind: &str, arguments: Value, policy: Value) -> FoundQueue {
+    serde_json::from_value(json!({
+        "name": name, "type": kind, "durable": true, "auto_delete": false, "arguments": arguments,
+        "policy": "theirs", "operator_policy": null, "effective_policy_definition": policy,
+    }))
+    .expect("a queue")
+}
+
+fn found() -> Found {
+    let definitions = Definitions::from(&topology());
+    let of = |name: &str, arguments| queue(name, "quorum", Value::Object(arguments), json!({}));
+    let queues = definitions.queues.iter().map(|queue| of(&queue.name, queue.arguments.clone())).collect();
+    Found { version: "3.10.8".to_owned(), definitions, queues, alarm: None, stream_queue: Some(true) }
+}
+
+fn broker(found: Found) -> Broker {
+    Broker {
+        things: compare(&Definitions::from(&topology()), &found.definitions),
+        unrouted: Some(0),
+        management: ManagementFacts::Found(found),
+    }
+}
+
+fn redis() -> RedisFacts {
+    let text = |text: &str| Some(text.to_owned());
+    RedisFacts {
+        version: text("7.0.15"),
+        role: text("master"),
+        policy: text("noeviction"),
+        append_only: Some(true),
+        snapshots: text(""),
+    }
+}
+
+fn facts(broker: Broker, redis: RedisFacts) -> Facts {
+    let memory = Memory {
+        provider: TELYPORT,
+        resend_horizon: Duration::from_secs(90),
+        dedup_ttl: Duration::from_secs(180),
+        content_ttl: Duration::from_hours(1),
+    };
+    Facts { broker: Ok(broker), redis: Some(Ok(redis)), memories: vec![memory] }
+}
+
+fn on_broker(change: impl FnOnce(&mut Found)) -> Vec<Finding> {
+    let mut found = found();
+    change(&mut found);
+    diagnose(&facts(broker(found), redis()))
+}
+
+fn on_redis(change: impl FnOnce(&mut RedisFacts)) -> Vec<Finding> {
+    let mut redis = redis();
+    change(&mut redis);
+    diagnose(&facts(broker(found()), redis))
+}
+
+/// The checks and subjects of what is worse than skipped, and its level.
+fn wrong(findings: &[Finding]) -> Vec<(Level, &str, &str)> {
+    let bad = |finding: &&Finding| matches!(finding.level, Level::Warn | Level::Fail);
+    findings.iter().filter(bad).map(|finding| (finding.level, finding.check, &*finding.subject)).collect()
+}
+
+fn of<'a>(findings: &'a [Finding], check: &str) -> &'a Finding {
+    findings.iter().find(|finding| finding.check == check).expect(check)
+}
+
+#[test]
+fn nothing_is_wrong_with_sound_servers_and_each_remedy_is_said() {
+    let findings = on_broker(|_| {});
+    assert_eq!(wrong(&findings), []);
+    for finding in findings {
+        assert_eq!(finding.remedy.is_none(), finding.level == Level::Ok, "{finding:?}");
+    }
+}
+
+#[test]
+fn an_old_broker_fails() {
+    for (version, fails) in [
+        ("3.9.29", true),
+        ("3.10.0", false),
+        ("3.13.7", false),
+        ("4.1.0-rc.1", false),
+        ("4.0.2+2.gabcdef", false),
+        ("unknown", true),
+    ] {
+        let findings = on_broker(|found| found.version = version.to_owned());
+        assert_eq!(of(&findings, "rabbitmq_version").level == Level::Fail, fails, "{version}");
+    }
+}
+
+#[test]
+fn a_disabled_stream_queue_fails_and_a_stream_shows_that_it_is_enabled() {
+    let findings = on_broker(|found| found.stream_queue = Some(false));
+    assert_eq!(wrong(&findings), [(Level::Fail, "stream_queue", "feature flag stream_queue")]);
+    let findings = on_broker(|found| found.stream_queue = None);
+    assert_eq!(of(&findings, "stream_queue").level, Level::Ok);
+    let findings = on_broker(|found| {
+        found.stream_queue = None;
+        found.definitions.queues.retain(|queue| queue.name != "milepost.updates.log");
+    });
+    assert_eq!(of(&findings, "stream_queue").level, Level::Skipped);
+}
+
+#[test]
+fn an_exchange_without_its_alternate_differs_and_placement_does_not() {
+    let findings = on_broker(|found| {
+        for exchange in &mut found.definitions.exchanges {
+            if exchange.name == "milepost.webhooks" {
+                exchange.arguments.clear();
+            }
+        }
+        for queue in &mut found.definitions.queues {
+            queue.arguments.insert("x-queue-leader-locator".to_owned(), json!("balanced"));
+        }
+    });
+    assert_eq!(wrong(&findings), [(Level::Fail, "exchanges", "exchange milepost.webhooks")]);
+    assert_eq!(of(&findings, "exchanges").says, "alternate-exchange is unset, not milepost.unrouted");
+}
+
+#[test]
+fn an_argument_too_many_differs() {
+    let findings = on_broker(|found| {
+        found.definitions.queues[0].arguments.insert("x-expires".to_owned(), json!(1000));
+    });
+    assert_eq!(wrong(&findings), [(Level::Fail, "queues", "queue milepost.unrouted")]);
+    assert_eq!(of(&findings, "queues").says, "x-expires is 1000, not unset");
+}
+
+#[test]
+fn a_receiver_is_not_judged_by_subscribers_or_redis() {
+    let facts = Facts {
+        broker: Ok(Broker {
+            things: vec![Compared {
+                kind: Kind::Queue,
+                name: "milepost.webhooks.telyport".to_owned(),
+                standing: Standing::There,
+            }],
+            unrouted: None,
+            management: ManagementFacts::NotConfigured,
+        }),
+        redis: None,
+        memories: Vec::new(),
+    };
+    let findings = diagnose(&facts);
+    assert!(
+        findings.iter().all(|finding| finding.check != "subscribers" && !finding.check.contains("redis"))
+    );
+}
+
+#[test]
+fn alarms_unrouted_messages_and_outages() {
+    let findings = on_broker(|found| found.alarm = Some("memory is short".to_owned()));
+    assert_eq!(wrong(&findings), [(Level::Fail, "alarms", "alarms")]);
+    let mut caught = broker(found());
+    caught.unrouted = Some(3);
+    let findings = diagnose(&facts(caught, redis()));
+    assert_eq!(wrong(&findings), [(Level::Warn, "unrouted", "milepost.unrouted")]);
+    let down =
+        Facts { broker: Err("refused".to_owned()), redis: Some(Err("refused".to_owned())), memories: vec![] };
+    assert_eq!(
+        wrong(&diagnose(&down)),
+        [(Level::Fail, "rabbitmq", "rabbitmq"), (Level::Fail, "redis", "redis")]
+    );
+}
+
+#[test]
+fn a_redis_that_forgets_or_cannot_write_fails() {
+    let text = |text: &str| Some(text.to_owned());
+    for (check, level, redis) in [
+        ("redis_version", Level::Fail, RedisFacts { version: text("6.2.14"), ..redis() }),
+        ("redis_version", Level::Skipped, RedisFacts { version: None, ..redis() }),
+        ("redis_role", Level::Fail, RedisFacts { role: text("slave"), ..redis() }),
+        ("redis_maxmemory_policy", Level::Fail, RedisFacts { policy: text("volatile-ttl"), ..redis() }),
+        ("redis_persistence", Level::Warn, RedisFacts { append_only: Some(false), ..redis() }),
+        (
+            "redis_persistence",
+            Level::Warn,
+            RedisFacts { append_only: Some(false), snapshots: text("3600 1"), ..redis() },
+        ),
+        ("redis_persistence", Level::Skipped, RedisFacts { append_only: None, snapshots: None, ..redis() }),
+    ] {
+        let findings = on_redis(|facts| *facts = redis.clone());
+        assert_eq!(of(&findings, check).level, level, "{redis:?}");
+        assert!(wrong(&findings).len() <= 1, "{redis:?}");
+    }
+}
+
+#[test]
+fn a_memory_is_said_in_units_that_divide_it() {
+    assert_eq!(
+        of(&on_broker(|_| {}), "dedup_ttl").says,
+        "sends again for 90 s; events are remembered for 3 min by their id, 1 h by their content"
+    );
+}
