@@ -11,6 +11,7 @@ use super::policy;
 use crate::adapters::ledger_key::{LedgerKeys, leg_name};
 use crate::domain::envelope::Replay;
 use crate::domain::identity::Origin;
+use crate::domain::state::DeliveryState;
 use crate::ports::{
     Claim, ClaimRequest, EventRef, Grant, Ledger, LedgerError, MOST_LEGS, Settlement, StateRef,
 };
@@ -97,17 +98,7 @@ impl Ledger for RedisLedger {
     }
 
     async fn settle(&self, event: &EventRef, settlement: Settlement) -> Result<bool, LedgerError> {
-        let (what, attempt, after) = match settlement {
-            Settlement::Done(after) => ("D", 0, after),
-            Settlement::Retrying { attempt, .. } => ("R", attempt, None),
-            Settlement::Parked(_) => ("K", 0, None),
-            Settlement::Released => ("released", 0, None),
-        };
-        let (due, reason) = match settlement {
-            Settlement::Retrying { due, reason, .. } => (due, reason.as_str()),
-            Settlement::Parked(reason) => (Duration::ZERO, reason.as_str()),
-            Settlement::Done(_) | Settlement::Released => (Duration::ZERO, ""),
-        };
+        let Written { what, attempt, after, due, reason } = settlement.into();
         if !due.is_zero() {
             self.index_waiting(event, due).await?;
         }
@@ -134,6 +125,29 @@ impl Ledger for RedisLedger {
         let write = cmd("SET").arg(PROBE).arg(1).arg("PX").arg(PROBE_TTL_MILLIS).to_owned();
         let reply = write.query_async::<()>(&mut lease.connection).await;
         reply.map_err(|error| self.connection.failed(&lease, &error))
+    }
+}
+
+/// A settlement in the words of `settle.lua`.
+#[derive(Default)]
+struct Written {
+    what: &'static str,
+    attempt: u32,
+    after: Option<DeliveryState>,
+    due: Duration,
+    reason: &'static str,
+}
+
+impl From<Settlement> for Written {
+    fn from(settlement: Settlement) -> Self {
+        match settlement {
+            Settlement::Done(after) => Self { what: "D", after, ..Self::default() },
+            Settlement::Retrying { attempt, due, reason } => {
+                Self { what: "R", attempt, due, reason: reason.as_str(), ..Self::default() }
+            }
+            Settlement::Parked(reason) => Self { what: "K", reason: reason.as_str(), ..Self::default() },
+            Settlement::Released => Self { what: "released", ..Self::default() },
+        }
     }
 }
 
