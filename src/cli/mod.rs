@@ -1,9 +1,11 @@
 //! The operator's commands: one file each, with its `Args` and its `run`.
 
+pub mod completions;
 pub mod config;
 pub mod line;
 pub mod parked;
 pub mod pattern;
+pub mod reference;
 pub mod run;
 pub mod sample_secrets;
 pub mod send;
@@ -73,6 +75,10 @@ pub enum Command {
     /// Look at the configuration
     #[command(subcommand)]
     Config(config::Command),
+    /// Print what a shell needs to complete these commands
+    Completions(completions::Args),
+    /// Print the help of every command as one Markdown page
+    Reference,
 }
 
 /// How a command ended, as the exit code of the process.
@@ -119,6 +125,8 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Parked(command) => parked::run(command, cli.global).await,
         Command::Topology(command) => topology::run(command, cli.global).await,
         Command::Config(command) => config::run(&command, cli.global),
+        Command::Completions(args) => completions::run(&args),
+        Command::Reference => reference::run(),
     }
 }
 

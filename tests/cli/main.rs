@@ -6,5 +6,6 @@ mod journey;
 mod line;
 mod pattern;
 mod plan;
+mod reference;
 mod resend;
 mod send;
