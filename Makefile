@@ -18,6 +18,7 @@ test: ## everything: format, lints, licences, unit tests, and tests on a private
 
 docs: ## make docs/ from the code again
 	cargo run --quiet --bin milepost -- contract --write docs
+	cargo run --quiet --bin milepost -- reference >docs/cli.md
 
 check: fmt lint unit ## what needs no servers: format, lints, unit tests
 

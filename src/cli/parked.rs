@@ -131,7 +131,7 @@ impl<'a> Queues<'a> {
 }
 
 /// Looks at everything that passes the filter, in order, and gives it back.
-async fn look(
+pub(super) async fn look(
     settings: &RabbitSettings,
     filter: &Filter,
     mut each: impl FnMut(Entry, &ParkedMessage) -> anyhow::Result<()>,

@@ -100,7 +100,7 @@ impl Settler {
             ..envelope
         };
         self.confirmed(Outbound::Later(copy, delay), session).await?;
-        self.record(held, Settlement::Retrying { attempt }, session).await?;
+        self.record(held, Settlement::Retrying { attempt, due: delay, reason }, session).await?;
         let provider = self.provider.as_str();
         metrics::counter!(m::RETRIES, "provider" => provider, "reason" => reason.as_str()).increment(1);
         metrics::histogram!(m::RETRY_DELAY, "provider" => provider).record(delay.as_secs_f64());
@@ -124,7 +124,7 @@ impl Settler {
         };
         let receipt = copy.receipt;
         self.confirmed(Outbound::Parked(copy, reason, detail), session).await?;
-        self.record(held, Settlement::Parked, session).await?;
+        self.record(held, Settlement::Parked(reason), session).await?;
         let provider = self.provider.as_str();
         metrics::counter!(m::PARKED, "provider" => provider, "reason" => reason.as_str()).increment(1);
         tracing::warn!(

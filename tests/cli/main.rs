@@ -8,6 +8,7 @@ mod line;
 mod parked;
 mod pattern;
 mod plan;
+mod reference;
 mod resend;
 mod send;
 mod table;

@@ -17,3 +17,4 @@ mod support;
 mod tls;
 mod topology;
 mod topology_check;
+mod why;

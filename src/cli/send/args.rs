@@ -8,10 +8,9 @@ use reqwest::header::HeaderName;
 
 use super::plan::Share;
 use super::target;
-use crate::cli::duration;
+use crate::cli::{duration, provider};
 use crate::domain::identity::Account;
 use crate::domain::provider::Provider;
-use crate::providers;
 
 /// What `milepost send` is asked.
 #[derive(clap::Args)]
@@ -80,13 +79,6 @@ pub struct Args {
     /// Show what became of each as one JSON object a line
     #[arg(long)]
     pub json: bool,
-}
-
-fn provider(name: &str) -> Result<&'static dyn Provider, String> {
-    providers::by_name(name).ok_or_else(|| {
-        let names: Vec<_> = providers::ALL.iter().map(|provider| provider.id().as_str()).collect();
-        format!("the providers are {}", names.join(", "))
-    })
 }
 
 pub(in crate::cli) fn rate(text: &str) -> Result<f64, String> {

@@ -9,7 +9,8 @@ use milepost::domain::fingerprint::Fingerprint;
 use milepost::domain::history::History;
 use milepost::domain::identity::{Account, DeliveryKey, Identity, Origin, ReceiptId};
 use milepost::domain::provider::ProviderId;
-use milepost::ports::{ClaimRequest, Token};
+use milepost::domain::verdict::RetryReason;
+use milepost::ports::{ClaimRequest, Settlement, Token};
 use uuid::Uuid;
 
 pub const TELYPORT: ProviderId = ProviderId::new("telyport");
@@ -72,6 +73,11 @@ pub fn claim() -> ClaimRequest {
         leg: None,
         state_ttl: Duration::from_secs(600),
     }
+}
+
+/// A retry with this attempt number is scheduled.
+pub const fn retrying(attempt: u32) -> Settlement {
+    Settlement::Retrying { attempt, due: Duration::from_secs(60), reason: RetryReason::PublishRefused }
 }
 
 /// Another copy of the same event: a resend by the provider, with a receipt of its own.
