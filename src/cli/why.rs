@@ -94,9 +94,11 @@ async fn remembered(inspector: &Inspector, id: &str, answer: &mut Answer) -> Res
     names.extend(answer.deliveries());
     names.sort();
     names.dedup();
+    let mut deliveries = Vec::new();
     for name in names {
-        answer.remembered(inspector.delivery(&name).await?);
+        deliveries.push(inspector.delivery(&name).await?);
     }
+    answer.remembered(deliveries);
     Ok(())
 }
 

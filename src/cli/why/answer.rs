@@ -19,8 +19,17 @@ pub(super) struct Answer {
     published: Vec<Publication>,
     parked: Vec<Entry>,
     remembered: Vec<RememberedDelivery>,
+    asked: Asked,
     /// Who could not be asked, and why.
     unknown: Vec<(&'static str, String)>,
+}
+
+/// Who answered.
+#[derive(Default)]
+struct Asked {
+    updates: bool,
+    parked: bool,
+    ledger: bool,
 }
 
 /// One event.
@@ -32,20 +41,24 @@ struct Row<'a> {
 }
 
 impl Answer {
-    pub(super) const fn new(id: String) -> Self {
-        Self { id, published: Vec::new(), parked: Vec::new(), remembered: Vec::new(), unknown: Vec::new() }
+    pub(super) fn new(id: String) -> Self {
+        let (published, parked, remembered, unknown) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { id, published, parked, remembered, asked: Asked::default(), unknown }
     }
 
     pub(super) fn published(&mut self, found: Vec<Publication>) {
         self.published = found;
+        self.asked.updates = true;
     }
 
     pub(super) fn parked(&mut self, found: Vec<Entry>) {
         self.parked = found;
+        self.asked.parked = true;
     }
 
-    pub(super) fn remembered(&mut self, delivery: RememberedDelivery) {
-        self.remembered.push(delivery);
+    pub(super) fn remembered(&mut self, deliveries: Vec<RememberedDelivery>) {
+        self.remembered = deliveries;
+        self.asked.ledger = true;
     }
 
     pub(super) fn unknown(&mut self, whom: &'static str, why: &dyn Display) {
@@ -134,7 +147,7 @@ impl Answer {
             ("PARKED", Align::Left),
         ]);
         for (receipt, row) in self.rows() {
-            table.row(&row.cells(receipt, now));
+            table.row(&row.cells(receipt, &self.asked, now));
         }
         table
     }
@@ -174,24 +187,26 @@ impl Row<'_> {
         self.record.and_then(|record| record.reason.as_deref())
     }
 
-    fn cells(&self, receipt: &str, now: Timestamp) -> [String; 8] {
+    /// What nobody could be asked about is `?`, not "no".
+    fn cells(&self, receipt: &str, asked: &Asked, now: Timestamp) -> [String; 8] {
         let ago = |time: Option<Timestamp>| time.map_or_else(|| "-".to_owned(), |time| until(time, now));
+        let none = |asked: bool, none: &str| if asked { none.to_owned() } else { "?".to_owned() };
         let published = self.published.first().map_or_else(
-            || "no".to_owned(),
+            || none(asked.updates, "no"),
             |first| match self.published.len() {
                 1 => format!("{} ({})", first.data.status, first.data.raw_status),
                 times => format!("{} ({}), {times} times", first.data.status, first.data.raw_status),
             },
         );
         let parked = self.parked.first().map_or_else(
-            || "no".to_owned(),
+            || none(asked.parked, "no"),
             |entry| format!("{}, {}", entry.about.reason, ago(entry.about.parked_at)),
         );
         [
             receipt.to_owned(),
             ago(self.received_at()),
             self.event_id().unwrap_or("-").to_owned(),
-            self.record.map_or_else(|| "forgotten".to_owned(), |record| ledger(record, now)),
+            self.record.map_or_else(|| none(asked.ledger, "forgotten"), |record| ledger(record, now)),
             self.record.map_or_else(|| "-".to_owned(), |record| record.attempt.to_string()),
             self.reason().unwrap_or("-").to_owned(),
             published,

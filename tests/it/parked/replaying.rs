@@ -182,8 +182,18 @@ async fn a_published_event_is_published_again_only_by_force() {
         .expect("confirmed");
     subscriber.take_until(|seen| seen.events.len() == 2).await;
     assert_eq!(subscriber.order.len(), 3, "one forced copy, and the marker");
-    subscriber.assert_repeats_are_identical();
     worker.stop().await;
+    // What it says of its delivery's course it says anew; all else is as it was.
+    let without_course = |body: &Vec<u8>| {
+        let mut event: Value = serde_json::from_slice(body).expect("JSON");
+        let data = event["data"].as_object_mut().expect("an object");
+        for name in ["sequence", "order", "changes", "previous_status"] {
+            data.remove(name);
+        }
+        event
+    };
+    let copies = subscriber.events.values().find(|copies| copies.len() == 2).expect("a forced copy");
+    assert_eq!(without_course(&copies[0]), without_course(&copies[1]));
 }
 
 /// A worker makes up what an envelope lacks so that it can park it. That is not replayed unless it is meant.
