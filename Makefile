@@ -18,7 +18,8 @@ test: ## everything: format, lints, licences, unit tests, and tests on a private
 
 docs: ## make docs/ from the code again
 	cargo run --quiet --bin milepost -- contract --write docs
-	cargo run --quiet --bin milepost -- reference >docs/cli.md
+	cargo run --quiet --bin milepost -- reference commands >docs/cli.md
+	cargo run --quiet --bin milepost -- reference metrics >docs/metrics.md
 
 check: fmt lint unit ## what needs no servers: format, lints, unit tests
 

@@ -80,8 +80,8 @@ pub enum Command {
     Contract(contract::Args),
     /// Print what a shell needs to complete these commands
     Completions(completions::Args),
-    /// Print the help of every command as one Markdown page
-    Reference,
+    /// Print what the code says of its commands or its metrics, as a Markdown page
+    Reference(reference::Args),
 }
 
 /// How a command ended, as the exit code of the process.
@@ -130,7 +130,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Config(command) => config::run(&command, cli.global),
         Command::Contract(args) => contract::run(args),
         Command::Completions(args) => completions::run(&args),
-        Command::Reference => reference::run(),
+        Command::Reference(args) => reference::run(&args),
     }
 }
 

@@ -1,11 +1,14 @@
-//! `milepost reference`: every command's help as one Markdown page, from which `docs/cli.md` is made.
+//! `milepost reference`: what the code says of its commands and its metrics, each as one Markdown page. `docs/cli.md` and
+//! `docs/metrics.md` are made from it.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
-use clap::{Command, CommandFactory as _};
+use clap::{Command, CommandFactory as _, ValueEnum};
 
 use super::{Cli, Exit};
+use crate::providers;
+use crate::telemetry::reference as metrics;
 
 const INTRODUCTION: &str = "# The operator's commands
 
@@ -14,16 +17,36 @@ Made from the commands themselves by `make docs`; a test fails when it is not cu
 completions bash` (or `zsh`, `fish`, …) prints what a shell needs to complete them.
 ";
 
+/// What `milepost reference` is asked.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Which page
+    pub page: Page,
+}
+
+/// The pages.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Page {
+    /// The help of every command
+    Commands,
+    /// Every metric
+    Metrics,
+}
+
 /// Prints it.
 ///
 /// # Errors
 /// When the output cannot be written.
-pub fn run() -> anyhow::Result<Exit> {
-    io::stdout().write_all(page().as_bytes())?;
+pub fn run(args: &Args) -> anyhow::Result<Exit> {
+    let page = match args.page {
+        Page::Commands => page(),
+        Page::Metrics => metrics::page(providers::ALL),
+    };
+    io::stdout().write_all(page.as_bytes())?;
     Ok(Exit::Done)
 }
 
-/// The page.
+/// The page of the commands.
 #[must_use]
 pub fn page() -> String {
     let mut page = INTRODUCTION.to_owned();

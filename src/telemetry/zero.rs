@@ -5,6 +5,7 @@ use std::slice;
 
 use metrics::{Label, counter, gauge, histogram};
 
+use super::export;
 use super::metrics as table;
 use super::metrics::Kind;
 use super::recorder::Role;
@@ -22,6 +23,7 @@ pub(super) fn create_all(role: Role, providers: &[&dyn Provider]) {
     gauge!(table::BUILD_INFO, "version" => env!("CARGO_PKG_VERSION"), "role" => role.to_string()).set(1.0);
     create(table::DRAINING, &[]);
     create(table::CONFIG_LAST_RELOAD, &[]);
+    create(table::TRACE_SPANS, &[&export::RESULTS]);
     connection("publish");
     if matches!(role, Role::Receiver | Role::Run) {
         receiver(providers);
@@ -56,6 +58,11 @@ fn receiver(providers: &[&dyn Provider]) {
     }
     answered(NOBODY, 404, Err(Rejection::UnknownProvider));
     create(table::HTTP_REQUEST_DURATION, &[&names]);
+    for provider in providers {
+        let name = provider.id().as_str();
+        create(table::REFUSING_SINCE, &[&[name]]);
+        gauge!(table::GIVES_UP_AFTER, "provider" => name).set(provider.gives_up_after().as_secs_f64());
+    }
 }
 
 /// Every way a request to a provider can end, with the scheme its answer may depend on: an account that is not

@@ -17,4 +17,5 @@ mod support;
 mod tls;
 mod topology;
 mod topology_check;
+mod traces;
 mod why;

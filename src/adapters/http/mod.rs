@@ -6,7 +6,9 @@
 
 pub mod admin;
 mod record;
+mod refusing;
 pub mod server;
+mod span;
 pub mod webhooks;
 
 use std::time::Duration;

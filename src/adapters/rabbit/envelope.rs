@@ -36,6 +36,7 @@ pub(super) const HISTORY: &str = "mp-history";
 pub(super) const PARKED_AT: &str = "mp-parked-at";
 pub(super) const TRACEPARENT: &str = "traceparent";
 pub(super) const TRACESTATE: &str = "tracestate";
+const FIRST_ATTEMPT: &str = "mp-first-attempt";
 
 /// The properties of a stored webhook.
 pub(super) fn properties(envelope: &Envelope, parked: Option<(ParkReason, &'static str)>) -> BasicProperties {
@@ -67,12 +68,7 @@ pub(super) fn properties(envelope: &Envelope, parked: Option<(ParkReason, &'stat
     if let Some(history) = envelope.history.to_text() {
         put(HISTORY, text(&history));
     }
-    if let Some(traceparent) = &envelope.trace.traceparent {
-        put(TRACEPARENT, text(traceparent));
-    }
-    if let Some(tracestate) = &envelope.trace.tracestate {
-        put(TRACESTATE, text(tracestate));
-    }
+    trace_headers(&envelope.trace, &mut headers);
     let properties = BasicProperties::default()
         .with_message_id(envelope.receipt.to_string().into())
         .with_timestamp(u64::try_from(envelope.received_at.as_second()).unwrap_or_default())
@@ -83,6 +79,20 @@ pub(super) fn properties(envelope: &Envelope, parked: Option<(ParkReason, &'stat
     match envelope.content_type.as_ref().and_then(|text| ShortString::try_new(text.as_str()).ok()) {
         Some(content_type) => properties.with_content_type(content_type),
         None => properties,
+    }
+}
+
+/// Says which trace a message belongs to.
+pub(super) fn trace_headers(trace: &TraceContext, headers: &mut FieldTable) {
+    let all = [
+        (TRACEPARENT, &trace.traceparent),
+        (TRACESTATE, &trace.tracestate),
+        (FIRST_ATTEMPT, &trace.first_attempt),
+    ];
+    for (name, value) in all {
+        if let Some(value) = value {
+            headers.insert(name.into(), text(value));
+        }
     }
 }
 
@@ -133,7 +143,8 @@ pub(super) fn read(
         trace: TraceContext::received(
             headers.text(TRACEPARENT).as_deref(),
             headers.text(TRACESTATE).as_deref(),
-        ),
+        )
+        .after(headers.text(FIRST_ATTEMPT)),
         body: message.data.into(),
     };
     (envelope, defect)
