@@ -13,6 +13,7 @@ use milepost::providers::TELYPORT as TELYPORT_PROVIDER;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::support::eventually;
 use crate::support::fixtures::{TELYPORT, account, claim, envelope, retrying};
 use crate::support::fleet::{Real, Subscriber, drained, rejecting, run, telyport, telyport_body, worker};
 use crate::support::process::Program;
@@ -118,11 +119,11 @@ async fn an_event_is_found_by_each_of_its_names_wherever_it_is() {
     let delivery = Uuid::new_v4().to_string();
     let [published, refused, broken] = ["1", "2", "3"].map(|number| format!("{delivery}-{number}"));
     let first = webhook(&delivery, &published, "NEW");
+    let mut subscriber = Subscriber::bind(&real.amqp_url, "test.subscriber", FieldTable::default()).await;
     let mut worker = run(telyport(&real.backends));
-    for copy in [first.clone(), webhook(&delivery, &published, "NEW")] {
-        real.publish(copy).await;
-        drained(&real).await;
-    }
+    real.publish(first.clone()).await;
+    subscriber.take_until(|seen| seen.events.len() == 1).await;
+    real.publish(webhook(&delivery, &published, "NEW")).await;
     let malformed = envelope(TELYPORT, "{\"webhookEventID\": \"x\",}");
     real.publish(malformed.clone()).await;
     let contradiction = format!(
@@ -130,6 +131,9 @@ async fn an_event_is_found_by_each_of_its_names_wherever_it_is() {
     );
     let contradiction = envelope(TELYPORT, contradiction);
     real.publish(contradiction.clone()).await;
+    // Taken in this order: once the last of them is parked, the resend before it is dealt with.
+    let parked = async || (depth(&real.channel, "milepost.parked.telyport").await == 2).then_some(());
+    eventually("both are parked", parked).await;
     worker.stop().await;
 
     // From here on a subscriber refuses, for longer than this test takes.
@@ -145,7 +149,8 @@ async fn an_event_is_found_by_each_of_its_names_wherever_it_is() {
     }
     let second = webhook(&delivery, &refused, "STARTED");
     real.publish(second.clone()).await;
-    drained(&real).await;
+    let retried = async || waiting().await.contains(&delivery).then_some(());
+    eventually("it waits for its retry", retried).await;
     worker.stop().await;
     drop(full);
 
@@ -247,7 +252,7 @@ async fn a_subscriber_bound_to_everything_is_left_alone() {
     let worker = run(worker(&real.backends, &TELYPORT_PROVIDER, RetrySchedule::default()));
     let webhook = webhook(&Uuid::new_v4().to_string(), "e", "NEW");
     real.publish(webhook.clone()).await;
-    drained(&real).await;
+    eventually("it is published", async || (subscriber.unread().await == 1).then_some(())).await;
     worker.stop().await;
     let (code, _) = why(&vhost, &webhook.receipt.to_string()).await;
     assert_eq!((code, subscriber.unread().await), (Some(0), 1));

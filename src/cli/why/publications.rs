@@ -8,8 +8,10 @@ use tokio::time::timeout;
 
 use crate::adapters::rabbit::updates_log::{LogEvent, Outage, Start, UpdatesLog};
 
-/// A stream that sends nothing for so long has been read to its end.
-const IDLE: Duration = Duration::from_secs(1);
+/// A stream that sends nothing for so long has been read to its end: AMQP tells no other way where that is.
+const IDLE: Duration = Duration::from_secs(2);
+/// Its first chunk may take longer to come, from a broker that is busy.
+const FIRST: Duration = Duration::from_secs(6);
 /// The reader gives a connection up before that.
 const CONNECTING: Duration = Duration::from_secs(20);
 
@@ -55,10 +57,13 @@ async fn read(log: &mut UpdatesLog, id: &str) -> anyhow::Result<Vec<Publication>
     loop {
         let Ok(event) = timeout(patience, log.next()).await else { return Ok(found) };
         match event? {
-            LogEvent::Attached => patience = IDLE,
+            LogEvent::Attached => patience = FIRST,
             LogEvent::Waiting(Outage::NoLog) => return Ok(found),
             LogEvent::Waiting(outage) => return Err(outage.into()),
-            LogEvent::Update(update) => found.extend(about(&update.body, id)),
+            LogEvent::Update(update) => {
+                patience = IDLE;
+                found.extend(about(&update.body, id));
+            }
         }
     }
 }

@@ -14,7 +14,9 @@ use uuid::Uuid;
 use super::{ask, drained, exhausted, json, listed, park, parked};
 use crate::support::eventually;
 use crate::support::fixtures::{TELYPORT, envelope};
-use crate::support::fleet::{Real, Subscriber, receipt, run, telyport, telyport_body};
+use crate::support::fleet::{
+    Real, Subscriber, drained as drained_work, receipt, run, telyport, telyport_body,
+};
 use crate::support::servers::Vhost;
 
 async fn subscriber(real: &Real) -> Subscriber {
@@ -25,11 +27,6 @@ async fn subscriber(real: &Real) -> Subscriber {
 fn published(subscriber: &Subscriber) -> BTreeSet<String> {
     assert_eq!(subscriber.order.len(), subscriber.events.len(), "an event was published twice");
     subscriber.events.values().map(|bodies| receipt(&bodies[0]).to_string()).collect()
-}
-
-async fn drained_work(real: &Real) {
-    eventually("the work queue is empty", || async { (real.waiting(TELYPORT).await == 0).then_some(()) })
-        .await;
 }
 
 #[tokio::test]
