@@ -154,6 +154,11 @@ pub trait Provider: Send + Sync + 'static {
     /// event id is a resend, beyond it an event of its own.
     fn resend_horizon(&self) -> Duration;
 
+    /// For how long after a first try it keeps sending a webhook that is not taken, at the least: from then on it is
+    /// gone, and only asking the provider brings its content back. Zero when its documents do not say that it sends
+    /// again.
+    fn gives_up_after(&self) -> Duration;
+
     /// Checks that the webhook is from the provider, over the raw bytes. Returns the body to store: the same
     /// bytes, unless a credential inside had to be blanked.
     ///

@@ -67,6 +67,11 @@ impl Provider for Dash {
         Duration::from_mins(3)
     }
 
+    /// Three attempts, 60 s apart.
+    fn gives_up_after(&self) -> Duration {
+        Duration::from_mins(2)
+    }
+
     fn authenticate(
         &self,
         headers: &dyn Headers,

@@ -59,6 +59,11 @@ impl Provider for Deliverect {
         Duration::from_mins(1)
     }
 
+    /// Its retries are not documented, and a kindred hook of theirs is tried once.
+    fn gives_up_after(&self) -> Duration {
+        Duration::ZERO
+    }
+
     fn authenticate(
         &self,
         headers: &dyn Headers,

@@ -60,6 +60,11 @@ impl Provider for Express247 {
         Duration::from_hours(24)
     }
 
+    /// Its retries are not documented, so none can be counted on.
+    fn gives_up_after(&self) -> Duration {
+        Duration::ZERO
+    }
+
     fn authenticate(
         &self,
         headers: &dyn Headers,

@@ -79,6 +79,11 @@ impl Provider for HubRise {
         Duration::from_hours(2)
     }
 
+    /// The shorter of the two that its document says.
+    fn gives_up_after(&self) -> Duration {
+        Duration::from_mins(31)
+    }
+
     fn authenticate(
         &self,
         headers: &dyn Headers,

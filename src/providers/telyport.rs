@@ -49,6 +49,12 @@ impl Provider for Telyport {
         Duration::from_hours(2)
     }
 
+    /// Its waits grow "exponentially until" 35 minutes; from what, and how steeply, is not documented. Doubled from a
+    /// second: 1 + 2 + … + 2048 s. After that somebody has to send it again from its console.
+    fn gives_up_after(&self) -> Duration {
+        Duration::from_secs(4095)
+    }
+
     fn authenticate(
         &self,
         headers: &dyn Headers,

@@ -13,6 +13,18 @@ pub enum Kind {
     Histogram,
 }
 
+impl Kind {
+    /// Prometheus's word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
 /// One metric as it is declared.
 #[derive(Debug, Clone, Copy)]
 pub struct Metric {
@@ -46,6 +58,10 @@ metrics! {
         "From a webhook request's headers to its answer.";
     WEBHOOKS_REJECTED = "milepost_webhooks_rejected_total", Counter, None, ["provider", "reason"],
         "Webhooks not accepted, by reason.";
+    REFUSING_SINCE = "milepost_refusing_since_timestamp_seconds", Gauge, Some(Unit::Seconds), ["provider"],
+        "Since when this receiver could take none of the provider's webhooks, as Unix time; 0 while it takes them, or was sent none.";
+    GIVES_UP_AFTER = "milepost_provider_gives_up_after_seconds", Gauge, Some(Unit::Seconds), ["provider"],
+        "For how long the provider keeps sending a webhook that is not taken; 0 when its documents do not say that it sends again.";
     PUBLISH_CONFIRMS = "milepost_publish_confirms_total", Counter, None, ["stage", "result"],
         "Publishes by what was published (raw, update, later, parked) and the broker's answer (ack, refused, unavailable, unconfirmed).";
     PUBLISH_CONFIRM_DURATION = "milepost_publish_confirm_duration_seconds", Histogram, Some(Unit::Seconds), ["stage"],

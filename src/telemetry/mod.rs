@@ -4,5 +4,6 @@ pub mod health;
 pub mod logging;
 pub mod metrics;
 pub mod recorder;
+pub mod reference;
 pub mod traces;
 mod zero;

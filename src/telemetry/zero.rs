@@ -56,6 +56,11 @@ fn receiver(providers: &[&dyn Provider]) {
     }
     answered(NOBODY, 404, Err(Rejection::UnknownProvider));
     create(table::HTTP_REQUEST_DURATION, &[&names]);
+    for provider in providers {
+        let name = provider.id().as_str();
+        create(table::REFUSING_SINCE, &[&[name]]);
+        gauge!(table::GIVES_UP_AFTER, "provider" => name).set(provider.gives_up_after().as_secs_f64());
+    }
 }
 
 /// Every way a request to a provider can end, with the scheme its answer may depend on: an account that is not

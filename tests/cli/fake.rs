@@ -48,6 +48,10 @@ impl Provider for Fake {
         Duration::from_mins(1)
     }
 
+    fn gives_up_after(&self) -> Duration {
+        Duration::ZERO
+    }
+
     fn authenticate(&self, _: &dyn Headers, body: Bytes, _: &Credentials) -> Result<Bytes, Rejection> {
         Ok(body)
     }

@@ -6,5 +6,6 @@ mod answers;
 mod bounds;
 mod connections;
 mod descriptors;
+mod loss_clock;
 mod stored;
 mod support;

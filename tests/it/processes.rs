@@ -4,4 +4,5 @@ mod end_to_end;
 mod exit_codes;
 mod journeys;
 mod lifecycle;
+mod metrics;
 mod secrets;

@@ -38,6 +38,10 @@ impl Provider for Fake {
         Duration::from_secs(self.horizon_hours * 3600)
     }
 
+    fn gives_up_after(&self) -> Duration {
+        Duration::from_secs(self.horizon_hours * 3600)
+    }
+
     fn answer(&self, _scheme: Option<AuthScheme>, outcome: Result<(), RejectionKind>) -> Answer {
         match outcome {
             Err(RejectionKind::NotAuthentic) => Answer::empty(self.refusal),

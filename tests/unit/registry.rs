@@ -68,6 +68,15 @@ fn names_fit_paths_queues_and_routing_keys() {
 }
 
 #[test]
+fn each_provider_gives_up_when_its_documents_say() {
+    let seconds: Vec<_> = ALL.iter().map(|provider| provider.gives_up_after().as_secs()).collect();
+    assert_eq!(seconds, [4095, 0, 0, 2 * 60, 31 * 60]);
+    for provider in ALL {
+        assert!(provider.gives_up_after() < provider.resend_horizon(), "{}", provider.id());
+    }
+}
+
+#[test]
 fn every_provider_has_its_worker() {
     let manifest = read("Cargo.toml");
     for provider in ALL {

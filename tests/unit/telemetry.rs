@@ -2,4 +2,5 @@
 
 mod logging;
 mod metrics;
+mod reference;
 mod traces;

@@ -6,6 +6,7 @@
 
 pub mod admin;
 mod record;
+mod refusing;
 pub mod server;
 pub mod webhooks;
 

@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::record::Answered;
+use super::refusing::Refusing;
 use super::{Handler, HttpLimits, Response};
 use crate::domain::answer::{Answer, Rejection};
 use crate::domain::identity::ReceiptId;
@@ -34,6 +35,7 @@ pub struct Webhooks {
     limits: HttpLimits,
     requests: Semaphore,
     bytes: Semaphore,
+    refusing: Refusing,
 }
 
 impl Webhooks {
@@ -42,7 +44,7 @@ impl Webhooks {
     pub fn new(receiver: Receiver, limits: HttpLimits) -> Arc<Self> {
         let requests = Semaphore::new(limits.max_requests_in_flight);
         let bytes = Semaphore::new(limits.max_bytes_in_flight);
-        Arc::new(Self { receiver, limits, requests, bytes })
+        Arc::new(Self { receiver, limits, requests, bytes, refusing: Refusing::default() })
     }
 
     /// Whose webhook a path takes. One trailing slash is forgiven: the path is typed into a provider's form by
@@ -124,6 +126,9 @@ impl Handler for Webhooks {
         };
         if !body.is_end_stream() {
             tokio::spawn(timeout(LINGER, discard(body)));
+        }
+        if let Some(destination) = &destination {
+            self.refusing.note(destination.provider(), outcome, receipt.received_at);
         }
         let answer = answer_for(destination.as_ref(), outcome);
         let (code, elapsed) = (answer.code, arrived.elapsed());

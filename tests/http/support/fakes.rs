@@ -44,6 +44,10 @@ impl Provider for TestProvider {
         Duration::from_secs(60)
     }
 
+    fn gives_up_after(&self) -> Duration {
+        Duration::from_secs(30)
+    }
+
     fn authenticate(
         &self,
         headers: &dyn Headers,

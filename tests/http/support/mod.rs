@@ -18,6 +18,7 @@ use milepost::domain::identity::Account;
 use milepost::domain::provider::{AuthScheme, Credentials, ProviderId};
 use milepost::domain::secret::Secret;
 use milepost::pipeline::receive::{Endpoint, Receiver};
+use milepost::ports::Clock;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -48,6 +49,7 @@ pub struct Setup {
     pub drain: Duration,
     /// Whether publishes wait for [`FakePublisher::release`].
     pub held: bool,
+    pub clock: Arc<dyn Clock>,
 }
 
 impl Default for Setup {
@@ -68,6 +70,7 @@ impl Default for Setup {
             },
             drain: DEADLINE,
             held: false,
+            clock: Arc::new(StoppedClock),
         }
     }
 }
@@ -121,7 +124,7 @@ pub async fn start(setup: Setup) -> (Server, Arc<FakePublisher>) {
     ]);
     let publisher = Arc::new(FakePublisher::new(setup.held));
     let endpoints = vec![Endpoint { provider, accounts }];
-    let receiver = Receiver::new(endpoints, publisher.clone(), Arc::new(StoppedClock));
+    let receiver = Receiver::new(endpoints, publisher.clone(), Arc::clone(&setup.clock));
     (Server::start(Webhooks::new(receiver, setup.limits), &setup).await, publisher)
 }
 

@@ -44,7 +44,8 @@ fn the_fleet_in_one_process_shows_every_metric_with_help_and_type() {
 fn every_sample_is_zero_at_first_and_has_its_metrics_labels() {
     let scrape = first_scrape(Role::Run);
     let samples = scrape.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
-    for sample in samples.filter(|sample| !sample.starts_with("milepost_build_info")) {
+    let constant = ["milepost_build_info", "milepost_provider_gives_up_after_seconds"];
+    for sample in samples.filter(|sample| !constant.iter().any(|name| sample.starts_with(name))) {
         assert!(sample.ends_with(" 0"), "{sample}");
         let series = sample.strip_suffix(" 0").expect("it ends so");
         let (name, labels) = series.split_once('{').unwrap_or((series, ""));
@@ -73,6 +74,8 @@ fn a_receiver_counts_each_answer_by_its_providers_own_code() {
     }
     assert!(has(&scrape, r#"milepost_webhooks_rejected_total{provider="telyport",reason="no_secret"} 0"#));
     assert!(has(&scrape, r#"milepost_publish_confirms_total{stage="raw",result="unconfirmed"} 0"#));
+    assert!(has(&scrape, r#"milepost_refusing_since_timestamp_seconds{provider="telyport"} 0"#));
+    assert!(has(&scrape, r#"milepost_provider_gives_up_after_seconds{provider="telyport"} 7200"#));
     assert!(has(&scrape, r#"milepost_broker_connected{role="publish"} 0"#));
     let version = env!("CARGO_PKG_VERSION");
     assert!(has(&scrape, &format!(r#"milepost_build_info{{version="{version}",role="receiver"}} 1"#)));

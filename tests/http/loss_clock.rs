@@ -1,0 +1,89 @@
+//! Since when a provider's webhooks cannot be taken.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use jiff::Timestamp;
+use milepost::domain::answer::Answer;
+use milepost::ports::{Clock, PublishError};
+
+use crate::support::{FakePublisher, Server, Setup, metric, signed, start};
+
+/// Says a time of our choosing, in whole seconds since 1970.
+struct SetClock(AtomicI64);
+
+impl Clock for SetClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_second(self.0.load(Ordering::Relaxed)).expect("in range")
+    }
+}
+
+struct Receiver {
+    provider: &'static str,
+    server: Server,
+    publisher: Arc<FakePublisher>,
+    clock: Arc<SetClock>,
+}
+
+impl Receiver {
+    /// As patient as HubRise asks: every refusal but the first is a 503.
+    async fn of(provider: &'static str) -> Self {
+        let clock = Arc::new(SetClock(AtomicI64::new(0)));
+        let answers = |_, outcome: Result<(), _>| outcome.map_or(Answer::empty(503), |()| Answer::empty(200));
+        let setup = Setup { provider, answers, clock: clock.clone(), ..Setup::default() };
+        let (server, publisher) = start(setup).await;
+        Self { provider, server, publisher, clock }
+    }
+
+    /// Sends a webhook at `second` to `account`; the answer's code.
+    async fn sent(&self, second: i64, account: &str, broker: Result<(), PublishError>) -> u16 {
+        self.clock.0.store(second, Ordering::Relaxed);
+        self.publisher.reply(broker);
+        let path = format!("/webhooks/{}/{account}", self.provider);
+        self.server.exchange(signed(&path, "", b"{}")).await.code
+    }
+
+    fn refusing_since(&self) -> Option<u64> {
+        let series = format!("milepost_refusing_since_timestamp_seconds{{provider=\"{}\"}}", self.provider);
+        metric(&series)
+    }
+}
+
+#[tokio::test]
+async fn it_starts_with_the_first_refusal_and_one_webhook_taken_stops_it() {
+    let receiver = Receiver::of("clock").await;
+    for error in [PublishError::Unavailable, PublishError::Unconfirmed, PublishError::Refused] {
+        assert_eq!(receiver.sent(1_000, "default", Err(error)).await, 503);
+        assert_eq!(receiver.refusing_since(), Some(1_000), "{error}");
+        assert_eq!(receiver.sent(1_060, "shop-1", Err(error)).await, 503);
+        assert_eq!(receiver.refusing_since(), Some(1_000), "the first one counts");
+        assert_eq!(receiver.sent(1_090, "default", Ok(())).await, 200);
+        assert_eq!(receiver.refusing_since(), Some(0));
+    }
+    assert_eq!(receiver.sent(2_000, "default", Err(PublishError::Unavailable)).await, 503);
+    assert_eq!(receiver.refusing_since(), Some(2_000), "it starts again");
+}
+
+#[tokio::test]
+async fn a_webhook_that_cannot_be_checked_for_want_of_our_secret_starts_it() {
+    let receiver = Receiver::of("secretless").await;
+    assert_eq!(receiver.sent(1_000, "lost", Ok(())).await, 503);
+    assert_eq!(receiver.refusing_since(), Some(1_000));
+}
+
+#[tokio::test]
+async fn what_anybody_may_send_neither_starts_nor_stops_it() {
+    let receiver = Receiver::of("anybody").await;
+    let anything = |path: &str| format!("POST {path} HTTP/1.1\r\nhost: m\r\ncontent-length: 2\r\n\r\n{{}}");
+    let post_anything = async || {
+        for path in ["/webhooks/anybody", "/webhooks/anybody/no-such-account", "/webhooks/nobody"] {
+            let code = receiver.server.exchange(anything(path)).await.code;
+            assert!([404, 503].contains(&code), "{path}: {code}");
+        }
+    };
+    post_anything().await;
+    assert_eq!(receiver.refusing_since(), None, "not even created here");
+    receiver.sent(1_000, "default", Err(PublishError::Unavailable)).await;
+    post_anything().await;
+    assert_eq!(receiver.refusing_since(), Some(1_000));
+}
