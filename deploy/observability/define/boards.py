@@ -94,7 +94,7 @@ def overview():
                 "short", (
                     Query('min(milepost_broker_connected{role="publish"})', "RabbitMQ: publish"),
                     Query('min(milepost_broker_connected{role="consume"} > bool 0)', "RabbitMQ: consume"),
-                    Query("max(max by (__name__) ({__name__=~\"rabbitmq_alarms_.+\"})) == bool 0", "RabbitMQ: no alarm"),
+                    Query('max({__name__=~"rabbitmq_alarms_.+"}) == bool 0', "RabbitMQ: no alarm"),
                     Query('sum(milepost_paused{reason="redis"}) == bool 0', "Redis"),
                 ),
                 kind="stat", width=7, height=7, steps=((0, RED), (1, GREEN)), words={0: ("DOWN", RED), 1: ("ok", GREEN)},

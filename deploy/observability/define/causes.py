@@ -84,8 +84,7 @@ def causes():
     )
     yield Alert(
         "MilepostBrokerAlarm", "page",
-        "max by (instance) (rabbitmq_alarms_memory_used_watermark or rabbitmq_alarms_free_disk_space_watermark"
-        " or rabbitmq_alarms_file_descriptor_limit)", "> 0",
+        'max by (instance) ({__name__=~"rabbitmq_alarms_.+"})', "> 0",
         "RabbitMQ raised an alarm: it takes nothing from anybody",
         "{{ $labels.instance }} is out of memory, disk or file descriptors, and blocks every publisher.",
         "broker-alarm",
