@@ -10,13 +10,16 @@ use super::provider::ProviderId;
 /// The longest `tracestate` that is kept, as the W3C recommendation asks of everyone. A cut one would be invalid.
 const TRACESTATE_MAX_BYTES: usize = 512;
 
-/// W3C trace context, carried as HTTP and AMQP headers.
+/// W3C trace context, carried as HTTP and AMQP headers: that of whoever sent the message, and it stays so however often
+/// the message is tried again.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TraceContext {
     /// `traceparent`.
     pub traceparent: Option<String>,
     /// `tracestate`.
     pub tracestate: Option<String>,
+    /// The `traceparent` of the first attempt to process it, once that failed (`mp-first-attempt`).
+    pub first_attempt: Option<String>,
 }
 
 impl TraceContext {
@@ -27,7 +30,14 @@ impl TraceContext {
             return Self::default();
         };
         let tracestate = tracestate.filter(|value| (1..=TRACESTATE_MAX_BYTES).contains(&value.len()));
-        Self { traceparent: Some(traceparent.to_owned()), tracestate: tracestate.map(str::to_owned) }
+        let (traceparent, tracestate) = (Some(traceparent.to_owned()), tracestate.map(str::to_owned));
+        Self { traceparent, tracestate, first_attempt: None }
+    }
+
+    /// With what a copy that is tried again says of the first attempt, as far as it is valid.
+    #[must_use]
+    pub fn after(self, first_attempt: Option<String>) -> Self {
+        Self { first_attempt: first_attempt.filter(|value| is_traceparent(value)), ..self }
     }
 }
 

@@ -4,7 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::Instrument as _;
+
 use super::session::{Dependency, Session, SessionClosed};
+use super::spans;
 use crate::domain::envelope::Envelope;
 use crate::domain::event::UpdateEvent;
 use crate::domain::identity::{DeliveryKey, EventId};
@@ -17,6 +20,7 @@ use crate::ports::{
     Settlement, Token,
 };
 use crate::telemetry::metrics as m;
+use crate::telemetry::traces;
 
 /// The numbers of the protocol for one provider.
 #[derive(Debug, Clone)]
@@ -120,7 +124,7 @@ impl Processor {
                 Claim::Done | Claim::Stale => return Ok(Verdict::Duplicate),
             };
             let (course, after) = self.course(job, &grant);
-            let event = Outbound::Update(job.event(&grant, &course));
+            let event = job.event(&grant, &course);
             held.after = after;
             let claimed = held.keep(grant);
             if held.crashes >= CRASH_LIMIT {
@@ -140,10 +144,13 @@ impl Processor {
         }
     }
 
-    async fn publish(&self, event: Outbound) -> Result<(), PublishError> {
-        tokio::time::timeout(self.settings.processing_deadline, self.publisher.publish(event))
+    async fn publish(&self, event: UpdateEvent) -> Result<(), PublishError> {
+        let span = spans::publish(&event);
+        let publishing = self.publisher.publish(Outbound::Update(event)).instrument(span.clone());
+        let published = tokio::time::timeout(self.settings.processing_deadline, publishing)
             .await
-            .unwrap_or(Err(PublishError::Unconfirmed))
+            .unwrap_or(Err(PublishError::Unconfirmed));
+        published.inspect_err(|error| traces::failed(&span, error.as_str()))
     }
 
     /// What the update is in the course of its delivery, and where that stands after it.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span};
 
 use super::spans;
 use crate::domain::answer::{Answer, Rejection};
@@ -112,12 +112,13 @@ impl Receiver {
         Some(endpoint.destination(account))
     }
 
-    /// The default account of the provider whose own document names this path.
+    /// The default account of the provider whose own document names this path, and the path.
     #[must_use]
-    pub fn documented_at(&self, path: &str) -> Option<Destination<'_>> {
-        let endpoint =
-            self.endpoints.iter().find(|endpoint| endpoint.provider.documented_path() == Some(path))?;
-        Some(endpoint.destination(None))
+    pub fn documented_at(&self, path: &str) -> Option<(&'static str, Destination<'_>)> {
+        self.endpoints.iter().find_map(|endpoint| {
+            let documented = endpoint.provider.documented_path().filter(|documented| *documented == path)?;
+            Some((documented, endpoint.destination(None)))
+        })
     }
 
     /// A receipt for the request that arrives now.
@@ -126,7 +127,8 @@ impl Receiver {
         Receipt::at(self.clock.now())
     }
 
-    /// Authenticates a webhook and stores it. `Ok` only after the broker confirmed it (invariant 1). When the
+    /// Authenticates a webhook and stores it. `request` is the HTTP request's span, which joins the sender's trace once
+    /// that is known to be the provider: nobody else may choose what we sample. `Ok` only after the broker confirmed it (invariant 1). When the
     /// future is dropped, it may or may not be stored: the sender has no answer then, and sends again.
     ///
     /// # Errors
@@ -135,14 +137,15 @@ impl Receiver {
         &self,
         destination: &Destination<'_>,
         receipt: Receipt,
+        request: &Span,
         headers: &(dyn Headers + Sync),
         body: Bytes,
     ) -> Result<(), Rejection> {
         let (account, credentials) = destination.account.ok_or(Rejection::UnknownAccount)?;
         let body = destination.provider.authenticate(headers, body, credentials)?;
         let incoming = trace_context(headers);
-        let span = spans::send(destination.provider(), receipt.id);
-        traces::set_parent(&span, &incoming);
+        traces::set_parent(request, &incoming);
+        let span = spans::send(request, destination.provider(), account, receipt.id);
         let envelope = Envelope {
             receipt: receipt.id,
             provider: destination.provider(),
@@ -156,10 +159,14 @@ impl Receiver {
             trace: traces::context_of(&span).unwrap_or(incoming),
             body,
         };
-        self.publisher.publish(Outbound::Raw(envelope)).instrument(span).await.map_err(|error| match error {
-            PublishError::Refused => Rejection::BrokerRefused,
-            PublishError::Unavailable => Rejection::BrokerUnavailable,
-            PublishError::Unconfirmed => Rejection::Unconfirmed,
+        let published = self.publisher.publish(Outbound::Raw(envelope)).instrument(span.clone()).await;
+        published.map_err(|error| {
+            traces::failed(&span, error.as_str());
+            match error {
+                PublishError::Refused => Rejection::BrokerRefused,
+                PublishError::Unavailable => Rejection::BrokerUnavailable,
+                PublishError::Unconfirmed => Rejection::Unconfirmed,
+            }
         })
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::process::Held;
 use super::session::{Dependency, Session, SessionClosed};
+use super::spans;
 use crate::domain::envelope::{Envelope, Replay};
 use crate::domain::provider::ProviderId;
 use crate::domain::retry::RetrySchedule;
@@ -93,6 +94,7 @@ impl Settler {
             // A replay starts a fresh chain, and from here on this is that chain. A forced one stays forced:
             // its event is done under the ordinary key.
             replay: envelope.replay.filter(|replay| matches!(replay, Replay::Force(_))),
+            trace: spans::of_retry(envelope.trace),
             ..envelope
         };
         self.confirmed(Outbound::Later(copy, delay), session).await?;

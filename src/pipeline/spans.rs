@@ -1,49 +1,143 @@
-//! The spans of the pipeline, named and attributed as OpenTelemetry's semantic conventions for messaging (1.37) ask.
+//! The spans of the pipeline, named and attributed as OpenTelemetry's semantic conventions for messaging ask
+//! (`traces::SCHEMA_URL` says in which version).
 //!
 //! They are for traces alone: without a collector they are disabled where they are made, and cost nothing.
 
-use tracing::Span;
+use std::future::Future;
 
-use crate::domain::envelope::Envelope;
-use crate::domain::identity::ReceiptId;
+use tracing::{Instrument as _, Span};
+
+use crate::domain::envelope::{Envelope, TraceContext};
+use crate::domain::event::UpdateEvent;
+use crate::domain::identity::{Account, ReceiptId};
 use crate::domain::provider::ProviderId;
+use crate::domain::verdict::Verdict;
 use crate::telemetry::traces;
 
-/// The receiver hands a webhook to the broker.
-pub(super) fn send(provider: ProviderId, receipt: ReceiptId) -> Span {
+/// The receiver hands a webhook to the broker, for the HTTP request `request`.
+pub(super) fn send(request: &Span, provider: ProviderId, account: &Account, receipt: ReceiptId) -> Span {
     tracing::info_span!(
+        parent: request,
         "send",
         otel.name = "send milepost.webhooks",
         otel.kind = "producer",
+        otel.status_code = tracing::field::Empty,
+        error.type = tracing::field::Empty,
         messaging.system = "rabbitmq",
         messaging.operation.name = "send",
         messaging.operation.type = "send",
-        messaging.destination.name = "milepost.webhooks",
+        messaging.destination.name = format!("milepost.webhooks:{provider}"),
+        messaging.destination.template = "milepost.webhooks",
         messaging.rabbitmq.destination.routing_key = provider.as_str(),
         messaging.message.id = %receipt,
+        milepost.provider = provider.as_str(),
+        milepost.account = %account,
     )
 }
 
-/// A worker processes a webhook. The first attempt belongs to the trace that sent it; a later one, minutes or hours
-/// after, is a trace of its own that links to it.
-pub(super) fn process(envelope: &Envelope) -> Span {
-    let span = tracing::info_span!(
-        "process",
-        otel.name = format!("process milepost.webhooks.{}", envelope.provider),
-        otel.kind = "consumer",
+/// A worker publishes an update.
+pub(super) fn publish(event: &UpdateEvent) -> Span {
+    tracing::info_span!(
+        "publish",
+        otel.name = "send milepost.updates",
+        otel.kind = "producer",
+        otel.status_code = tracing::field::Empty,
+        error.type = tracing::field::Empty,
         messaging.system = "rabbitmq",
-        messaging.operation.name = "process",
-        messaging.operation.type = "process",
-        messaging.destination.name = "milepost.webhooks",
-        messaging.rabbitmq.destination.routing_key = envelope.provider.as_str(),
-        messaging.message.id = %envelope.receipt,
-        milepost.attempt = envelope.attempt,
-        milepost.outcome = tracing::field::Empty,
-    );
-    if envelope.attempt == 0 {
-        traces::set_parent(&span, &envelope.trace);
-    } else {
-        traces::add_link(&span, &envelope.trace);
+        messaging.operation.name = "send",
+        messaging.operation.type = "send",
+        messaging.destination.name = format!("milepost.updates:{}", event.routing_key),
+        messaging.destination.template = "milepost.updates",
+        messaging.rabbitmq.destination.routing_key = event.routing_key,
+        messaging.message.id = %event.id,
+    )
+}
+
+/// A worker processes a webhook.
+pub(super) struct Process {
+    span: Span,
+    provider: ProviderId,
+    receipt: ReceiptId,
+    attempt: u32,
+}
+
+impl Process {
+    /// The first attempt belongs to the trace that sent it; a later one, minutes or hours after, is a trace of its own
+    /// that links to the first.
+    pub(super) fn begin(envelope: &Envelope) -> Self {
+        let Envelope { provider, receipt, attempt, .. } = *envelope;
+        let span = tracing::info_span!(
+            parent: None,
+            "process",
+            otel.name = format!("process milepost.webhooks.{provider}"),
+            otel.kind = "consumer",
+            otel.status_code = tracing::field::Empty,
+            error.type = tracing::field::Empty,
+            messaging.system = "rabbitmq",
+            messaging.operation.name = "process",
+            messaging.operation.type = "process",
+            messaging.destination.name = format!("milepost.webhooks:{provider}:milepost.webhooks.{provider}"),
+            messaging.destination.template = format!("milepost.webhooks.{provider}"),
+            messaging.rabbitmq.destination.routing_key = provider.as_str(),
+            messaging.message.id = %receipt,
+            milepost.provider = provider.as_str(),
+            milepost.account = %envelope.account,
+            milepost.attempt = attempt,
+            milepost.outcome = tracing::field::Empty,
+        );
+        match &envelope.trace.first_attempt {
+            _ if attempt == 0 => traces::set_parent(&span, &envelope.trace),
+            None => traces::add_link(&span, &envelope.trace),
+            Some(first) => traces::add_link(&span, &TraceContext::received(Some(first), None)),
+        }
+        Self { span, provider, receipt, attempt }
     }
-    span
+
+    /// Does all of the message's work in the span, and says what became of it.
+    pub(super) async fn around(self, work: impl Future<Output = Verdict>) -> Verdict {
+        let done = work.instrument(self.span.clone()).await;
+        self.span.record("milepost.outcome", done.outcome());
+        if let Some(failure) = failure(&done) {
+            traces::failed(&self.span, failure);
+            if traces::is_unsampled(&self.span) {
+                self.failure(failure);
+            }
+        }
+        done
+    }
+
+    /// Nobody chose to sample the trace, and it failed: a span of a trace of its own, which is always sampled because
+    /// it begins with an `error.type`, tells of it and links to the one that is missing.
+    fn failure(&self, failure: &'static str) {
+        let Self { provider, receipt, attempt, .. } = *self;
+        let span = tracing::info_span!(
+            parent: None,
+            "failure",
+            otel.name = format!("failure milepost.webhooks.{provider}"),
+            otel.kind = "internal",
+            otel.status_code = "ERROR",
+            error.type = failure,
+            messaging.system = "rabbitmq",
+            messaging.message.id = %receipt,
+            milepost.provider = provider.as_str(),
+            milepost.attempt = attempt,
+        );
+        traces::link(&span, &self.span);
+    }
+}
+
+/// What went wrong, when a person or another attempt has to see to it.
+fn failure(verdict: &Verdict) -> Option<&'static str> {
+    match verdict {
+        Verdict::Retry(reason) => Some(reason.as_str()),
+        Verdict::Park(reason, _) => Some(reason.as_str()),
+        _ => None,
+    }
+}
+
+/// The trace of a copy that the current attempt schedules: the same, and it knows the first attempt.
+pub(super) fn of_retry(trace: TraceContext) -> TraceContext {
+    let current = || traces::context_of(&Span::current())?.traceparent;
+    let first_attempt = trace.first_attempt.clone().or_else(current);
+    trace.after(first_attempt)
 }

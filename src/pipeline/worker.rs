@@ -14,7 +14,6 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
 
 use super::process::{Held, Job, Processor};
 use super::session::Session;
@@ -171,16 +170,20 @@ impl Worker {
 
     /// Processes and settles one message. A panic parks that message alone.
     async fn handle(&self, job: Job, session: &Session) -> Verdict {
-        let span = spans::process(&job.envelope);
+        let span = spans::Process::begin(&job.envelope);
         let handling = async {
             let mut held = Held::default();
             let processing = self.processor.process(&job, &mut held, session);
             let verdict = AssertUnwindSafe(processing).catch_unwind().await.unwrap_or(PANICKED);
             self.settle(verdict, job.envelope, &held, session).await
         };
-        let done = handling.instrument(span.clone()).await;
-        span.record("milepost.outcome", done.outcome());
-        done
+        span.around(handling).await
+    }
+
+    /// Settles one message that is no update.
+    async fn put_away(&self, verdict: Verdict, envelope: Envelope, session: &Session) -> Verdict {
+        let span = spans::Process::begin(&envelope);
+        span.around(self.settle(verdict, envelope, &Held::default(), session)).await
     }
 
     async fn settle(&self, verdict: Verdict, envelope: Envelope, held: &Held, session: &Session) -> Verdict {
@@ -225,7 +228,7 @@ impl<'a> Flight<'a> {
         match catch_unwind(decoding).unwrap_or(Err(PANICKED)) {
             Ok(decoded) => self.queue(tag, taken, Job::new(envelope, decoded)),
             Err(verdict) => self.running.push(Box::pin(async move {
-                let verdict = worker.settle(verdict, envelope, &Held::default(), session).await;
+                let verdict = worker.put_away(verdict, envelope, session).await;
                 Finished { tag, taken, lane: None, verdict }
             })),
         }

@@ -37,6 +37,18 @@ pub enum PublishError {
     Unconfirmed,
 }
 
+impl PublishError {
+    /// The metric label, and what a span says of it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Unavailable => "unavailable",
+            Self::Unconfirmed => "unconfirmed",
+        }
+    }
+}
+
 /// Publishes, and tells when the broker has stored it.
 #[async_trait]
 pub trait Publisher: Send + Sync {

@@ -100,6 +100,8 @@ metrics! {
         "Round trips to Redis (claim, settle, ping).";
     BUILD_INFO = "milepost_build_info", Gauge, None, ["version", "role"],
         "Always 1; its labels say what runs.";
+    TRACE_SPANS = "milepost_trace_spans_total", Counter, None, ["result"],
+        "Sampled spans by what became of them: exported, failed (the collector did not take them), dropped (too many waited for it).";
     DRAINING = "milepost_draining", Gauge, None, [],
         "Whether the process is draining.";
     CONFIG_LAST_RELOAD = "milepost_config_last_reload_timestamp_seconds", Gauge, Some(Unit::Seconds), [],

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator as _};
 use opentelemetry::trace::{SpanContext, TraceContextExt as _, TracerProvider as _};
-use opentelemetry::{Context, KeyValue};
+use opentelemetry::{Context, InstrumentationScope, KeyValue};
 use opentelemetry_otlp::tonic_types::transport::ClientTlsConfig;
 use opentelemetry_otlp::{WithExportConfig as _, WithTonicConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, SpanExporter};
+use opentelemetry_sdk::trace::{SdkTracerProvider, SpanExporter};
 use thiserror::Error;
 use tracing::level_filters::LevelFilter;
 use tracing::{Span, Subscriber};
@@ -22,8 +22,12 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::registry::LookupSpan;
 
+use super::export;
+use super::sampling::Sampling;
 use crate::domain::envelope::TraceContext;
 
+/// The semantic conventions that our spans keep to: 1.37.0, those for HTTP servers and those for messaging with RabbitMQ.
+pub const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.37.0";
 /// How long one export may take.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The start of our own modules' and binaries' names. Libraries' spans are not exported: the exporter's own
@@ -59,16 +63,16 @@ impl Traces {
         Ok(Self::with_exporter(exporter, sample_ratio, service))
     }
 
-    /// Exports in batches through `exporter`: a `sample_ratio` of the traces begun here, and those that
-    /// whoever began them chose to sample.
+    /// Exports in batches through `exporter`: a `sample_ratio` of the traces begun here, those that whoever began them
+    /// chose to sample, and every span that begins with an `error.type`.
     pub fn with_exporter(exporter: impl SpanExporter + 'static, sample_ratio: f64, service: &str) -> Self {
         let resource = Resource::builder()
             .with_service_name(service.to_owned())
             .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
             .build();
         let provider = SdkTracerProvider::builder()
-            .with_batch_exporter(exporter)
-            .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(sample_ratio))))
+            .with_span_processor(export::processor(exporter))
+            .with_sampler(Sampling::new(sample_ratio))
             .with_resource(resource)
             .build();
         Self { provider }
@@ -82,8 +86,12 @@ impl Traces {
     {
         let ours = filter_fn(|metadata| metadata.is_span() && metadata.target().starts_with(OURS))
             .with_max_level_hint(LevelFilter::DEBUG);
+        let scope = InstrumentationScope::builder(OURS)
+            .with_version(env!("CARGO_PKG_VERSION"))
+            .with_schema_url(SCHEMA_URL)
+            .build();
         tracing_opentelemetry::layer()
-            .with_tracer(self.provider.tracer(OURS))
+            .with_tracer(self.provider.tracer_with_scope(scope))
             .with_location(false)
             .with_threads(false)
             .with_target(false)
@@ -119,6 +127,25 @@ pub fn set_parent(span: &Span, trace: &TraceContext) {
         // It fails without traces, which is as good.
         let _ = span.set_parent(Context::new().with_remote_span_context(parent));
     }
+}
+
+/// Says that what `span` is about failed. The span must have the fields `error.type` and `otel.status_code`.
+pub fn failed(span: &Span, error_type: &'static str) {
+    span.record("error.type", error_type);
+    span.record("otel.status_code", "ERROR");
+}
+
+/// Whether `span` belongs to a trace that nobody chose to sample. Not so without traces.
+#[must_use]
+pub fn is_unsampled(span: &Span) -> bool {
+    let context = span.context();
+    let context = context.span().span_context().clone();
+    context.is_valid() && !context.is_sampled()
+}
+
+/// Links `span` to `other`.
+pub fn link(span: &Span, other: &Span) {
+    span.add_link(other.context().span().span_context().clone());
 }
 
 /// Links `span` to the one that sent `trace`.

@@ -5,6 +5,7 @@ use std::slice;
 
 use metrics::{Label, counter, gauge, histogram};
 
+use super::export;
 use super::metrics as table;
 use super::metrics::Kind;
 use super::recorder::Role;
@@ -22,6 +23,7 @@ pub(super) fn create_all(role: Role, providers: &[&dyn Provider]) {
     gauge!(table::BUILD_INFO, "version" => env!("CARGO_PKG_VERSION"), "role" => role.to_string()).set(1.0);
     create(table::DRAINING, &[]);
     create(table::CONFIG_LAST_RELOAD, &[]);
+    create(table::TRACE_SPANS, &[&export::RESULTS]);
     connection("publish");
     if matches!(role, Role::Receiver | Role::Run) {
         receiver(providers);

@@ -15,3 +15,4 @@ mod support;
 mod tls;
 mod topology;
 mod topology_check;
+mod traces;

@@ -8,6 +8,7 @@ pub mod admin;
 mod record;
 mod refusing;
 pub mod server;
+mod span;
 pub mod webhooks;
 
 use std::time::Duration;

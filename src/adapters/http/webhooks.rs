@@ -14,10 +14,11 @@ use hyper::http::request::Parts;
 use hyper::{Method, Request, StatusCode};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
+use tracing::Span;
 
 use super::record::Answered;
 use super::refusing::Refusing;
-use super::{Handler, HttpLimits, Response};
+use super::{Handler, HttpLimits, Response, span};
 use crate::domain::answer::{Answer, Rejection};
 use crate::domain::identity::ReceiptId;
 use crate::domain::provider::Headers;
@@ -47,14 +48,16 @@ impl Webhooks {
         Arc::new(Self { receiver, limits, requests, bytes, refusing: Refusing::default() })
     }
 
-    /// Whose webhook a path takes. One trailing slash is forgiven: the path is typed into a provider's form by
+    /// Whose webhook a path takes, and the path's pattern. One trailing slash is forgiven: the path is typed into a provider's form by
     /// hand, and some providers delete what is answered with 404.
-    fn route(&self, path: &str) -> Option<Destination<'_>> {
+    fn route(&self, path: &str) -> Option<(&'static str, Destination<'_>)> {
         let path = path.strip_suffix('/').unwrap_or(path);
         match path.strip_prefix("/webhooks/") {
             Some(names) => match names.split_once('/') {
-                Some((provider, account)) => self.receiver.named(provider, Some(account)),
-                None => self.receiver.named(names, None),
+                Some((provider, account)) => {
+                    Some(("/webhooks/{provider}/{account}", self.receiver.named(provider, Some(account))?))
+                }
+                None => Some(("/webhooks/{provider}", self.receiver.named(names, None)?)),
             },
             None => self.receiver.documented_at(path),
         }
@@ -65,6 +68,7 @@ impl Webhooks {
         &self,
         destination: &Destination<'_>,
         receipt: Receipt,
+        span: &Span,
         head: &Parts,
         body: &mut Incoming,
     ) -> Result<(), Rejection> {
@@ -88,7 +92,7 @@ impl Webhooks {
             .ok_or(Rejection::Saturated)?;
         let body =
             timeout(self.limits.body_timeout, read(body, max)).await.map_err(|_| Rejection::TooSlow)??;
-        self.receiver.accept(destination, receipt, &HeaderView(&head.headers), body).await
+        self.receiver.accept(destination, receipt, span, &HeaderView(&head.headers), body).await
     }
 
     fn respond(&self, answer: Answer, receipt: ReceiptId, outcome: Result<(), Rejection>) -> Response {
@@ -119,9 +123,10 @@ impl Handler for Webhooks {
         let arrived = Instant::now();
         let receipt = self.receiver.receipt();
         let (head, mut body) = request.into_parts();
-        let destination = self.route(head.uri.path());
+        let (route, destination) = self.route(head.uri.path()).unzip();
+        let span = span::request(&head.method, route, destination.as_ref(), receipt.id);
         let outcome = match &destination {
-            Some(destination) => self.take(destination, receipt, &head, &mut body).await,
+            Some(destination) => self.take(destination, receipt, &span, &head, &mut body).await,
             None => Err(Rejection::UnknownProvider),
         };
         if !body.is_end_stream() {
@@ -132,7 +137,8 @@ impl Handler for Webhooks {
         }
         let answer = answer_for(destination.as_ref(), outcome);
         let (code, elapsed) = (answer.code, arrived.elapsed());
-        Answered { receipt: receipt.id, destination, outcome, code, elapsed }.record();
+        span::answered(&span, code, outcome);
+        span.in_scope(|| Answered { receipt: receipt.id, destination, outcome, code, elapsed }.record());
         self.respond(answer, receipt.id, outcome)
     }
 }

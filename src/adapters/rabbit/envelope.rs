@@ -33,6 +33,7 @@ const REASON: &str = "mp-reason";
 const DETAIL: &str = "mp-detail";
 const TRACEPARENT: &str = "traceparent";
 const TRACESTATE: &str = "tracestate";
+const FIRST_ATTEMPT: &str = "mp-first-attempt";
 
 /// The properties of a stored webhook.
 pub(super) fn properties(envelope: &Envelope, parked: Option<(ParkReason, &'static str)>) -> BasicProperties {
@@ -58,12 +59,7 @@ pub(super) fn properties(envelope: &Envelope, parked: Option<(ParkReason, &'stat
     } else if let Some(reason) = &envelope.reason {
         put(REASON, text(reason));
     }
-    if let Some(traceparent) = &envelope.trace.traceparent {
-        put(TRACEPARENT, text(traceparent));
-    }
-    if let Some(tracestate) = &envelope.trace.tracestate {
-        put(TRACESTATE, text(tracestate));
-    }
+    trace_headers(&envelope.trace, &mut headers);
     let properties = BasicProperties::default()
         .with_message_id(envelope.receipt.to_string().into())
         .with_timestamp(u64::try_from(envelope.received_at.as_second()).unwrap_or_default())
@@ -74,6 +70,20 @@ pub(super) fn properties(envelope: &Envelope, parked: Option<(ParkReason, &'stat
     match envelope.content_type.as_ref().and_then(|text| ShortString::try_new(text.as_str()).ok()) {
         Some(content_type) => properties.with_content_type(content_type),
         None => properties,
+    }
+}
+
+/// Says which trace a message belongs to.
+pub(super) fn trace_headers(trace: &TraceContext, headers: &mut FieldTable) {
+    let all = [
+        (TRACEPARENT, &trace.traceparent),
+        (TRACESTATE, &trace.tracestate),
+        (FIRST_ATTEMPT, &trace.first_attempt),
+    ];
+    for (name, value) in all {
+        if let Some(value) = value {
+            headers.insert(name.into(), text(value));
+        }
     }
 }
 
@@ -123,7 +133,8 @@ pub(super) fn read(
         trace: TraceContext::received(
             headers.text(TRACEPARENT).as_deref(),
             headers.text(TRACESTATE).as_deref(),
-        ),
+        )
+        .after(headers.text(FIRST_ATTEMPT)),
         body: message.data.into(),
     };
     (envelope, defect)

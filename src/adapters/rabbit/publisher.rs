@@ -15,8 +15,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Confirmation, Connection, Event};
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 
 use super::connection::{ConnectError, RabbitSettings, connect, within};
 use super::delay::DelayLevels;
@@ -27,6 +29,7 @@ use crate::domain::event::EVENT_TYPE;
 use crate::domain::retry::reconnect_delay;
 use crate::ports::{Outbound, PublishError, Publisher};
 use crate::telemetry::metrics as m;
+use crate::telemetry::traces;
 
 /// How often a connection is looked at, beside listening to its events.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -211,12 +214,23 @@ impl RabbitPublisher {
                     .with_timestamp(u64::try_from(event.time.as_second()).unwrap_or_default())
                     .with_content_type(CONTENT_TYPE.into())
                     .with_type(EVENT_TYPE.into())
-                    .with_delivery_mode(envelope::PERSISTENT),
+                    .with_delivery_mode(envelope::PERSISTENT)
+                    .with_headers(traced()),
                 routing_key: event.routing_key,
                 body: event.body,
             },
         }
     }
+}
+
+/// The trace that publishes this, for subscribers whose own tracing looks at headers. The event itself has that of its
+/// first receipt, whoever publishes it.
+fn traced() -> FieldTable {
+    let mut headers = FieldTable::default();
+    if let Some(trace) = traces::context_of(&Span::current()) {
+        envelope::trace_headers(&trace, &mut headers);
+    }
+    headers
 }
 
 #[async_trait]
@@ -227,12 +241,7 @@ impl Publisher for RabbitPublisher {
         let result = tokio::time::timeout(self.settings.confirm_timeout, self.send(&message))
             .await
             .unwrap_or(Err(PublishError::Unconfirmed));
-        let label = match result {
-            Ok(()) => "ack",
-            Err(PublishError::Refused) => "refused",
-            Err(PublishError::Unavailable) => "unavailable",
-            Err(PublishError::Unconfirmed) => "unconfirmed",
-        };
+        let label = result.map_or_else(PublishError::as_str, |()| "ack");
         metrics::counter!(m::PUBLISH_CONFIRMS, "stage" => message.stage, "result" => label).increment(1);
         metrics::histogram!(m::PUBLISH_CONFIRM_DURATION, "stage" => message.stage)
             .record(began.elapsed().as_secs_f64());

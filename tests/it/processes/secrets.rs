@@ -1,4 +1,5 @@
-//! Invariant 9: no secret, and no body, in a log, a metric or a parked header; with every log line switched on.
+//! Invariant 9: no secret, and no body, in a log, a metric, a span or a parked header; with every log line and every
+//! trace switched on.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,6 +10,7 @@ use milepost::domain::secret::Secret;
 use milepost::providers::{EXPRESS_247, TELYPORT as TELYPORT_PROVIDER};
 use serde_json::Value;
 
+use crate::support::collector::Collector;
 use crate::support::eventually;
 use crate::support::fixtures::{EXPRESS, TELYPORT, account};
 use crate::support::fleet::telyport_body;
@@ -138,11 +140,13 @@ async fn assert_parked_headers_are_clean(vhost: &Vhost, provider: ProviderId, co
 }
 
 #[tokio::test]
-async fn no_secret_and_no_body_is_in_a_log_a_metric_or_a_parked_header() {
-    let vhost = Vhost::new().await;
-    let mut receiver = with_secrets(Program::receiver(&vhost.amqp_url)).spawn();
-    let mut telyport = with_secrets(Program::worker(TELYPORT, &vhost.amqp_url)).spawn();
-    let mut express = with_secrets(Program::worker(EXPRESS, &vhost.amqp_url)).spawn();
+async fn no_secret_and_no_body_is_in_a_log_a_metric_a_span_or_a_parked_header() {
+    let (vhost, collector) = (Vhost::new().await, Collector::start().await);
+    let spawn =
+        |program| with_secrets(program).env("MILEPOST__TRACING__OTLP_ENDPOINT", &collector.endpoint).spawn();
+    let mut receiver = spawn(Program::receiver(&vhost.amqp_url));
+    let mut telyport = spawn(Program::worker(TELYPORT, &vhost.amqp_url));
+    let mut express = spawn(Program::worker(EXPRESS, &vhost.amqp_url));
     for process in [&receiver, &telyport, &express] {
         process.ready().await;
     }
@@ -168,6 +172,9 @@ async fn no_secret_and_no_body_is_in_a_log_a_metric_or_a_parked_header() {
             assert!(quiet, "lapin's frames are not for logs: {line}");
         }
     }
+    let spans = collector.spans();
+    assert!(spans.len() > 20, "they end with their processes: {spans:#?}");
+    assert_clean("a span", &format!("{spans:#?}"));
 }
 
 #[tokio::test]

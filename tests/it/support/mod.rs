@@ -1,5 +1,6 @@
 //! What the integration tests share.
 
+pub mod collector;
 pub mod fixtures;
 pub mod fleet;
 pub mod process;

@@ -76,6 +76,7 @@ fn talkative_libraries_are_quiet_unless_they_are_named() {
         tracing::info!(target: "lapin::channel", "open");
         tracing::warn!(target: "lapin::channel", "closed");
         tracing::debug!(target: "h2::codec", "frame");
+        tracing::warn!(target: "opentelemetry-otlp", "a batch failed");
         tracing::debug!(target: "milepost::pipeline", "ours");
     };
     let messages = |directives: &str| {

@@ -44,7 +44,11 @@ fn tracing_to(exporter: &Exported, sample_ratio: f64) -> (Traces, Dispatch) {
 }
 
 fn sent(traceparent: &str, tracestate: Option<&str>) -> TraceContext {
-    TraceContext { traceparent: Some(traceparent.into()), tracestate: tracestate.map(Into::into) }
+    TraceContext {
+        traceparent: Some(traceparent.into()),
+        tracestate: tracestate.map(Into::into),
+        first_attempt: None,
+    }
 }
 
 const SAMPLED: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
