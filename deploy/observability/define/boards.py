@@ -39,12 +39,17 @@ def one(expr, legend):
     return (Query(expr, legend),)
 
 
+REFUSED = "on (provider) milepost:refusing_since:timestamp_seconds"
 LOSS_CLOCK = Panel(
-    "Loss clock: webhooks are lost in",
-    "How long until the first webhook that we refused is gone for good, because its provider gives up sending it. While nothing is refused: "
-    "how long an outage may last. Below zero, some are lost: see the runbook, receiver-refusing.",
-    "s", one("milepost:loss_clock:seconds", "{{provider}}"), kind="stat", width=6, height=6, decimals=0,
-    steps=((0, RED), (1, AMBER), (7200, GREEN)),
+    "Loss clock",
+    "LOST IN: we refuse this provider's webhooks, and so long it takes until the first of them is gone for good, because the provider gives "
+    "up sending it; below zero, it is. Others: for how long an outage may last; 0 means that the provider is not known to send again at all. "
+    "Runbook: receiver-refusing.",
+    "s", (
+        Query(f"milepost:loss_clock:seconds and {REFUSED}", "{{provider}} LOST IN"),
+        Query(f"milepost:loss_clock:seconds unless {REFUSED}", "{{provider}} may wait"),
+    ),
+    kind="stat", width=6, height=6, decimals=0, steps=((0, RED), (1800, AMBER)), fixed={"may wait": GREEN},
 )
 
 
@@ -284,7 +289,7 @@ def broker():
                 Panel("Unrouted", "Should be impossible: a queue or a binding is missing.", "short",
                       one('sum(rabbitmq_detailed_queue_messages{queue="milepost.unrouted"})', "messages"), kind="stat", steps=((0, GREEN), (1, RED))),
                 Panel("Dead-lettered", "Messages that a delay level passed on, or that a queue gave up after too many deliveries.", "ops",
-                      one(f'sum by (__name__) (rate({{__name__=~"rabbitmq_global_messages_dead_lettered_(expired|delivery_limit)_total"}}[{RATE}]))', "{{__name__}}")),
+                      tuple(Query(f"sum(rate(rabbitmq_global_messages_dead_lettered_{why}_total[{RATE}]))", why) for why in ("expired", "delivery_limit"))),
                 Panel("Connected", "Milepost's connections by process and what they are for.", "short",
                       one("max by (instance, role) (milepost_broker_connected)", "{{instance}} {{role}}")),
             )),

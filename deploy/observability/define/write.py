@@ -56,7 +56,12 @@ def field_config(panel):
     if panel.words:
         options = {str(value): {"text": text, "color": colour} for value, (text, colour) in panel.words.items()}
         defaults["mappings"] = [{"type": "value", "options": options}]
-    return {"defaults": defaults, "overrides": []}
+    overrides = [
+        {"matcher": {"id": "byRegexp", "options": f"/{pattern}/"},
+         "properties": [{"id": "color", "value": {"mode": "fixed", "fixedColor": colour}}]}
+        for pattern, colour in panel.fixed.items()
+    ]
+    return {"defaults": defaults, "overrides": overrides}
 
 
 def grafana(board):
