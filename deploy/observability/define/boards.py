@@ -137,7 +137,7 @@ def overview():
                 "What the promises may still fail by, the worst provider first: 100 % is untouched, at 0 % the promise is broken. "
                 + "; ".join(slo.promise for slo in SLOS) + ".",
                 "percentunit",
-                one("clamp_min(1 - max by (slo) (milepost:slo_bad:ratio_rate3d) / on (slo) milepost:slo_budget:ratio, -9.99)", "{{slo}}"),
+                one("clamp_min(1 - max by (slo) (milepost:slo_bad:ratio_rate3d) / on (slo) milepost:slo_budget:ratio, -1)", "{{slo}}"),
                 kind="stat", width=24, height=4, decimals=0, steps=((0, RED), (0.0001, AMBER), (0.5, GREEN)),
             ),
         )),),
@@ -227,13 +227,13 @@ def worker():
                 Panel("Messages", "ready wait for a worker; unacked are in one.", "short", (
                     Query(f"sum(rabbitmq_detailed_queue_messages_ready{{{queue}}})", "ready"),
                     Query(f"sum(rabbitmq_detailed_queue_messages_unacked{{{queue}}})", "unacked"),
-                )),
+                ), width=6),
                 Panel("Consumers", "Workers that take from the queue; at 0 nothing is published.", "short",
-                      one(f"sum(rabbitmq_detailed_queue_consumers{{{queue}}})", "consumers"), kind="stat", steps=((0, RED), (1, GREEN))),
-                Panel("In work", "Messages that its workers took and have not settled, and the age of the oldest.", "short", (
-                    Query(f"sum(milepost_inflight_messages{{{mine}}})", "messages"),
-                    Query(f"max(milepost_oldest_inflight_age_seconds{{{mine}}})", "age of the oldest in s"),
-                )),
+                      one(f"sum(rabbitmq_detailed_queue_consumers{{{queue}}})", "consumers"), kind="stat", steps=((0, RED), (1, GREEN)), width=6),
+                Panel("In work", "Messages that its workers took and have not settled.", "short",
+                      one(f"sum(milepost_inflight_messages{{{mine}}})", "messages"), width=6),
+                Panel("Oldest in work", "Since the oldest of them was taken. After ten minutes of an outage all are given back.", "s",
+                      one(f"max(milepost_oldest_inflight_age_seconds{{{mine}}})", "oldest"), width=6),
             )),
             Row("Work", (
                 Panel("What became of messages", "deferred and retried come again; all others are the end.", "ops",

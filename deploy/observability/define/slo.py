@@ -12,6 +12,9 @@ WINDOWS = {"5m": 300, "30m": 1800, "1h": 3600, "2h": 7200, "6h": 21600, "1d": 86
 # (severity, how many times faster than the budget allows, over the long window and still over the short one).
 # 14.4 spends 2 % of a month's budget in an hour, 6 spends 5 % in six hours, 1 spends all of it in a month.
 BURNS = (("page", 14.4, "1h", "5m"), ("page", 6, "6h", "30m"), ("ticket", 3, "1d", "2h"), ("ticket", 1, "3d", "6h"))
+# A fleet that has just begun has no history to divide by: what receivers counted and workers did not, because they were
+# scraped some seconds earlier, would be a large share of it.
+LASTING = {"page": "2m", "ticket": "30m"}
 # Fewer bad events than this in the long window wake nobody: one failed request of ten is no trend. The alerts on
 # causes do not need traffic.
 FEWEST_BAD = 10
@@ -151,5 +154,6 @@ def alerts():
                 summary=slo.summary,
                 description=slo.description,
                 runbook=slo.runbook,
+                lasting=LASTING[severity],
                 empty="its operands are recorded; it has data only while it fires",
             )

@@ -12,6 +12,7 @@ from define.boards import BOARDS  # noqa: E402
 
 from .queries import name_of  # noqa: E402
 
+STEP = 2  # seconds between two samples
 WIDTH, UNIT = 24, 0.62  # Grafana's grid, and inches for each of its columns; a row of it is half as high.
 
 
@@ -47,15 +48,16 @@ def lines(axes, panel, found):
 
 def bands(axes, panel, found, phases):
     """A stat over time: one band a name in the colour of each moment, and its value at the end of each phase."""
-    found = sorted(found)
+    found = sorted(found, reverse=True)
     for row, (name, points) in enumerate(found):
-        for (begun, value), (ended, _) in zip(points, points[1:] + [(points[-1][0] + 2, 0)]):
-            axes.barh(row, ended - begun, left=begun, height=0.8, color=colour_of(panel, name, value), alpha=0.65)
+        for time, value in points:
+            axes.barh(row, STEP, left=time, height=0.8, color=colour_of(panel, name, value), alpha=0.65, linewidth=0)
+        axes.text(axes.get_xlim()[0], row + 0.25, f" {name}", fontsize=5.5, va="center", weight="bold")
         for begin, end in phases:
             if last := [value for time, value in points if begin <= time < end]:
                 word = panel.words[round(last[-1])][0] if panel.words else spoken(last[-1], panel.unit)
-                axes.text(end - 1, row, word, fontsize=5, ha="right", va="center")
-    axes.set_yticks(range(len(found)), [name for name, _ in found], fontsize=5.5)
+                axes.text(end - 1, row - 0.15, word, fontsize=5.5, ha="right", va="center")
+    axes.set_yticks([])
 
 
 def heat(axes, panel, found):
@@ -96,9 +98,10 @@ def draw(path, prometheus, start, end, began):
     for panel, top, x, heading in layout:
         place = ((x + 1.5) / WIDTH, 1 - (top + panel.height - 0.9) / tall, (panel.width - 1.8) / WIDTH, (panel.height - 2) / tall)
         axes = figure.add_axes(place)
+        axes.set_xlim(start, end)
         found = []
         for query in panel.queries:
-            found += [(name_of(query.legend, labels), points) for labels, points in prometheus.over(query.expr, start, end)]
+            found += [(name_of(query.legend, labels), points) for labels, points in prometheus.over(query.expr, start, end, STEP)]
         if panel.kind == "heatmap":
             heat(axes, panel, found)
         elif panel.kind == "timeseries":
@@ -107,10 +110,13 @@ def draw(path, prometheus, start, end, began):
             bands(axes, panel, found, phases)
         axes.set_title(panel.title, fontsize=7, loc="left")
         axes.set_xlim(start, end)
-        axes.set_xticks(list(began.values()), began.keys() if panel.height > 5 else [], fontsize=4, rotation=12, ha="left")
+        axes.set_xticks([(begin + end) / 2 for begin, end in phases], range(1, len(phases) + 1), fontsize=6)
+        axes.tick_params(axis="x", length=0)
         axes.tick_params(axis="y", labelsize=5)
         for begun in began.values():
             axes.axvline(begun, color="black", linewidth=0.3)
         if heading:
             figure.text(0.01, 1 - (top - 0.4) / tall, heading, fontsize=10, weight="bold")
+    legend = ", ".join(f"{number} {name}" for number, name in enumerate(began, 1))
+    figure.text(0.99, 1 - 0.8 / tall, legend, fontsize=9, ha="right", va="top")
     figure.savefig(path)
