@@ -96,12 +96,20 @@ def draw(path, prometheus, start, end, began):
     edges = [*began.values(), end]
     phases = list(zip(edges, edges[1:]))
     for panel, top, x, heading in layout:
-        place = ((x + 1.5) / WIDTH, 1 - (top + panel.height - 0.9) / tall, (panel.width - 1.8) / WIDTH, (panel.height - 2) / tall)
+        place = (
+            (x + 1.5) / WIDTH,
+            1 - (top + panel.height - 0.9) / tall,
+            (panel.width - 1.8) / WIDTH,
+            (panel.height - 2) / tall,
+        )
         axes = figure.add_axes(place)
         axes.set_xlim(start, end)
         found = []
         for query in panel.queries:
-            found += [(name_of(query.legend, labels), points) for labels, points in prometheus.over(query.expr, start, end, STEP)]
+            found += [
+                (name_of(query.legend, labels), points)
+                for labels, points in prometheus.over(query.expr, start, end, STEP)
+            ]
         if panel.kind == "heatmap":
             heat(axes, panel, found)
         elif panel.kind == "timeseries":

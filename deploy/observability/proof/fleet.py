@@ -6,6 +6,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import time
 import urllib.request
@@ -78,16 +79,24 @@ class Fleet:
             for port in admin.values():
                 eventually(f"port {port} is ready", lambda port=port: get(f"http://127.0.0.1:{port}/readyz"))
             return self
-        except BaseException:
-            self.__exit__()
+        except BaseException as error:
+            self.__exit__(error)
             raise
 
-    def __exit__(self, *_):
-        for process in reversed(self.processes):
+    def __exit__(self, error=None, *_):
+        for process in self.processes[::-1]:
             self.end(process)
+        if error:
+            self.tell()
         self.sink.server.shutdown()
         for command in ("kill-rabbit", "kill-redis", "stop"):
             self.servers(command, check=False)
+
+    def tell(self):
+        """Shows the end of each process's log."""
+        for log in sorted(self.folder.glob("*.log")):
+            lines = log.read_text(errors="replace").splitlines()[-5:]
+            print(f"-- {log.name}", *lines, sep="\n", file=sys.stderr)
 
     def servers(self, command, check=True):
         subprocess.run([ROOT / "deploy/local/servers", command, self.folder / "servers"], check=check)
@@ -109,12 +118,18 @@ class Fleet:
 
     def role(self, role, admin_port):
         env = {
-            "PATH": os.environ["PATH"], "MILEPOST_ADMIN_ADDR": f"127.0.0.1:{admin_port}", "MILEPOST_HTTP_ADDR": f"127.0.0.1:{self.http}",
-            "MILEPOST_AMQP_URL": self.env["MILEPOST_AMQP_URL"], "MILEPOST_REDIS_URL": self.env["MILEPOST_REDIS_URL"],
-            "MILEPOST__WORKER__DRAIN_DEADLINE_MS": "1000", "MILEPOST__LOG__FILTER": "warn",
+            "PATH": os.environ["PATH"],
+            "MILEPOST_ADMIN_ADDR": f"127.0.0.1:{admin_port}",
+            "MILEPOST_HTTP_ADDR": f"127.0.0.1:{self.http}",
+            "MILEPOST_AMQP_URL": self.env["MILEPOST_AMQP_URL"],
+            "MILEPOST_REDIS_URL": self.env["MILEPOST_REDIS_URL"],
+            "MILEPOST__WORKER__DRAIN_DEADLINE_MS": "1000",
+            "MILEPOST__LOG__FILTER": "warn",
         }
         for provider in PROVIDERS:
-            env[f"MILEPOST__PROVIDERS__{provider.upper()}__ACCOUNTS__DEFAULT__SECRETS"] = json.dumps([f"sample-secret-{provider}"])
+            env[f"MILEPOST__PROVIDERS__{provider.upper()}__ACCOUNTS__DEFAULT__SECRETS"] = json.dumps(
+                [f"sample-secret-{provider}"]
+            )
         self.spawn(role, BINARIES / f"milepost-{role}", env=env)
 
     def observe(self, admin_ports):
@@ -128,33 +143,64 @@ class Fleet:
         (self.folder / "prometheus.yml").write_text(config)
         rabbit = self.env["MILEPOST_RABBIT_PROMETHEUS_URL"].removeprefix("http://")
         targets = {
-            "milepost": [f"127.0.0.1:{port}" for port in admin_ports], "rabbitmq": [rabbit],
+            "milepost": [f"127.0.0.1:{port}" for port in admin_ports],
+            "rabbitmq": [rabbit],
             "alertmanager": [f"127.0.0.1:{self.alertmanager_port}"],
         }
         (self.folder / "targets").mkdir()
         for name, addresses in targets.items():
             (self.folder / f"targets/{name}.json").write_text(json.dumps([{"targets": addresses}]))
-        (self.folder / "alertmanager.yml").write_text(json.dumps({
-            "route": {"receiver": "sink", "group_by": ["alertname"], "group_wait": "1s"},
-            "receivers": [{"name": "sink", "webhook_configs": [{"url": self.sink.url}]}],
-        }))
+        (self.folder / "alertmanager.yml").write_text(
+            json.dumps(
+                {
+                    "route": {"receiver": "sink", "group_by": ["alertname"], "group_wait": "1s"},
+                    "receivers": [{"name": "sink", "webhook_configs": [{"url": self.sink.url}]}],
+                }
+            )
+        )
         alertmanager = shutil.which("prometheus-alertmanager") or "alertmanager"
-        self.spawn("alertmanager", alertmanager, f"--config.file={self.folder}/alertmanager.yml", f"--storage.path={self.folder}/alertmanager",
-                   f"--web.listen-address=127.0.0.1:{self.alertmanager_port}", "--cluster.listen-address=", "--log.level=warn")
-        self.spawn("prometheus", "prometheus", f"--config.file={self.folder}/prometheus.yml", f"--storage.tsdb.path={self.folder}/tsdb",
-                   f"--web.listen-address=127.0.0.1:{self.prometheus_port}", "--log.level=warn")
+        self.spawn(
+            "alertmanager",
+            alertmanager,
+            f"--config.file={self.folder}/alertmanager.yml",
+            f"--storage.path={self.folder}/alertmanager",
+            f"--web.listen-address=127.0.0.1:{self.alertmanager_port}",
+            "--cluster.listen-address=",
+            "--log.level=warn",
+        )
+        self.spawn(
+            "prometheus",
+            "prometheus",
+            f"--config.file={self.folder}/prometheus.yml",
+            f"--storage.tsdb.path={self.folder}/tsdb",
+            f"--web.listen-address=127.0.0.1:{self.prometheus_port}",
+            "--log.level=warn",
+        )
         eventually("Prometheus is ready", lambda: get(f"{self.prometheus}/-/ready"))
 
     def send(self, provider, *options):
         """Webhooks from the provider, until ended."""
-        return self.spawn(f"send-{provider}", BINARIES / "milepost", "send", provider, "--to", f"http://127.0.0.1:{self.http}", "--count", "1000000",
-                          *options, env={"PATH": os.environ["PATH"]})
+        return self.spawn(
+            f"send-{provider}",
+            BINARIES / "milepost",
+            "send",
+            provider,
+            "--to",
+            f"http://127.0.0.1:{self.http}",
+            "--count",
+            "1000000",
+            *options,
+            env={"PATH": os.environ["PATH"]},
+        )
 
     def manage(self, method, path, body=None):
         """Asks RabbitMQ's management API."""
-        request = urllib.request.Request(self.env["MILEPOST_RABBIT_MANAGEMENT_URL"] + "/api" + path, method=method,
-                                         data=json.dumps(body).encode() if body is not None else None,
-                                         headers={"Content-Type": "application/json", "Authorization": "Basic Z3Vlc3Q6Z3Vlc3Q="})
+        request = urllib.request.Request(
+            self.env["MILEPOST_RABBIT_MANAGEMENT_URL"] + "/api" + path,
+            method=method,
+            data=json.dumps(body).encode() if body is not None else None,
+            headers={"Content-Type": "application/json", "Authorization": "Basic Z3Vlc3Q6Z3Vlc3Q="},
+        )
         urllib.request.urlopen(request, timeout=10).close()
 
 

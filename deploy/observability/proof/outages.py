@@ -9,7 +9,10 @@ NEW_FORMAT = '{"version": 2, "webhookEventID": "w", "payload": {"consignment": {
 SUBSCRIBER = "/queues/%2f/subscriber.full"
 
 ACCEPTING, PUBLISHING, LOSS, PARKED = (
-    "Are we accepting?", "Are we publishing?", "Loss clock", "Parked for a person",
+    "Are we accepting?",
+    "Are we publishing?",
+    "Loss clock",
+    "Parked for a person",
 )
 DEPENDS, BEHIND, FIRES = "What we depend on", "How far behind", "What fires"
 
@@ -37,7 +40,13 @@ STALLED = Sign(PUBLISHING, "telyport", "less than half", lambda value: value < 0
 BROKER_OK = Sign(DEPENDS, "RabbitMQ: publish", "ok", lambda value: value == 1)
 REDIS_OK = Sign(DEPENDS, "Redis", "ok", lambda value: value == 1)
 NO_CLOCK = Sign(LOSS, "telyport may wait", "does not run", lambda value: value > 3600)
-FLOWS = (ALL_TAKEN, Sign(PUBLISHING, "telyport", "nearly all", lambda value: value > 0.9), NO_CLOCK, BROKER_OK, REDIS_OK)
+FLOWS = (
+    ALL_TAKEN,
+    Sign(PUBLISHING, "telyport", "nearly all", lambda value: value > 0.9),
+    NO_CLOCK,
+    BROKER_OK,
+    REDIS_OK,
+)
 
 
 @dataclass(frozen=True)
@@ -89,24 +98,54 @@ def broker_down(fleet):
 
 PHASES = (
     Phase("all is well", nothing, FLOWS),
-    Phase("provider format change", format_change, (
-        ALL_TAKEN, STALLED, NO_CLOCK, BROKER_OK, REDIS_OK,
-        Sign(PARKED, "telyport", "grows", lambda value: value > 20), fires("page MilepostFormatChanged telyport"),
-    ), ordinary=False),
-    Phase("subscriber full", subscriber_full, (
-        ALL_TAKEN, STALLED, NO_CLOCK, BROKER_OK, REDIS_OK,
-        Sign(BEHIND, "retries", "grow", lambda value: value > 20), fires("page MilepostRetryStorm telyport"),
-    )),
-    Phase("Redis down", redis_down, (
-        ALL_TAKEN, STALLED, NO_CLOCK, BROKER_OK,
-        Sign(DEPENDS, "Redis", "DOWN", lambda value: value == 0),
-        Sign(BEHIND, "telyport", "grows", lambda value: value > 20),
-    )),
-    Phase("broker down", broker_down, (
-        Sign(ACCEPTING, "telyport", "less than half", lambda value: value < 0.5),
-        Sign(LOSS, "telyport LOST IN", "runs", lambda value: value > 0),
-        Sign(DEPENDS, "RabbitMQ: publish", "DOWN", lambda value: value == 0),
-        fires("page MilepostBrokerUnreachable"),
-    )),
+    Phase(
+        "provider format change",
+        format_change,
+        (
+            ALL_TAKEN,
+            STALLED,
+            NO_CLOCK,
+            BROKER_OK,
+            REDIS_OK,
+            Sign(PARKED, "telyport", "grows", lambda value: value > 20),
+            fires("page MilepostFormatChanged telyport"),
+        ),
+        ordinary=False,
+    ),
+    Phase(
+        "subscriber full",
+        subscriber_full,
+        (
+            ALL_TAKEN,
+            STALLED,
+            NO_CLOCK,
+            BROKER_OK,
+            REDIS_OK,
+            Sign(BEHIND, "retries", "grow", lambda value: value > 20),
+            fires("page MilepostRetryStorm telyport"),
+        ),
+    ),
+    Phase(
+        "Redis down",
+        redis_down,
+        (
+            ALL_TAKEN,
+            STALLED,
+            NO_CLOCK,
+            BROKER_OK,
+            Sign(DEPENDS, "Redis", "DOWN", lambda value: value == 0),
+            Sign(BEHIND, "telyport", "grows", lambda value: value > 20),
+        ),
+    ),
+    Phase(
+        "broker down",
+        broker_down,
+        (
+            Sign(ACCEPTING, "telyport", "less than half", lambda value: value < 0.5),
+            Sign(LOSS, "telyport LOST IN", "runs", lambda value: value > 0),
+            Sign(DEPENDS, "RabbitMQ: publish", "DOWN", lambda value: value == 0),
+            fires("page MilepostBrokerUnreachable"),
+        ),
+    ),
     Phase("all is well again", nothing, FLOWS),
 )

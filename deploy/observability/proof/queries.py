@@ -38,7 +38,12 @@ class Prometheus:
     def failed_rules(self):
         """The rules whose last evaluation was an error."""
         groups = json.loads(get(f"{self.url}/api/v1/rules"))["data"]["groups"]
-        return [f"{rule['name']}: {rule['lastError']}" for group in groups for rule in group["rules"] if rule["health"] == "err"]
+        return [
+            f"{rule['name']}: {rule['lastError']}"
+            for group in groups
+            for rule in group["rules"]
+            if rule["health"] == "err"
+        ]
 
     def now(self, panel):
         """What a panel shows now: a number for each name."""
