@@ -41,7 +41,9 @@ def lines(axes, panel, found):
     for name, points in found:
         axes.plot([time for time, _ in points], [value for _, value in points], linewidth=1, label=name)
     if found:
-        axes.legend(fontsize=5, loc="upper left", ncol=2, framealpha=0.6)
+        # Twelve queues' names would hide their lines.
+        handles, names = axes.get_legend_handles_labels()
+        axes.legend(handles[:10], names[:10], fontsize=5, loc="upper left", ncol=2, framealpha=0.6)
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter(lambda value, _: spoken(value, panel.unit))
 
@@ -77,7 +79,7 @@ def placed(boards):
     """Each panel with its row on the page, its column and what heads it."""
     top = 0
     for board in boards:
-        for number, row in enumerate(board.rows):
+        for row in board.rows:
             heading, x, height = f"{board.title}: {row.title}" if len(board.rows) > 1 else board.title, 0, 0
             top += 2
             for panel in row.panels:
@@ -94,7 +96,7 @@ def draw(path, prometheus, start, end, began):
     tall = max(top + panel.height for panel, top, _, _ in layout) + 1
     figure = plt.figure(figsize=(WIDTH * UNIT, tall * UNIT / 2), dpi=110)
     edges = [*began.values(), end]
-    phases = list(zip(edges, edges[1:]))
+    phases = list(zip(edges[:-1], edges[1:], strict=True))
     for panel, top, x, heading in layout:
         place = (
             (x + 1.5) / WIDTH,
