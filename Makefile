@@ -5,7 +5,7 @@ SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run test check fmt lint unit deny dashboards dashboard-preview
+.PHONY: help run test docs check fmt lint unit fuzz dashboards dashboard-preview
 
 help: ## list what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,6 +15,11 @@ run: ## run the whole fleet in one process (in memory) and play a delivery of ea
 
 test: ## everything: format, lints, licences, unit tests, and tests on a private real RabbitMQ and Redis
 	.ci/test
+
+docs: ## make docs/ from the code again
+	cargo run --quiet --bin milepost -- contract --write docs
+	cargo run --quiet --bin milepost -- reference commands >docs/cli.md
+	cargo run --quiet --bin milepost -- reference metrics >docs/metrics.md
 
 check: fmt lint unit ## what needs no servers: format, lints, unit tests
 
@@ -36,3 +41,6 @@ dashboard-preview: ## draw every panel through four outages of a real fleet into
 	@python3 -c 'import matplotlib' || { echo 'matplotlib is missing: pip install matplotlib, or apt-get install python3-matplotlib' >&2; exit 1; }
 	cargo build --quiet --bins
 	deploy/observability/prove --png target/dashboard-preview.png
+
+fuzz: ## fuzz the decoders, SECONDS in all (60); needs a nightly toolchain
+	.ci/fuzz $(or $(SECONDS),60)

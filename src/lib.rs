@@ -9,6 +9,7 @@
 //! * [`telemetry`]: metrics, health, logs and traces.
 //! * [`pipeline`]: receive a webhook; process a message; run a worker.
 //! * [`adapters`]: RabbitMQ, Redis, memory and HTTP.
+//! * [`contract`]: what subscribers are promised, as files.
 //! * [`config`]: one file and the environment, checked once.
 //! * [`app`]: how a role is put together, run and drained.
 //! * [`cli`]: the operator's commands.
@@ -26,6 +27,7 @@ pub mod adapters;
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod contract;
 pub mod domain;
 pub mod pipeline;
 pub mod ports;

@@ -18,7 +18,9 @@ import pika  # Debian's python3-pika, or pika from PyPI
 
 PREFETCH = 64
 STREAM = "milepost.updates.log"
-PERSONAL = ("courier", "sender", "recipient", "recipient_name", "origin", "destination", "proof", "extra")
+PERSONAL = (
+    "courier", "position", "sender", "recipient", "recipient_name", "origin", "destination", "proof", "tracking_url", "extra",
+)
 
 
 class Recent(OrderedDict):
@@ -48,7 +50,7 @@ def is_news(event):
 def without_personal_data(event):
     data = {key: value for key, value in event["data"].items() if key not in PERSONAL}
     if "reason" in data:
-        data["reason"] = {key: value for key, value in data["reason"].items() if key != "comments"}
+        data["reason"] = {key: value for key, value in data["reason"].items() if key == "code"}
     return {**event, "data": data}
 
 

@@ -24,8 +24,18 @@ use tokio::signal::unix::{SignalKind, signal};
 const PREFETCH: u16 = 64;
 const STREAM: &str = "milepost.updates.log";
 const OFFSET: &str = "x-stream-offset";
-const PERSONAL: [&str; 8] =
-    ["courier", "sender", "recipient", "recipient_name", "origin", "destination", "proof", "extra"];
+const PERSONAL: [&str; 10] = [
+    "courier",
+    "position",
+    "sender",
+    "recipient",
+    "recipient_name",
+    "origin",
+    "destination",
+    "proof",
+    "tracking_url",
+    "extra",
+];
 
 /// The latest 100,000 entries. In a service of yours this is a table, written together with the effect.
 #[derive(Default)]
@@ -86,7 +96,7 @@ fn strip_personal_data(data: &mut Value) {
     if let Some(data) = data.as_object_mut() {
         data.retain(|key, _| !PERSONAL.contains(&key.as_str()));
         if let Some(reason) = data.get_mut("reason").and_then(Value::as_object_mut) {
-            reason.remove("comments");
+            reason.retain(|key, _| key == "code");
         }
     }
 }

@@ -81,7 +81,15 @@ impl Backends {
 }
 
 fn ledger(config: &Config) -> anyhow::Result<RedisLedger> {
-    Ok(RedisLedger::new(RedisConnection::new(&redis_settings(config)).context("the Redis URL")?))
+    Ok(RedisLedger::new(redis_connection(config)?))
+}
+
+/// A connection to the configured Redis, made when it is first used.
+///
+/// # Errors
+/// When its URL cannot be used.
+pub fn redis_connection(config: &Config) -> anyhow::Result<RedisConnection> {
+    RedisConnection::new(&redis_settings(config)).context("the Redis URL")
 }
 
 /// How this process reaches Redis.

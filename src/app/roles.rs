@@ -52,6 +52,7 @@ pub fn worker(
             provider: provider.id(),
             publisher: Arc::clone(&backends.publisher),
             ledger: Arc::clone(&backends.ledger),
+            clock: Arc::clone(&backends.clock),
             schedule: settings.retry.clone(),
         },
         settings: WorkerSettings {

@@ -20,6 +20,7 @@ struct Data {
     delivery_id: String,
     status: String,
     raw_status: String,
+    order: Option<String>,
     #[serde(default)]
     courier: Courier,
     #[serde(default)]
@@ -52,17 +53,18 @@ pub fn human(event: &[u8]) -> String {
     let status = printable(&format!("{} ({})", data.status, data.raw_status));
     let note = column(&data.note(), 32);
     let id: String = printable(&id).chars().take(ID_PREFIX).collect();
-    format!("{}  {account}  {delivery}  {status:<36}  {note}  {id}", seconds(&time))
+    format!("{}  {account}  {delivery}  {status:<42}  {note}  {id}", seconds(&time))
 }
 
 impl Data {
-    /// Who carries it and why it did not go as planned, as far as is known.
+    /// Whether it came out of order, who carries it and why it did not go as planned, as far as is known.
     fn note(&self) -> String {
         let courier = self.courier.name.as_ref().map(|name| format!("courier {name}"));
         let Reason { text, code, comments } = &self.reason;
         let reason = text.as_ref().or(code.as_ref()).or(comments.as_ref());
         let reason = reason.map(|reason| format!("reason {reason}"));
-        courier.into_iter().chain(reason).collect::<Vec<_>>().join(", ")
+        let order = self.order.clone().filter(|order| order != "in_order");
+        order.into_iter().chain(courier).chain(reason).collect::<Vec<_>>().join(", ")
     }
 }
 

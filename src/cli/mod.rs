@@ -1,14 +1,21 @@
 //! The operator's commands: one file each, with its `Args` and its `run`.
 
+pub mod completions;
 pub mod config;
+pub mod contract;
 pub mod line;
+pub mod parked;
 pub mod pattern;
+pub mod reference;
 pub mod run;
 pub mod sample_secrets;
 pub mod send;
 pub mod subscribe;
+pub mod table;
 pub mod tail;
 pub mod topology;
+pub mod waiting;
+pub mod why;
 
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -20,6 +27,8 @@ use tokio::runtime::Runtime;
 
 use crate::adapters::tls::install_crypto_provider;
 use crate::config::ConfigError;
+use crate::domain::provider::Provider;
+use crate::providers;
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage, 78 unusable configuration";
 
@@ -54,12 +63,25 @@ pub enum Command {
     Tail(tail::Args),
     /// Give a service a durable queue of the updates that it wants
     Subscribe(subscribe::Args),
+    /// Say all that is known of an event, a delivery or a receipt
+    Why(why::Args),
+    /// Show what waits for a retry
+    Waiting(waiting::Args),
+    /// Look at messages that wait for a person, and replay or discard them
+    #[command(subcommand)]
+    Parked(parked::Command),
     /// Set up what Milepost needs on the broker
     #[command(subcommand)]
     Topology(topology::Command),
     /// Look at the configuration
     #[command(subcommand)]
     Config(config::Command),
+    /// What subscribers are promised: schemas, topics, examples, and pages about them
+    Contract(contract::Args),
+    /// Print what a shell needs to complete these commands
+    Completions(completions::Args),
+    /// Print what the code says of its commands or its metrics, as a Markdown page
+    Reference(reference::Args),
 }
 
 /// How a command ended, as the exit code of the process.
@@ -101,8 +123,14 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Send(args) => send::run(*args).await,
         Command::Tail(args) => tail::run(args, cli.global).await,
         Command::Subscribe(args) => subscribe::run(args, cli.global).await,
+        Command::Why(args) => why::run(args, cli.global).await,
+        Command::Waiting(args) => waiting::run(args, cli.global).await,
+        Command::Parked(command) => parked::run(command, cli.global).await,
         Command::Topology(command) => topology::run(command, cli.global).await,
         Command::Config(command) => config::run(&command, cli.global),
+        Command::Contract(args) => contract::run(args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Reference(args) => reference::run(&args),
     }
 }
 
@@ -120,6 +148,14 @@ fn report(error: &anyhow::Error) -> Exit {
 /// A misuse that only the command itself could see, for [`main`] to report as any other.
 fn misuse(message: impl Display) -> anyhow::Error {
     Cli::command().error(ErrorKind::ValueValidation, message).into()
+}
+
+/// Finds a provider by its name.
+fn provider(name: &str) -> Result<&'static dyn Provider, String> {
+    providers::by_name(name).ok_or_else(|| {
+        let names: Vec<_> = providers::ALL.iter().map(|provider| provider.id().as_str()).collect();
+        format!("the providers are {}", names.join(", "))
+    })
 }
 
 /// Reads a time span such as `90s`, `1h30m` or `2d`, a day being 24 hours.

@@ -4,12 +4,11 @@ use std::io::{self, Write as _};
 
 use anyhow::{Context as _, bail};
 use lapin::Channel;
-use lapin::uri::AMQPUri;
-use url::Url;
 
 use super::pattern::Pattern;
 use super::{Exit, Global, line, misuse};
 use crate::adapters::rabbit::connect;
+use crate::adapters::rabbit::management::Management;
 use crate::adapters::rabbit::subscriptions::{self, Limits, QueueName, RemoveError, Subscription};
 use crate::app::backends::rabbit_settings;
 use crate::config::Config;
@@ -127,11 +126,8 @@ async fn list(config: &Config, json: bool) -> anyhow::Result<Exit> {
     let management = config.amqp.management_url.as_ref().ok_or_else(|| {
         misuse("where is the management API? Give --management, MILEPOST_AMQP_MANAGEMENT_URL or amqp.management_url")
     })?;
-    let broker: AMQPUri = config.amqp.url.expose().parse().map_err(anyhow::Error::msg)?;
-    let url = Url::parse(management.expose())?;
-    let found = subscriptions::list(&url, &broker.vhost, config.amqp.connect_timeout)
-        .await
-        .with_context(|| format!("cannot ask the management API at {management}"))?;
+    let asked = Management::new(management.expose(), config.amqp.url.expose())?;
+    let found = subscriptions::list(&asked).await.with_context(|| format!("cannot ask {management}"))?;
     let mut out = io::stdout().lock();
     for subscription in &found {
         if json {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use thiserror::Error;
 
@@ -11,7 +12,8 @@ const MOST_BYTES: usize = 40;
 
 /// A decimal number exactly as it was sent, digits and trailing zeros included. A JSON string in events: most JSON
 /// readers would make a float of a number.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, JsonSchema)]
+#[schemars(extend("pattern" = r"^-?[0-9]+(\.[0-9]+)?$", "maxLength" = MOST_BYTES))]
 pub struct Decimal(String);
 
 /// Text that is no decimal number.

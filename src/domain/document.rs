@@ -48,7 +48,7 @@ impl<'a> Document<'a> {
     fn from_entries(Entries(mut fields): Entries<'a>) -> Result<Self, Poison> {
         fields.sort_by(|a, b| a.0.cmp(&b.0));
         for pair in fields.windows(2) {
-            if pair[0].0 == pair[1].0 && pair[0].1.get() != pair[1].1.get() {
+            if pair[0].0 == pair[1].0 && one_line(pair[0].1).get() != one_line(pair[1].1).get() {
                 return Err(Poison::contradiction("one name with two values"));
             }
         }
@@ -64,7 +64,8 @@ impl<'a> Document<'a> {
         self.fields[at].1
     }
 
-    fn take(&mut self, name: &str) {
+    /// Takes a field, whatever it is and even a `null`, so that it gets nowhere.
+    pub fn take(&mut self, name: &str) {
         if let Ok(at) = self.fields.binary_search_by(|(field, _)| field.as_ref().cmp(name)) {
             self.fields[at].1 = None;
         }

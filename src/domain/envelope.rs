@@ -4,6 +4,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use super::history::History;
 use super::identity::{Account, Origin, ReceiptId};
 use super::provider::ProviderId;
 
@@ -83,6 +84,8 @@ pub struct Envelope {
     pub replay: Option<Replay>,
     /// Why the last attempt failed, or why it is parked (`mp-reason`).
     pub reason: Option<String>,
+    /// Its failed attempts (`mp-history`).
+    pub history: History,
     /// The trace it belongs to.
     pub trace: TraceContext,
     /// The provider's bytes; 247Express's `ApiKey` value alone is blanked.

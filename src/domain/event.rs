@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::identity::{DeliveryKey, EventId, Origin};
@@ -13,7 +14,7 @@ pub const CONTENT_TYPE: &str = "application/cloudevents+json";
 /// CloudEvents `type` of every published event. A change that old readers cannot read gets another.
 pub const EVENT_TYPE: &str = "com.milepost.delivery.updated.v1";
 /// CloudEvents `dataschema`: names the shape of `data`.
-const DATA_SCHEMA: &str = "urn:milepost:schema:delivery-update:v1";
+pub const DATA_SCHEMA: &str = "urn:milepost:schema:delivery-update:v1";
 
 /// An update, ready to be published: the same bytes whenever the same event is published again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,31 +29,52 @@ pub struct UpdateEvent {
     pub body: Bytes,
 }
 
-#[derive(Serialize)]
-struct CloudEvent<'a> {
+/// The JSON of one event.
+#[derive(Serialize, JsonSchema)]
+pub struct CloudEvent<'a> {
+    /// The version of CloudEvents.
+    #[schemars(extend("const" = "1.0"))]
     specversion: &'static str,
+    /// What to be idempotent by: the same whenever the same event is published again. Opaque.
     id: &'a str,
+    /// Whose delivery: `/milepost/<provider>/<account>`.
     source: String,
+    /// The contract's version: another one is another contract.
+    #[schemars(extend("const" = EVENT_TYPE))]
     r#type: &'static str,
+    /// The provider's id of the delivery, as in `data`.
     subject: &'a str,
+    /// The provider's event time if it said one, else the receipt.
     time: Timestamp,
+    /// What `data` is.
+    #[schemars(extend("const" = "application/json"))]
     datacontenttype: &'static str,
+    /// Names the shape of `data`.
+    #[schemars(extend("const" = DATA_SCHEMA))]
     dataschema: &'static str,
+    /// W3C trace context of the webhook's receipt, if that was traced.
     #[serde(skip_serializing_if = "Option::is_none")]
     traceparent: Option<&'a str>,
+    /// The update.
     data: Data<'a>,
 }
 
-/// The update, with what its delivery's course and its receipt add to it.
-#[derive(Serialize)]
-struct Data<'a> {
+/// A delivery update, with what its delivery's course and its receipt add to it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DeliveryUpdate")]
+pub struct Data<'a> {
+    /// The provider's short name.
     provider: &'static str,
+    /// The merchant's account with the provider, as configured; `default` if none is named.
     account: &'a str,
     #[serde(flatten)]
     update: &'a DeliveryUpdate,
     #[serde(flatten)]
     course: &'a Course,
+    /// Names the webhook in Milepost's logs.
+    #[schemars(extend("format" = "uuid"))]
     receipt_id: String,
+    /// When the webhook was first received.
     received_at: Timestamp,
 }
 

@@ -3,10 +3,11 @@
 use jiff::Timestamp;
 use jiff::fmt::temporal::{DateTimeParser, PiecesOffset};
 use jiff::tz::{Offset, TimeZone};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// A provider's own time: the instant in UTC, and the text it was sent as.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ProviderTime {
     /// The instant, in UTC.
     pub utc: Timestamp,

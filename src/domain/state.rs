@@ -8,18 +8,21 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::identity::Origin;
+use super::open::open;
 use super::status::{Phase, Status};
 use super::transitions::Transitions;
 use super::update::DeliveryUpdate;
 
 /// What an update changed, compared with what was published of its delivery before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(transform = open)]
 pub enum Change {
     /// The status.
     Status,
@@ -40,7 +43,7 @@ pub enum Change {
 }
 
 /// How an update fits what was published of its delivery before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
     /// As expected.
@@ -67,13 +70,13 @@ impl Order {
 }
 
 /// Where an update stands in the course of its delivery.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Course {
     /// Higher than that of any update of the delivery claimed before. Gaps mean nothing.
     pub sequence: u64,
     /// How it fits what was published before.
     pub order: Order,
-    /// What it changed; [`Change::None`] alone when it changed nothing of what is listed.
+    /// What it changed; `none` alone when it changed nothing of what is listed.
     pub changes: Vec<Change>,
     /// The status published before; none before the first.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -3,10 +3,13 @@
 //! Each provider maps its own words to these, injectively over what it documents; a word it does not
 //! document becomes [`Status::Unknown`] and is published with its raw value, never dropped.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::open::open;
+
 /// The coarse stage a status belongs to. A subscriber that only wants to know "is it over" binds on this.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Known to the provider, nobody on the way yet.
@@ -26,6 +29,17 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// Every phase.
+    pub const ALL: [Self; 7] = [
+        Self::Planned,
+        Self::Pickup,
+        Self::Transit,
+        Self::Dropoff,
+        Self::Exception,
+        Self::Closed,
+        Self::Unknown,
+    ];
+
     /// The word used in routing keys and JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -41,36 +55,62 @@ impl Phase {
     }
 }
 
-/// What happened to a delivery, in Milepost's words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+/// What happened to a delivery, in Milepost's words. One that you do not know is to be taken by its phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-#[allow(missing_docs)] // The words say what they mean; the table in README.md says which provider uses which.
+#[schemars(transform = open)]
 pub enum Status {
+    /// Ordered for a later time.
     Scheduled,
+    /// The provider has the order.
     Created,
+    /// The goods are being made ready.
     Preparing,
+    /// The goods or the order's details were checked.
     Verified,
+    /// A courier is being looked for.
     Allocating,
+    /// A courier has taken it on.
     Assigned,
+    /// The courier is on the way to the pickup.
     PickupEnRoute,
+    /// The courier is almost at the pickup.
     PickupApproaching,
+    /// The courier is at the pickup.
     PickupArrived,
+    /// The courier has the goods.
     PickedUp,
+    /// The goods reached a warehouse on the way.
     HubArrived,
+    /// The goods left a warehouse.
     HubDeparted,
+    /// The goods are between places of the provider's.
     InTransit,
+    /// The goods wait for the last leg to begin.
     StagedForDelivery,
+    /// The courier is on the way to the recipient.
     DropoffEnRoute,
+    /// The courier is almost at the recipient's.
     DropoffApproaching,
+    /// The courier is at the recipient's.
     DropoffArrived,
+    /// It does not go on for now.
     OnHold,
+    /// It is to go back to the sender.
     ReturnInitiated,
+    /// The recipient has the goods.
     Delivered,
+    /// The sender has the goods back.
     Returned,
+    /// The provider could not deliver it.
     Failed,
+    /// It was called off.
     Cancelled,
+    /// The goods are lost.
     Lost,
+    /// An authority took the goods.
     Confiscated,
+    /// A word that the provider's documents do not list: see `raw_status`.
     Unknown,
 }
 

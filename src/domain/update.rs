@@ -2,9 +2,13 @@
 //!
 //! Absent means that the provider did not say. What has no place here is in `extra`, verbatim; so is a field that the
 //! provider sent as `null`, which tells "there is none" from "not said".
+//!
+//! These types and their documentation are the contract with subscribers: `contract` makes the schema from them. What
+//! holds personal data has `x-personal` there.
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::decimal::Decimal;
@@ -16,7 +20,7 @@ use super::status::{Phase, Status};
 macro_rules! part {
     ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+        #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
         pub struct $name {
             $($(#[$field_doc])*
             #[serde(skip_serializing_if = "Option::is_none")]
@@ -34,7 +38,7 @@ macro_rules! part {
 }
 
 /// One delivery update, whoever sent it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct DeliveryUpdate {
     /// The provider's id of the delivery.
     pub delivery_id: String,
@@ -66,6 +70,7 @@ pub struct DeliveryUpdate {
     pub failed_count: Option<i64>,
     /// Who carries it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-personal" = true))]
     pub courier: Option<Courier>,
     /// Whether several couriers carry it: then all that is said here is about this one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,24 +80,30 @@ pub struct DeliveryUpdate {
     pub carrier: Option<Carrier>,
     /// Where the courier is.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-personal" = true))]
     pub position: Option<Position>,
     /// Why it was cancelled, delayed or returned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
     /// Who took it, or is to take it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-personal" = true))]
     pub recipient_name: Option<String>,
     /// Who sends it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-personal" = true))]
     pub sender: Option<Contact>,
     /// Who is to receive it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-personal" = true))]
     pub recipient: Option<Contact>,
     /// Where it is picked up.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-personal" = true))]
     pub origin: Option<Place>,
     /// Where it goes.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-personal" = true))]
     pub destination: Option<Place>,
     /// What is carried.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -105,15 +116,18 @@ pub struct DeliveryUpdate {
     pub fee: Option<Money>,
     /// Photographs and signatures.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-personal" = true))]
     pub proof: Vec<Proof>,
     /// A page where the recipient can follow the delivery.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-personal" = true))]
     pub tracking_url: Option<String>,
     /// The provider's own id of this event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider_event_id: Option<String>,
     /// Whatever the provider sent that has no place above, verbatim, by its own field name.
     #[serde(skip_serializing_if = "Extra::is_empty")]
+    #[schemars(extend("x-personal" = true))]
     pub extra: Extra,
 }
 
@@ -181,7 +195,7 @@ part! {
 }
 
 part! {
-    /// Who carries the delivery. Personal data.
+    /// Who carries the delivery.
     Courier {
         /// The provider's id of the courier.
         id: String,
@@ -211,15 +225,17 @@ part! {
     Reason {
         /// The provider's code.
         code: String,
-        /// The provider's words.
+        /// The provider's words, which at some providers a person types.
+        #[schemars(extend("x-personal" = true))]
         text: String,
         /// A person's remark.
+        #[schemars(extend("x-personal" = true))]
         comments: String,
     }
 }
 
 part! {
-    /// A person or company at one end. Personal data.
+    /// A person or company at one end.
     Contact {
         /// First name.
         first_name: String,
@@ -237,7 +253,7 @@ part! {
 part! {
     /// One end of the way.
     Place {
-        /// Its address. Personal data.
+        /// Its address.
         address: String,
         /// Where that is.
         position: Position,
@@ -279,9 +295,11 @@ part! {
 }
 
 /// A position on Earth, in degrees, whatever order the provider wrote it in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Position {
+    /// From -90 to 90; north is positive.
     latitude: Decimal,
+    /// From -180 to 180; east is positive.
     longitude: Decimal,
 }
 
@@ -294,7 +312,7 @@ impl Position {
 }
 
 /// An amount of money.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Money {
     /// How much, in the currency's main unit.
     pub amount: Decimal,

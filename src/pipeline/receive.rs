@@ -13,6 +13,7 @@ use tracing::{Instrument as _, Span};
 use super::spans;
 use crate::domain::answer::{Answer, Rejection};
 use crate::domain::envelope::{Envelope, TraceContext};
+use crate::domain::history::History;
 use crate::domain::identity::{Account, ReceiptId};
 use crate::domain::provider::{Credentials, Headers, Provider, ProviderId};
 use crate::ports::{Clock, Outbound, PublishError, Publisher};
@@ -156,6 +157,7 @@ impl Receiver {
             crashes: 0,
             replay: None,
             reason: None,
+            history: History::default(),
             trace: traces::context_of(&span).unwrap_or(incoming),
             body,
         };

@@ -10,10 +10,11 @@ use super::process::Held;
 use super::session::{Dependency, Session, SessionClosed};
 use super::spans;
 use crate::domain::envelope::{Envelope, Replay};
+use crate::domain::history::{Failure, History};
 use crate::domain::provider::ProviderId;
 use crate::domain::retry::RetrySchedule;
 use crate::domain::verdict::{ParkReason, RetryReason, Verdict};
-use crate::ports::{Ledger, Outbound, Publisher, Settlement};
+use crate::ports::{Clock, Ledger, Outbound, Publisher, Settlement};
 use crate::telemetry::metrics as m;
 
 /// Carries out verdicts for one provider.
@@ -24,6 +25,8 @@ pub struct Settler {
     pub publisher: Arc<dyn Publisher>,
     /// Who remembers events.
     pub ledger: Arc<dyn Ledger>,
+    /// For the history of failures.
+    pub clock: Arc<dyn Clock>,
     /// When a failed message is tried again.
     pub schedule: RetrySchedule,
 }
@@ -91,6 +94,7 @@ impl Settler {
             attempt,
             crashes: held.crashes,
             reason: Some(reason.as_str().to_owned()),
+            history: self.failed(envelope.history, held.attempt, reason.as_str(), None),
             // A replay starts a fresh chain, and from here on this is that chain. A forced one stays forced:
             // its event is done under the ordinary key.
             replay: envelope.replay.filter(|replay| matches!(replay, Replay::Force(_))),
@@ -98,7 +102,7 @@ impl Settler {
             ..envelope
         };
         self.confirmed(Outbound::Later(copy, delay), session).await?;
-        self.record(held, Settlement::Retrying { attempt }, session).await?;
+        self.record(held, Settlement::Retrying { attempt, due: delay, reason }, session).await?;
         let provider = self.provider.as_str();
         metrics::counter!(m::RETRIES, "provider" => provider, "reason" => reason.as_str()).increment(1);
         metrics::histogram!(m::RETRY_DELAY, "provider" => provider).record(delay.as_secs_f64());
@@ -113,14 +117,16 @@ impl Settler {
         held: &Held,
         session: &Session,
     ) -> Result<(), SessionClosed> {
+        let attempt = held.attempt.max(envelope.attempt);
         let copy = Envelope {
-            attempt: held.attempt.max(envelope.attempt),
+            attempt,
             crashes: held.crashes.max(envelope.crashes),
+            history: self.failed(envelope.history, attempt, reason.as_str(), Some(detail)),
             ..envelope
         };
         let receipt = copy.receipt;
         self.confirmed(Outbound::Parked(copy, reason, detail), session).await?;
-        self.record(held, Settlement::Parked, session).await?;
+        self.record(held, Settlement::Parked(reason), session).await?;
         let provider = self.provider.as_str();
         metrics::counter!(m::PARKED, "provider" => provider, "reason" => reason.as_str()).increment(1);
         tracing::warn!(
@@ -128,6 +134,17 @@ impl Settler {
             "parked for a person"
         );
         Ok(())
+    }
+
+    fn failed(
+        &self,
+        history: History,
+        attempt: u32,
+        reason: &'static str,
+        detail: Option<&'static str>,
+    ) -> History {
+        let (reason, detail) = (reason.to_owned(), detail.map(str::to_owned));
+        history.with(Failure { at: self.clock.now(), attempt, reason, detail })
     }
 
     /// Publishes until the broker confirms. A refusal here is an outage too: our own queues have room, so the

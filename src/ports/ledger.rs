@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::domain::envelope::Replay;
 use crate::domain::identity::{DeliveryKey, Identity, Origin};
 use crate::domain::state::DeliveryState;
+use crate::domain::verdict::{ParkReason, RetryReason};
 
 /// How many times a claim of one event may run out unfinished before the event is parked as a crash loop.
 pub const CRASH_LIMIT: u32 = 5;
@@ -124,13 +125,17 @@ pub enum Settlement {
     /// Its update is published. Wins over everything, whoever holds the claim. The delivery then stands here, if
     /// that moves it on and nothing newer was published meanwhile.
     Done(Option<DeliveryState>),
-    /// A copy with this attempt number is scheduled.
+    /// A copy is scheduled.
     Retrying {
         /// The copy's attempt number.
         attempt: u32,
+        /// When it comes back, from now.
+        due: Duration,
+        /// Why the attempt before it failed.
+        reason: RetryReason,
     },
-    /// It waits for a person.
-    Parked,
+    /// It waits for a person, for this reason.
+    Parked(ParkReason),
     /// The worker lets go of it undone: the next copy takes it at once, and it counts as no crash.
     Released,
 }

@@ -234,7 +234,7 @@ fn decode(mut fields: Document<'_>) -> Result<DecodedUpdate, Poison> {
         Reason { code: fields.text("DelayCode"), text: fields.text("DelayNotes"), comments: None }.known();
     let recipient_name = fields.text("ReceiverName");
     // Blank since the receiver, and a credential wherever it comes from.
-    fields.read("ApiKey", |_| Some(()));
+    fields.take("ApiKey");
 
     let status = status(&raw_status);
     let unreadable_fields = fields.unreadable();

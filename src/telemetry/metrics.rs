@@ -97,7 +97,7 @@ metrics! {
     DEDUP_CLAIMS = "milepost_dedup_claims_total", Counter, None, ["provider", "result"],
         "Claims asked of the ledger, by its answer (granted, busy, done, stale, id_reused).";
     REDIS_OP_DURATION = "milepost_redis_op_duration_seconds", Histogram, Some(Unit::Seconds), ["op"],
-        "Round trips to Redis (claim, settle, ping).";
+        "Round trips to Redis (claim, settle, wait, ping).";
     BUILD_INFO = "milepost_build_info", Gauge, None, ["version", "role"],
         "Always 1; its labels say what runs.";
     TRACE_SPANS = "milepost_trace_spans_total", Counter, None, ["result"],

@@ -103,7 +103,7 @@ fn worker(providers: &[&str]) {
     create(table::PARKED, &[providers, &ParkReason::ALL.map(ParkReason::as_str)]);
     create(table::PAUSED, &[providers, &["redis", "rabbitmq"]]);
     create(table::DEDUP_CLAIMS, &[providers, &["granted", "busy", "done", "stale", "id_reused"]]);
-    create(table::REDIS_OP_DURATION, &[&["claim", "settle", "ping"]]);
+    create(table::REDIS_OP_DURATION, &[&["claim", "settle", "wait", "ping"]]);
 }
 
 /// Creates a metric for every combination of `values`, one list for each of its labels.

@@ -15,7 +15,7 @@ fn tail(arguments: &[&str]) -> Result<tail::Args, clap::Error> {
     }
 }
 
-fn milepost(arguments: &[&str]) -> Output {
+pub fn milepost(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_milepost")).args(arguments).output().expect("it runs")
 }
 

@@ -1,6 +1,7 @@
 //! What is stored of a webhook, and what the log says of it.
 
 use milepost::domain::envelope::{Envelope, TraceContext};
+use milepost::domain::history::History;
 use milepost::domain::identity::ReceiptId;
 use milepost::domain::provider::ProviderId;
 
@@ -27,6 +28,7 @@ async fn the_envelope_has_the_exact_bytes_and_what_is_known_of_them() {
         crashes: 0,
         replay: None,
         reason: None,
+        history: History::default(),
         trace: TraceContext {
             traceparent: Some(TRACEPARENT.to_owned()),
             tracestate: Some("a=1,b=2".to_owned()),

@@ -167,7 +167,7 @@ async fn no_webhook_is_lost(point: &str, publications: usize) {
 }
 
 /// Nothing waits, is delayed, or is being worked on.
-async fn everything_is_quiet(vhost: &Vhost) -> bool {
+pub async fn everything_is_quiet(vhost: &Vhost) -> bool {
     let queues = vhost.list("queues").await;
     queues.as_array().expect("a list").iter().all(|queue| {
         let name = queue["name"].as_str().unwrap_or_default();

@@ -6,7 +6,9 @@
 mod contract;
 mod course;
 mod crash;
+mod hostile;
 mod invariants;
+mod parked;
 mod processes;
 mod redis_policy;
 mod restart;
@@ -16,3 +18,4 @@ mod tls;
 mod topology;
 mod topology_check;
 mod traces;
+mod why;

@@ -57,6 +57,8 @@ fn redis() -> RedisFacts {
         policy: text("noeviction"),
         append_only: Some(true),
         snapshots: text(""),
+        used_bytes: Some(100 << 20),
+        max_bytes: Some(0),
     }
 }
 
@@ -197,6 +199,10 @@ fn a_redis_that_forgets_or_cannot_write_fails() {
     for (check, level, redis) in [
         ("redis_version", Level::Fail, RedisFacts { version: text("6.2.14"), ..redis() }),
         ("redis_version", Level::Skipped, RedisFacts { version: None, ..redis() }),
+        ("redis_memory", Level::Fail, RedisFacts { max_bytes: Some(100 << 20), ..redis() }),
+        ("redis_memory", Level::Warn, RedisFacts { max_bytes: Some(124 << 20), ..redis() }),
+        ("redis_memory", Level::Ok, RedisFacts { max_bytes: Some(126 << 20), ..redis() }),
+        ("redis_memory", Level::Skipped, RedisFacts { used_bytes: None, ..redis() }),
         ("redis_role", Level::Fail, RedisFacts { role: text("slave"), ..redis() }),
         ("redis_maxmemory_policy", Level::Fail, RedisFacts { policy: text("volatile-ttl"), ..redis() }),
         ("redis_persistence", Level::Warn, RedisFacts { append_only: Some(false), ..redis() }),

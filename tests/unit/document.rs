@@ -67,6 +67,14 @@ fn one_name_with_two_values_is_a_contradiction() {
     assert_eq!(extra(same), json!({}));
 }
 
+/// White space is no difference: a proxy may add it or take it away.
+#[test]
+fn one_value_twice_is_one_however_it_is_spaced() {
+    let spaced = parse("{\"a\":{\"x\":[1,\"b c\"]},\"a\": {\"x\" : [ 1,\n\"b c\"]}}");
+    assert_eq!(extra(spaced), json!({"a": {"x": [1, "b c"]}}));
+    assert_eq!(refused(r#"{"a":"b c","a":"bc"}"#).reason, ParkReason::Contradiction);
+}
+
 #[test]
 fn a_nested_object_that_contradicts_itself_is_refused_and_kept() {
     let mut document = parse(r#"{"data":{"status":"NEW","status":"STARTED"}}"#);

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod config;
+mod contract;
 mod dash;
 mod dash_auth;
 mod dash_content;
@@ -14,6 +15,8 @@ mod express247;
 mod express247_auth;
 mod fake;
 mod fingerprint;
+mod history;
+mod hostile;
 mod hubrise;
 mod hubrise_auth;
 mod hubrise_fields;

@@ -87,6 +87,16 @@ fn every_provider_has_its_worker() {
     }
 }
 
+#[test]
+fn every_provider_has_its_fuzz_target() {
+    let manifest = read("fuzz/Cargo.toml");
+    for provider in ALL {
+        let path = format!("fuzz_targets/decode_{}.rs", provider.id());
+        assert!(here(format!("fuzz/{path}")).is_file(), "fuzz/{path} is missing");
+        assert!(manifest.contains(&format!("path = \"{path}\"")), "fuzz/Cargo.toml lacks {path}");
+    }
+}
+
 /// The shipped file, read with the real providers, says what they default to.
 #[test]
 fn every_provider_has_its_section_in_the_shipped_file() {

@@ -255,9 +255,9 @@ impl Ledger for MemoryLedger {
                     events.stand(&event.state, after, now);
                 }
             }
-            Settlement::Parked => record.state = State::Parked,
+            Settlement::Parked(_) => record.state = State::Parked,
             Settlement::Released => record.deadline = None,
-            Settlement::Retrying { attempt } => {
+            Settlement::Retrying { attempt, .. } => {
                 record.state = State::Retrying;
                 record.attempt = attempt;
             }

@@ -11,28 +11,31 @@ use uuid::Uuid;
 
 use super::topology::text;
 use crate::domain::envelope::{Envelope, Replay, TraceContext};
+use crate::domain::history::History;
 use crate::domain::identity::{Account, ReceiptId};
 use crate::domain::provider::ProviderId;
 use crate::domain::verdict::ParkReason;
 
 /// AMQP `type` of a stored webhook.
-const MESSAGE_TYPE: &str = "milepost.webhook.v1";
+pub(super) const MESSAGE_TYPE: &str = "milepost.webhook.v1";
 /// AMQP `delivery_mode` of whatever must survive a restart: all that we publish.
 pub(super) const PERSISTENT: u8 = 2;
 
 /// No honest count of attempts or crashes comes near this; a forged one must not overflow what is added to it.
 const MOST_COUNTED: i64 = 1_000_000;
 
-const PROVIDER: &str = "mp-provider";
-const ACCOUNT: &str = "mp-account";
-const RECEIVED_AT: &str = "mp-received-at";
-const ATTEMPT: &str = "mp-attempt";
-const CRASHES: &str = "mp-crashes";
+pub(super) const PROVIDER: &str = "mp-provider";
+pub(super) const ACCOUNT: &str = "mp-account";
+pub(super) const RECEIVED_AT: &str = "mp-received-at";
+pub(super) const ATTEMPT: &str = "mp-attempt";
+pub(super) const CRASHES: &str = "mp-crashes";
 const REPLAY: &str = "mp-replay";
-const REASON: &str = "mp-reason";
-const DETAIL: &str = "mp-detail";
-const TRACEPARENT: &str = "traceparent";
-const TRACESTATE: &str = "tracestate";
+pub(super) const REASON: &str = "mp-reason";
+pub(super) const DETAIL: &str = "mp-detail";
+pub(super) const HISTORY: &str = "mp-history";
+pub(super) const PARKED_AT: &str = "mp-parked-at";
+pub(super) const TRACEPARENT: &str = "traceparent";
+pub(super) const TRACESTATE: &str = "tracestate";
 const FIRST_ATTEMPT: &str = "mp-first-attempt";
 
 /// The properties of a stored webhook.
@@ -56,8 +59,14 @@ pub(super) fn properties(envelope: &Envelope, parked: Option<(ParkReason, &'stat
     if let Some((reason, detail)) = parked {
         put(REASON, text(reason.as_str()));
         put(DETAIL, text(detail));
+        if let Some(at) = envelope.history.latest() {
+            put(PARKED_AT, AMQPValue::LongLongInt(at.as_millisecond()));
+        }
     } else if let Some(reason) = &envelope.reason {
         put(REASON, text(reason));
+    }
+    if let Some(history) = envelope.history.to_text() {
+        put(HISTORY, text(&history));
     }
     trace_headers(&envelope.trace, &mut headers);
     let properties = BasicProperties::default()
@@ -130,6 +139,7 @@ pub(super) fn read(
         crashes: count(CRASHES).unwrap_or_default(),
         replay: headers.text(REPLAY).and_then(|text| replay(&text)),
         reason: headers.text(REASON),
+        history: headers.text(HISTORY).map(|text| History::from_text(&text)).unwrap_or_default(),
         trace: TraceContext::received(
             headers.text(TRACEPARENT).as_deref(),
             headers.text(TRACESTATE).as_deref(),
@@ -148,14 +158,14 @@ fn replay(text: &str) -> Option<Replay> {
 }
 
 /// Headers, read leniently: other clients write other integer widths.
-struct Headers<'a>(Option<&'a FieldTable>);
+pub(super) struct Headers<'a>(pub(super) Option<&'a FieldTable>);
 
 impl Headers<'_> {
-    fn get(&self, name: &str) -> Option<&AMQPValue> {
+    pub(super) fn get(&self, name: &str) -> Option<&AMQPValue> {
         self.0?.inner().get(name)
     }
 
-    fn text(&self, name: &str) -> Option<String> {
+    pub(super) fn text(&self, name: &str) -> Option<String> {
         match self.get(name)? {
             AMQPValue::LongString(value) => std::str::from_utf8(value.as_bytes()).ok().map(str::to_owned),
             AMQPValue::ShortString(value) => Some(value.to_string()),
@@ -163,7 +173,7 @@ impl Headers<'_> {
         }
     }
 
-    fn number(&self, name: &str) -> Option<i64> {
+    pub(super) fn number(&self, name: &str) -> Option<i64> {
         match *self.get(name)? {
             AMQPValue::LongLongInt(value) => Some(value),
             AMQPValue::LongInt(value) => Some(value.into()),

@@ -143,6 +143,22 @@ impl Management {
         })
     }
 
+    /// The virtual host's queues, each with these columns. What the broker counts it counts every few seconds.
+    ///
+    /// # Errors
+    /// When it gives no answer, or none that can be used.
+    pub async fn queues<T: DeserializeOwned>(&self, columns: &str) -> Result<T, ManagementError> {
+        self.list("queues", columns).await
+    }
+
+    /// What is bound to an exchange. Of one that does not exist it says that nothing is.
+    ///
+    /// # Errors
+    /// When it gives no answer, or none that can be used.
+    pub async fn bindings_of<T: DeserializeOwned>(&self, exchange: &str) -> Result<T, ManagementError> {
+        self.get(&["exchanges", &self.vhost, exchange, "bindings", "source"], "").await
+    }
+
     async fn list<T: DeserializeOwned>(&self, kind: &str, columns: &str) -> Result<T, ManagementError> {
         self.get(&[kind, &self.vhost], columns).await
     }
@@ -227,6 +243,7 @@ fn hint(code: StatusCode) -> &'static str {
         StatusCode::UNAUTHORIZED => {
             ": its user needs the tag \"management\" and a right in this virtual host"
         }
+        StatusCode::NOT_FOUND => ": there is no such virtual host",
         _ => "",
     }
 }

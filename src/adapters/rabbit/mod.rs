@@ -8,6 +8,7 @@ mod envelope;
 mod inbox;
 pub mod inspect;
 pub mod management;
+pub mod parked;
 mod publisher;
 pub mod subscriptions;
 pub mod topology;

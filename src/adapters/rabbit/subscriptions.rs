@@ -14,7 +14,7 @@ use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
 use thiserror::Error;
 
-pub use self::listing::{ListError, Subscription, list};
+pub use self::listing::{Subscription, list};
 use super::topology::{Topology, TopologyError, UPDATES, failed, number, text};
 
 /// A queue's name may be longer; with this its parking queue's surely fits.

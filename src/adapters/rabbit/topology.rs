@@ -177,9 +177,10 @@ impl Topology {
         self.bind(UPDATES, UPDATES_LOG, "#");
     }
 
-    /// The exchange alone that subscribers bind to.
+    /// The exchange alone that subscribers bind to. The stream takes every update; should somebody delete it, none is
+    /// lost even so.
     pub(super) fn updates_exchange(&mut self) {
-        self.exchange(UPDATES, ExchangeKind::Topic, None);
+        self.exchange(UPDATES, ExchangeKind::Topic, Some(UNROUTED));
     }
 
     fn delays(&mut self, levels: DelayLevels) {

@@ -6,10 +6,11 @@
 -- ARGV     by_id (1|0), content, receipt, received_at ms, traceparent, attempt, crashes,
 --          replay ("" | "normal" | "force:<id>"), token, lease ms, ttl ms, horizon ms, leg, state ttl ms
 --
--- An event's value is twelve fields joined by "|":
---   state (P|R|D|K), attempt, deadline ms (0: let go), crashes, token, first receipt, its received_at ms, its
---   traceparent, receipt of the copy that holds or held the claim, changed_at ms, sequence number, where the leg
---   stood when the event was first claimed (nothing: nowhere yet)
+-- An event's value is thirteen fields joined by "|", which `record.rs` reads too:
+--   state (P|R|D|K), attempt, deadline ms (P: of the lease, 0: let go; R: when the copy comes back), crashes, token,
+--   first receipt, its received_at ms, its traceparent, receipt of the copy that holds or held the claim,
+--   changed_at ms, sequence number, where the leg stood when the event was first claimed (nothing: nowhere yet),
+--   why it last failed (nothing: it never did)
 -- The occurrence's key is made here, from KEYS[1]: it shares KEYS[1]'s hash tag, so it is in the same slot.
 local by_id, content, receipt, received_at, traceparent = ARGV[1] == '1', ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local attempt, crashes, replay, token = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8], ARGV[9]
@@ -17,7 +18,7 @@ local lease, ttl, horizon = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARG
 local leg, state_ttl = 's:' .. ARGV[13], tonumber(ARGV[14])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local key, id_reused, sequence, before = KEYS[1], 0, nil, ''
+local key, id_reused, sequence, before, reason = KEYS[1], 0, nil, '', ''
 local origin = { receipt, received_at, traceparent }
 
 if by_id then
@@ -105,6 +106,7 @@ if value then
   if old[11] and old[11] ~= '' then
     sequence, before = old[11], old[12]
   end
+  reason = old[13] or ''
 end
 
 if not sequence then
@@ -118,6 +120,7 @@ end
 
 local record = {
   'P', attempt, now + lease, crashes, token, origin[1], origin[2], origin[3], receipt, now, sequence, before,
+  reason,
 }
 redis.call('SET', key, table.concat(record, '|'), 'PX', ttl)
 return { 'G', key, attempt, crashes, id_reused, origin[1], origin[2], origin[3], sequence, before }

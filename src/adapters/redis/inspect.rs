@@ -20,6 +20,10 @@ pub struct RedisFacts {
     pub append_only: Option<bool>,
     /// When it takes snapshots, as its configuration has it; empty is never.
     pub snapshots: Option<String>,
+    /// The memory that it uses, in bytes.
+    pub used_bytes: Option<u64>,
+    /// The memory that it may use, in bytes; 0 is all there is.
+    pub max_bytes: Option<u64>,
 }
 
 /// Asks for all of it.
@@ -35,6 +39,8 @@ pub async fn inspect(connection: &RedisConnection) -> Result<RedisFacts, LedgerE
         policy: policy(connection).await?,
         append_only: info("aof_enabled").map(|enabled| enabled == "1"),
         snapshots: setting(connection, "save").await?,
+        used_bytes: info("used_memory").and_then(|bytes| bytes.parse().ok()),
+        max_bytes: info("maxmemory").and_then(|bytes| bytes.parse().ok()),
     })
 }
 

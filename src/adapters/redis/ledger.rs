@@ -11,6 +11,7 @@ use super::policy;
 use crate::adapters::ledger_key::{LedgerKeys, leg_name};
 use crate::domain::envelope::Replay;
 use crate::domain::identity::Origin;
+use crate::domain::state::DeliveryState;
 use crate::ports::{
     Claim, ClaimRequest, EventRef, Grant, Ledger, LedgerError, MOST_LEGS, Settlement, StateRef,
 };
@@ -20,11 +21,17 @@ use crate::telemetry::metrics as m;
 const PROBE: &str = "mp:probe";
 const PROBE_TTL_MILLIS: u64 = 60_000;
 
+/// The index of events that wait for a retry.
+pub(super) const WAITING: &str = "mp:waiting";
+/// A copy that is this late is not waiting any more, or never will come.
+const WAITING_GRACE_MILLIS: u64 = 60 * 60 * 1000;
+
 /// The ledger on Redis.
 pub struct RedisLedger {
     connection: RedisConnection,
     claim: Script,
     settle: Script,
+    wait: Script,
 }
 
 impl RedisLedger {
@@ -35,12 +42,21 @@ impl RedisLedger {
             connection,
             claim: Script::new(include_str!("claim.lua")),
             settle: Script::new(include_str!("settle.lua")),
+            wait: Script::new(include_str!("wait.lua")),
         }
     }
 
     /// Waits until Redis answers, and logs an error if it is set to forget keys when its memory is full.
     pub async fn check_policy(&self) {
         policy::check(&self.connection).await;
+    }
+
+    /// Notes that an event is about to wait, so that `milepost waiting` need not look through all events. The note is
+    /// only a hint, in a slot of its own: what the event's own value says counts.
+    async fn index_waiting(&self, event: &EventRef, due: Duration) -> Result<(), LedgerError> {
+        let mut script = self.wait.key(WAITING);
+        script.arg(&event.key).arg(millis(due)).arg(WAITING_GRACE_MILLIS);
+        self.run("wait", &script).await.map(drop)
     }
 
     async fn run(&self, op: &'static str, script: &ScriptInvocation<'_>) -> Result<Value, LedgerError> {
@@ -82,12 +98,10 @@ impl Ledger for RedisLedger {
     }
 
     async fn settle(&self, event: &EventRef, settlement: Settlement) -> Result<bool, LedgerError> {
-        let (what, attempt, after) = match settlement {
-            Settlement::Done(after) => ("D", 0, after),
-            Settlement::Retrying { attempt } => ("R", attempt, None),
-            Settlement::Parked => ("K", 0, None),
-            Settlement::Released => ("released", 0, None),
-        };
+        let Written { what, attempt, after, due, reason } = settlement.into();
+        if !due.is_zero() {
+            self.index_waiting(event, due).await?;
+        }
         let mut script = self.settle.key(&event.key);
         script
             .key(&event.state.key)
@@ -98,7 +112,9 @@ impl Ledger for RedisLedger {
             .arg(&event.state.leg)
             .arg(after.map_or_else(String::new, |after| after.to_string()))
             .arg(millis(event.state.ttl))
-            .arg(MOST_LEGS);
+            .arg(MOST_LEGS)
+            .arg(millis(due))
+            .arg(reason);
         let reply = self.run("settle", &script).await?;
         Ok(reply == Value::Int(1))
     }
@@ -109,6 +125,29 @@ impl Ledger for RedisLedger {
         let write = cmd("SET").arg(PROBE).arg(1).arg("PX").arg(PROBE_TTL_MILLIS).to_owned();
         let reply = write.query_async::<()>(&mut lease.connection).await;
         reply.map_err(|error| self.connection.failed(&lease, &error))
+    }
+}
+
+/// A settlement in the words of `settle.lua`.
+#[derive(Default)]
+struct Written {
+    what: &'static str,
+    attempt: u32,
+    after: Option<DeliveryState>,
+    due: Duration,
+    reason: &'static str,
+}
+
+impl From<Settlement> for Written {
+    fn from(settlement: Settlement) -> Self {
+        match settlement {
+            Settlement::Done(after) => Self { what: "D", after, ..Self::default() },
+            Settlement::Retrying { attempt, due, reason } => {
+                Self { what: "R", attempt, due, reason: reason.as_str(), ..Self::default() }
+            }
+            Settlement::Parked(reason) => Self { what: "K", reason: reason.as_str(), ..Self::default() },
+            Settlement::Released => Self { what: "released", ..Self::default() },
+        }
     }
 }
 

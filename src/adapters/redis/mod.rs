@@ -4,8 +4,12 @@ mod connection;
 mod inspect;
 mod ledger;
 mod policy;
+mod record;
+mod remembered;
 
 pub use connection::{RedisConnection, RedisSettings};
 pub use inspect::{RedisFacts, inspect};
 pub use ledger::RedisLedger;
 pub use policy::KEEPS_ALL;
+pub use record::{Record, State};
+pub use remembered::{DeliveryName, Inspector, RememberedDelivery, RememberedEvent, WaitingEvent};

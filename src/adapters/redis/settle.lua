@@ -3,17 +3,19 @@
 -- KEYS[1]  the event's key, as the claim gave it
 -- KEYS[2]  the delivery's state
 -- ARGV     token, what (D|R|K|released), attempt (for R), ttl ms,
---          leg, where it stands now (for D; nothing: where it stood), state ttl ms, most legs
+--          leg, where it stands now (for D; nothing: where it stood), state ttl ms, most legs,
+--          due in ms (for R), why it failed (for R and K)
 --
 -- A token that is no longer current changes nothing, except that D always wins: what is published is done, even if
 -- the key was lost meanwhile.
 local token, what, attempt, ttl = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local leg, after, state_ttl, most_legs = 's:' .. ARGV[5], ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
+local due, reason = tonumber(ARGV[9]), ARGV[10]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local record = {}
-for part in string.gmatch((redis.call('GET', KEYS[1]) or '|||||||||||') .. '|', '([^|]*)|') do
+for part in string.gmatch((redis.call('GET', KEYS[1]) or '||||||||||||') .. '|', '([^|]*)|') do
   record[#record + 1] = part
 end
 local current = record[1] == 'P' and record[5] == token
@@ -26,12 +28,16 @@ else
   record[1] = what
 end
 if what == 'R' then
-  record[2] = attempt
+  record[2], record[3] = attempt, now + due
+end
+if reason ~= '' then
+  record[13] = reason
 end
 record[10] = now
 -- Only a repeat needs to know where the delivery stood before, and what is done is not repeated.
 record[11] = record[11] or ''
 record[12] = what ~= 'D' and record[12] or ''
+record[13] = record[13] or ''
 redis.call('SET', KEYS[1], table.concat(record, '|'), 'PX', ttl)
 
 -- Which of two is newer, as `DeliveryState::supersedes` has it.

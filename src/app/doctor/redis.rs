@@ -23,6 +23,7 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
             role(redis.role.as_deref()),
             policy(redis.policy.as_deref()),
             persistence(redis),
+            room(redis),
         ],
     };
     findings.extend(facts.memories.iter().map(memory));
@@ -81,6 +82,20 @@ fn persistence(redis: &RedisFacts) -> Finding {
         (_, Some(_)) => "snapshots only: a crash forgets the events since the last one",
     };
     Finding::new(Level::Warn, check, subject, says, "set appendonly yes")
+}
+
+/// What is full takes no claim, so that nothing is published until there is room again.
+fn room(redis: &RedisFacts) -> Finding {
+    let (check, subject) = ("redis_memory", "redis memory");
+    let (Some(used), Some(most)) = (redis.used_bytes, redis.max_bytes) else { return unseen(check, subject) };
+    let says = format!("{} MiB used of {} MiB", used >> 20, most >> 20);
+    let remedy = "raise maxmemory: workers pause while Redis is full, and go on by themselves";
+    match (used, most) {
+        (_, 0) => Finding::ok(check, subject, "maxmemory is not set: the host's memory is the limit"),
+        (used, most) if used >= most => Finding::new(Level::Fail, check, subject, says, remedy),
+        (used, most) if used / 4 >= most / 5 => Finding::new(Level::Warn, check, subject, says, remedy),
+        _ => Finding::ok(check, subject, says),
+    }
 }
 
 /// The configuration is refused unless both memories are twice the horizon.

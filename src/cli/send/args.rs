@@ -8,10 +8,9 @@ use reqwest::header::HeaderName;
 
 use super::plan::Share;
 use super::target;
-use crate::cli::duration;
+use crate::cli::{duration, provider};
 use crate::domain::identity::Account;
 use crate::domain::provider::Provider;
-use crate::providers;
 
 /// What `milepost send` is asked.
 #[derive(clap::Args)]
@@ -82,14 +81,7 @@ pub struct Args {
     pub json: bool,
 }
 
-fn provider(name: &str) -> Result<&'static dyn Provider, String> {
-    providers::by_name(name).ok_or_else(|| {
-        let names: Vec<_> = providers::ALL.iter().map(|provider| provider.id().as_str()).collect();
-        format!("the providers are {}", names.join(", "))
-    })
-}
-
-fn rate(text: &str) -> Result<f64, String> {
+pub(in crate::cli) fn rate(text: &str) -> Result<f64, String> {
     let rate = text.parse().ok().filter(|rate| (0.001..=1_000_000.0).contains(rate));
     rate.ok_or_else(|| "expected from 0.001 to 1000000 a second".to_owned())
 }

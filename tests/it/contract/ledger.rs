@@ -12,12 +12,13 @@ use milepost::domain::provider::Provider as _;
 use milepost::domain::state::DeliveryState;
 use milepost::domain::status::Status;
 use milepost::domain::update::DeliveryUpdate;
+use milepost::domain::verdict::ParkReason;
 use milepost::ports::{Claim, ClaimRequest, Grant, Ledger, MOST_LEGS, Settlement};
 use milepost::providers::TELYPORT;
 use uuid::Uuid;
 
 use crate::support::eventually;
-use crate::support::fixtures::{at, claim, redelivery, resend};
+use crate::support::fixtures::{at, claim, redelivery, resend, retrying};
 use crate::support::servers::redis_ledger;
 
 /// Makes a test of each function, on both ledgers.
@@ -196,7 +197,7 @@ async fn the_crash_count_survives_a_lost_key_in_the_envelope(ledger: &dyn Ledger
 async fn a_retrying_event_ignores_earlier_attempts_and_takes_its_own(ledger: &dyn Ledger) {
     let first = claim();
     let grant = granted(ledger.claim(&first).await.unwrap());
-    assert!(ledger.settle(&grant.event, Settlement::Retrying { attempt: 1 }).await.unwrap());
+    assert!(ledger.settle(&grant.event, retrying(1)).await.unwrap());
     assert_eq!(ledger.claim(&redelivery(&first)).await.unwrap(), Claim::Stale);
     assert_eq!(ledger.claim(&resend(&first)).await.unwrap(), Claim::Stale);
     let mut copy = redelivery(&first);
@@ -211,7 +212,7 @@ async fn a_stale_token_settles_nothing(ledger: &dyn Ledger) {
     let mut fast = redelivery(&slow);
     fast.lease = Duration::from_secs(60);
     granted(ledger.claim(&fast).await.unwrap());
-    for settlement in [Settlement::Retrying { attempt: 9 }, Settlement::Parked, Settlement::Released] {
+    for settlement in [retrying(9), Settlement::Parked(ParkReason::Panic), Settlement::Released] {
         assert!(!ledger.settle(&slow_grant.event, settlement).await.unwrap(), "{settlement:?}");
     }
     assert!(matches!(ledger.claim(&redelivery(&slow)).await.unwrap(), Claim::Busy(_)));
@@ -220,16 +221,16 @@ async fn a_stale_token_settles_nothing(ledger: &dyn Ledger) {
 async fn a_parked_event_is_stale_for_its_own_copy_and_taken_by_a_resend(ledger: &dyn Ledger) {
     let first = claim();
     let grant = granted(ledger.claim(&first).await.unwrap());
-    assert!(ledger.settle(&grant.event, Settlement::Parked).await.unwrap());
+    assert!(ledger.settle(&grant.event, Settlement::Parked(ParkReason::Panic)).await.unwrap());
     assert_eq!(ledger.claim(&redelivery(&first)).await.unwrap(), Claim::Stale);
     let second = resend(&first);
     let grant = granted(ledger.claim(&second).await.unwrap());
-    assert!(ledger.settle(&grant.event, Settlement::Parked).await.unwrap());
+    assert!(ledger.settle(&grant.event, Settlement::Parked(ParkReason::Panic)).await.unwrap());
     assert_eq!(ledger.claim(&redelivery(&second)).await.unwrap(), Claim::Stale);
 }
 
 async fn a_replay_takes_a_retrying_and_a_parked_event_and_starts_afresh(ledger: &dyn Ledger) {
-    for settlement in [Settlement::Retrying { attempt: 7 }, Settlement::Parked] {
+    for settlement in [retrying(7), Settlement::Parked(ParkReason::Panic)] {
         let first = claim();
         let grant = granted(ledger.claim(&first).await.unwrap());
         assert!(ledger.settle(&grant.event, settlement).await.unwrap());
@@ -338,7 +339,7 @@ async fn without_an_id_a_copy_stays_with_its_event_whatever_comes_nearer_later(l
     let mut carrier = resend(&first);
     carrier.origin.received_at = at(1_050_000);
     let grant = granted(ledger.claim(&carrier).await.unwrap());
-    assert!(ledger.settle(&grant.event, Settlement::Retrying { attempt: 1 }).await.unwrap());
+    assert!(ledger.settle(&grant.event, retrying(1)).await.unwrap());
     assert_eq!(ledger.claim(&redelivery(&first)).await.unwrap(), Claim::Stale);
     // The content recurs as another event, nearer in time to the carrier, and is done.
     let mut recurrence = resend(&first);
@@ -400,7 +401,7 @@ async fn a_repeat_says_what_the_first_said_whatever_came_between(ledger: &dyn Le
     for _ in 0..2 {
         let again = granted(ledger.claim(&resend(&first)).await.unwrap());
         assert_eq!((again.sequence, again.before), (grant.sequence, None));
-        assert!(ledger.settle(&again.event, Settlement::Retrying { attempt: 0 }).await.unwrap());
+        assert!(ledger.settle(&again.event, retrying(0)).await.unwrap());
     }
 }
 
@@ -409,7 +410,7 @@ async fn a_repeat_after_a_park_says_what_the_first_said(ledger: &dyn Ledger) {
     let assigned = standing(Status::Assigned, 1);
     done(ledger, &next(&first, "0"), assigned).await;
     let grant = granted(ledger.claim(&first).await.unwrap());
-    assert!(ledger.settle(&grant.event, Settlement::Parked).await.unwrap());
+    assert!(ledger.settle(&grant.event, Settlement::Parked(ParkReason::Panic)).await.unwrap());
     done(ledger, &next(&first, "2"), standing(Status::Delivered, 2)).await;
     let mut replay = redelivery(&first);
     replay.replay = Some(Replay::Normal);

@@ -13,12 +13,13 @@ use milepost::domain::provider::Provider as _;
 use milepost::domain::state::DeliveryState;
 use milepost::domain::status::Status;
 use milepost::domain::update::DeliveryUpdate;
+use milepost::domain::verdict::ParkReason;
 use milepost::ports::{Claim, ClaimRequest, EventRef, Ledger, Settlement, Token};
 use milepost::providers::TELYPORT;
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use crate::support::fixtures::{at, claim, resend};
+use crate::support::fixtures::{at, claim, resend, retrying};
 use crate::support::servers::redis_ledger;
 
 /// One thing that happens. Small numbers, so that copies meet.
@@ -128,9 +129,9 @@ async fn play(steps: Vec<Step>, by_id: bool) {
                 let Some(event) = granted.iter().rev().nth(claim) else { continue };
                 let settlement = match settlement {
                     0 => Settlement::Done((after > 0).then(|| state(after))),
-                    1 => Settlement::Parked,
+                    1 => Settlement::Parked(ParkReason::Panic),
                     2 => Settlement::Released,
-                    _ => Settlement::Retrying { attempt },
+                    _ => retrying(attempt),
                 };
                 let answers = (redis.settle(event, settlement).await, memory.settle(event, settlement).await);
                 assert_eq!(answers.0.unwrap(), answers.1.unwrap(), "{settlement:?}");

@@ -9,6 +9,7 @@ use milepost::adapters::memory::MemoryBroker;
 use milepost::adapters::rabbit::topology::{Topology, TopologyMode, parked_queue};
 use milepost::adapters::rabbit::{DelayLevels, RabbitInbox, RabbitPublisher};
 use milepost::domain::envelope::{Envelope, Replay, TraceContext};
+use milepost::domain::history::History;
 use milepost::domain::verdict::ParkReason;
 use milepost::ports::{Delivery, Inbox, Outbound, Publisher, Subscription};
 use tokio_util::sync::CancellationToken;
@@ -126,6 +127,7 @@ async fn a_webhook_arrives_whole(broker: Broker) {
         crashes: 2,
         replay: Some(Replay::Force(Uuid::new_v4())),
         reason: Some("publish_refused".to_owned()),
+        history: History::from_text(r#"[{"at":1,"attempt":2,"reason":"publish_refused"}]"#),
         trace: TraceContext {
             traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
             tracestate: Some("vendor=value".to_owned()),

@@ -14,9 +14,19 @@ use crate::support::servers::{Vhost, depth};
 
 /// What is personal in the sample that is sent below.
 const IN_SAMPLE: [&str; 2] = ["John Doe", "12345678990"];
-/// The members of an update that may hold personal data; so may the comments of its reason.
-const PERSONAL: [&str; 8] =
-    ["courier", "sender", "recipient", "recipient_name", "origin", "destination", "proof", "extra"];
+/// The members of an update that may hold personal data; so may the text and the comments of its reason.
+const PERSONAL: [&str; 10] = [
+    "courier",
+    "destination",
+    "extra",
+    "origin",
+    "position",
+    "proof",
+    "recipient",
+    "recipient_name",
+    "sender",
+    "tracking_url",
+];
 
 /// Debian's Python, as only that has the library: a Python of the user's own is left alone.
 fn python(vhost: &Vhost, words: &str) -> Program {
@@ -131,7 +141,7 @@ async fn each_prints_every_event_once_without_personal_data_and_reads_history() 
 fn event(id: &str, order: &str, sequence: u32) -> String {
     let mut data = json!({
         "delivery_id": "delivery", "status": "assigned", "order": order, "sequence": sequence,
-        "reason": { "code": "kept", "comments": "personal" },
+        "reason": { "code": "kept", "text": "personal", "comments": "personal" },
     });
     for member in PERSONAL {
         data[member] = json!({ "name": "personal" });
@@ -140,12 +150,17 @@ fn event(id: &str, order: &str, sequence: u32) -> String {
         .to_string()
 }
 
+/// The schema decides what is personal; the page and the consumers follow it.
 #[test]
-fn the_documents_name_every_member_that_is_stripped() {
-    for page in [include_str!("../../../docs/subscribe.md"), include_str!("../../../README.md")] {
-        for member in PERSONAL.iter().chain(&["reason.comments"]) {
-            assert!(page.contains(&format!("`{member}`")), "{member}");
-        }
+fn what_is_stripped_is_what_the_schema_marks_and_the_page_names() {
+    let page = include_str!("../../../docs/subscribe.md");
+    let schema = include_str!("../../../docs/contract/v1/delivery-update.schema.json");
+    let schema: Value = serde_json::from_str(schema).expect("JSON");
+    let properties = schema["properties"].as_object().expect("an object");
+    let marked = properties.iter().filter(|(_, property)| property["x-personal"] == true);
+    assert_eq!(marked.map(|(name, _)| name.as_str()).collect::<Vec<_>>(), PERSONAL);
+    for member in PERSONAL.iter().chain(&["reason.text", "reason.comments"]) {
+        assert!(page.contains(&format!("`{member}`")), "{member}");
     }
 }
 

@@ -6,9 +6,11 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use milepost::domain::envelope::{Envelope, TraceContext};
 use milepost::domain::fingerprint::Fingerprint;
+use milepost::domain::history::History;
 use milepost::domain::identity::{Account, DeliveryKey, Identity, Origin, ReceiptId};
 use milepost::domain::provider::ProviderId;
-use milepost::ports::{ClaimRequest, Token};
+use milepost::domain::verdict::RetryReason;
+use milepost::ports::{ClaimRequest, Settlement, Token};
 use uuid::Uuid;
 
 pub const TELYPORT: ProviderId = ProviderId::new("telyport");
@@ -38,6 +40,7 @@ pub fn envelope(provider: ProviderId, body: impl Into<Bytes>) -> Envelope {
         crashes: 0,
         replay: None,
         reason: None,
+        history: History::default(),
         trace: TraceContext::default(),
         body: body.into(),
     }
@@ -70,6 +73,11 @@ pub fn claim() -> ClaimRequest {
         leg: None,
         state_ttl: Duration::from_secs(600),
     }
+}
+
+/// A retry with this attempt number is scheduled.
+pub const fn retrying(attempt: u32) -> Settlement {
+    Settlement::Retrying { attempt, due: Duration::from_secs(60), reason: RetryReason::PublishRefused }
 }
 
 /// Another copy of the same event: a resend by the provider, with a receipt of its own.

@@ -148,6 +148,7 @@ pub fn worker(backends: &Backends, provider: &'static dyn Provider, schedule: Re
             provider: provider.id(),
             publisher: Arc::clone(&backends.publisher),
             ledger: Arc::clone(&backends.ledger),
+            clock: Arc::clone(&backends.clock),
             schedule,
         },
         settings: WorkerSettings {

@@ -1,0 +1,100 @@
+//! What the scripts keep of an event, read for a person. `claim.lua` describes it.
+
+use jiff::Timestamp;
+
+/// What became of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// A worker has it.
+    Claimed,
+    /// A copy waits for its retry.
+    Retrying,
+    /// Its update is published.
+    Done,
+    /// It waits for a person.
+    Parked,
+}
+
+impl State {
+    /// The word shown.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Claimed => "claimed",
+            Self::Retrying => "retrying",
+            Self::Done => "done",
+            Self::Parked => "parked",
+        }
+    }
+}
+
+/// An event as the ledger remembers it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// What became of it.
+    pub state: State,
+    /// Attempts that failed.
+    pub attempt: u32,
+    /// Of a claim: when its lease is over. Of a retry: when its copy comes back.
+    pub deadline: Option<Timestamp>,
+    /// Claims that ran out unfinished.
+    pub crashes: u32,
+    /// Its first receipt; empty when the claim was lost.
+    pub receipt: String,
+    /// When that was.
+    pub received_at: Option<Timestamp>,
+    /// When the state last changed.
+    pub changed_at: Option<Timestamp>,
+    /// Its place in its delivery.
+    pub sequence: Option<u64>,
+    /// Why it last failed, in the word of `mp-reason`.
+    pub reason: Option<String>,
+}
+
+impl Record {
+    /// Reads an event's value; `None` when it is none.
+    #[must_use]
+    pub fn parse(value: &str) -> Option<Self> {
+        let fields: Vec<_> = value.split('|').collect();
+        let [
+            state,
+            attempt,
+            deadline,
+            crashes,
+            _token,
+            receipt,
+            received_at,
+            _trace,
+            _holder,
+            changed_at,
+            rest @ ..,
+        ] = fields.as_slice()
+        else {
+            return None;
+        };
+        let state = match *state {
+            "P" => State::Claimed,
+            "R" => State::Retrying,
+            "D" => State::Done,
+            "K" => State::Parked,
+            _ => return None,
+        };
+        let text = |at: usize| rest.get(at).copied().filter(|text| !text.is_empty());
+        Some(Self {
+            state,
+            attempt: attempt.parse().unwrap_or_default(),
+            deadline: time(deadline).filter(|_| matches!(state, State::Claimed | State::Retrying)),
+            crashes: crashes.parse().unwrap_or_default(),
+            receipt: (*receipt).to_owned(),
+            received_at: time(received_at),
+            changed_at: time(changed_at),
+            sequence: text(0).and_then(|text| text.parse().ok()),
+            reason: text(2).map(str::to_owned),
+        })
+    }
+}
+
+/// Milliseconds since 1970; 0 and what is no number are no time.
+fn time(millis: &str) -> Option<Timestamp> {
+    Timestamp::from_millisecond(millis.parse().ok().filter(|millis| *millis > 0)?).ok()
+}

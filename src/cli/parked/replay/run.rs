@@ -1,0 +1,268 @@
+//! One provider's replay.
+
+use std::fmt;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use indicatif::ProgressBar;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use super::heard::Heard;
+use super::tally::Tally;
+use super::{Args, fit};
+use crate::adapters::rabbit::parked::{Outcomes, Outlet, ParkedError, ParkedMessage, ParkedQueue};
+use crate::app::life::Signals;
+use crate::cli::parked::entry::Entry;
+use crate::cli::parked::ramp::{Ramp, TooManyFailures};
+use crate::cli::send::pace::Pace;
+use crate::ports::{PublishError, Tag};
+
+/// Replays that wait for their confirm at once.
+const UNCONFIRMED: usize = 256;
+/// Messages are held no longer than this at a time: the broker takes them back after 30 minutes.
+const HOLD: Duration = Duration::from_mins(10);
+/// With nothing heard for so long, what was heard stands: a refused update is heard just before its retry is. A failure
+/// heard later counts with the next batch.
+const STANDS: Duration = Duration::from_millis(500);
+/// With the work queue empty for so long, what was not heard of by then makes no sound.
+const SILENCE: Duration = Duration::from_secs(2);
+/// With nothing heard for so long and the work queue not empty, nobody works.
+const STANDSTILL: Duration = Duration::from_mins(1);
+
+/// How a replay ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// Everything that was meant is replayed.
+    Through,
+    /// By a signal.
+    Interrupted,
+    /// By its own rule.
+    Failing(TooManyFailures),
+    /// There is no worker, or none that gets on.
+    NobodyWorks,
+    /// The broker did not take a message.
+    Broker(PublishError),
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Through => f.write_str("nothing is left"),
+            Self::Interrupted => f.write_str("interrupted"),
+            Self::Failing(too_many) => too_many.fmt(f),
+            Self::NobodyWorks => f.write_str("no worker takes the replays (--no-ramp replays without one)"),
+            Self::Broker(error) => error.fmt(f),
+        }
+    }
+}
+
+/// A message that was sent: its tag, its id, and whether the broker has it.
+type Sent = (Tag, String, Result<(), PublishError>);
+
+/// A replay under way.
+pub(super) struct Replay<'a> {
+    args: &'a Args,
+    queue: ParkedQueue,
+    outlet: &'a Outlet,
+    outcomes: Outcomes,
+    pace: Pace,
+    unconfirmed: FuturesUnordered<BoxFuture<'a, Sent>>,
+    heard: Heard,
+    /// Messages that stay where they are: they come by again when the look is renewed.
+    kept: u32,
+    refused: Option<PublishError>,
+    bar: ProgressBar,
+    tally: Tally,
+}
+
+impl<'a> Replay<'a> {
+    pub(super) async fn begin(
+        args: &'a Args,
+        queue: ParkedQueue,
+        outlet: &'a Outlet,
+    ) -> Result<Self, ParkedError> {
+        let outcomes = Outcomes::of(queue.connection(), queue.provider()).await?;
+        // Shown on standard error, if that is a terminal.
+        let bar = ProgressBar::new(queue.remaining().into());
+        Ok(Self {
+            args,
+            queue,
+            outlet,
+            outcomes,
+            pace: Pace::new(args.rate, Instant::now()),
+            unconfirmed: FuturesUnordered::new(),
+            heard: Heard::default(),
+            kept: 0,
+            refused: None,
+            bar,
+            tally: Tally::default(),
+        })
+    }
+
+    /// What it has done so far.
+    pub(super) fn tally(&self) -> Tally {
+        Tally { published: self.heard.published(), failed: self.heard.failed(), ..self.tally }
+    }
+
+    /// Batch after batch, until all is replayed or something ends it.
+    pub(super) async fn run(&mut self, mut ramp: Ramp, signals: &mut Signals) -> anyhow::Result<Ended> {
+        // Asked in any case: without the queue, what is published would be caught as unroutable.
+        let workers = self.queue.work_counts().await?.consumers;
+        if workers == 0 && !self.args.no_ramp && self.queue.remaining() > 0 {
+            return Ok(Ended::NobodyWorks);
+        }
+        loop {
+            let (batch, before) = (ramp.batch(), self.tally());
+            let mut ended = self.send(batch.size, signals).await?;
+            let through = ended == Some(Ended::Through) && !self.args.no_ramp;
+            if batch.awaited && ended.is_none() || through {
+                ended = self.listen(signals).await?.or(ended);
+            }
+            let (replayed, failed) =
+                (self.tally.replayed - before.replayed, self.heard.failed() - before.failed);
+            if let Err(too_many) = ramp.judge(replayed, failed) {
+                return Ok(Ended::Failing(too_many));
+            }
+            if let Some(ended) = ended {
+                return Ok(ended);
+            }
+        }
+    }
+
+    /// Replays so many. Returns why there are no more, when there are not.
+    async fn send(&mut self, size: u32, signals: &mut Signals) -> anyhow::Result<Option<Ended>> {
+        let (mut sent, mut ended) = (0, None);
+        while sent < size && ended.is_none() {
+            self.renew_if_due().await?;
+            let next = tokio::select! {
+                biased;
+                () = signals.next() => { ended = Some(Ended::Interrupted); break }
+                next = self.queue.next() => next?,
+            };
+            let Some(message) = next else {
+                ended = Some(Ended::Through);
+                break;
+            };
+            self.bar.inc(1);
+            let entry = Entry::read(&message);
+            if !self.args.selection.accepts(&entry) {
+                self.kept += 1;
+                continue;
+            }
+            ended = self.turn(signals).await?;
+            if ended.is_none() {
+                sent += 1;
+                self.publish(&entry, &message).await;
+            }
+        }
+        while let Some(sent) = self.unconfirmed.next().await {
+            self.confirmed(sent).await?;
+        }
+        Ok(self.refused.map(Ended::Broker).or(ended))
+    }
+
+    /// Waits for the next turn and for room, and takes care of what was sent meanwhile.
+    async fn turn(&mut self, signals: &mut Signals) -> anyhow::Result<Option<Ended>> {
+        let mut turn = false;
+        while self.refused.is_none() {
+            if turn && self.unconfirmed.len() < UNCONFIRMED {
+                return Ok(None);
+            }
+            tokio::select! {
+                biased;
+                () = signals.next() => return Ok(Some(Ended::Interrupted)),
+                Some(sent) = self.unconfirmed.next(), if !self.unconfirmed.is_empty() => self.confirmed(sent).await?,
+                heard = self.outcomes.next() => {
+                    let (id, outcome) = heard?;
+                    self.heard.hear(id, outcome);
+                }
+                () = self.pace.turn(), if !turn => turn = true,
+            }
+        }
+        Ok(self.refused.map(Ended::Broker))
+    }
+
+    async fn publish(&mut self, entry: &Entry, message: &ParkedMessage) {
+        self.tally.selected += 1;
+        let Some(webhook) = fit(self.args, entry, message) else {
+            self.tally.unfit += 1;
+            self.kept += 1;
+            return;
+        };
+        let (tag, id) = (message.tag, entry.about.id.clone());
+        self.heard.expect(&id);
+        match self.outlet.work(&webhook).await {
+            Ok(confirm) => {
+                self.unconfirmed.push(Box::pin(async move { (tag, id, confirm.await) }));
+            }
+            Err(error) => {
+                self.heard.forget(&id);
+                self.refused = Some(error);
+            }
+        }
+    }
+
+    /// Takes a message off the parked queue, as the work queue has it.
+    async fn confirmed(&mut self, (tag, id, result): Sent) -> Result<(), ParkedError> {
+        match result {
+            Ok(()) => {
+                self.queue.ack(tag).await?;
+                self.tally.replayed += 1;
+            }
+            Err(error) => {
+                self.heard.forget(&id);
+                self.refused = Some(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until every replay was heard of, or will not be.
+    async fn listen(&mut self, signals: &mut Signals) -> anyhow::Result<Option<Ended>> {
+        let (mut heard_at, mut empty_since) = (Instant::now(), None);
+        let mut look = interval(Duration::from_millis(100));
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while !self.heard.is_complete() || heard_at.elapsed() < STANDS {
+            tokio::select! {
+                biased;
+                () = signals.next() => return Ok(Some(Ended::Interrupted)),
+                _ = look.tick() => {
+                    if self.queue.work_counts().await?.ready > 0 {
+                        empty_since = None;
+                    } else if empty_since.get_or_insert_with(Instant::now).elapsed() > SILENCE {
+                        self.heard.give_up();
+                    }
+                    if heard_at.elapsed() > STANDSTILL {
+                        return Ok(Some(Ended::NobodyWorks));
+                    }
+                }
+                heard = self.outcomes.next() => {
+                    let (id, outcome) = heard?;
+                    self.heard.hear(id, outcome);
+                    (heard_at, empty_since) = (Instant::now(), None);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Only with nothing on its way: what is not acknowledged would come by again.
+    async fn renew_if_due(&mut self) -> Result<(), ParkedError> {
+        if self.queue.held_for() < HOLD {
+            return Ok(());
+        }
+        while let Some(sent) = self.unconfirmed.next().await {
+            self.confirmed(sent).await?;
+        }
+        self.queue.renew().await?;
+        self.bar.dec(std::mem::take(&mut self.kept).into());
+        Ok(())
+    }
+
+    /// Gives back what is not replayed.
+    pub(super) async fn close(self) -> Result<(), ParkedError> {
+        self.bar.finish_and_clear();
+        self.queue.close().await
+    }
+}

@@ -1,0 +1,45 @@
+//! What a replay did, in numbers.
+
+use std::fmt;
+use std::ops::AddAssign;
+
+/// The numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    /// Messages that were meant.
+    pub(super) selected: u64,
+    /// Of these, such as cannot be replayed.
+    pub(super) unfit: u64,
+    /// Of these, such as are with the workers.
+    pub(super) replayed: u64,
+    /// Replays whose update was seen.
+    pub(super) published: u64,
+    /// Replays that were seen to fail again.
+    pub(super) failed: u64,
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.selected += other.selected;
+        self.unfit += other.unfit;
+        self.replayed += other.replayed;
+        self.published += other.published;
+        self.failed += other.failed;
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { replayed, published, failed, unfit, .. } = self;
+        let silent = replayed.saturating_sub(published + failed);
+        write!(
+            f,
+            "replayed {replayed}: {published} seen published, {failed} failed again, {silent} not heard of"
+        )?;
+        write!(f, " (duplicates and ignored events make no sound)")?;
+        if *unfit > 0 {
+            write!(f, "; {unfit} left, as they are no webhooks of a receiver")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,149 @@
+//! `milepost waiting`: what waits for a retry. It is read from the ledger, so that looking disturbs no delay level.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+
+use anyhow::Context as _;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use super::config::load_with;
+use super::line::shortened;
+use super::table::{Align, Table};
+use super::{Exit, Global, provider};
+use crate::adapters::clock::SystemClock;
+use crate::adapters::redis::{Inspector, WaitingEvent};
+use crate::app::backends::redis_connection;
+use crate::domain::provider::Provider;
+use crate::ports::Clock as _;
+
+/// A delivery's id is shown as far as this; `--json` has all of it.
+const LONGEST_ID: usize = 32;
+
+/// What `milepost waiting` is asked.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Only of this provider
+    #[arg(long, value_name = "NAME", value_parser = provider)]
+    pub provider: Option<&'static dyn Provider>,
+    /// List at most so many, those that come back next
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub limit: usize,
+    /// Ask this Redis [default: the configured one]
+    #[arg(long, value_name = "URL")]
+    pub redis: Option<String>,
+    /// All of them, one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Shows what waits, by provider and reason, and what comes back next.
+///
+/// # Errors
+/// When the configuration or Redis cannot be used, or the output cannot be written.
+pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
+    let config = load_with(global, &[("MILEPOST_REDIS_URL", &args.redis)])?.config;
+    let inspector = Inspector::new(redis_connection(&config)?);
+    let mut waiting = inspector.waiting().await.context("cannot ask the ledger")?;
+    if let Some(provider) = args.provider {
+        waiting.retain(|event| event.delivery.provider == provider.id().as_str());
+    }
+    let now = SystemClock.now();
+    let mut out = anstream::stdout().lock();
+    if args.json {
+        for event in &waiting {
+            writeln!(out, "{}", as_json(event, now))?;
+        }
+    } else if waiting.is_empty() {
+        writeln!(out, "nothing waits for a retry")?;
+    } else {
+        write!(out, "{}\n{}", summary(&waiting, now), list(&waiting[..args.limit.min(waiting.len())], now))?;
+    }
+    out.flush()?;
+    Ok(Exit::Done)
+}
+
+/// How many wait, by provider and reason, and when the first and the last of them comes back.
+fn summary(waiting: &[WaitingEvent], now: Timestamp) -> Table {
+    let mut groups: BTreeMap<(&str, &str), Vec<&WaitingEvent>> = BTreeMap::new();
+    for event in waiting {
+        groups.entry((&event.delivery.provider, reason(event))).or_default().push(event);
+    }
+    let mut table = Table::new(&[
+        ("PROVIDER", Align::Left),
+        ("REASON", Align::Left),
+        ("WAITING", Align::Right),
+        ("FIRST", Align::Right),
+        ("LAST", Align::Right),
+    ]);
+    for ((provider, reason), events) in groups {
+        // They come in the order of their return.
+        let end = |event: Option<&&WaitingEvent>| event.map_or_else(String::new, |event| due(event, now));
+        table.row(&[
+            provider.to_owned(),
+            reason.to_owned(),
+            events.len().to_string(),
+            end(events.first()),
+            end(events.last()),
+        ]);
+    }
+    table
+}
+
+fn list(waiting: &[WaitingEvent], now: Timestamp) -> Table {
+    let mut table = Table::new(&[
+        ("COMES BACK", Align::Right),
+        ("PROVIDER", Align::Left),
+        ("ACCOUNT", Align::Left),
+        ("DELIVERY", Align::Left),
+        ("FAILED", Align::Right),
+        ("REASON", Align::Left),
+        ("RECEIPT", Align::Left),
+    ]);
+    for event in waiting {
+        table.row(&[
+            due(event, now),
+            event.delivery.provider.clone(),
+            event.delivery.account.clone(),
+            shortened(&event.delivery.delivery_id, LONGEST_ID),
+            event.record.attempt.to_string(),
+            reason(event).to_owned(),
+            event.record.receipt.clone(),
+        ]);
+    }
+    table
+}
+
+fn reason(event: &WaitingEvent) -> &str {
+    event.record.reason.as_deref().unwrap_or("-")
+}
+
+fn due(event: &WaitingEvent, now: Timestamp) -> String {
+    event.record.deadline.map_or_else(String::new, |due| until(due, now))
+}
+
+/// How long until `then`, in a person's words: "in 35m", "5s ago".
+#[must_use]
+pub(super) fn until(then: Timestamp, now: Timestamp) -> String {
+    let apart = then.duration_since(now);
+    let span = span(apart.abs());
+    if apart.is_negative() { format!("{span} ago") } else { format!("in {span}") }
+}
+
+fn span(duration: SignedDuration) -> String {
+    match duration.as_secs() {
+        seconds @ 0..100 => format!("{seconds}s"),
+        seconds @ 100..6000 => format!("{}m", seconds / 60),
+        seconds @ 6000..172_800 => format!("{}h", seconds / 3600),
+        seconds => format!("{}d", seconds / 86_400),
+    }
+}
+
+fn as_json(event: &WaitingEvent, now: Timestamp) -> serde_json::Value {
+    let WaitingEvent { delivery, record } = event;
+    json!({
+        "provider": delivery.provider, "account": delivery.account, "delivery_id": delivery.delivery_id,
+        "receipt": record.receipt, "attempt": record.attempt, "reason": record.reason, "due": record.deadline,
+        "due_in_seconds": record.deadline.map(|due| due.duration_since(now).as_secs_f64()),
+    })
+}

@@ -1,0 +1,254 @@
+//! `milepost why` and `milepost waiting`: what is known of an event, wherever it is, on real servers.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use lapin::types::FieldTable;
+use milepost::adapters::redis::{Inspector, RedisConnection, RedisSettings, State};
+use milepost::domain::envelope::Envelope;
+use milepost::domain::retry::RetrySchedule;
+use milepost::domain::verdict::ParkReason;
+use milepost::ports::{Claim, ClaimRequest, EventRef, Ledger as _, Settlement};
+use milepost::providers::TELYPORT as TELYPORT_PROVIDER;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::support::fixtures::{TELYPORT, account, claim, envelope, retrying};
+use crate::support::fleet::{Real, Subscriber, drained, rejecting, run, telyport, telyport_body, worker};
+use crate::support::process::Program;
+use crate::support::servers::{Vhost, depth, redis_ledger, redis_url};
+
+fn inspector() -> Inspector {
+    let settings = RedisSettings { url: redis_url(), response_timeout: Duration::from_secs(5) };
+    Inspector::new(RedisConnection::new(&settings).expect("a URL"))
+}
+
+async fn granted(request: &ClaimRequest) -> EventRef {
+    match redis_ledger().claim(request).await.expect("answered") {
+        Claim::Granted(grant) => grant.event,
+        other => panic!("not granted: {other:?}"),
+    }
+}
+
+async fn waiting() -> Vec<String> {
+    let waiting = inspector().waiting().await.expect("answered");
+    let ours = waiting.into_iter().filter(|event| event.delivery.account == account().as_str());
+    ours.map(|event| event.delivery.delivery_id).collect()
+}
+
+#[tokio::test]
+async fn what_waits_is_what_the_ledger_says_is_retrying() {
+    let (first, second) = (claim(), claim());
+    let [one, two] = [granted(&first).await, granted(&second).await];
+    let ledger = redis_ledger();
+    for (event, due) in [(&one, 600), (&two, 60)] {
+        let Settlement::Retrying { attempt, reason, .. } = retrying(1) else { unreachable!() };
+        let settlement = Settlement::Retrying { attempt, reason, due: Duration::from_secs(due) };
+        assert!(ledger.settle(event, settlement).await.expect("answered"));
+    }
+    let both = [&second.delivery.delivery_id, &first.delivery.delivery_id];
+    assert_eq!(waiting().await.iter().collect::<Vec<_>>(), both, "the next to come back is first");
+    let known = inspector().waiting().await.expect("answered");
+    let known = known.iter().find(|event| event.delivery.delivery_id == *both[1]).expect("it waits");
+    let due = known.record.deadline.expect("a time").duration_since(Timestamp::now());
+    assert!((1..=600).contains(&due.as_secs()), "{due:?}");
+    assert_eq!((known.record.attempt, known.record.reason.as_deref()), (1, Some("publish_refused")));
+    // Its copy is back, and being worked on: it waits no more.
+    let mut copy = second.clone();
+    (copy.attempt, copy.token) = (1, milepost::ports::Token::fresh());
+    granted(&copy).await;
+    assert_eq!(waiting().await, [first.delivery.delivery_id]);
+}
+
+#[tokio::test]
+async fn a_record_says_why_and_since_when() {
+    let request = claim();
+    let event = granted(&request).await;
+    let parked = Settlement::Parked(ParkReason::RetriesExhausted);
+    assert!(redis_ledger().settle(&event, parked).await.expect("answered"));
+    let delivery = {
+        let names = inspector().deliveries(&request.delivery.delivery_id).await.expect("answered");
+        let [name] = &names[..] else { panic!("{names:?}") };
+        inspector().delivery(name).await.expect("answered")
+    };
+    let [event] = &delivery.events[..] else { panic!("{delivery:?}") };
+    let record = &event.record;
+    assert_eq!((record.state, record.reason.as_deref()), (State::Parked, Some("retries_exhausted")));
+    assert_eq!(record.receipt, request.origin.receipt.to_string());
+    assert_eq!(record.received_at, Some(request.origin.received_at));
+    assert_eq!(record.sequence, delivery.sequence);
+    let age = Timestamp::now().duration_since(record.changed_at.expect("a time")).as_secs();
+    assert!((0..60).contains(&age), "{age}");
+}
+
+/// What is asked by a pattern must not match more than is asked.
+#[tokio::test]
+async fn an_id_with_wildcards_names_itself_alone() {
+    let tag = Uuid::new_v4();
+    let (mut star, mut other) = (claim(), claim());
+    star.delivery.delivery_id = format!("{tag}[*]\\?");
+    other.delivery.delivery_id = format!("{tag}[other]\\?");
+    granted(&star).await;
+    granted(&other).await;
+    let names = inspector().deliveries(&star.delivery.delivery_id).await.expect("answered");
+    let ids: Vec<_> = names.iter().map(|name| &name.delivery_id).collect();
+    assert_eq!(ids, [&star.delivery.delivery_id]);
+    let events = inspector().delivery(&names[0]).await.expect("answered").events;
+    assert_eq!(events.len(), 1);
+}
+
+async fn why(vhost: &Vhost, id: &str) -> (Option<i32>, Value) {
+    let program = Program::milepost("why --json").arg(id);
+    let program = program.env("MILEPOST_AMQP_URL", &vhost.amqp_url).env("MILEPOST_REDIS_URL", &redis_url());
+    let (code, stdout, stderr) = program.output().await;
+    assert_eq!(stderr, [""; 0]);
+    (code, serde_json::from_str(&stdout.join("\n")).expect("JSON"))
+}
+
+fn webhook(delivery: &str, event: &str, status: &str) -> Envelope {
+    envelope(TELYPORT, telyport_body(delivery, event, status))
+}
+
+/// One delivery with a published event, a resent one, one that waits for a retry and one that is parked: each is
+/// found by each of its names.
+#[tokio::test]
+async fn an_event_is_found_by_each_of_its_names_wherever_it_is() {
+    let vhost = Vhost::new().await;
+    let real = Real::on(&vhost).await;
+    let delivery = Uuid::new_v4().to_string();
+    let [published, refused, broken] = ["1", "2", "3"].map(|number| format!("{delivery}-{number}"));
+    let first = webhook(&delivery, &published, "NEW");
+    let mut worker = run(telyport(&real.backends));
+    for copy in [first.clone(), webhook(&delivery, &published, "NEW")] {
+        real.publish(copy).await;
+        drained(&real).await;
+    }
+    let malformed = envelope(TELYPORT, "{\"webhookEventID\": \"x\",}");
+    real.publish(malformed.clone()).await;
+    let contradiction = format!(
+        r#"{{"webhookEventID":"{broken}","orderID":"other","status":"NEW","data":{{"orderID":"{delivery}","status":"NEW"}}}}"#
+    );
+    let contradiction = envelope(TELYPORT, contradiction);
+    real.publish(contradiction.clone()).await;
+    worker.stop().await;
+
+    // From here on a subscriber refuses, for longer than this test takes.
+    let full = Subscriber::bind(&real.amqp_url, "test.full", rejecting(1)).await;
+    let long = Duration::from_secs(3600);
+    let schedule = RetrySchedule::try_new(long, 2.0, long, 0.0).expect("valid");
+    worker = run(crate::support::fleet::worker(&real.backends, &TELYPORT_PROVIDER, schedule));
+    let mut fillers = 0;
+    while waiting().await.is_empty() {
+        fillers += 1;
+        real.publish(webhook(&format!("{delivery}-filler-{fillers}"), "e", "NEW")).await;
+        drained(&real).await;
+    }
+    let second = webhook(&delivery, &refused, "STARTED");
+    real.publish(second.clone()).await;
+    drained(&real).await;
+    worker.stop().await;
+    drop(full);
+
+    let (code, of_delivery) = why(&vhost, &delivery).await;
+    assert_eq!(code, Some(0));
+    assert_eq!(of_delivery["deliveries"][0]["stands_at"], json!([{"leg": "", "status": "created"}]));
+    let receipts: Vec<_> = events(&of_delivery).iter().map(|event| event["receipt"].clone()).collect();
+    assert_eq!(receipts, [json!(first.receipt.to_string()), json!(second.receipt.to_string())]);
+
+    let (_, by_receipt) = why(&vhost, &first.receipt.to_string()).await;
+    let [event] = events(&by_receipt) else { panic!("{by_receipt}") };
+    assert_eq!((&event["ledger"]["state"], &event["ledger"]["attempt"]), (&json!("done"), &json!(0)));
+    assert_eq!(event["published"][0]["status"], "created");
+    assert_eq!(event["published"].as_array().map(Vec::len), Some(1));
+    let event_id = event["event_id"].as_str().expect("an id").to_owned();
+    for name in [&event_id, &published] {
+        let (_, found) = why(&vhost, name).await;
+        let [again] = events(&found) else { panic!("{name}: {found}") };
+        assert_eq!(again["receipt"], event["receipt"], "{name}");
+    }
+
+    let (_, retrying) = why(&vhost, &second.receipt.to_string()).await;
+    let [event] = events(&retrying) else { panic!("{retrying}") };
+    let ledger = &event["ledger"];
+    assert_eq!((&ledger["state"], &ledger["reason"]), (&json!("retrying"), &json!("publish_refused")));
+    assert_eq!(ledger["attempt"], 1);
+    assert!((1.0..=3600.0).contains(&ledger["deadline_in_seconds"].as_f64().expect("a number")), "{ledger}");
+
+    for (parked, reason) in [(&malformed, "malformed"), (&contradiction, "contradiction")] {
+        let (code, found) = why(&vhost, &parked.receipt.to_string()).await;
+        let [event] = events(&found) else { panic!("{found}") };
+        assert_eq!((code, &event["parked"][0]["reason"]), (Some(0), &json!(reason)));
+        assert_eq!((&event["ledger"], &event["published"]), (&Value::Null, &json!([])));
+    }
+    let (code, nothing) = why(&vhost, &Uuid::new_v4().to_string()).await;
+    assert_eq!((code, &nothing["events"]), (Some(1), &json!([])));
+    assert_eq!(depth(&real.channel, "milepost.parked.telyport").await, 2, "looking took nothing");
+}
+
+fn events(answer: &Value) -> &[Value] {
+    answer["events"].as_array().expect("a list")
+}
+
+/// At three in the morning one of the servers is down: the others are asked all the same.
+#[tokio::test]
+async fn who_cannot_be_asked_is_named_and_the_others_are_asked() {
+    let request = claim();
+    granted(&request).await;
+    let nobody = "amqp://127.0.0.1:1/%2f";
+    let program = Program::milepost("why").arg(&request.delivery.delivery_id);
+    let program = program.env("MILEPOST_AMQP_URL", nobody).env("MILEPOST_REDIS_URL", &redis_url());
+    let (code, stdout, _) = program.output().await;
+    let said = stdout.join("\n");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("warning: nothing is known of the updates published: "), "{said}");
+    assert!(said.contains("warning: nothing is known of the messages parked: "), "{said}");
+    assert!(said.contains("claimed, lease over in"), "{said}");
+
+    let vhost = Vhost::new().await;
+    let _real = Real::on(&vhost).await;
+    let program = Program::milepost("why").arg(&request.delivery.delivery_id);
+    let program = program.env("MILEPOST_AMQP_URL", &vhost.amqp_url);
+    let program = program.env("MILEPOST_REDIS_URL", "redis://127.0.0.1:1/0");
+    let (code, stdout, _) = program.output().await;
+    let said = stdout.join("\n");
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("warning: nothing is known of the ledger: "), "{said}");
+}
+
+#[tokio::test]
+async fn waiting_is_shown_for_a_person_and_for_a_program() {
+    let request = claim();
+    let event = granted(&request).await;
+    assert!(redis_ledger().settle(&event, retrying(1)).await.expect("answered"));
+    let shown = |words: &'static str| async move {
+        let program = Program::milepost(words).arg("--redis").arg(&redis_url());
+        let (code, stdout, stderr) = program.output().await;
+        assert_eq!(code, Some(0), "{stderr:?}");
+        stdout
+    };
+    let lines = shown("waiting --json --provider telyport").await;
+    let ours: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let ours = ours.iter().find(|event| event["delivery_id"] == request.delivery.delivery_id.as_str());
+    let ours = ours.expect("it waits");
+    assert_eq!((&ours["reason"], &ours["attempt"]), (&json!("publish_refused"), &json!(1)));
+    assert_eq!(ours["receipt"], request.origin.receipt.to_string());
+    let lines = shown("waiting --provider dash").await;
+    assert_eq!(lines, ["nothing waits for a retry"]);
+    let lines = shown("waiting").await;
+    assert!(lines[0].starts_with("PROVIDER"), "{lines:?}");
+    assert!(lines.iter().any(|line| line.starts_with("telyport") && line.contains("publish_refused")));
+}
+
+#[tokio::test]
+async fn a_subscriber_bound_to_everything_is_left_alone() {
+    let vhost = Vhost::new().await;
+    let real = Real::on(&vhost).await;
+    let subscriber = Subscriber::bind(&real.amqp_url, "test.subscriber", FieldTable::default()).await;
+    let worker = run(worker(&real.backends, &TELYPORT_PROVIDER, RetrySchedule::default()));
+    let webhook = webhook(&Uuid::new_v4().to_string(), "e", "NEW");
+    real.publish(webhook.clone()).await;
+    drained(&real).await;
+    worker.stop().await;
+    let (code, _) = why(&vhost, &webhook.receipt.to_string()).await;
+    assert_eq!((code, subscriber.unread().await), (Some(0), 1));
+}

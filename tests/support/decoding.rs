@@ -1,0 +1,106 @@
+//! What holds for every body, whatever is in it: shared by the property tests and the fuzz targets.
+
+use milepost::domain::event::UpdateEvent;
+use milepost::domain::identity::{DeliveryKey, EventId, Origin, ReceiptId};
+use milepost::domain::provider::{Credentials, Decoded, DecodedUpdate, Headers, Provider, Signing};
+use milepost::domain::secret::Secret;
+use milepost::domain::state::{Course, Order};
+use milepost::domain::verdict::Poison;
+use serde_json::value::RawValue;
+
+#[path = "respelled.rs"]
+mod respelled;
+pub use respelled::respelled;
+
+/// Two receipts; nothing is special about either.
+pub const RECEIPTS: [&str; 2] =
+    ["01890a5d-ac96-774b-bcce-b302099a8057", "01890a5d-ac96-774b-bcce-b302099a8058"];
+
+/// What a body is, in values that can be compared: its identity, its update's JSON, its unreadable fields.
+pub type Meaning = Result<Option<(String, String, u32)>, Poison>;
+
+/// What `body` is.
+pub fn meaning(provider: &dyn Provider, body: &[u8]) -> Meaning {
+    Ok(match provider.decode(body)? {
+        Decoded::Update(decoded) => {
+            let json = serde_json::to_string(&decoded.update).expect("an update is JSON");
+            Some((format!("{:?}", decoded.identity), json, decoded.unreadable_fields))
+        }
+        Decoded::Ignored => None,
+    })
+}
+
+/// The event that `decoded` is published as, first received as `receipt`.
+pub fn event(provider: &dyn Provider, decoded: &DecodedUpdate, receipt: &str) -> UpdateEvent {
+    let receipt: ReceiptId = receipt.parse().expect("a receipt");
+    let delivery = DeliveryKey {
+        provider: provider.id(),
+        account: "default".parse().expect("an account"),
+        delivery_id: decoded.update.delivery_id.clone(),
+    };
+    let id = EventId::new(&delivery, &decoded.identity, receipt);
+    let received_at = "2025-02-12T13:07:19.201Z".parse().expect("a time");
+    let origin = Origin { receipt, received_at, traceparent: None };
+    let course = Course { sequence: 1, order: Order::InOrder, changes: Vec::new(), previous_status: None };
+    UpdateEvent::new(&delivery, id, &origin, &decoded.update, &course)
+}
+
+/// Asserts all of it.
+///
+/// # Panics
+/// When some of it does not hold.
+pub fn check(provider: &dyn Provider, body: &[u8]) {
+    let first = meaning(provider, body);
+    assert_eq!(first, meaning(provider, body), "the same bytes are the same");
+    check_stored(provider, body, &first);
+    if let Ok(Decoded::Update(decoded)) = provider.decode(body) {
+        check_event(provider, &decoded);
+    }
+    check_spelling(provider, body, first);
+}
+
+/// What the receiver stores of a webhook means what was sent, its credential aside.
+fn check_stored(provider: &dyn Provider, body: &[u8], first: &Meaning) {
+    let secret = Secret::new(b"user:the secret of a test").expect("not empty");
+    for &scheme in provider.auth_schemes() {
+        let signing = Signing { scheme, header: None, secret: &secret };
+        let webhook = provider.sign(body.to_vec().into(), &signing);
+        let credentials = Credentials { scheme, header: None, secrets: vec![secret.clone()] };
+        // 247Express and Deliverect have bodies refused that are no JSON object.
+        if let Ok(stored) = provider.authenticate(&Signed(&webhook.headers), webhook.body, &credentials) {
+            assert_eq!(meaning(provider, &stored), *first, "what is stored is what was sent");
+        }
+    }
+}
+
+struct Signed<'a>(&'a [(String, String)]);
+
+impl Headers for Signed<'_> {
+    fn get(&self, name: &str) -> Option<&[u8]> {
+        self.0.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_bytes())
+    }
+}
+
+/// An update is an event of one line of JSON, and its id is the identity's, or else the receipt's.
+fn check_event(provider: &dyn Provider, decoded: &DecodedUpdate) {
+    let [first, other] = RECEIPTS.map(|receipt| event(provider, decoded, receipt));
+    assert!(serde_json::from_slice::<&RawValue>(&first.body).is_ok(), "an event is JSON");
+    assert!(!first.body.contains(&b'\n'), "an event is one line");
+    assert_eq!(first.routing_key.split('.').count(), 4, "{}", first.routing_key);
+    assert!((1..=256).contains(&decoded.update.delivery_id.len()), "a delivery's id is bounded");
+    assert_eq!(first.id == other.id, decoded.identity.provider_event_id.is_some());
+}
+
+/// Key order and white space change nothing: neither identity and update, nor why there are none.
+fn check_spelling(provider: &dyn Provider, body: &[u8], first: Meaning) {
+    let Some(other) = respelled(body, "\n\t") else { return };
+    // `extra` has values as they were sent, so keys may be in any order in there.
+    let canonical = |meaning: Meaning| {
+        meaning.map(|update| {
+            update.map(|(identity, update, unreadable)| {
+                (identity, respelled(update.as_bytes(), ""), unreadable)
+            })
+        })
+    };
+    assert_eq!(canonical(meaning(provider, other.as_bytes())), canonical(first), "spelling says nothing");
+}

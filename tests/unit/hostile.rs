@@ -1,0 +1,87 @@
+//! Every hostile webhook gets its documented answer, and becomes what is documented.
+
+#[path = "../support/hostile/mod.rs"]
+mod cases;
+mod properties;
+mod statuses;
+
+#[path = "../support/decoding.rs"]
+mod decoding;
+
+use milepost::domain::answer::{Rejection, RejectionKind};
+use milepost::domain::provider::{Credentials, Decoded, Provider};
+use milepost::domain::secret::Secret;
+use milepost::domain::verdict::ParkReason;
+
+use self::cases::{Case, Expected, Refusal, SECRET, SHAPES, answer};
+pub use self::decoding::respelled;
+use crate::support::{Pairs, assert_parked};
+
+/// What becomes of a case: the kind of its refusal, or what its stored body is.
+fn outcome(provider: &dyn Provider, case: &Case) -> Result<Expected, RejectionKind> {
+    // The HTTP port does not hand it on.
+    if case.expected == Expected::Refused(Refusal::TooLarge) {
+        return Err(Rejection::TooLarge.kind());
+    }
+    let secrets = vec![Secret::new(SECRET.as_bytes()).expect("not empty")];
+    let credentials = Credentials { scheme: case.scheme, header: None, secrets };
+    let webhook = case.webhook(provider, "D1");
+    let stored = provider
+        .authenticate(&Pairs(&webhook.headers), webhook.body, &credentials)
+        .map_err(Rejection::kind)?;
+    Ok(match provider.decode(&stored) {
+        Ok(Decoded::Update(decoded)) => Expected::Published(
+            serde_json::to_value(&decoded.update).expect("JSON"),
+            decoded.unreadable_fields,
+        ),
+        Ok(Decoded::Ignored) => Expected::Ignored,
+        Err(poison) => Expected::Parked(poison.reason, poison.detail),
+    })
+}
+
+#[test]
+fn each_hostile_webhook_becomes_what_is_documented() {
+    for shape in &SHAPES {
+        let provider = shape.provider;
+        for case in cases::cases(shape) {
+            let what = format!("{}, {}", provider.id(), case.name);
+            let outcome = outcome(provider, &case);
+            let told = provider.answer(Some(case.scheme), outcome.as_ref().map(|_| ()).map_err(|kind| *kind));
+            let documented = answer(provider.id().as_str(), case.scheme, &case.expected);
+            assert_eq!((told.code, told.body.as_ref()), documented, "{what}");
+            let expected = match (&case.expected, case.update("D1")) {
+                (Expected::Refused(_), _) => continue,
+                (Expected::Published(_, unreadable), Some(update)) => {
+                    Expected::Published(update, *unreadable)
+                }
+                (expected, _) => expected.clone(),
+            };
+            assert_eq!(outcome, Ok(expected), "{what}");
+        }
+    }
+}
+
+/// A name tells a failure, so none is used twice.
+#[test]
+fn every_provider_has_its_shape_and_every_case_its_name() {
+    let shapes: Vec<_> = SHAPES.iter().map(|shape| shape.provider.id()).collect();
+    let providers: Vec<_> = milepost::providers::ALL.iter().map(|provider| provider.id()).collect();
+    assert_eq!(shapes, providers);
+    for shape in &SHAPES {
+        let names: Vec<_> = cases::cases(shape).into_iter().map(|case| case.name).collect();
+        let distinct: std::collections::BTreeSet<_> = names.iter().collect();
+        assert_eq!(distinct.len(), names.len(), "{}", shape.provider.id());
+    }
+}
+
+/// No beginning of a body is taken for the whole.
+#[test]
+fn a_body_cut_short_anywhere_is_parked() {
+    for provider in milepost::providers::ALL {
+        let sample = provider.samples()[0].body.trim_end();
+        for cut in 0..sample.len() {
+            let body = &sample.as_bytes()[..cut];
+            assert_parked(*provider, body, ParkReason::Malformed, "not one JSON object");
+        }
+    }
+}
