@@ -5,10 +5,10 @@ SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run test docs check fmt lint unit fuzz
+.PHONY: help run test docs check fmt lint unit fuzz dashboards dashboard-preview
 
 help: ## list what can be made
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: ## run the whole fleet in one process (in memory) and play a delivery of each provider
 	cargo run --quiet --bin milepost -- run --play
@@ -31,6 +31,16 @@ lint: ## clippy, warnings are errors
 
 unit: ## tests that need no servers
 	cargo test --quiet --test unit --test http --test cli
+
+dashboards: ## write the dashboards and rules from deploy/observability/define, and check them
+	deploy/observability/generate
+	deploy/observability/check
+
+dashboard-preview: ## draw every panel through four outages of a real fleet into target/dashboard-preview.png (Python with matplotlib)
+	$(SERVERS) install prometheus prometheus-alertmanager
+	@python3 -c 'import matplotlib' || { echo 'matplotlib is missing: pip install matplotlib, or apt-get install python3-matplotlib' >&2; exit 1; }
+	cargo build --quiet --bins
+	deploy/observability/prove --png target/dashboard-preview.png
 
 fuzz: ## fuzz the decoders, SECONDS in all (60); needs a nightly toolchain
 	.ci/fuzz $(or $(SECONDS),60)

@@ -1,0 +1,96 @@
+"""The receiver's board: what providers see of us."""
+
+from .model import Board, Panel, Row
+from .panels import LOSS_CLOCK, buckets, confirms, one, percentiles, rate, rollout, slo_row
+from .slo import NOT_OUR_FAULT, SLOS
+
+
+def receiver():
+    mine = 'provider=~"$provider"'
+    duration = f"milepost_http_request_duration_seconds{{{mine}}}"
+    return Board(
+        "milepost-receiver",
+        "Milepost / receiver",
+        "What providers see of us, and what stands behind the answers.",
+        (
+            slo_row(SLOS[:2], "$provider"),
+            Row(
+                "Intake",
+                (
+                    Panel(
+                        "Webhooks",
+                        "By what became of them.",
+                        "ops",
+                        one(
+                            rate(f"milepost_http_requests_total{{{mine}}}", "provider, result") + " > 0",
+                            "{{provider}} {{result}}",
+                        ),
+                    ),
+                    Panel(
+                        "Refused through our fault",
+                        "What the provider has to send again.",
+                        "ops",
+                        one(
+                            rate(
+                                f'milepost_http_requests_total{{{mine},code=~"5..",result!~"{NOT_OUR_FAULT}"}}',
+                                "provider, result",
+                            ),
+                            "{{provider}} {{result}}",
+                        ),
+                    ),
+                    Panel(
+                        "Refused, all reasons",
+                        "wrong_credential: a secret that does not fit; not_an_object and the like: the provider's doing.",
+                        "ops",
+                        one(
+                            rate(f"milepost_webhooks_rejected_total{{{mine}}}", "provider, reason") + " > 0",
+                            "{{provider}} {{reason}}",
+                        ),
+                        empty="nothing is refused",
+                    ),
+                    Panel(
+                        "How long an answer takes",
+                        "From a request's headers to its answer.",
+                        "s",
+                        buckets(duration),
+                        kind="heatmap",
+                        width=12,
+                    ),
+                    Panel(
+                        "How long an answer takes, percentiles",
+                        "The promise is 250 ms for 99 of 100.",
+                        "s",
+                        percentiles(duration),
+                        width=12,
+                    ),
+                ),
+            ),
+            Row(
+                "Loss clock",
+                (
+                    LOSS_CLOCK,
+                    Panel(
+                        "Refusing for",
+                        "How long we have been refusing each provider; nothing while we take its webhooks.",
+                        "s",
+                        one(f"time() - milepost:refusing_since:timestamp_seconds{{{mine}}}", "{{provider}}"),
+                        width=9,
+                        empty="nothing is refused",
+                    ),
+                    Panel(
+                        "Receivers that refuse",
+                        "Of each provider's receivers, those that could take nothing lately.",
+                        "short",
+                        one(
+                            f"sum by (provider) (milepost_refusing_since_timestamp_seconds{{{mine}}} > bool 0)",
+                            "{{provider}}",
+                        ),
+                        width=9,
+                    ),
+                ),
+            ),
+            confirms("raw"),
+            rollout("receiver"),
+        ),
+        provider=True,
+    )

@@ -1,0 +1,183 @@
+"""A worker's board: one provider's queue, and what becomes of it."""
+
+from .model import Board, Panel, Query, Row
+from .panels import (
+    GREEN,
+    OF_WORKER,
+    RATE,
+    RED,
+    SETTLED,
+    buckets,
+    confirms,
+    one,
+    percentiles,
+    quantile,
+    rate,
+    rollout,
+    slo_row,
+)
+from .slo import SLOS
+
+
+def worker():
+    mine = 'provider=~"$provider"'
+    end_to_end, delay = f"milepost_end_to_end_seconds{{{mine}}}", f"milepost_retry_delay_seconds{{{mine}}}"
+    queue = 'queue="milepost.webhooks.$provider"'
+    return Board(
+        "milepost-worker",
+        "Milepost / worker of a provider",
+        "One provider's queue, what its worker makes of it, and how far it is behind.",
+        (
+            slo_row(SLOS[2:], "$provider"),
+            Row(
+                "Queue",
+                (
+                    Panel(
+                        "Messages",
+                        "ready wait for a worker; unacked are in one.",
+                        "short",
+                        (
+                            Query(f"sum(rabbitmq_detailed_queue_messages_ready{{{queue}}})", "ready"),
+                            Query(f"sum(rabbitmq_detailed_queue_messages_unacked{{{queue}}})", "unacked"),
+                        ),
+                        width=6,
+                    ),
+                    Panel(
+                        "Consumers",
+                        "Workers that take from the queue; at 0 nothing is published.",
+                        "short",
+                        one(f"sum(rabbitmq_detailed_queue_consumers{{{queue}}})", "consumers"),
+                        kind="stat",
+                        steps=((0, RED), (1, GREEN)),
+                        width=6,
+                    ),
+                    Panel(
+                        "In work",
+                        "Messages that its workers took and have not settled.",
+                        "short",
+                        one(f"sum(milepost_inflight_messages{{{mine}}})", "messages"),
+                        width=6,
+                    ),
+                    Panel(
+                        "Oldest in work",
+                        "Since the oldest of them was taken. After ten minutes of an outage all are given back.",
+                        "s",
+                        one(f"max(milepost_oldest_inflight_age_seconds{{{mine}}})", "oldest"),
+                        width=6,
+                    ),
+                ),
+            ),
+            Row(
+                "Work",
+                (
+                    Panel(
+                        "What became of messages",
+                        "deferred and retried come again; all others are the end.",
+                        "ops",
+                        one(rate(f"{SETTLED}{{{mine}}}", "outcome"), "{{outcome}}"),
+                    ),
+                    Panel(
+                        "Time in work",
+                        "From taking a message to settling it, 99 of 100, by outcome. An outage counts.",
+                        "s",
+                        one(quantile(0.99, f"milepost_process_duration_seconds{{{mine}}}", "outcome"), "{{outcome}}"),
+                    ),
+                    Panel(
+                        "Oddities",
+                        "Published all the same: statuses its document lacks, fields that could not be read, updates out of order.",
+                        "ops",
+                        (
+                            Query(f"sum(rate(milepost_unknown_status_total{{{mine}}}[{RATE}]))", "unknown status"),
+                            Query(
+                                f"sum(rate(milepost_unreadable_fields_total{{{mine}}}[{RATE}]))", "unreadable field"
+                            ),
+                            Query(rate(f"milepost_updates_out_of_order_total{{{mine}}}", "order"), "{{order}}"),
+                        ),
+                    ),
+                    Panel(
+                        "From receipt to published",
+                        "Each update by how long it took.",
+                        "s",
+                        buckets(end_to_end),
+                        kind="heatmap",
+                        width=12,
+                    ),
+                    Panel(
+                        "From receipt to published, percentiles",
+                        "The promise is 60 s for 99 of 100.",
+                        "s",
+                        percentiles(end_to_end),
+                        width=12,
+                    ),
+                ),
+            ),
+            Row(
+                "Retries and parking",
+                (
+                    Panel(
+                        "Retries",
+                        "By reason: publish_refused is a subscriber's full queue that rejects.",
+                        "ops",
+                        one(rate(f"milepost_retries_total{{{mine}}}", "reason"), "{{reason}}"),
+                    ),
+                    Panel(
+                        "Waits before a retry",
+                        "The longest is 2100 s; after it the message is parked.",
+                        "s",
+                        buckets(delay),
+                        kind="heatmap",
+                    ),
+                    Panel(
+                        "Waiting for a retry",
+                        "All providers' messages in the delay queues.",
+                        "short",
+                        one('sum(rabbitmq_detailed_queue_messages{queue=~"milepost\\\\.delay\\\\..+"})', "messages"),
+                    ),
+                    Panel(
+                        "Parked, by reason",
+                        "malformed, missing_field and contradiction together: the provider changed its format.",
+                        "short",
+                        one(f"sum by (reason) (increase(milepost_parked_total{{{mine}}}[{RATE}]))", "{{reason}}"),
+                        width=12,
+                    ),
+                    Panel(
+                        "Parked now",
+                        "Messages that wait for a person.",
+                        "short",
+                        one('sum(rabbitmq_detailed_queue_messages{queue="milepost.parked.$provider"})', "messages"),
+                        width=12,
+                    ),
+                ),
+            ),
+            Row(
+                "Deduplication and Redis",
+                (
+                    Panel(
+                        "Claims",
+                        "granted: new; done: a duplicate; busy: another copy is in work; stale: an old copy; id_reused: the same id with other content.",
+                        "ops",
+                        one(rate(f"milepost_dedup_claims_total{{{mine}}}", "result"), "{{result}}"),
+                    ),
+                    Panel(
+                        "Redis's answers",
+                        "99 of 100 round trips take less.",
+                        "s",
+                        one(
+                            f"histogram_quantile(0.99, sum by (le, op) (rate(milepost_redis_op_duration_seconds_bucket[{RATE}]) {OF_WORKER}))",
+                            "{{op}}",
+                        ),
+                        empty="an operation that is not asked for has no quantile",
+                    ),
+                    Panel(
+                        "Waiting for what is away",
+                        "Messages that wait in the worker until Redis or RabbitMQ is back; meanwhile it takes no others.",
+                        "short",
+                        one(f"sum by (reason) (milepost_paused{{{mine}}})", "{{reason}}"),
+                    ),
+                ),
+            ),
+            confirms("update|later|parked", OF_WORKER),
+            rollout("worker-$provider"),
+        ),
+        provider=True,
+    )
