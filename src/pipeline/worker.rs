@@ -163,6 +163,8 @@ impl Worker {
                 }
             }
         }
+        // What still waited in a lane is given back.
+        flight.taken.clear();
         flight.report();
         subscription.close().await;
         settled_any

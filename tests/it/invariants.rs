@@ -6,7 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use lapin::options::QueueDeleteOptions;
 use lapin::types::FieldTable;
+use metrics_exporter_prometheus::PrometheusBuilder;
+use milepost::adapters::rabbit::topology::work_queue;
 use milepost::app::backends::Backends;
 use milepost::domain::envelope::Envelope;
 use milepost::domain::retry::RetrySchedule;
@@ -297,6 +300,35 @@ async fn a_worker_that_cannot_publish_takes_nothing() {
     assert_eq!(real.waiting(TELYPORT).await, 1);
     faulty.publisher_away.store(false, Ordering::SeqCst);
     subscriber.take_until(|seen| seen.events.len() == 1).await;
+    worker.stop().await;
+}
+
+/// A gauge that kept what a lost subscription had in flight would alert on messages that nobody holds.
+#[tokio::test]
+async fn a_lost_subscription_leaves_nothing_in_flight() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let metrics = recorder.handle();
+    let _measured = metrics::set_default_local_recorder(&recorder);
+    let vhost = Vhost::new().await;
+    let real = Real::on(&vhost).await;
+    let (faulty, backends) = Faulty::around(&real);
+    let worker = run(telyport(&backends));
+    let says = |count: u32| {
+        let line = format!("milepost_inflight_messages{{provider=\"telyport\"}} {count}");
+        let metrics = metrics.clone();
+        move || std::future::ready(metrics.render().lines().any(|said| said == line).then_some(()))
+    };
+    eventually("it has subscribed", says(0)).await;
+    faulty.ledger_away.store(true, Ordering::SeqCst);
+    // Of one delivery: one is being processed, the others wait for it.
+    for number in 0..3 {
+        real.publish(envelope(TELYPORT, telyport_body("D", &format!("e{number}"), "NEW"))).await;
+    }
+    eventually("it holds them", says(3)).await;
+    let queue = work_queue(TELYPORT);
+    let gone = QueueDeleteOptions::default();
+    real.channel.queue_delete(queue.as_str().into(), gone).await.expect("deleted");
+    eventually("it holds nothing", says(0)).await;
     worker.stop().await;
 }
 
