@@ -5,6 +5,7 @@ pub mod doctor;
 pub mod gate;
 pub mod life;
 pub mod process;
+pub mod reload;
 pub mod roles;
 
 use std::path::PathBuf;

@@ -147,7 +147,8 @@ async fn greet(config: &Config, http: SocketAddr, play: bool) -> anyhow::Result<
     let begun = SystemClock.now().checked_sub(LAST_HOUR).unwrap_or_default();
     for &provider in providers::ALL {
         let account = Account::default_account();
-        let Some(credentials) = config.provider(provider.id()).accounts.get(&account) else { continue };
+        let Some(settings) = config.provider(provider.id()).accounts.get(&account) else { continue };
+        let credentials = settings.credentials();
         let Some(secret) = credentials.secrets.first() else { continue };
         let origin = Url::parse(&format!("http://{http}")).context("the address we listen on")?;
         let target = target::resolve(origin, provider.id(), &account);

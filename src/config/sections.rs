@@ -117,6 +117,7 @@ section!(AccountSection {
     header: Option<String> = None,
     secrets: Vec<String> = Vec::new(),
     secret_files: Vec<PathBuf> = Vec::new(),
+    secret_dir: Option<PathBuf> = None,
 });
 
 impl RetryOverride {

@@ -5,6 +5,7 @@ mod defaults;
 mod layers;
 mod problems;
 mod secrecy;
+mod secret_files;
 
 use std::fs;
 use std::path::PathBuf;
