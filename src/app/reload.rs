@@ -9,7 +9,8 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
 use crate::adapters::clock::SystemClock;
-use crate::config::{AccountSettings, SecretFiles, Unusable};
+use crate::adapters::live_url::LiveUrl;
+use crate::config::{AccountSettings, RedactedUrl, SecretFiles, Unusable};
 use crate::pipeline::receive::LiveCredentials;
 use crate::ports::Clock as _;
 use crate::telemetry::metrics as m;
@@ -36,6 +37,17 @@ impl Reload {
         self.watch(name, &settings.files, move |files| {
             let settings = AccountSettings { written: written.clone(), files: files.clone() };
             sender.send_replace(Arc::new(settings.credentials()));
+        });
+        live
+    }
+
+    /// The URL of a server, kept as its file is; `name` is the key of the configuration.
+    pub fn url(&mut self, name: &str, url: &RedactedUrl, file: &SecretFiles) -> LiveUrl {
+        let (sender, live) = LiveUrl::new(url.expose());
+        self.watch(name.to_owned(), file, move |file| {
+            for url in file.secrets().filter_map(|secret| std::str::from_utf8(secret.expose()).ok()) {
+                sender.send_replace(url.into());
+            }
         });
         live
     }

@@ -46,8 +46,9 @@ pub struct Unusable {
 
 impl SecretFiles {
     /// Reads for the first time.
-    pub(super) fn read(files: &[PathBuf], directory: Option<&Path>, check: Check) -> Self {
-        let (files, directory) = (files.to_vec(), directory.map(Path::to_owned));
+    pub(super) fn read(files: &[impl AsRef<Path>], directory: Option<&Path>, check: Check) -> Self {
+        let files = files.iter().map(|file| file.as_ref().to_owned()).collect();
+        let directory = directory.map(Path::to_owned);
         let (in_force, taken, seen) = (Vec::new(), Vec::new(), Vec::new());
         let mut this = Self { files, directory, check, in_force, taken, seen };
         this.seen = this.reading();

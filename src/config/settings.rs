@@ -51,6 +51,8 @@ impl Config {
 pub struct Amqp {
     /// Where it is, and who we are to it.
     pub url: RedactedUrl,
+    /// Where the URL is written, if in a file: it may change.
+    pub url_file: SecretFiles,
     /// Its management API, with the credentials to use there. Only commands of the operator's and the gate ask it.
     pub management_url: Option<RedactedUrl>,
     /// How long connecting may take.
@@ -64,6 +66,8 @@ pub struct Amqp {
 pub struct Redis {
     /// Where it is, and who we are to it.
     pub url: RedactedUrl,
+    /// Where the URL is written, if in a file: it may change.
+    pub url_file: SecretFiles,
     /// How long a reply may take.
     pub response_timeout: Duration,
 }

@@ -6,6 +6,7 @@ mod layers;
 mod problems;
 mod secrecy;
 mod secret_files;
+mod url_files;
 
 use std::fs;
 use std::path::PathBuf;

@@ -77,7 +77,10 @@ fn a_file_that_cannot_be_used_keeps_its_secret_and_holds_up_no_other() {
             Some(text) => write(&place, "current", text),
             None => fs::remove_file(&paths[0]).expect("it was there"),
         }
-        look(&mut files).map_or((), |unusable| assert_eq!(unusable, ["current"]));
+        // The same complaint about the same file is no change.
+        if let Some(unusable) = look(&mut files) {
+            assert_eq!(unusable, ["current"]);
+        }
         assert_eq!(secrets(&files), ["u:one", "u:two"], "{:?}", bad.map(str::len));
         assert_eq!(look(&mut files), None, "it is said once");
     }
