@@ -13,6 +13,7 @@ use std::time::Duration;
 use milepost::adapters::http::webhooks::Webhooks;
 use milepost::adapters::http::{HttpLimits, server};
 use milepost::app::backends::Backends;
+use milepost::app::reload::Reload;
 use milepost::app::roles;
 use milepost::config::{Config, Sources};
 use milepost::domain::provider::{AuthScheme, Provider, Signing};
@@ -107,7 +108,8 @@ impl Fleet {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("bound");
         let limits = limits(&config);
-        let webhooks = Webhooks::new(roles::receiver(&backends, &config, &[&TELYPORT]), limits);
+        let receiver = roles::receiver(&backends, &config, &[&TELYPORT], &mut Reload::default());
+        let webhooks = Webhooks::new(receiver, limits);
         tokio::spawn(server::serve(listener, webhooks, limits, CancellationToken::new(), MINUTE));
         Self { provider: TcpStream::connect(address).await.expect("it listens"), updates: broker.updates() }
     }

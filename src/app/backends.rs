@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use super::life::Life;
+use super::process::Process;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::memory::{MemoryBroker, MemoryLedger};
 use crate::adapters::rabbit::topology::{Topology, TopologySettings};
@@ -56,9 +56,10 @@ impl Backends {
         config: &Config,
         role: Role,
         providers: &[ProviderId],
-        life: &mut Life,
+        Process { life, reload, .. }: &mut Process,
     ) -> anyhow::Result<Self> {
-        let rabbit = rabbit_settings(config, &role.to_string());
+        let url = reload.url("amqp.url", &config.amqp.url, &config.amqp.url_file);
+        let rabbit = RabbitSettings { url, ..rabbit_settings(config, &role.to_string()) };
         let publisher = RabbitPublisher::new(
             rabbit.clone(),
             role_topology(config, role, providers),
@@ -66,9 +67,14 @@ impl Backends {
             DelayLevels::new(DELAY_UNIT),
         );
         life.plumbing("publisher", Arc::clone(&publisher).run(life.closing.clone()));
-        let ledger = Arc::new(ledger(config)?);
+        let url = reload.url("redis.url", &config.redis.url, &config.redis.url_file);
+        let ledger = Arc::new(ledger(&RedisSettings { url, ..redis_settings(config) })?);
         // A receiver has no use for Redis.
         if role != Role::Receiver {
+            let (followed, closing) = (Arc::clone(&ledger), life.closing.clone());
+            life.plumbing("redis url", async move {
+                closing.run_until_cancelled(followed.follow()).await;
+            });
             let (checked, closing) = (Arc::clone(&ledger), life.closing.clone());
             life.plumbing("redis check", async move {
                 closing.run_until_cancelled(checked.check_policy()).await;
@@ -80,8 +86,8 @@ impl Backends {
     }
 }
 
-fn ledger(config: &Config) -> anyhow::Result<RedisLedger> {
-    Ok(RedisLedger::new(redis_connection(config)?))
+fn ledger(settings: &RedisSettings) -> anyhow::Result<RedisLedger> {
+    Ok(RedisLedger::new(RedisConnection::new(settings).context("the Redis URL")?))
 }
 
 /// A connection to the configured Redis, made when it is first used.
@@ -95,10 +101,7 @@ pub fn redis_connection(config: &Config) -> anyhow::Result<RedisConnection> {
 /// How this process reaches Redis.
 #[must_use]
 pub fn redis_settings(config: &Config) -> RedisSettings {
-    RedisSettings {
-        url: config.redis.url.expose().to_owned(),
-        response_timeout: config.redis.response_timeout,
-    }
+    RedisSettings { url: config.redis.url.expose().into(), response_timeout: config.redis.response_timeout }
 }
 
 /// What `role` needs on the broker in order to serve `providers`.
@@ -115,7 +118,7 @@ pub fn role_topology(config: &Config, role: Role, providers: &[ProviderId]) -> T
 #[must_use]
 pub fn rabbit_settings(config: &Config, role: &str) -> RabbitSettings {
     RabbitSettings {
-        url: config.amqp.url.expose().to_owned(),
+        url: config.amqp.url.expose().into(),
         name: format!("milepost {role}"),
         connect_timeout: config.amqp.connect_timeout,
         confirm_timeout: config.amqp.confirm_timeout,

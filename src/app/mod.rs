@@ -5,6 +5,7 @@ pub mod doctor;
 pub mod gate;
 pub mod life;
 pub mod process;
+pub mod reload;
 pub mod roles;
 
 use std::path::PathBuf;
@@ -76,7 +77,7 @@ async fn live(role: Role, served: &[&'static dyn Provider], loaded: Loaded) -> a
     let config = loaded.config;
     let mut process = Process::start(role, served, &config, &loaded.warnings).await?;
     let ids: Vec<_> = served.iter().map(|provider| provider.id()).collect();
-    let backends = Backends::real(&config, role, &ids, &mut process.life)?;
+    let backends = Backends::real(&config, role, &ids, &mut process)?;
     if config.topology.gate {
         process.gate(&config, role, &ids)?;
     }

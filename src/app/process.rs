@@ -12,17 +12,15 @@ use tokio::net::TcpListener;
 use super::backends::Backends;
 use super::doctor::Patient;
 use super::life::Life;
+use super::reload::{self, Reload};
 use super::{gate, roles};
-use crate::adapters::clock::SystemClock;
 use crate::adapters::http::admin::Admin;
 use crate::adapters::http::webhooks::Webhooks;
 use crate::adapters::http::{HttpLimits, server};
 use crate::config::{Config, Problem};
 use crate::domain::provider::{Provider, ProviderId};
-use crate::ports::Clock as _;
 use crate::telemetry::health::{HEARTBEAT_LIMIT, Heartbeat, Readiness};
 use crate::telemetry::logging;
-use crate::telemetry::metrics as m;
 use crate::telemetry::recorder::{Metrics, Role};
 use crate::telemetry::traces::Traces;
 
@@ -35,6 +33,8 @@ const FLUSH: Duration = Duration::from_secs(3);
 pub struct Process {
     /// Its tasks.
     pub life: Life,
+    /// What it reads again while it lives.
+    pub reload: Reload,
     operators: TcpListener,
     metrics: Metrics,
     traces: Option<Traces>,
@@ -65,15 +65,14 @@ impl Process {
         std::panic::set_hook(Box::new(log_panic));
         let borrowed: Vec<&dyn Provider> = served.iter().map(|&provider| provider as _).collect();
         let metrics = Metrics::install(role, &borrowed)?;
-        #[allow(clippy::cast_precision_loss)] // Seconds since 1970 fit a float's 53 bits.
-        metrics::gauge!(m::CONFIG_LAST_RELOAD).set(SystemClock.now().as_second() as f64);
+        reload::note();
         for warning in warnings {
             tracing::warn!(%warning, "configuration");
         }
         tracing::info!(role = %role, version = env!("CARGO_PKG_VERSION"), "starting");
         let operators = listen(config.admin.addr, "admin.addr").await?;
-        let (readiness, heartbeats) = (Readiness::new(), Vec::new());
-        Ok(Self { life, operators, metrics, traces, readiness, heartbeats })
+        let (readiness, heartbeats, reload) = (Readiness::new(), Vec::new(), Reload::default());
+        Ok(Self { life, reload, operators, metrics, traces, readiness, heartbeats })
     }
 
     /// Adds a receiver. Returns where it listens.
@@ -91,7 +90,7 @@ impl Process {
         let publisher = Arc::clone(&backends.publisher);
         self.require("broker", move || publisher.ready());
         let limits = limits(config);
-        let webhooks = Webhooks::new(roles::receiver(backends, config, served), limits);
+        let webhooks = Webhooks::new(roles::receiver(backends, config, served, &mut self.reload), limits);
         // Every request ends by itself within its own timeouts.
         let drain = config.http.header_timeout + config.http.body_timeout + config.amqp.confirm_timeout;
         let serving = server::serve(listener, webhooks, limits, self.life.stopping.clone(), drain);
@@ -164,6 +163,10 @@ impl Process {
         let (closing, upkeep) = (self.life.closing.clone(), self.metrics.upkeep());
         self.life.plumbing("metrics", async move {
             closing.run_until_cancelled(upkeep).await;
+        });
+        let (closing, reload) = (self.life.closing.clone(), self.reload);
+        self.life.plumbing("secrets", async move {
+            closing.run_until_cancelled(reload.run()).await;
         });
         let ended = self.life.run(readiness).await;
         if let Some(traces) = self.traces {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::backends::Backends;
-use crate::config::Config;
+use super::reload::Reload;
+use crate::config::{AccountSettings, Config};
+use crate::domain::identity::Account;
 use crate::domain::provider::Provider;
 use crate::pipeline::process::{ProcessSettings, Processor};
 use crate::pipeline::receive::{Endpoint, Receiver};
@@ -12,13 +14,22 @@ use crate::pipeline::settle::Settler;
 use crate::pipeline::worker::{Worker, WorkerSettings};
 use crate::telemetry::health::Heartbeat;
 
-/// A receiver of these providers' webhooks.
+/// A receiver of these providers' webhooks, whose secrets `reload` keeps.
 #[must_use]
-pub fn receiver(backends: &Backends, config: &Config, providers: &[&'static dyn Provider]) -> Receiver {
-    let endpoints = providers
-        .iter()
-        .map(|&provider| Endpoint { provider, accounts: config.provider(provider.id()).accounts.clone() })
-        .collect();
+pub fn receiver(
+    backends: &Backends,
+    config: &Config,
+    providers: &[&'static dyn Provider],
+    reload: &mut Reload,
+) -> Receiver {
+    let mut endpoint = |&provider: &&'static dyn Provider| {
+        let accounts = &config.provider(provider.id()).accounts;
+        let live = |(name, account): (&Account, &AccountSettings)| {
+            (name.clone(), reload.account(format!("{}/{name}", provider.id()), account))
+        };
+        Endpoint { provider, accounts: accounts.iter().map(live).collect() }
+    };
+    let endpoints = providers.iter().map(&mut endpoint).collect();
     Receiver::new(endpoints, Arc::clone(&backends.publisher), Arc::clone(&backends.clock))
 }
 

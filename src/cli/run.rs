@@ -79,7 +79,7 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
     let mut process = Process::start(Role::Run, providers::ALL, &config, &warnings).await?;
     let ids: Vec<_> = providers::ALL.iter().map(|provider| provider.id()).collect();
     let backends = if real {
-        let backends = Backends::real(&config, Role::Run, &ids, &mut process.life)?;
+        let backends = Backends::real(&config, Role::Run, &ids, &mut process)?;
         if config.topology.gate {
             process.gate(&config, Role::Run, &ids)?;
         }
@@ -147,7 +147,8 @@ async fn greet(config: &Config, http: SocketAddr, play: bool) -> anyhow::Result<
     let begun = SystemClock.now().checked_sub(LAST_HOUR).unwrap_or_default();
     for &provider in providers::ALL {
         let account = Account::default_account();
-        let Some(credentials) = config.provider(provider.id()).accounts.get(&account) else { continue };
+        let Some(settings) = config.provider(provider.id()).accounts.get(&account) else { continue };
+        let credentials = settings.credentials();
         let Some(secret) = credentials.secrets.first() else { continue };
         let origin = Url::parse(&format!("http://{http}")).context("the address we listen on")?;
         let target = target::resolve(origin, provider.id(), &account);

@@ -1,15 +1,13 @@
 //! The providers' sections: what differs between providers, and who may post.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::path::Path;
 
 use super::findings::Findings;
+use super::secret_files::{Check, SecretFiles};
 use super::sections::{
     AccountSection, CONTENT_TTL_SECONDS, DEDUP_TTL_SECONDS, ProviderSection, RetrySection, Sections,
 };
-use super::settings::ProviderSettings;
+use super::settings::{AccountSettings, ProviderSettings};
 use crate::domain::identity::Account;
 use crate::domain::provider::{AuthScheme, Credentials, Provider, ProviderId};
 use crate::domain::retry::RetrySchedule;
@@ -17,8 +15,6 @@ use crate::domain::secret::Secret;
 
 /// A year: no provider resends for longer, and twice it fits every expiry.
 const LONGEST_HORIZON_SECONDS: u64 = 365 * 24 * 60 * 60;
-/// A larger secret file is some other file, named by mistake.
-const LARGEST_SECRET: u64 = 64 * 1024;
 
 /// The settings of every provider, whether or not it has a section.
 pub(super) fn providers(
@@ -67,8 +63,8 @@ fn settings(
     let accounts = section.accounts.iter().filter_map(|(name, account)| {
         let path = format!("{path}.accounts.{name}");
         let name = findings.value(&path, name.parse::<Account>());
-        let credentials = credentials(&path, account, provider.auth_schemes(), findings);
-        Some((name?, credentials?))
+        let settings = account_settings(&path, account, provider.auth_schemes(), findings);
+        Some((name?, settings?))
     });
     let accounts = accounts.collect();
     Some(ProviderSettings {
@@ -80,12 +76,12 @@ fn settings(
     })
 }
 
-fn credentials(
+fn account_settings(
     path: &str,
     account: &AccountSection,
     schemes: &[AuthScheme],
     findings: &mut Findings,
-) -> Option<Credentials> {
+) -> Option<AccountSettings> {
     let named = |name: &str| schemes.iter().copied().find(|scheme| scheme.as_str() == name);
     let scheme = match &account.auth {
         None => schemes.first().copied(),
@@ -94,8 +90,8 @@ fn credentials(
             findings.value(&format!("{path}.auth"), named(name).ok_or(format_args!("must be {allowed}")))
         }
     };
-    if account.secrets.is_empty() && account.secret_files.is_empty() {
-        findings.problem(path, "has neither secrets nor secret_files");
+    if account.secrets.is_empty() && account.secret_files.is_empty() && account.secret_dir.is_none() {
+        findings.problem(path, "has neither secrets nor secret_files nor secret_dir");
     }
     let scheme = scheme?;
     let header = account
@@ -106,18 +102,17 @@ fn credentials(
     for (at, text) in account.secrets.iter().enumerate() {
         secrets.extend(findings.value(&format!("{path}.secrets.{at}"), secret(text.as_bytes(), scheme)));
     }
-    for (at, file) in account.secret_files.iter().enumerate() {
+    let files = SecretFiles::read(&account.secret_files, account.secret_dir.as_deref(), form(scheme));
+    for unusable in files.unusable() {
         // Whoever mounts the file may be late or wrong. The receiver answers 503 for this account until it is
         // right, and the provider sends again; not starting would turn every other account away too.
-        match read(file).map_err(|error| error.to_string()).and_then(|bytes| Ok(secret(&bytes, scheme)?)) {
-            Ok(secret) => secrets.push(secret),
-            Err(why) => {
-                let message = format_args!("no secret from {}: {why}", file.display());
-                findings.warning(&format!("{path}.secret_files.{at}"), message);
-            }
-        }
+        let key = match account.secret_files.iter().position(|file| *file == unusable.path) {
+            Some(at) => format!("{path}.secret_files.{at}"),
+            None => format!("{path}.secret_dir"),
+        };
+        findings.warning(&key, format_args!("no secret from {}: {}", unusable.path.display(), unusable.why));
     }
-    Some(Credentials { scheme, header, secrets })
+    Some(AccountSettings { written: Credentials { scheme, header, secrets }, files })
 }
 
 fn header(name: &str, scheme: AuthScheme) -> Result<String, &'static str> {
@@ -132,26 +127,18 @@ fn header(name: &str, scheme: AuthScheme) -> Result<String, &'static str> {
 }
 
 fn secret(bytes: &[u8], scheme: AuthScheme) -> Result<Secret, &'static str> {
-    if scheme == AuthScheme::Basic && !bytes.contains(&b':') {
-        return Err("must be user:password");
-    }
+    form(scheme)(bytes)?;
     Secret::new(bytes).ok_or("must not be empty")
 }
 
-/// A secret file's bytes, without the newline that editors and `echo` put at the end.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(LARGEST_SECRET + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LARGEST_SECRET {
-        return Err(io::Error::other("too large to be a secret"));
-    }
-    if bytes.ends_with(b"\n") {
-        bytes.pop();
-        if bytes.ends_with(b"\r") {
-            bytes.pop();
+/// The form that a scheme's secrets must have.
+fn form(scheme: AuthScheme) -> Check {
+    match scheme {
+        AuthScheme::Basic => {
+            |bytes| if bytes.contains(&b':') { Ok(()) } else { Err("must be user:password") }
         }
+        _ => |_| Ok(()),
     }
-    Ok(bytes)
 }
 
 fn list<'a>(words: impl Iterator<Item = &'a str>) -> String {

@@ -1,12 +1,14 @@
 //! From what is written to what makes sense, with everything that does not said at once.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use super::accounts;
 use super::findings::{Findings, LONGEST_TTL_SECONDS};
+use super::secret_files::{Check, SecretFiles, Unusable};
 use super::sections::{
-    AmqpSection, HttpSection, LogSection, RedisSection, Sections, TopologySection, TracingSection,
-    WorkerSection,
+    AMQP_URL, AmqpSection, HttpSection, LogSection, REDIS_URL, RedisSection, Sections, TopologySection,
+    TracingSection, WorkerSection,
 };
 use super::settings::{Admin, Amqp, Config, Http, Log, Redis, Topology, Tracing, Worker};
 use super::urls::RedactedUrl;
@@ -53,24 +55,65 @@ pub(super) fn check(raw: &Sections, providers: &[&dyn Provider], findings: &mut 
 }
 
 fn amqp(raw: &AmqpSection, findings: &mut Findings) -> Option<Amqp> {
-    let url = findings.value("amqp.url", RedactedUrl::amqp(&raw.url));
+    let from = UrlFrom { key: "amqp.url", written: raw.url.as_deref(), file: raw.url_file.as_deref() };
+    let url = url(&from, AMQP_URL, RedactedUrl::amqp, |bytes| utf8(bytes, RedactedUrl::amqp), findings);
     let management_url = raw.management_url.as_deref().map(RedactedUrl::http).transpose();
     let management_url = findings.value("amqp.management_url", management_url);
     let connect_timeout = findings.millis("amqp.connect_timeout_ms", raw.connect_timeout_ms);
     let confirm_timeout = findings.millis("amqp.confirm_timeout_ms", raw.confirm_timeout_ms);
-    let url = url?;
+    let (url, url_file) = url?;
     Some(Amqp {
         management_url: management_url?.map(|management| management.or_credentials_of(&url)),
         url,
+        url_file,
         connect_timeout: connect_timeout?,
         confirm_timeout: confirm_timeout?,
     })
 }
 
 fn redis(raw: &RedisSection, findings: &mut Findings) -> Option<Redis> {
-    let url = findings.value("redis.url", RedactedUrl::redis(&raw.url));
+    let from = UrlFrom { key: "redis.url", written: raw.url.as_deref(), file: raw.url_file.as_deref() };
+    let url = url(&from, REDIS_URL, RedactedUrl::redis, |bytes| utf8(bytes, RedactedUrl::redis), findings);
     let response_timeout = findings.millis("redis.response_timeout_ms", raw.response_timeout_ms);
-    Some(Redis { url: url?, response_timeout: response_timeout? })
+    let (url, url_file) = url?;
+    Some(Redis { url, url_file, response_timeout: response_timeout? })
+}
+
+type ReadUrl = fn(&str) -> Result<RedactedUrl, &'static str>;
+
+/// Where a URL comes from: the configuration, or a file.
+struct UrlFrom<'a> {
+    key: &'a str,
+    written: Option<&'a str>,
+    file: Option<&'a Path>,
+}
+
+/// A URL, and the file to read it from again. Unlike an account's secrets it must be there: nothing works without it.
+fn url(
+    from: &UrlFrom<'_>,
+    default: &str,
+    read: ReadUrl,
+    check: Check,
+    findings: &mut Findings,
+) -> Option<(RedactedUrl, SecretFiles)> {
+    let key = &format!("{}_file", from.key);
+    let files = SecretFiles::read(from.file.as_slice(), None, check);
+    if from.written.is_some() && from.file.is_some() {
+        findings.problem(key, format_args!("there is {} too: leave one out", from.key));
+    }
+    for Unusable { path, why } in files.unusable() {
+        findings.problem(key, format_args!("no URL from {}: {why}", path.display()));
+    }
+    let in_file = files.secrets().next().and_then(|secret| std::str::from_utf8(secret.expose()).ok());
+    let url = match from.file {
+        Some(_) => read(in_file?).ok()?,
+        None => findings.value(from.key, read(from.written.unwrap_or(default)))?,
+    };
+    Some((url, files))
+}
+
+fn utf8(bytes: &[u8], read: ReadUrl) -> Result<(), &'static str> {
+    std::str::from_utf8(bytes).map_err(|_| "is not UTF-8").and_then(read).map(drop)
 }
 
 fn http(raw: &HttpSection, findings: &mut Findings) -> Option<Http> {

@@ -10,13 +10,16 @@ mod error;
 mod findings;
 mod layers;
 mod load;
+mod secret_files;
 mod sections;
 mod settings;
 mod urls;
 
 pub use error::{ConfigError, Problem};
 pub use load::{Loaded, Sources, load};
+pub use secret_files::{SecretFiles, Unusable};
 pub use settings::{
-    Admin, Amqp, Config, Http, Log, MaxAge, ProviderSettings, Redis, Topology, Tracing, Worker,
+    AccountSettings, Admin, Amqp, Config, Http, Log, MaxAge, ProviderSettings, Redis, Topology, Tracing,
+    Worker,
 };
 pub use urls::RedactedUrl;

@@ -23,6 +23,10 @@ macro_rules! section {
     };
 }
 
+/// Where RabbitMQ and Redis are when nobody says.
+pub(super) const AMQP_URL: &str = "amqp://127.0.0.1:5672/%2f";
+pub(super) const REDIS_URL: &str = "redis://127.0.0.1:6379/0";
+
 const DAY_SECONDS: u64 = 24 * 60 * 60;
 pub(super) const DEDUP_TTL_SECONDS: u64 = 14 * DAY_SECONDS;
 pub(super) const CONTENT_TTL_SECONDS: u64 = DAY_SECONDS;
@@ -43,14 +47,16 @@ pub(super) struct Sections {
 }
 
 section!(AmqpSection {
-    url: String = "amqp://127.0.0.1:5672/%2f".to_owned(),
+    url: Option<String> = None,
+    url_file: Option<PathBuf> = None,
     management_url: Option<String> = None,
     connect_timeout_ms: u64 = 5_000,
     confirm_timeout_ms: u64 = 5_000,
 });
 
 section!(RedisSection {
-    url: String = "redis://127.0.0.1:6379/0".to_owned(),
+    url: Option<String> = None,
+    url_file: Option<PathBuf> = None,
     response_timeout_ms: u64 = 500,
 });
 
@@ -117,6 +123,7 @@ section!(AccountSection {
     header: Option<String> = None,
     secrets: Vec<String> = Vec::new(),
     secret_files: Vec<PathBuf> = Vec::new(),
+    secret_dir: Option<PathBuf> = None,
 });
 
 impl RetryOverride {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::secret_files::SecretFiles;
 use super::urls::RedactedUrl;
 use crate::adapters::rabbit::topology::TopologyMode;
 use crate::domain::identity::Account;
@@ -50,6 +51,8 @@ impl Config {
 pub struct Amqp {
     /// Where it is, and who we are to it.
     pub url: RedactedUrl,
+    /// Where the URL is written, if in a file: it may change.
+    pub url_file: SecretFiles,
     /// Its management API, with the credentials to use there. Only commands of the operator's and the gate ask it.
     pub management_url: Option<RedactedUrl>,
     /// How long connecting may take.
@@ -63,6 +66,8 @@ pub struct Amqp {
 pub struct Redis {
     /// Where it is, and who we are to it.
     pub url: RedactedUrl,
+    /// Where the URL is written, if in a file: it may change.
+    pub url_file: SecretFiles,
     /// How long a reply may take.
     pub response_timeout: Duration,
 }
@@ -184,5 +189,24 @@ pub struct ProviderSettings {
     /// How long an event known by its content alone is remembered.
     pub content_ttl: Duration,
     /// Who may post, and how each proves it.
-    pub accounts: BTreeMap<Account, Credentials>,
+    pub accounts: BTreeMap<Account, AccountSettings>,
+}
+
+/// One account's secrets: those in the configuration itself, and those in files.
+#[derive(Debug, Clone)]
+pub struct AccountSettings {
+    /// How its webhooks prove themselves, with the secrets that are written in the configuration.
+    pub written: Credentials,
+    /// Where the others are.
+    pub files: SecretFiles,
+}
+
+impl AccountSettings {
+    /// With every secret in force. Without any, our own secrets could not be read.
+    #[must_use]
+    pub fn credentials(&self) -> Credentials {
+        let mut credentials = self.written.clone();
+        credentials.secrets.extend(self.files.secrets().cloned());
+        credentials
+    }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use tokio::sync::watch;
 use tracing::{Instrument as _, Span};
 
 use super::spans;
@@ -22,12 +23,15 @@ use crate::telemetry::traces;
 /// The longest `Content-Type` that is kept: AMQP holds it in a short string.
 const CONTENT_TYPE_MAX_BYTES: usize = 255;
 
+/// An account's credentials, of which only the secrets ever change.
+pub type LiveCredentials = watch::Receiver<Arc<Credentials>>;
+
 /// One provider and the accounts whose webhooks are taken.
 pub struct Endpoint {
     /// The provider.
     pub provider: &'static dyn Provider,
     /// Its configured accounts.
-    pub accounts: BTreeMap<Account, Credentials>,
+    pub accounts: BTreeMap<Account, LiveCredentials>,
 }
 
 impl Endpoint {
@@ -45,7 +49,7 @@ impl Endpoint {
 #[derive(Clone, Copy)]
 pub struct Destination<'a> {
     provider: &'static dyn Provider,
-    account: Option<(&'a Account, &'a Credentials)>,
+    account: Option<(&'a Account, &'a LiveCredentials)>,
 }
 
 impl<'a> Destination<'a> {
@@ -64,7 +68,7 @@ impl<'a> Destination<'a> {
     /// The answer in the provider's own words.
     #[must_use]
     pub fn answer(&self, outcome: Result<(), Rejection>) -> Answer {
-        let scheme = self.account.map(|(_, credentials)| credentials.scheme);
+        let scheme = self.account.map(|(_, credentials)| credentials.borrow().scheme);
         self.provider.answer(scheme, outcome.map_err(Rejection::kind))
     }
 }
@@ -143,7 +147,8 @@ impl Receiver {
         body: Bytes,
     ) -> Result<(), Rejection> {
         let (account, credentials) = destination.account.ok_or(Rejection::UnknownAccount)?;
-        let body = destination.provider.authenticate(headers, body, credentials)?;
+        let credentials = Arc::clone(&credentials.borrow());
+        let body = destination.provider.authenticate(headers, body, &credentials)?;
         let incoming = trace_context(headers);
         traces::set_parent(request, &incoming);
         let span = spans::send(request, destination.provider(), account, receipt.id);

@@ -105,5 +105,7 @@ metrics! {
     DRAINING = "milepost_draining", Gauge, None, [],
         "Whether the process is draining.";
     CONFIG_LAST_RELOAD = "milepost_config_last_reload_timestamp_seconds", Gauge, Some(Unit::Seconds), [],
-        "When the configuration was last read.";
+        "When the configuration was last read, or a secret that changed since.";
+    SECRET_RELOADS = "milepost_secret_reloads_total", Counter, None, ["result"],
+        "Mounted secrets read again after they changed: ok, or kept (something could not be used, and what was there before stays).";
 }

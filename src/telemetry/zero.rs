@@ -23,6 +23,7 @@ pub(super) fn create_all(role: Role, providers: &[&dyn Provider]) {
     gauge!(table::BUILD_INFO, "version" => env!("CARGO_PKG_VERSION"), "role" => role.to_string()).set(1.0);
     create(table::DRAINING, &[]);
     create(table::CONFIG_LAST_RELOAD, &[]);
+    create(table::SECRET_RELOADS, &[&["ok", "kept"]]);
     create(table::TRACE_SPANS, &[&export::RESULTS]);
     connection("publish");
     if matches!(role, Role::Receiver | Role::Run) {

@@ -7,5 +7,6 @@ mod bounds;
 mod connections;
 mod descriptors;
 mod loss_clock;
+mod rotation;
 mod stored;
 mod support;

@@ -5,4 +5,5 @@ mod exit_codes;
 mod journeys;
 mod lifecycle;
 mod metrics;
+mod rotation;
 mod secrets;

@@ -20,7 +20,8 @@ use crate::support::process::Program;
 use crate::support::servers::{Vhost, depth, redis_ledger, redis_url};
 
 fn inspector() -> Inspector {
-    let settings = RedisSettings { url: redis_url(), response_timeout: Duration::from_secs(5) };
+    let settings =
+        RedisSettings { url: redis_url().as_str().into(), response_timeout: Duration::from_secs(5) };
     Inspector::new(RedisConnection::new(&settings).expect("a URL"))
 }
 

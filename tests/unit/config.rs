@@ -5,6 +5,8 @@ mod defaults;
 mod layers;
 mod problems;
 mod secrecy;
+mod secret_files;
+mod url_files;
 
 use std::fs;
 use std::path::PathBuf;

@@ -9,12 +9,14 @@ use lapin::{Connection, ConnectionProperties};
 use thiserror::Error;
 
 use super::topology::TopologyError;
+use crate::adapters::live_url::LiveUrl;
+use crate::domain::retry::reconnect_delay;
 
 /// How to reach RabbitMQ, and who we say we are.
 #[derive(Clone)]
 pub struct RabbitSettings {
     /// `amqp://` or `amqps://`, credentials included.
-    pub url: String,
+    pub url: LiveUrl,
     /// Shown in RabbitMQ's management pages.
     pub name: String,
     /// How long connecting may take.
@@ -44,8 +46,28 @@ pub enum ConnectError {
 pub async fn connect(settings: &RabbitSettings, purpose: &str) -> Result<Connection, ConnectError> {
     let name = format!("{} {purpose}", settings.name);
     let properties = ConnectionProperties::default().with_connection_name(name.into());
-    within(settings.connect_timeout, async { Ok(Connection::connect(&settings.url, properties).await?) })
-        .await
+    let url = settings.url.now();
+    within(settings.connect_timeout, async { Ok(Connection::connect(&url, properties).await?) }).await
+}
+
+/// Waits until the URL is another than `used`, then until `open` succeeds with it. Whoever waits goes on with the
+/// connection of before: a password that was changed ends no connection, and a wrong new one must not either.
+pub(super) async fn successor<T, F>(url: &LiveUrl, used: &str, mut open: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Result<T, ConnectError>>,
+{
+    url.other_than(used).await;
+    let mut tries = 0;
+    loop {
+        match open().await {
+            Ok(opened) => return opened,
+            Err(error) => {
+                tracing::warn!(%error, "cannot connect with the new URL yet: the old connection stays");
+            }
+        }
+        tokio::time::sleep(reconnect_delay(tries, rand::random())).await;
+        tries += 1;
+    }
 }
 
 /// Bounds a step of connecting.

@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _};
 use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, Consumer};
 
-use super::connection::{ConnectError, RabbitSettings, connect, within};
+use super::connection::{ConnectError, RabbitSettings, connect, successor, within};
 use super::envelope;
 use super::topology::work_queue;
 use crate::domain::provider::ProviderId;
@@ -38,6 +39,7 @@ impl RabbitInbox {
     }
 
     async fn open(&self, provider: ProviderId, prefetch: u16) -> Result<RabbitSubscription, ConnectError> {
+        let url = self.settings.url.now();
         let connection = connect(&self.settings, "consume").await?;
         let setting_up = async {
             let channel = connection.create_channel().await?;
@@ -59,6 +61,7 @@ impl RabbitInbox {
             consumer,
             provider,
             clock: Arc::clone(&self.clock),
+            outdated: Box::pin(outdated(self.settings.clone(), url)),
             unsettled: BTreeSet::new(),
             stopped: false,
         })
@@ -82,12 +85,20 @@ impl Inbox for RabbitInbox {
     }
 }
 
+/// Returns once the broker takes a connection with another URL than `used`.
+async fn outdated(settings: RabbitSettings, used: Arc<str>) {
+    let tried = successor(&settings.url, &used, || connect(&settings, "trial")).await;
+    let _ = tokio::time::timeout(Duration::from_secs(1), tried.close(200, "bye".into())).await;
+}
+
 struct RabbitSubscription {
     connection: Connection,
     channel: Channel,
     consumer: Consumer,
     provider: ProviderId,
     clock: Arc<dyn Clock>,
+    /// Resolves once another subscription can be had with a newer URL.
+    outdated: BoxFuture<'static, ()>,
     unsettled: BTreeSet<Tag>,
     stopped: bool,
 }
@@ -106,8 +117,16 @@ impl Subscription for RabbitSubscription {
         if self.stopped {
             return Err(SubscriptionEnded);
         }
-        // `None` is a consumer the broker ended (its queue was deleted), `Err` a lost channel.
-        let Some(Ok(message)) = self.consumer.next().await else {
+        let next = tokio::select! {
+            biased;
+            () = &mut self.outdated => {
+                tracing::info!(provider = %self.provider, "subscribing anew: the URL changed");
+                None
+            }
+            next = self.consumer.next() => next,
+        };
+        // `None` is also a consumer the broker ended (its queue was deleted), `Err` a lost channel.
+        let Some(Ok(message)) = next else {
             self.stopped = true;
             return Err(SubscriptionEnded);
         };

@@ -20,7 +20,7 @@ use lapin::{BasicProperties, Channel, Confirmation, Connection, Event};
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
-use super::connection::{ConnectError, RabbitSettings, connect, within};
+use super::connection::{ConnectError, RabbitSettings, connect, successor, within};
 use super::delay::DelayLevels;
 use super::envelope;
 use super::topology::{PARKED, Topology, TopologyMode, UPDATES, WEBHOOKS};
@@ -43,6 +43,14 @@ pub struct RabbitPublisher {
     /// The usable channel, and the one writer's turn.
     channel: Mutex<Option<Channel>>,
     blocked: AtomicBool,
+}
+
+/// A connection that can be published on.
+struct Opened {
+    /// What it was made with; or the one before, if it changed just then.
+    url: Arc<str>,
+    connection: Connection,
+    channel: Channel,
 }
 
 /// A message as AMQP takes it.
@@ -68,18 +76,21 @@ impl RabbitPublisher {
     }
 
     /// Connects, declares or checks the topology, and starts over with growing jittered pauses whenever the
-    /// connection is lost; until `shutdown`.
+    /// connection is lost; until `shutdown`. When the URL changes, the new connection is made before the old one goes.
     pub async fn run(self: Arc<Self>, shutdown: CancellationToken) {
         let mut tries = 0;
-        let mut lost_before = false;
+        let mut connected_before = false;
         while !shutdown.is_cancelled() {
             match self.open().await {
-                Ok((connection, channel)) => {
+                Ok(opened) => {
                     tries = 0;
-                    if std::mem::replace(&mut lost_before, true) {
-                        metrics::counter!(m::BROKER_RECONNECTS, "role" => "publish").increment(1);
+                    let mut next = Some(opened);
+                    while let Some(opened) = next {
+                        if std::mem::replace(&mut connected_before, true) {
+                            metrics::counter!(m::BROKER_RECONNECTS, "role" => "publish").increment(1);
+                        }
+                        next = self.serve(opened, &shutdown).await;
                     }
-                    self.serve(connection, channel, &shutdown).await;
                 }
                 Err(error) => tracing::warn!(%error, "cannot publish yet"),
             }
@@ -92,7 +103,8 @@ impl RabbitPublisher {
         }
     }
 
-    async fn open(&self) -> Result<(Connection, Channel), ConnectError> {
+    async fn open(&self) -> Result<Opened, ConnectError> {
+        let url = self.settings.url.now();
         let connection = connect(&self.settings, "publish").await?;
         let setting_up = async {
             let channel = connection.create_channel().await?;
@@ -104,10 +116,16 @@ impl RabbitPublisher {
             Ok(channel)
         };
         let channel = within(3 * self.settings.connect_timeout, setting_up).await?;
-        Ok((connection, channel))
+        Ok(Opened { url, connection, channel })
     }
 
-    async fn serve(&self, connection: Connection, channel: Channel, shutdown: &CancellationToken) {
+    /// Publishes on this connection until it is lost, or `shutdown`; or until there is one with a newer URL, which is
+    /// returned.
+    async fn serve(
+        &self,
+        Opened { url, connection, channel }: Opened,
+        shutdown: &CancellationToken,
+    ) -> Option<Opened> {
         let mut events = pin!(connection.events_listener());
         self.blocked.store(connection.status().blocked(), Ordering::Relaxed);
         *self.lock() = Some(channel.clone());
@@ -116,12 +134,21 @@ impl RabbitPublisher {
         tokio::select! {
             () = self.watch(events.as_mut(), &connection, &channel) => tracing::warn!("publishing: connection lost"),
             () = shutdown.cancelled() => {}
+            newer = successor(&self.settings.url, &url, || self.open()) => {
+                tracing::info!("publishing: the URL changed");
+                // What is under way on the old connection is confirmed there, or given up, within this time.
+                let patience = self.settings.confirm_timeout;
+                tokio::spawn(async move {
+                    tokio::time::sleep(patience).await;
+                    close(connection).await;
+                });
+                return Some(newer);
+            }
         }
         *self.lock() = None;
         metrics::gauge!(m::BROKER_CONNECTED, "role" => "publish").set(0.0);
-        // Best effort and bounded: a connection that is lost, or blocked, does not answer.
-        let closing = connection.close(200, "bye".into());
-        let _ = tokio::time::timeout(Duration::from_secs(1), closing).await;
+        close(connection).await;
+        None
     }
 
     /// Returns when the connection or the channel can no longer be used.
@@ -221,6 +248,12 @@ impl RabbitPublisher {
             },
         }
     }
+}
+
+/// Best effort and bounded: a connection that is lost, or blocked, does not answer.
+async fn close(connection: Connection) {
+    let closing = connection.close(200, "bye".into());
+    let _ = tokio::time::timeout(Duration::from_secs(1), closing).await;
 }
 
 /// The trace that publishes this, for subscribers whose own tracing looks at headers. The event itself has that of its

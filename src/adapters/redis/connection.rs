@@ -4,7 +4,7 @@
 //! is checked out once and cloned for each command; commands in flight share it as a pipeline. The first error
 //! gives it back to the pool, whose PING then throws it away unless it is sound.
 
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
@@ -13,21 +13,24 @@ use deadpool_redis::redis::{AsyncConnectionConfig, IntoConnectionInfo, RedisErro
 use deadpool_redis::{Connection, Manager, Pool, Runtime, Timeouts};
 use tokio::sync::Semaphore;
 
+use crate::adapters::live_url::LiveUrl;
+use crate::domain::retry::reconnect_delay;
 use crate::ports::LedgerError;
 
 /// How to reach Redis.
 #[derive(Clone)]
 pub struct RedisSettings {
     /// `redis://` or `rediss://`, credentials included.
-    pub url: String,
+    pub url: LiveUrl,
     /// How long one command, or connecting, may take.
     pub response_timeout: Duration,
 }
 
 /// The connection in use, if there is one, and how many there were before it.
-#[derive(Default)]
 struct Current {
     generation: u64,
+    url: Arc<str>,
+    pool: Pool,
     connection: Option<Connection>,
 }
 
@@ -40,7 +43,7 @@ pub struct Lease {
 
 /// The connection.
 pub struct RedisConnection {
-    pool: Pool,
+    settings: RedisSettings,
     current: Mutex<Current>,
     /// One task connects, the others wait for it.
     connecting: Semaphore,
@@ -52,23 +55,42 @@ impl RedisConnection {
     /// # Errors
     /// When the URL is not one of Redis's.
     pub fn new(settings: &RedisSettings) -> Result<Self, RedisError> {
-        let timeout = settings.response_timeout;
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(timeout))
-            .set_response_timeout(Some(timeout));
-        // A script call is one small write; left to wait for the last one's acknowledgement it may wait 40 ms.
-        let no_delay = TcpSettings::default().set_nodelay(true);
-        let info = settings.url.as_str().into_connection_info()?.set_tcp_settings(no_delay);
-        let manager = Manager::new_with_config(info, config)?;
-        let timeouts = Timeouts { wait: Some(timeout), create: Some(timeout), recycle: Some(timeout) };
-        let pool = Pool::builder(manager)
-            .max_size(1)
-            .timeouts(timeouts)
-            .runtime(Runtime::Tokio1)
-            .build()
-            // Unwrap safety: building fails only when timeouts are set without a runtime.
-            .expect("a runtime is given");
-        Ok(Self { pool, current: Mutex::default(), connecting: Semaphore::new(1) })
+        let url = settings.url.now();
+        let pool = pool(&url, settings.response_timeout)?;
+        let current = Mutex::new(Current { generation: 0, url, pool, connection: None });
+        Ok(Self { settings: settings.clone(), current, connecting: Semaphore::new(1) })
+    }
+
+    /// Follows the URL for ever: when it changes, makes a connection with the new one and then uses that. Commands under
+    /// way end on the one they began on.
+    pub async fn follow(&self) {
+        let mut tries = 0;
+        loop {
+            let used = Arc::clone(&self.lock().url);
+            self.settings.url.other_than(&used).await;
+            match self.switch().await {
+                Ok(()) => {
+                    tries = 0;
+                    tracing::info!("redis: the URL changed");
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "redis: cannot connect with the new URL yet: the old connection stays");
+                    tokio::time::sleep(reconnect_delay(tries, rand::random())).await;
+                    tries += 1;
+                }
+            }
+        }
+    }
+
+    async fn switch(&self) -> Result<(), LedgerError> {
+        let url = self.settings.url.now();
+        let pool = pool(&url, self.settings.response_timeout).map_err(unavailable)?;
+        let connection = Some(pool.get().await.map_err(unavailable)?);
+        let _turn = self.connecting.acquire().await.map_err(unavailable)?;
+        let mut current = self.lock();
+        let generation = current.generation + 1;
+        *current = Current { generation, url, pool, connection };
+        Ok(())
     }
 
     /// The connection, made if there is none.
@@ -83,7 +105,8 @@ impl RedisConnection {
         if let Some(lease) = self.existing() {
             return Ok(lease);
         }
-        let connection = self.pool.get().await.map_err(unavailable)?;
+        let pool = self.lock().pool.clone();
+        let connection = pool.get().await.map_err(unavailable)?;
         let clone = MultiplexedConnection::clone(&connection);
         let mut current = self.lock();
         current.generation += 1;
@@ -118,6 +141,21 @@ impl RedisConnection {
         // A panic elsewhere cannot leave it half-written.
         self.current.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
+
+/// A pool of one connection.
+fn pool(url: &str, timeout: Duration) -> Result<Pool, RedisError> {
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(timeout))
+        .set_response_timeout(Some(timeout));
+    // A script call is one small write; left to wait for the last one's acknowledgement it may wait 40 ms.
+    let no_delay = TcpSettings::default().set_nodelay(true);
+    let info = url.into_connection_info()?.set_tcp_settings(no_delay);
+    let manager = Manager::new_with_config(info, config)?;
+    let timeouts = Timeouts { wait: Some(timeout), create: Some(timeout), recycle: Some(timeout) };
+    let pool = Pool::builder(manager).max_size(1).timeouts(timeouts).runtime(Runtime::Tokio1).build();
+    // Unwrap safety: building fails only when timeouts are set without a runtime.
+    Ok(pool.expect("a runtime is given"))
 }
 
 fn unavailable(error: impl std::fmt::Display) -> LedgerError {

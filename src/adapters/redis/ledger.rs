@@ -51,6 +51,11 @@ impl RedisLedger {
         policy::check(&self.connection).await;
     }
 
+    /// Follows the URL of Redis for ever; see [`RedisConnection::follow`].
+    pub async fn follow(&self) {
+        self.connection.follow().await;
+    }
+
     /// Notes that an event is about to wait, so that `milepost waiting` need not look through all events. The note is
     /// only a hint, in a slot of its own: what the event's own value says counts.
     async fn index_waiting(&self, event: &EventRef, due: Duration) -> Result<(), LedgerError> {

@@ -73,13 +73,22 @@ impl Reply {
 
 /// A request as a provider sends it: signed, with `extra` header lines (each ended by CR LF).
 pub fn signed(path: &str, extra: &str, body: &[u8]) -> Vec<u8> {
+    signed_with(SECRET, path, extra, body)
+}
+
+/// The same, signed with another secret.
+pub fn signed_with(secret: &str, path: &str, extra: &str, body: &[u8]) -> Vec<u8> {
     let length = body.len();
     let head = format!("POST {path} HTTP/1.1\r\nhost: m\r\ncontent-length: {length}\r\n{extra}");
-    [head.as_bytes(), signature(body).as_bytes(), b"\r\n", body].concat()
+    [head.as_bytes(), signature_with(secret, body).as_bytes(), b"\r\n", body].concat()
 }
 
 /// The header line that signs `body`.
 pub fn signature(body: &[u8]) -> String {
-    let mac = Secret::new(SECRET.as_bytes()).unwrap().hmac_sha256(body);
+    signature_with(SECRET, body)
+}
+
+fn signature_with(secret: &str, body: &[u8]) -> String {
+    let mac = Secret::new(secret.as_bytes()).unwrap().hmac_sha256(body);
     format!("x-signature: {}\r\n", hex::encode(mac))
 }

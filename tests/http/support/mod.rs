@@ -17,16 +17,17 @@ use milepost::domain::answer::Answer;
 use milepost::domain::identity::Account;
 use milepost::domain::provider::{AuthScheme, Credentials, ProviderId};
 use milepost::domain::secret::Secret;
-use milepost::pipeline::receive::{Endpoint, Receiver};
+use milepost::pipeline::receive::{Endpoint, LiveCredentials, Receiver};
 use milepost::ports::Clock;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-pub use client::{Client, Reply, signature, signed};
-pub use fakes::FakePublisher;
-use fakes::{Answers, StoppedClock, TestProvider};
+pub use client::{Client, Reply, signature, signed, signed_with};
+use fakes::{Answers, StoppedClock};
+pub use fakes::{FakePublisher, TestProvider};
 pub use log::log;
 
 /// Nothing in here takes this long unless it hangs.
@@ -105,25 +106,32 @@ impl Server {
 
 /// A running webhook port. Accounts: `default` and `shop-1` with a secret, `lost` without a readable one.
 pub async fn start(setup: Setup) -> (Server, Arc<FakePublisher>) {
+    let live = |named: &[&str]| {
+        let secrets = named.iter().filter_map(|secret| Secret::new(secret.as_bytes())).collect();
+        watch::channel(Arc::new(Credentials { header: None, scheme: AuthScheme::Hmac, secrets })).1
+    };
+    let account = |name: &str| name.parse::<Account>().unwrap();
+    let accounts = BTreeMap::from([
+        (account("default"), live(&[SECRET])),
+        (account("shop-1"), live(&[SECRET])),
+        (account("lost"), live(&[])),
+    ]);
+    start_with(setup, |_| accounts).await
+}
+
+/// A running webhook port with these accounts of the test's provider.
+pub async fn start_with(
+    setup: Setup,
+    accounts: impl FnOnce(&'static TestProvider) -> BTreeMap<Account, LiveCredentials>,
+) -> (Server, Arc<FakePublisher>) {
     recorder();
     let provider: &'static TestProvider = Box::leak(Box::new(TestProvider {
         id: ProviderId::new(setup.provider),
         path: setup.path,
         answers: setup.answers,
     }));
-    let secrets = |secrets: &[&str]| Credentials {
-        header: None,
-        scheme: AuthScheme::Hmac,
-        secrets: secrets.iter().filter_map(|secret| Secret::new(secret.as_bytes())).collect(),
-    };
-    let account = |name: &str| name.parse::<Account>().unwrap();
-    let accounts = BTreeMap::from([
-        (account("default"), secrets(&[SECRET])),
-        (account("shop-1"), secrets(&[SECRET])),
-        (account("lost"), secrets(&[])),
-    ]);
     let publisher = Arc::new(FakePublisher::new(setup.held));
-    let endpoints = vec![Endpoint { provider, accounts }];
+    let endpoints = vec![Endpoint { provider, accounts: accounts(provider) }];
     let receiver = Receiver::new(endpoints, publisher.clone(), Arc::clone(&setup.clock));
     (Server::start(Webhooks::new(receiver, setup.limits), &setup).await, publisher)
 }

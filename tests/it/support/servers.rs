@@ -29,7 +29,7 @@ pub fn redis_ledger() -> RedisLedger {
 }
 
 pub fn redis_ledger_at(url: &str) -> RedisLedger {
-    let settings = RedisSettings { url: url.to_owned(), response_timeout: Duration::from_secs(2) };
+    let settings = RedisSettings { url: url.into(), response_timeout: Duration::from_secs(2) };
     RedisLedger::new(RedisConnection::new(&settings).expect("a Redis URL"))
 }
 
@@ -116,7 +116,7 @@ pub fn client() -> reqwest::Client {
 
 pub fn rabbit_settings(url: &str) -> RabbitSettings {
     RabbitSettings {
-        url: url.to_owned(),
+        url: url.into(),
         name: "test".to_owned(),
         connect_timeout: Duration::from_secs(10),
         confirm_timeout: Duration::from_secs(10),

@@ -16,8 +16,8 @@ fn with_secret_files(name: &str, files: &[&str]) -> Loaded {
         .expect("usable")
 }
 
-fn account(loaded: &Loaded) -> &Credentials {
-    &loaded.config.provider(TELYPORT).accounts[&Account::default_account()]
+fn account(loaded: &Loaded) -> Credentials {
+    loaded.config.provider(TELYPORT).accounts[&Account::default_account()].credentials()
 }
 
 fn secrets(credentials: &Credentials) -> Vec<&[u8]> {
@@ -35,7 +35,7 @@ fn a_secret_file_is_one_secret_without_its_last_newline() {
     ];
     let paths = contents.map(|(name, content, _)| file(name, content).display().to_string());
     let loaded = with_secret_files("secret-files.toml", &paths.each_ref().map(String::as_str));
-    assert_eq!(secrets(account(&loaded)), contents.map(|(_, _, secret)| secret));
+    assert_eq!(secrets(&account(&loaded)), contents.map(|(_, _, secret)| secret));
     assert_eq!(loaded.warnings, []);
 }
 
@@ -72,11 +72,11 @@ fn the_first_scheme_is_the_default_and_several_secrets_are_live() {
     )
     .expect("valid");
     let accounts = &loaded.config.provider(EXPRESS).accounts;
-    let default = &accounts[&Account::default_account()];
+    let default = accounts[&Account::default_account()].credentials();
     assert_eq!(default.scheme, AuthScheme::ApiKey);
-    assert_eq!(secrets(default), [b"old", b"new"]);
-    let second = &accounts[&"second".parse().expect("a name")];
+    assert_eq!(secrets(&default), [b"old", b"new"]);
+    let second = accounts[&"second".parse().expect("a name")].credentials();
     assert_eq!(second.scheme, AuthScheme::Basic);
-    assert_eq!(secrets(second), [b"user:pass:word"]);
+    assert_eq!(secrets(&second), [b"user:pass:word"]);
     assert!(loaded.config.provider(TELYPORT).accounts.is_empty());
 }

@@ -75,7 +75,8 @@ fn the_general_scheme_sets_any_key_over_the_file() {
     assert_eq!(config.log.filter, "info,milepost::pipeline=debug");
     let telyport = config.provider(TELYPORT);
     let account: Account = "shop_1".parse().expect("a name");
-    let secrets: Vec<_> = telyport.accounts[&account].secrets.iter().map(Secret::expose).collect();
+    let credentials = telyport.accounts[&account].credentials();
+    let secrets: Vec<_> = credentials.secrets.iter().map(Secret::expose).collect();
     assert_eq!(secrets, [b"one".as_slice(), b"t,w]o", b"007"]);
     // 1 s, 3 s, 9 s: the multiplier is the common one, the cap its own.
     assert_eq!(telyport.retry.attempts(), 4);

@@ -143,7 +143,7 @@ const PROBLEMS: &[(&str, &str)] = &[
     ),
     (
         "[providers.telyport.accounts.shop]",
-        "providers.telyport.accounts.shop: has neither secrets nor secret_files (from built in)",
+        "providers.telyport.accounts.shop: has neither secrets nor secret_files nor secret_dir (from built in)",
     ),
     (
         "[providers.telyport.accounts.shop]\nauth = \"basic\"\nsecrets = [\"s\"]",
@@ -227,7 +227,7 @@ fn all_semantic_problems_are_reported_at_once_with_who_set_them() {
   retry.jitter: the jitter must be from 0 to 0.9 (from {text})
   providers.dhl: no such provider, there is telyport or 247express (from {text})
   providers.telyport.retry.multiplier: the multiplier must be from 1.1 to 10 (from {text})
-  providers.telyport.accounts.default: has neither secrets nor secret_files (from {text})"
+  providers.telyport.accounts.default: has neither secrets nor secret_files nor secret_dir (from {text})"
     );
     assert_eq!(error, expected);
 }
