@@ -5,13 +5,19 @@ SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run test docs check fmt lint unit fuzz dashboards dashboard-preview
+.PHONY: help run up down test docs check fmt lint unit fuzz dashboards dashboard-preview
 
 help: ## list what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: ## run the whole fleet in one process (in memory) and play a delivery of each provider
 	cargo run --quiet --bin milepost -- run --play
+
+up: ## run the fleet as on a cluster: a real RabbitMQ and Redis, each role a process of its own; Ctrl-C stops it
+	deploy/local/up
+
+down: ## stop what `make up` started
+	deploy/local/up down
 
 test: ## everything: format, lints, licences, unit tests, and tests on a private real RabbitMQ and Redis
 	.ci/test

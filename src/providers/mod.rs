@@ -20,8 +20,8 @@ pub use express247::EXPRESS_247;
 pub use hubrise::HUBRISE;
 pub use telyport::TELYPORT;
 
-/// Every provider. Adding one is a line here, its file, its samples, its binary, its fuzz target and its config
-/// section; a test names whatever is missing.
+/// Every provider. Adding one is a line here, its file, its samples, its binary, its fuzz target, its config
+/// section and its manifests; a test names whatever is missing.
 pub static ALL: &[&dyn Provider] = &[&TELYPORT, &EXPRESS_247, &DELIVERECT, &DASH, &HUBRISE];
 
 /// The provider named `name`.

@@ -99,6 +99,26 @@ fn every_provider_has_its_fuzz_target() {
 
 /// The shipped file, read with the real providers, says what they default to.
 #[test]
+fn every_provider_has_its_manifests() {
+    for provider in ALL {
+        let id = provider.id();
+        let worker = read(format!("deploy/providers/{id}/worker/kustomization.yaml"));
+        assert!(worker.contains(&format!("[/usr/local/bin/milepost-worker-{id}]")), "{id}: {worker}");
+        let receiver = read(format!("deploy/providers/{id}/receiver.yaml"));
+        let variable = format!("MILEPOST__PROVIDERS__{}__ACCOUNTS__", id.as_str().to_ascii_uppercase());
+        assert!(receiver.contains(&variable), "{id}: {receiver}");
+        let scaled = read(format!("deploy/components/keda/{id}/kustomization.yaml"));
+        assert!(scaled.contains(&format!("milepost.webhooks.{id}\n")), "{id}: {scaled}");
+        for overlay in ["dev", "prod"] {
+            let overlay = read(format!("deploy/overlays/{overlay}/kustomization.yaml"));
+            assert!(overlay.contains(&format!("../../providers/{id}\n")), "{id}: {overlay}");
+        }
+        let keda = read("deploy/components/keda/kustomization.yaml");
+        assert!(keda.contains(&format!("- {id}\n")), "{id}: {keda}");
+    }
+}
+
+#[test]
 fn every_provider_has_its_section_in_the_shipped_file() {
     const SHIPPED: &str = "config/milepost.toml";
     let text = read(SHIPPED);
