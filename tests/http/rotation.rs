@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use milepost::app::reload::Reload;
 use milepost::config::{Sources, load};
@@ -9,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::{Server, Setup, log, metric, signed_with, start_with, within};
 
+const PACE: Duration = Duration::from_millis(10);
 const RELOADS: &str = "milepost_secret_reloads_total";
 
 struct Rotated {
@@ -48,7 +50,10 @@ impl Rotated {
         fs::write(self.place.join(name), secret).unwrap();
     }
 
+    /// Posts, at a pace: each request is a connection, and some tens of thousands of them within seconds would leave
+    /// the machine without ports.
     async fn answer(&self, secret: &str) -> u16 {
+        tokio::time::sleep(PACE).await;
         let path = format!("/webhooks/{}", self.provider);
         self.server.exchange(signed_with(secret, &path, "", b"{}")).await.code
     }
