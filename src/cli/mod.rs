@@ -18,6 +18,7 @@ pub mod waiting;
 pub mod why;
 
 use std::fmt::Display;
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -148,6 +149,11 @@ fn report(error: &anyhow::Error) -> Exit {
 /// A misuse that only the command itself could see, for [`main`] to report as any other.
 fn misuse(message: impl Display) -> anyhow::Error {
     Cli::command().error(ErrorKind::ValueValidation, message).into()
+}
+
+/// Whether a write failed because whoever read the output has seen enough.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// Finds a provider by its name.

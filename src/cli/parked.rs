@@ -19,14 +19,14 @@ use clap::Subcommand;
 
 use self::entry::Entry;
 use self::filter::Filter;
-use super::{Exit, Global};
+use super::config::load_with;
+use super::{Exit, Global, is_broken_pipe};
 use crate::adapters::rabbit::RabbitSettings;
 use crate::adapters::rabbit::parked::{ParkedError, ParkedMessage, ParkedQueue};
 use crate::app::backends::rabbit_settings;
 use crate::app::life::Signals;
-use crate::config::{ConfigError, Sources};
+use crate::config::ConfigError;
 use crate::domain::provider::ProviderId;
-use crate::providers;
 
 /// What `milepost parked` is asked.
 #[derive(Subcommand)]
@@ -84,17 +84,11 @@ fn say_where(info: &PanicHookInfo<'_>) {
     eprintln!("milepost: a panic at {place}");
 }
 
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-}
-
 impl Broker {
     /// How to reach it; a broker named by its flag counts as named by its variable.
     fn settings(&self, global: Global) -> Result<RabbitSettings, ConfigError> {
-        let mut sources = Sources { file: global.config, ..Sources::from_env() };
-        sources.variables.extend(self.amqp.iter().map(|url| ("MILEPOST_AMQP_URL".into(), url.into())));
-        let loaded = crate::config::load(&sources, providers::ALL)?;
-        Ok(rabbit_settings(&loaded.config, "operator"))
+        let config = load_with(global, &[("MILEPOST_AMQP_URL", &self.amqp)])?.config;
+        Ok(rabbit_settings(&config, "operator"))
     }
 }
 

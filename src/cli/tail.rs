@@ -11,7 +11,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt as _, BufWriter};
 use tokio::time::timeout;
 
 use super::pattern::Pattern;
-use super::{Exit, Global, duration, line};
+use super::{Exit, Global, duration, is_broken_pipe, line};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::rabbit::updates_log::{LogEvent, Start, UpdatesLog};
 use crate::app::life::Signals;
@@ -138,8 +138,4 @@ async fn show(event: &[u8], json: bool, out: &mut (impl AsyncWrite + Unpin)) -> 
         out.write_all(line::human(event).as_bytes()).await?;
     }
     out.write_all(b"\n").await
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

@@ -44,9 +44,7 @@ pub struct Filter {
 }
 
 pub(super) fn provider(name: &str) -> Result<ProviderId, String> {
-    let names: Vec<_> = providers::ALL.iter().map(|provider| provider.id().as_str()).collect();
-    let found = providers::by_name(name).map(Provider::id);
-    found.ok_or_else(|| format!("the providers are {}", names.join(", ")))
+    crate::cli::provider(name).map(Provider::id)
 }
 
 /// A time, or so long ago.
