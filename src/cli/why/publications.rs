@@ -11,7 +11,7 @@ use crate::adapters::rabbit::updates_log::{LogEvent, Outage, Start, UpdatesLog};
 /// A stream that sends nothing for so long has been read to its end: AMQP tells no other way where that is.
 const IDLE: Duration = Duration::from_secs(2);
 /// Its first chunk may take longer to come, from a broker that is busy.
-const FIRST: Duration = Duration::from_secs(4);
+const FIRST: Duration = Duration::from_secs(6);
 /// The reader gives a connection up before that.
 const CONNECTING: Duration = Duration::from_secs(20);
 
@@ -45,32 +45,24 @@ pub(super) async fn of(
     now: Timestamp,
     id: &str,
 ) -> anyhow::Result<Vec<Publication>> {
-    let mut found = None;
-    // A reader that was handed nothing at all, by a broker that was busy, is not believed at once.
-    for _ in 0..2 {
-        let mut log = UpdatesLog::new(url, start, now)?;
-        found = read(&mut log, id).await?;
-        log.close().await;
-        if found.is_some() {
-            break;
-        }
-    }
-    Ok(found.unwrap_or_default())
+    let mut log = UpdatesLog::new(url, start, now)?;
+    let found = read(&mut log, id).await;
+    log.close().await;
+    found
 }
 
-/// Reads to the end; `None` when there was nothing to read.
-async fn read(log: &mut UpdatesLog, id: &str) -> anyhow::Result<Option<Vec<Publication>>> {
-    let mut found: Option<Vec<_>> = None;
+async fn read(log: &mut UpdatesLog, id: &str) -> anyhow::Result<Vec<Publication>> {
+    let mut found = Vec::new();
     let mut patience = CONNECTING;
     loop {
         let Ok(event) = timeout(patience, log.next()).await else { return Ok(found) };
         match event? {
             LogEvent::Attached => patience = FIRST,
-            LogEvent::Waiting(Outage::NoLog) => return Ok(Some(Vec::new())),
+            LogEvent::Waiting(Outage::NoLog) => return Ok(found),
             LogEvent::Waiting(outage) => return Err(outage.into()),
             LogEvent::Update(update) => {
                 patience = IDLE;
-                found.get_or_insert_default().extend(about(&update.body, id));
+                found.extend(about(&update.body, id));
             }
         }
     }
