@@ -8,7 +8,6 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use uuid::Uuid;
 
 use self::answer::Answer;
 use super::config::load_with;
@@ -19,6 +18,7 @@ use crate::adapters::rabbit::updates_log::Start;
 use crate::adapters::redis::{DeliveryName, Inspector};
 use crate::app::backends::{rabbit_settings, redis_connection};
 use crate::config::Config;
+use crate::domain::identity::ReceiptId;
 use crate::ports::{Clock as _, LedgerError};
 
 /// A receipt's id says when it was given, by a clock that may differ this much from the broker's.
@@ -106,13 +106,8 @@ fn start(args: &Args, now: Timestamp) -> anyhow::Result<Start> {
     if let Some(since) = args.since {
         return Ok(Start::At(now.checked_sub(since)?));
     }
-    Ok(received_at(&args.id).map_or(Start::First, Start::At))
-}
-
-/// When a receipt was given, if the id is a receipt's.
-fn received_at(id: &str) -> Option<Timestamp> {
-    let (seconds, _) = Uuid::parse_str(id).ok()?.get_timestamp()?.to_unix();
-    Timestamp::from_second(seconds.try_into().ok()?).ok()?.checked_sub(CLOCK_SKEW).ok()
+    let given = ReceiptId::given_at(&args.id).and_then(|given| given.checked_sub(CLOCK_SKEW).ok());
+    Ok(given.map_or(Start::First, Start::At))
 }
 
 fn is_about(entry: &Entry, id: &str) -> bool {

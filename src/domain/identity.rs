@@ -16,6 +16,18 @@ use super::provider::ProviderId;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ReceiptId(pub Uuid);
 
+impl ReceiptId {
+    /// When the receipt that `text` names was given. `None` for an id of anything else: the digits of a UUID in
+    /// another form, such as an event's id, or of another version, could be read as a time but say none.
+    #[must_use]
+    pub fn given_at(text: &str) -> Option<Timestamp> {
+        let receipt: Self = text.parse().ok()?;
+        let is_ours = receipt.0.get_version_num() == 7 && receipt.to_string() == text;
+        let (seconds, nanoseconds) = receipt.0.get_timestamp().filter(|_| is_ours)?.to_unix();
+        Timestamp::new(seconds.try_into().ok()?, nanoseconds.try_into().ok()?).ok()
+    }
+}
+
 impl fmt::Display for ReceiptId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.as_hyphenated().fmt(f)

@@ -89,3 +89,20 @@ fn a_receipt_is_written_as_it_is_read() {
     assert_eq!(RECEIPT.parse::<ReceiptId>().expect("a receipt").to_string(), RECEIPT);
     assert!("29RZXABCDtzk4Uxj".parse::<ReceiptId>().is_err());
 }
+
+#[test]
+fn a_receipt_says_when_it_was_given_and_nothing_else_does() {
+    let given = ReceiptId::given_at(RECEIPT).expect("a receipt");
+    assert_eq!(given.to_string(), "2023-06-30T03:34:18.518Z");
+    // Two events' ids, whose digits would be UUIDs with a time: versions 6 and 7. The search for the second once began
+    // in the year 7268, and found nothing.
+    for other in ["f677ad4f75c3689e975ef6b1eff87206", "98153d9107167945eb2434b8bcf254f8"] {
+        assert_eq!(ReceiptId::given_at(other), None, "{other}");
+    }
+    for other in
+        ["", "IN250212151234", "aeb4b82b-97cf-4062-9db8-a9b08996c656", "1ef21d2f-1207-6660-8c4f-419efbd44d48"]
+    {
+        assert_eq!(ReceiptId::given_at(other), None, "{other}");
+    }
+    assert_eq!(ReceiptId::given_at(&RECEIPT.to_uppercase()), None);
+}
