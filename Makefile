@@ -5,7 +5,7 @@ SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run up down test docs check fmt lint unit fuzz dashboards dashboard-preview
+.PHONY: help run up down test docs check fmt lint unit fuzz bench dashboards dashboard-preview
 
 help: ## list what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,3 +50,10 @@ dashboard-preview: ## draw every panel through four outages of a real fleet into
 
 fuzz: ## fuzz the decoders, SECONDS in all (60); needs a nightly toolchain
 	.ci/fuzz $(or $(SECONDS),60)
+
+# What is measured is built as it is shipped; the quick form needs two of the binaries only.
+bench: ## measure receiver and worker beside bare programs (15 minutes; QUICK=1: one, of two rows; ROWS=receiver,worker; JSON=FILE)
+	$(SERVERS) install
+	cargo build --release --quiet $(if $(QUICK),--bin milepost-receiver --bin milepost-worker-telyport,--bins)
+	cargo build --release --quiet --example bench --example floor-receiver --example floor-relay
+	target/release/examples/bench $(if $(QUICK),--quick) $(if $(ROWS),--rows $(ROWS)) $(if $(JSON),--json $(JSON))
