@@ -56,4 +56,4 @@ bench: ## measure receiver and worker beside bare programs (15 minutes; QUICK=1:
 	$(SERVERS) install
 	cargo build --release --quiet $(if $(QUICK),--bin milepost-receiver --bin milepost-worker-telyport,--bins)
 	cargo build --release --quiet --example bench --example floor-receiver --example floor-relay
-	target/release/examples/bench $(if $(QUICK),--quick) $(if $(ROWS),--rows $(ROWS)) $(if $(JSON),--json $(JSON))
+	target/release/examples/bench compare $(if $(QUICK),--quick) $(if $(ROWS),--rows $(ROWS)) $(if $(JSON),--json $(JSON))

@@ -23,6 +23,9 @@ pub const UPDATES_QUEUE: &str = "bench.updates";
 /// Where the bare relay publishes to.
 pub const RELAYED_QUEUE: &str = "floor.relayed";
 
+/// A subscriber's queue that takes one message and refuses all others, while it is bound.
+pub const FULL_QUEUE: &str = "bench.full";
+
 /// How many publishes are under way at once while a queue is filled.
 const AT_ONCE: usize = 512;
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -50,23 +53,47 @@ impl Broker {
         let connection =
             Connection::connect(config.amqp.url.expose(), ConnectionProperties::default()).await?;
         let broker = Self { channel: connection.create_channel().await?, connection, publisher };
-        broker.declare(UPDATES_QUEUE).await?;
-        broker.declare(RELAYED_QUEUE).await?;
+        broker.declare(UPDATES_QUEUE, []).await?;
+        broker.declare(RELAYED_QUEUE, []).await?;
         for id in ids {
-            broker.declare(&format!("floor.{id}")).await?;
+            broker.declare(&format!("floor.{id}"), []).await?;
         }
-        let (queue, exchange) = (UPDATES_QUEUE.into(), UPDATES.into());
-        let (options, arguments) = (QueueBindOptions::default(), FieldTable::default());
-        broker.channel.queue_bind(queue, exchange, "#".into(), options, arguments).await?;
+        let full = [
+            ("x-max-length", AMQPValue::LongLongInt(1)),
+            ("x-overflow", AMQPValue::LongString("reject-publish".into())),
+        ];
+        broker.declare(FULL_QUEUE, full).await?;
+        broker.bind(UPDATES_QUEUE).await?;
         Ok(broker)
     }
 
-    /// Declares a plain quorum queue.
-    async fn declare(&self, queue: &str) -> anyhow::Result<()> {
+    /// Declares a quorum queue.
+    async fn declare(
+        &self,
+        queue: &str,
+        more: impl IntoIterator<Item = (&'static str, AMQPValue)>,
+    ) -> anyhow::Result<()> {
         let mut arguments = FieldTable::default();
+        for (name, value) in more {
+            arguments.insert(name.into(), value);
+        }
         arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
         let options = QueueDeclareOptions { durable: true, ..Default::default() };
         self.channel.queue_declare(queue.into(), options, arguments).await?;
+        Ok(())
+    }
+
+    /// Subscribes a queue to all updates.
+    pub async fn bind(&self, queue: &str) -> anyhow::Result<()> {
+        let (options, arguments) = (QueueBindOptions::default(), FieldTable::default());
+        self.channel.queue_bind(queue.into(), UPDATES.into(), "#".into(), options, arguments).await?;
+        Ok(())
+    }
+
+    /// Takes the subscription back.
+    pub async fn unbind(&self, queue: &str) -> anyhow::Result<()> {
+        let arguments = FieldTable::default();
+        self.channel.queue_unbind(queue.into(), UPDATES.into(), "#".into(), arguments).await?;
         Ok(())
     }
 

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::figures::{Figures, Meter, Reading, percentiles};
-use crate::material::{Kind, secret};
+use crate::material::{Webhook, secret};
 
 /// A request, ready to be sent.
 pub struct Request {
@@ -23,9 +23,15 @@ pub struct Request {
     body: Bytes,
 }
 
-/// The run's webhooks as requests, signed for Milepost and (`x-signature`) for the floor: both get the same bytes.
-pub fn requests(kind: &Kind, count: usize, tag: &str) -> Vec<Request> {
-    let request = |webhook: crate::material::Webhook| {
+/// An answer.
+pub struct Answer<'a> {
+    pub status: u16,
+    head: &'a str,
+}
+
+impl Request {
+    /// A webhook, signed for Milepost and (`x-signature`) for the floor: both get the same bytes.
+    pub fn of(webhook: Webhook) -> Self {
         let path = format!("/webhooks/{}/{}", webhook.provider.id(), webhook.account);
         let signed = webhook.signed();
         let signature = hex::encode(secret().hmac_sha256(&signed.body));
@@ -38,9 +44,15 @@ pub fn requests(kind: &Kind, count: usize, tag: &str) -> Vec<Request> {
             head.extend([name, ": ", value, "\r\n"]);
         }
         head.push_str("\r\n");
-        Request { head: head.into_bytes(), body: signed.body }
-    };
-    kind.webhooks(count, tag).map(request).collect()
+        Self { head: head.into_bytes(), body: signed.body }
+    }
+}
+
+impl<'a> Answer<'a> {
+    /// A header, named in lower case.
+    pub fn header(&self, name: &str) -> Option<&'a str> {
+        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
 }
 
 /// Sends them all over `connections`. The first tenth warms up and is not measured.
@@ -81,7 +93,7 @@ struct Run<'a> {
 
 impl Run<'_> {
     async fn sender(&self, mut stream: TcpStream, meter: &Meter) -> anyhow::Result<()> {
-        let mut answer = [0; 4096];
+        let mut buffer = [0; 4096];
         loop {
             let index = self.next.replace(self.next.get() + 1);
             let Some(request) = self.requests.get(index) else { return Ok(()) };
@@ -89,13 +101,41 @@ impl Run<'_> {
                 self.begun.set(Some(meter.read()?));
             }
             let sent = Instant::now();
-            write(&mut stream, request).await?;
-            read(&mut stream, &mut answer).await?;
+            let answer = exchange(&mut stream, request, &mut buffer).await?;
+            ensure!(answer.status == 200, "not accepted: {}", answer.head);
             if index >= self.warm_up {
                 self.latencies.borrow_mut().push(sent.elapsed());
             }
         }
     }
+}
+
+/// Sends one request and reads its answer.
+pub async fn exchange<'a>(
+    stream: &mut TcpStream,
+    request: &Request,
+    buffer: &'a mut [u8],
+) -> anyhow::Result<Answer<'a>> {
+    write(stream, request).await?;
+    let mut length = 0;
+    let head = loop {
+        let read = stream.read(&mut buffer[length..]).await?;
+        ensure!(read > 0, "the connection was closed: {:?}", String::from_utf8_lossy(&buffer[..length]));
+        length += read;
+        if let Some(head) = whole(&buffer[..length])? {
+            break head;
+        }
+    };
+    let head = std::str::from_utf8(&buffer[..head])?;
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    Ok(Answer { status: status.context("no status")?, head })
+}
+
+/// How long the head is, once the whole answer is there.
+fn whole(answer: &[u8]) -> anyhow::Result<Option<usize>> {
+    let Some((head, body)) = std::str::from_utf8(answer)?.split_once("\r\n\r\n") else { return Ok(None) };
+    let length = Answer { status: 0, head }.header("content-length").unwrap_or("0").parse::<usize>()?;
+    Ok((body.len() >= length).then_some(head.len()))
 }
 
 /// Head and body in one system call, as a rule.
@@ -109,21 +149,4 @@ async fn write(stream: &mut TcpStream, request: &Request) -> anyhow::Result<()> 
         body = &body[written - of_head..];
     }
     Ok(())
-}
-
-/// Reads one answer, which must be a 200.
-async fn read(stream: &mut TcpStream, buffer: &mut [u8]) -> anyhow::Result<()> {
-    let mut length = 0;
-    loop {
-        let read = stream.read(&mut buffer[length..]).await?;
-        ensure!(read > 0, "the connection was closed: {:?}", String::from_utf8_lossy(&buffer[..length]));
-        length += read;
-        let text = std::str::from_utf8(&buffer[..length])?;
-        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        ensure!(head.starts_with("HTTP/1.1 200 "), "not accepted: {head}");
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-        if body.len() == length.unwrap_or("0").parse::<usize>()? {
-            return Ok(());
-        }
-    }
 }

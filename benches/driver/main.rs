@@ -11,6 +11,7 @@ mod process;
 mod receiver;
 mod rig;
 mod servers;
+mod soak;
 mod table;
 mod worker;
 
@@ -20,12 +21,29 @@ use clap::Parser;
 use milepost::app::life::Signals;
 
 use crate::figures::Pair;
+use crate::http::Request;
 use crate::plan::{Role, Row};
 use crate::rig::{Rig, Side};
 use crate::table::Measured;
 
+/// Measures Milepost on a private RabbitMQ and Redis.
 #[derive(Parser)]
-struct Args {
+enum Command {
+    /// Beside bare programs, row by row
+    Compare(Compare),
+    /// For a long time, with trouble mixed in
+    Soak {
+        /// How long
+        #[arg(long, default_value_t = 20.0)]
+        minutes: f64,
+        /// Events a second [default: half of what goes through the whole fleet in a short trial]
+        #[arg(long)]
+        rate: Option<f64>,
+    },
+}
+
+#[derive(clap::Args)]
+struct Compare {
     /// Only these
     #[arg(long, value_delimiter = ',', default_value = "receiver,worker")]
     rows: Vec<Role>,
@@ -41,19 +59,25 @@ struct Args {
 }
 
 fn main() -> anyhow::Result<()> {
-    let args = Args::parse();
+    let command = Command::parse();
     // One thread: what the driver uses is missing to what is measured.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut signals = Signals::new()?;
+        let measuring = async {
+            match command {
+                Command::Compare(args) => compare(&args).await,
+                Command::Soak { minutes, rate } => soak::run(&soak::Settings { minutes, rate }).await,
+            }
+        };
         tokio::select! {
-            measured = bench(&args) => measured,
+            measured = measuring => measured,
             () = signals.next() => anyhow::bail!("interrupted"),
         }
     })
 }
 
-async fn bench(args: &Args) -> anyhow::Result<()> {
+async fn compare(args: &Compare) -> anyhow::Result<()> {
     let rig = Rig::new().await?;
     let mut rows: Vec<_> = args.rows.iter().flat_map(|role| plan::rows(*role, args.quick)).collect();
     // The backlog stays once it is there.
@@ -86,7 +110,7 @@ async fn bench(args: &Args) -> anyhow::Result<()> {
 async fn measure(rig: &Rig, row: &Row, repetitions: usize) -> anyhow::Result<Vec<Pair>> {
     let mut pairs = Vec::new();
     let requests = match row.role {
-        Role::Receiver => http::requests(&row.kind, row.events, "bench"),
+        Role::Receiver => row.kind.webhooks(row.events, "bench").map(Request::of).collect(),
         Role::Worker => Vec::new(),
     };
     for repetition in 1..=repetitions {

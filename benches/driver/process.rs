@@ -142,3 +142,13 @@ pub fn memory(pid: u32) -> anyhow::Result<(f64, f64)> {
     };
     Ok((field("VmRSS:")?, field("VmHWM:")?))
 }
+
+/// How many files and sockets a process has open.
+pub fn descriptors(pid: u32) -> anyhow::Result<usize> {
+    Ok(fs::read_dir(format!("/proc/{pid}/fd"))?.count())
+}
+
+/// How many threads it has.
+pub fn threads(pid: u32) -> anyhow::Result<usize> {
+    Ok(fs::read_dir(format!("/proc/{pid}/task"))?.count())
+}

@@ -73,16 +73,24 @@ impl Rig {
 
     /// Starts a receiver. Returns where it listens.
     pub async fn receiver(&self, side: Side) -> anyhow::Result<(Program, SocketAddr)> {
-        let addr = free_address().await?;
-        let program = match side {
-            Side::Milepost => self.milepost("receiver", &[format!("http.addr = \"{addr}\"")]).await?.0,
+        match side {
+            Side::Milepost => self.milepost_receiver(&[]).await,
             Side::Floor => {
+                let addr = free_address().await?;
                 let arguments = [&self.servers.amqp_url, &addr.to_string(), SECRET];
                 let program = self.programs.join("floor-receiver");
-                Program::start(&program, &arguments, Readiness::Says, self.servers.dir()).await?
+                let program =
+                    Program::start(&program, &arguments, Readiness::Says, self.servers.dir()).await?;
+                Ok((program, addr))
             }
-        };
-        Ok((program, addr))
+        }
+    }
+
+    /// Starts Milepost's receiver with `more` in its configuration.
+    pub async fn milepost_receiver(&self, more: &[String]) -> anyhow::Result<(Program, SocketAddr)> {
+        let addr = free_address().await?;
+        let more = [&[format!("http.addr = \"{addr}\"")], more].concat();
+        Ok((self.milepost("receiver", &more).await?, addr))
     }
 
     /// Starts a worker for each provider.
@@ -98,7 +106,7 @@ impl Rig {
             programs.push(match side {
                 Side::Milepost => {
                     let settings = [format!("worker.prefetch = {prefetch}")];
-                    self.milepost(&format!("worker-{id}"), &settings).await?.0
+                    self.milepost(&format!("worker-{id}"), &settings).await?
                 }
                 Side::Floor => {
                     let (from, prefetch) = (work_queue(id), prefetch.to_string());
@@ -111,8 +119,8 @@ impl Rig {
         Ok(programs)
     }
 
-    /// Starts one of Milepost's binaries. Returns where its admin port is.
-    pub async fn milepost(&self, role: &str, more: &[String]) -> anyhow::Result<(Program, SocketAddr)> {
+    /// Starts one of Milepost's binaries with `more` in its configuration.
+    pub async fn milepost(&self, role: &str, more: &[String]) -> anyhow::Result<Program> {
         let admin = free_address().await?;
         let mut more = more.to_vec();
         more.push(format!("admin.addr = \"{admin}\""));
@@ -123,8 +131,7 @@ impl Rig {
         let program = self.programs.join("..").join(&name);
         let arguments = ["--config", path(&file)?];
         let readiness = Readiness::Answers(admin);
-        let program = Program::start(&program, &arguments, readiness, self.servers.dir()).await?;
-        Ok((program, admin))
+        Program::start(&program, &arguments, readiness, self.servers.dir()).await
     }
 }
 
