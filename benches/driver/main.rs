@@ -5,17 +5,19 @@ mod backlog;
 mod broker;
 mod figures;
 mod http;
+mod machine;
 mod material;
 mod plan;
 mod process;
 mod receiver;
+mod report;
 mod rig;
 mod servers;
 mod soak;
 mod table;
 mod worker;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use milepost::app::life::Signals;
@@ -39,6 +41,9 @@ enum Command {
         /// Events a second [default: half of what goes through the whole fleet in a short trial]
         #[arg(long)]
         rate: Option<f64>,
+        /// Put the tables into this document too
+        #[arg(long, value_name = "FILE")]
+        write: Option<PathBuf>,
     },
 }
 
@@ -56,6 +61,9 @@ struct Compare {
     /// Write every single measurement to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Put the tables into this document too
+    #[arg(long, value_name = "FILE")]
+    write: Option<PathBuf>,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -67,7 +75,7 @@ fn main() -> anyhow::Result<()> {
         let measuring = async {
             match command {
                 Command::Compare(args) => compare(&args).await,
-                Command::Soak { minutes, rate } => soak::run(&soak::Settings { minutes, rate }).await,
+                Command::Soak { minutes, rate, write } => soak(minutes, rate, write.as_deref()).await,
             }
         };
         tokio::select! {
@@ -82,6 +90,7 @@ async fn compare(args: &Compare) -> anyhow::Result<()> {
     let mut rows: Vec<_> = args.rows.iter().flat_map(|role| plan::rows(*role, args.quick)).collect();
     // The backlog stays once it is there.
     rows.sort_by_key(|row| row.backlog);
+    let mut text = machine::table(&rig.servers);
     let mut measured = Vec::new();
     let mut backlog = false;
     for row in rows {
@@ -96,14 +105,31 @@ async fn compare(args: &Compare) -> anyhow::Result<()> {
     for (role, name) in [(Role::Receiver, "Receiver"), (Role::Worker, "Worker")] {
         let of_role: Vec<_> = measured.iter().filter(|measured| measured.row.role == role).collect();
         if !of_role.is_empty() {
-            println!("{name}\n\n{}\n{}", table::ratios(&of_role), table::figures(&of_role));
+            let (ratios, figures) = (table::ratios(&of_role), table::figures(&of_role));
+            text += &format!("\n### {name}\n\n{ratios}\n{figures}");
         }
+    }
+    println!("{text}");
+    if let Some(file) = &args.write {
+        report::replace(file, "bench", &text)?;
     }
     if let Some(file) = &args.json {
         let rows: Vec<_> = measured.iter().map(Measured::json).collect();
         std::fs::write(file, serde_json::to_string_pretty(&rows)?)?;
     }
     Ok(())
+}
+
+async fn soak(minutes: f64, rate: Option<f64>, write: Option<&Path>) -> anyhow::Result<()> {
+    let rig = Rig::new().await?;
+    let machine = machine::table(&rig.servers);
+    let soaked = soak::run(&rig, minutes, rate).await?;
+    let text = format!("{machine}\n{}", soaked.table());
+    println!("{text}");
+    if let Some(file) = write {
+        report::replace(file, "soak", &text)?;
+    }
+    soaked.verdict()
 }
 
 /// Both sides in turns.

@@ -41,6 +41,11 @@ impl Servers {
         &self.dir
     }
 
+    pub fn rabbit_version(&self) -> anyhow::Result<String> {
+        let output = Command::new(SCRIPT).arg("ctl").arg(&self.dir).arg("version").output()?;
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
     fn pid(&self, name: &str) -> anyhow::Result<u32> {
         Ok(fs::read_to_string(self.dir.join(name).with_extension("pid"))?.trim().parse()?)
     }

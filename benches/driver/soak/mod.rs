@@ -30,16 +30,38 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const TRIAL: usize = 10_000;
 const BYTES: usize = 614;
 
-pub struct Settings {
-    pub minutes: f64,
-    /// Events a second; `None` for half of what a short trial reaches.
-    pub rate: Option<f64>,
+/// What came of it.
+pub struct Soaked {
+    minutes: f64,
+    rate: f64,
+    samples: Samples,
+    book: Book,
+    parked: usize,
 }
 
-/// Runs it. Fails when something grew, or an event is unaccounted for.
-pub async fn run(settings: &Settings) -> anyhow::Result<()> {
-    let rig = Rig::new().await?;
-    let long = Duration::from_secs_f64(settings.minutes * 60.0);
+impl Soaked {
+    pub fn table(&self) -> String {
+        let Self { minutes, rate, samples, book, parked } = self;
+        let what = format!("{minutes} minutes at {rate:.0} events a second, of five providers in turns.");
+        format!("{what}\n\n{}\n{}", samples.table(*rate), book.table(*parked))
+    }
+
+    /// # Errors
+    /// What grew, or that something is unaccounted for.
+    pub fn verdict(&self) -> anyhow::Result<()> {
+        let Self { rate, samples, book, parked, .. } = self;
+        let accounted = book.missing() == 0 && book.contradicted == 0 && book.strange == 0;
+        ensure!(accounted && *parked == 0, "not every event is accounted for");
+        let grown = samples.grown(*rate);
+        ensure!(grown.is_empty(), "these grew: {}", grown.join("; "));
+        println!("Nothing grew, and every event is accounted for.");
+        Ok(())
+    }
+}
+
+/// Soaks for some minutes, at `rate` events a second; without one, at half of what goes through in a short trial.
+pub async fn run(rig: &Rig, minutes: f64, rate: Option<f64>) -> anyhow::Result<Soaked> {
+    let long = Duration::from_secs_f64(minutes * 60.0);
     // Events are forgotten after a tenth of the time, or the keys in Redis would grow for 14 days.
     let ttl = (long.as_secs() / 10).max(10);
     let remember: Vec<_> = providers::ALL.iter().map(|provider| forgetting(*provider, ttl)).collect();
@@ -55,16 +77,16 @@ pub async fn run(settings: &Settings) -> anyhow::Result<()> {
     let kind = Kind { providers: providers::ALL, accounts: 1, bytes: BYTES };
     let (channel, mut updates) = rig.broker.listen(UPDATES_QUEUE).await?;
 
-    let rate = match settings.rate {
+    let rate = match rate {
         Some(rate) => rate,
         None => trial(&Sender { addr, kind }, &mut updates).await? / 2.0,
     };
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Some millions.
     let count = (rate * long.as_secs_f64()) as usize;
-    println!("{count} events of five providers, {rate:.0} a second for {} minutes", settings.minutes);
+    eprintln!("{count} events at {rate:.0} a second ...");
 
     let book = RefCell::new(Book::of(count));
-    let watched = Watched { rig: &rig, programs: &programs };
+    let watched = Watched { rig, programs: &programs };
     let mut samples = Samples::default();
     let sender = Sender { addr, kind };
     let soaking = async {
@@ -80,20 +102,14 @@ pub async fn run(settings: &Settings) -> anyhow::Result<()> {
         sent = soaking => sent?,
         failed = listen(&mut updates, &book) => return Err(failed),
         failed = samples.take(&watched, long) => return Err(failed),
-        failed = trouble::make(&rig, long) => return Err(failed),
+        failed = trouble::make(rig, long) => return Err(failed),
     }
     channel.close(200, "bye".into()).await?;
     let parked = watched.parked().await?;
-    let book = book.into_inner();
-    println!("\n{}\n{}", samples.table(rate), book.table(parked));
     for (name, program) in programs {
         ensure!(program.stop().await?, "{name} did not end as it should");
     }
-    ensure!(book.missing() == 0 && book.contradicted == 0 && book.strange == 0, "not all is accounted for");
-    ensure!(parked == 0, "{parked} messages were parked");
-    ensure!(samples.grown(rate).is_empty(), "these grew: {}", samples.grown(rate).join(", "));
-    println!("Nothing grew, and every event is accounted for.");
-    Ok(())
+    Ok(Soaked { minutes, rate, samples, book: book.into_inner(), parked })
 }
 
 fn forgetting(provider: &dyn Provider, seconds: u64) -> String {
