@@ -39,7 +39,8 @@ pub(super) const TRACESTATE: &str = "tracestate";
 const FIRST_ATTEMPT: &str = "mp-first-attempt";
 
 /// The properties of a stored webhook.
-pub(super) fn properties(envelope: &Envelope, parked: Option<(ParkReason, &'static str)>) -> BasicProperties {
+#[must_use]
+pub fn properties(envelope: &Envelope, parked: Option<(ParkReason, &'static str)>) -> BasicProperties {
     let mut headers = FieldTable::default();
     let mut put = |name: &str, value: AMQPValue| {
         headers.insert(name.into(), value);
@@ -98,11 +99,8 @@ pub(super) fn trace_headers(trace: &TraceContext, headers: &mut FieldTable) {
 
 /// Reads a message of `provider`'s work queue. Whatever is missing or unreadable is made up as well as can be and
 /// named as a defect, so that the message can be parked whole. `now` stands in for a missing time of receipt.
-pub(super) fn read(
-    message: Message,
-    provider: ProviderId,
-    now: Timestamp,
-) -> (Envelope, Option<&'static str>) {
+#[must_use]
+pub fn read(message: Message, provider: ProviderId, now: Timestamp) -> (Envelope, Option<&'static str>) {
     let properties = message.properties;
     let headers = Headers(properties.headers().as_ref());
     let mut defect = None;

@@ -4,7 +4,7 @@ pub mod compare;
 mod connection;
 pub mod definitions;
 mod delay;
-mod envelope;
+pub mod envelope;
 mod inbox;
 pub mod inspect;
 pub mod management;

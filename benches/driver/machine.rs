@@ -1,0 +1,37 @@
+//! What it was measured on.
+
+use std::fs;
+use std::process::Command;
+
+use crate::servers::Servers;
+use crate::table::aligned;
+
+/// The machine and the versions, as a table.
+pub fn table(servers: &Servers) -> String {
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let lines = [
+        ("processor", format!("{cores} x {}", line_of("/proc/cpuinfo", "model name"))),
+        ("memory", line_of("/proc/meminfo", "MemTotal")),
+        ("kernel", fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default()),
+        ("Rust", said("rustc", &["--version"])),
+        ("RabbitMQ", servers.rabbit_version().unwrap_or_default()),
+        ("Redis", said("redis-server", &["--version"])),
+        ("Milepost", concat!(env!("CARGO_PKG_VERSION"), ", release build").to_owned()),
+        ("measured", said("date", &["-u", "+%Y-%m-%d %H:%M UTC"])),
+        ("load average before", fs::read_to_string("/proc/loadavg").unwrap_or_default()),
+    ];
+    let lines = lines.map(|(name, value)| vec![name.to_owned(), value.trim().to_owned()]);
+    aligned(&[vec![vec!["machine".to_owned(), String::new()]], lines.to_vec()].concat())
+}
+
+/// The first value of that name.
+fn line_of(file: &str, name: &str) -> String {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.split_once(':'));
+    line.map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
+}
+
+fn said(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output();
+    output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
+}

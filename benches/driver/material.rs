@@ -1,0 +1,118 @@
+//! The webhooks of one run: the providers' documented journeys, every event its own, padded to a size.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use milepost::adapters::clock::SystemClock;
+use milepost::domain::envelope::{Envelope, TraceContext};
+use milepost::domain::history::History;
+use milepost::domain::identity::{Account, ReceiptId};
+use milepost::domain::journey::Personal;
+use milepost::domain::provider::{Provider, SignedWebhook, Signing};
+use milepost::domain::secret::Secret;
+use milepost::pipeline::receive::Receipt;
+use milepost::ports::Clock as _;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// What every account is configured with.
+pub const SECRET: &str = "a secret of the benchmark";
+/// 2025-01-01T00:00:00Z: when the deliveries begin.
+const BEGUN: i64 = 1_735_689_600;
+/// What a receiver that traces, and samples nothing, passes on.
+const UNSAMPLED: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
+
+/// What the webhooks of a row have in common.
+#[derive(Clone, Copy)]
+pub struct Kind {
+    /// Whose, in turns.
+    pub providers: &'static [&'static dyn Provider],
+    /// For how many accounts of each provider.
+    pub accounts: usize,
+    /// How large a body is at least.
+    pub bytes: usize,
+}
+
+/// One webhook before it is signed.
+pub struct Webhook {
+    pub provider: &'static dyn Provider,
+    pub account: Account,
+    pub body: Bytes,
+}
+
+/// The name of one of so many accounts.
+pub fn account(number: usize, of: usize) -> Account {
+    let name = if of == 1 { "default".to_owned() } else { format!("merchant-{:03}", number % of) };
+    name.parse().expect("a valid name")
+}
+
+impl Kind {
+    /// The run's webhooks: first the first step of each delivery, then the second of each, and so on, as it would be with
+    /// many deliveries under way. `tag` tells runs apart: with another one, they are other events.
+    pub fn webhooks(&self, count: usize, tag: &str) -> impl Iterator<Item = Webhook> + use<> {
+        let Self { providers, accounts, bytes } = *self;
+        let each = count.div_ceil(providers.len());
+        let samples: Vec<Vec<Value>> = providers.iter().map(|provider| journey(*provider, bytes)).collect();
+        let tag = tag.to_owned();
+        (0..count).map(move |index| {
+            let (which, turn) = (index % providers.len(), index / providers.len());
+            let deliveries = each.div_ceil(samples[which].len());
+            let (number, step) = (turn % deliveries, turn / deliveries);
+            let (provider, mut body) = (providers[which], samples[which][step].clone());
+            let begun = Timestamp::from_second(BEGUN).expect("in range");
+            let step = u32::try_from(step).expect("few");
+            provider.personalize(&mut body, &Personal { tag: &tag, number: number as u64, step, begun });
+            let body = serde_json::to_vec(&body).expect("JSON").into();
+            Webhook { provider, account: account(number, accounts), body }
+        })
+    }
+}
+
+/// The steps of the provider's first journey, which ends well; each larger than `bytes`, by items nobody knows.
+fn journey(provider: &dyn Provider, bytes: usize) -> Vec<Value> {
+    let padded = |name: &&str| {
+        let sample = provider.samples().iter().find(|sample| sample.name == *name).expect("its own sample");
+        let mut body: Value = serde_json::from_str(sample.body).expect("JSON");
+        let mut items = Vec::new();
+        let room = bytes.saturating_sub(body.to_string().len());
+        while json!(items).to_string().len() < room {
+            items.push(json!({ "name": "Masala dosa", "quantity": items.len(), "price": "120.50" }));
+        }
+        if !items.is_empty() {
+            body["benchItems"] = items.into();
+        }
+        body
+    };
+    provider.journeys()[0].steps.iter().map(padded).collect()
+}
+
+impl Webhook {
+    /// As the provider would send it.
+    pub fn signed(self) -> SignedWebhook {
+        let secret = secret();
+        let scheme = self.provider.auth_schemes()[0];
+        self.provider.sign(self.body, &Signing { scheme, header: None, secret: &secret })
+    }
+
+    /// As the receiver stores it. The receipt holds `index`.
+    pub fn stored(self, index: usize) -> Envelope {
+        Envelope {
+            receipt: ReceiptId(Uuid::from_u128(index as u128)),
+            provider: self.provider.id(),
+            account: self.account,
+            received_at: Receipt::at(SystemClock.now()).received_at,
+            content_type: Some("application/json".to_owned()),
+            attempt: 0,
+            crashes: 0,
+            replay: None,
+            reason: None,
+            history: History::default(),
+            trace: TraceContext::received(Some(UNSAMPLED), None),
+            body: self.body,
+        }
+    }
+}
+
+/// What the webhooks are signed with.
+pub fn secret() -> Secret {
+    Secret::new(SECRET.as_bytes()).expect("not empty")
+}
