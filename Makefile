@@ -5,7 +5,7 @@ SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run up down test docs check fmt lint unit fuzz bench soak dashboards dashboard-preview
+.PHONY: help run up down test docs manifests check fmt lint unit fuzz bench soak dashboards dashboard-preview
 
 help: ## list what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,10 @@ docs: ## make docs/ from the code again
 	cargo run --quiet --bin milepost -- contract --write docs
 	cargo run --quiet --bin milepost -- reference commands >docs/cli.md
 	cargo run --quiet --bin milepost -- reference metrics >docs/metrics.md
+
+manifests: ## make RabbitMQ's resources for Kubernetes from the code again; render and check every overlay
+	cargo run --quiet --bin milepost -- topology export --vhost / | deploy/components/topology-operator/generate
+	.ci/kube/run
 
 check: fmt lint unit ## what needs no servers: format, lints, unit tests
 

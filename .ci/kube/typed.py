@@ -5,7 +5,12 @@ import sys
 
 import yaml
 
-TYPES = {"keda.sh": "@kubernetes-models/keda", "monitoring.coreos.com": "@kubernetes-models/prometheus-operator"}
+# Where the type of a kind is: of these packages, or in rabbitmq.d.ts.
+TYPES = {
+    "keda.sh": "@kubernetes-models/keda/{group}/{version}/{kind}",
+    "monitoring.coreos.com": "@kubernetes-models/prometheus-operator/{group}/{version}/{kind}",
+    "rabbitmq.com": "{group}/{version}",
+}
 # What kubernetes-validate has checked.
 BUILT_IN = {"apps", "policy", "networking.k8s.io"}
 
@@ -20,5 +25,6 @@ for path in sys.argv[1:]:
             if group not in TYPES:
                 sys.exit(f"{path}: there is nothing to check {kind} {name} of {group} with")
             count += 1
-            print(f'import type {{ I{kind} as T{count} }} from "{TYPES[group]}/{group}/{version}/{kind}";')
+            source = TYPES[group].format(group=group, version=version, kind=kind)
+            print(f'import type {{ I{kind} as T{count} }} from "{source}";')
             print(f"export const {kind.lower()}{count}: T{count} = {json.dumps(resource)};  // {path}: {name}")

@@ -17,9 +17,10 @@ pub mod topology;
 pub mod waiting;
 pub mod why;
 
+use std::ffi::OsStr;
 use std::fmt::Display;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -27,6 +28,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use tokio::runtime::Runtime;
 
 use crate::adapters::tls::install_crypto_provider;
+use crate::app;
 use crate::config::ConfigError;
 use crate::domain::provider::Provider;
 use crate::providers;
@@ -104,9 +106,13 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// The whole life of the operator's binary.
+/// The whole life of the operator's binary, which is a role's where it is called by that one's name.
 #[must_use]
 pub fn main() -> ExitCode {
+    let called = std::env::args_os().next().unwrap_or_default();
+    if let Some(ended) = Path::new(&called).file_name().and_then(OsStr::to_str).and_then(app::named) {
+        return ended;
+    }
     let cli = Cli::parse();
     install_crypto_provider();
     let ended = Runtime::new().map_err(Into::into).and_then(|runtime| {

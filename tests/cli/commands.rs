@@ -1,5 +1,6 @@
 //! The command line itself, and the exit codes of the binary.
 
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
@@ -160,4 +161,38 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
     let mut export = export.args(["topology", "export"]).stdout(Stdio::piped()).spawn().expect("it runs");
     drop(export.stdout.take());
     assert_eq!(export.wait().expect("it ends").code(), Some(0));
+}
+
+#[test]
+fn called_by_a_roles_name_it_is_that_role() {
+    let roles = [
+        ("receiver", env!("CARGO_BIN_EXE_milepost-receiver")),
+        ("worker-telyport", env!("CARGO_BIN_EXE_milepost-worker-telyport")),
+        ("worker-247express", env!("CARGO_BIN_EXE_milepost-worker-247express")),
+        ("worker-deliverect", env!("CARGO_BIN_EXE_milepost-worker-deliverect")),
+        ("worker-dash", env!("CARGO_BIN_EXE_milepost-worker-dash")),
+        ("worker-hubrise", env!("CARGO_BIN_EXE_milepost-worker-hubrise")),
+    ];
+    assert_eq!(roles.len(), milepost::providers::ALL.len() + 1);
+    let unusable = |program: &Path| {
+        let ended = Command::new(program).args(["--config", "/none"]).output().expect("it runs");
+        (ended.status.code(), String::from_utf8(ended.stderr).expect("text"))
+    };
+    let named = |name: &str| {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a directory of this test's own");
+        let program = path.join(name);
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_milepost"), &program).expect("a name");
+        let ended = unusable(&program);
+        std::fs::remove_dir_all(path).expect("it is there");
+        ended
+    };
+    for (role, binary) in roles {
+        let (code, said) = named(&format!("milepost-{role}"));
+        assert_eq!(code, Some(78), "{role}");
+        assert!(said.starts_with(&format!("milepost {role}: ")), "{said}");
+        assert_eq!(said, unusable(Path::new(binary)).1);
+    }
+    // No role: the operator's binary, which misses a command.
+    assert_eq!(named("milepost-worker-nobody").0, Some(2));
 }

@@ -1,0 +1,56 @@
+"""Has `milepost config check` judge what each container of the overlays that ./run rendered and of the Compose file is
+configured with: its variables, its file, and secrets where it looks for them. A key that is renamed would else be found on
+a cluster. From the root of the repository."""
+
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import yaml
+
+MILEPOST = "target/debug/milepost"
+RENDERED = [Path("target/kube-check", f"{overlay.name}.yaml") for overlay in Path("deploy/overlays").iterdir()]
+SECRETS = "/run/secrets"
+URLS = {"amqp-url": "amqp://user:password@rabbitmq:5672/%2f", "redis-url": "redis://redis:6379/0"}
+
+
+def containers(path):
+    """The name, variables and configuration file of each that runs Milepost."""
+    documents = list(yaml.safe_load_all(path.read_text()))
+    for name, service in documents[0].get("services", {}).items():
+        if service["image"].endswith("/milepost:dev"):
+            yield name, service["environment"], ""
+    configurations = {made["metadata"]["name"]: made["data"] for made in documents if made.get("kind") == "ConfigMap"}
+    for made in documents:
+        if made.get("kind") == "Deployment" and made["metadata"]["name"].startswith("milepost-"):
+            pod = made["spec"]["template"]["spec"]
+            volumes = {volume["name"]: volume for volume in pod["volumes"]}
+            configuration = configurations[volumes["config"]["configMap"]["name"]]["milepost.toml"]
+            variables = {variable["name"]: variable["value"] for variable in pod["containers"][0]["env"]}
+            yield made["metadata"]["name"], variables, configuration
+
+
+def judged(variables, configuration):
+    with tempfile.TemporaryDirectory() as folder:
+        moved = {name: value.replace(SECRETS, folder + SECRETS) for name, value in variables.items()}
+        for secret in re.findall(rf"{folder}{SECRETS}/[\w./-]+", " ".join(moved.values())):
+            Path(secret).parent.mkdir(parents=True, exist_ok=True)
+            Path(secret).write_text(URLS.get(Path(secret).name, "secret"))
+        file = Path(folder, "milepost.toml")
+        file.write_text(configuration)
+        ended = subprocess.run(
+            [MILEPOST, "config", "check"], env=moved | {"MILEPOST_CONFIG": file}, capture_output=True, text=True
+        )
+    return ended.stdout + ended.stderr if ended.returncode or "warning" in ended.stderr else ""
+
+
+count, wrong = 0, []
+for path in [*RENDERED, Path("deploy/compose.yaml")]:
+    for name, variables, configuration in containers(path):
+        count += 1
+        if says := judged(variables, configuration):
+            wrong.append(f"{path}: {name}: {says}")
+if wrong or not count:
+    sys.exit("\n".join(wrong) or "there is no container that runs Milepost")
