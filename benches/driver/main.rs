@@ -10,6 +10,7 @@ mod material;
 mod plan;
 mod process;
 mod receiver;
+mod redis;
 mod report;
 mod rig;
 mod servers;
@@ -146,6 +147,10 @@ async fn measure(rig: &Rig, row: &Row, repetitions: usize) -> anyhow::Result<Vec
                 floor: receiver::run(rig, Side::Floor, row, &requests).await?,
             },
             Role::Worker => {
+                // What Redis remembers of runs before is of no use; what the backlog left there is part of it.
+                if !row.backlog {
+                    redis::forget(&rig.servers.redis_url).await?;
+                }
                 let tag = format!("{}-{repetition}", row.name.replace(' ', ""));
                 let milepost = worker::run(rig, Side::Milepost, row, &tag, None).await?;
                 let floor = worker::run(rig, Side::Floor, row, &tag, Some(milepost.rate)).await?;

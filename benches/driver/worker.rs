@@ -39,6 +39,7 @@ pub async fn run(rig: &Rig, side: Side, row: &Row, tag: &str, rate: Option<f64>)
         figures
     } else {
         run.fill().await?;
+        rig.rest().await?;
         let programs = rig.workers(side, row.kind.providers, prefetch).await?;
         let mut figures = run.drain(rig, &programs).await?;
         rig.broker.expect(&output, row.events).await?;
