@@ -91,7 +91,7 @@ async fn compare(args: &Compare) -> anyhow::Result<()> {
     let mut rows: Vec<_> = args.rows.iter().flat_map(|role| plan::rows(*role, args.quick)).collect();
     // The backlog stays once it is there.
     rows.sort_by_key(|row| row.backlog);
-    let mut text = machine::table(&rig.servers);
+    let mut text = machine::list(&rig.servers);
     let mut measured = Vec::new();
     let mut backlog = false;
     for row in rows {
@@ -123,7 +123,7 @@ async fn compare(args: &Compare) -> anyhow::Result<()> {
 
 async fn soak(minutes: f64, rate: Option<f64>, write: Option<&Path>) -> anyhow::Result<()> {
     let rig = Rig::new().await?;
-    let machine = machine::table(&rig.servers);
+    let machine = machine::list(&rig.servers);
     let soaked = soak::run(&rig, minutes, rate).await?;
     let text = format!("{machine}\n{}", soaked.table());
     println!("{text}");
