@@ -94,14 +94,21 @@ async fn compare(args: &Compare) -> anyhow::Result<()> {
     let mut text = machine::list(&rig.servers);
     let mut measured = Vec::new();
     let mut backlog = false;
+    let mut failed = None;
     for row in rows {
         if row.backlog && !backlog {
             eprintln!("filling the broker ...");
             backlog::make(&rig, &row.kind).await?;
             backlog = true;
         }
-        let pairs = measure(&rig, &row, args.repetitions).await?;
-        measured.push(Measured { row, pairs });
+        match measure(&rig, &row, args.repetitions).await {
+            Ok(pairs) => measured.push(Measured { row, pairs }),
+            // What was measured before is printed even so, and goes nowhere else.
+            Err(error) => {
+                failed = Some(error.context(row.name));
+                break;
+            }
+        }
     }
     for (role, name) in [(Role::Receiver, "Receiver"), (Role::Worker, "Worker")] {
         let of_role: Vec<_> = measured.iter().filter(|measured| measured.row.role == role).collect();
@@ -111,6 +118,9 @@ async fn compare(args: &Compare) -> anyhow::Result<()> {
         }
     }
     println!("{text}");
+    if let Some(error) = failed {
+        return Err(error);
+    }
     if let Some(file) = &args.write {
         report::replace(file, "bench", &text)?;
     }
