@@ -20,9 +20,12 @@ use milepost::providers;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+/// What does a piece so many times.
+type Piece = fn(&Steps, u32);
+
 /// The pieces: reading a body; the digest of all its fields; the published event's JSON; the stored webhook as an AMQP
 /// message, and back.
-const PIECES: [(&str, fn(&Steps, u32)); 4] = [
+const PIECES: [(&str, Piece); 4] = [
     ("decode", Steps::decode),
     ("fingerprint", Steps::fingerprint),
     ("encode", Steps::encode),

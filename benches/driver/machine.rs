@@ -4,10 +4,9 @@ use std::fs;
 use std::process::Command;
 
 use crate::servers::Servers;
-use crate::table::aligned;
 
-/// The machine and the versions, as a table.
-pub fn table(servers: &Servers) -> String {
+/// The machine and the versions, as a list.
+pub fn list(servers: &Servers) -> String {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let lines = [
         ("processor", format!("{cores} x {}", line_of("/proc/cpuinfo", "model name"))),
@@ -20,8 +19,7 @@ pub fn table(servers: &Servers) -> String {
         ("measured", said("date", &["-u", "+%Y-%m-%d %H:%M UTC"])),
         ("load average before", fs::read_to_string("/proc/loadavg").unwrap_or_default()),
     ];
-    let lines = lines.map(|(name, value)| vec![name.to_owned(), value.trim().to_owned()]);
-    aligned(&[vec![vec!["machine".to_owned(), String::new()]], lines.to_vec()].concat())
+    lines.map(|(name, value)| format!("* {name}: {}\n", value.trim())).concat()
 }
 
 /// The first value of that name.

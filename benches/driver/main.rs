@@ -10,6 +10,7 @@ mod material;
 mod plan;
 mod process;
 mod receiver;
+mod redis;
 mod report;
 mod rig;
 mod servers;
@@ -90,17 +91,24 @@ async fn compare(args: &Compare) -> anyhow::Result<()> {
     let mut rows: Vec<_> = args.rows.iter().flat_map(|role| plan::rows(*role, args.quick)).collect();
     // The backlog stays once it is there.
     rows.sort_by_key(|row| row.backlog);
-    let mut text = machine::table(&rig.servers);
+    let mut text = machine::list(&rig.servers);
     let mut measured = Vec::new();
     let mut backlog = false;
+    let mut failed = None;
     for row in rows {
         if row.backlog && !backlog {
             eprintln!("filling the broker ...");
             backlog::make(&rig, &row.kind).await?;
             backlog = true;
         }
-        let pairs = measure(&rig, &row, args.repetitions).await?;
-        measured.push(Measured { row, pairs });
+        match measure(&rig, &row, args.repetitions).await {
+            Ok(pairs) => measured.push(Measured { row, pairs }),
+            // What was measured before is printed even so, and goes nowhere else.
+            Err(error) => {
+                failed = Some(error.context(row.name));
+                break;
+            }
+        }
     }
     for (role, name) in [(Role::Receiver, "Receiver"), (Role::Worker, "Worker")] {
         let of_role: Vec<_> = measured.iter().filter(|measured| measured.row.role == role).collect();
@@ -110,6 +118,9 @@ async fn compare(args: &Compare) -> anyhow::Result<()> {
         }
     }
     println!("{text}");
+    if let Some(error) = failed {
+        return Err(error);
+    }
     if let Some(file) = &args.write {
         report::replace(file, "bench", &text)?;
     }
@@ -122,7 +133,7 @@ async fn compare(args: &Compare) -> anyhow::Result<()> {
 
 async fn soak(minutes: f64, rate: Option<f64>, write: Option<&Path>) -> anyhow::Result<()> {
     let rig = Rig::new().await?;
-    let machine = machine::table(&rig.servers);
+    let machine = machine::list(&rig.servers);
     let soaked = soak::run(&rig, minutes, rate).await?;
     let text = format!("{machine}\n{}", soaked.table());
     println!("{text}");
@@ -146,6 +157,10 @@ async fn measure(rig: &Rig, row: &Row, repetitions: usize) -> anyhow::Result<Vec
                 floor: receiver::run(rig, Side::Floor, row, &requests).await?,
             },
             Role::Worker => {
+                // What Redis remembers of runs before is of no use; what the backlog left there is part of it.
+                if !row.backlog {
+                    redis::forget(&rig.servers.redis_url).await?;
+                }
                 let tag = format!("{}-{repetition}", row.name.replace(' ', ""));
                 let milepost = worker::run(rig, Side::Milepost, row, &tag, None).await?;
                 let floor = worker::run(rig, Side::Floor, row, &tag, Some(milepost.rate)).await?;

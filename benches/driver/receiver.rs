@@ -10,6 +10,7 @@ pub async fn run(rig: &Rig, side: Side, row: &Row, requests: &[Request]) -> anyh
     let queues: Vec<_> = row.kind.providers.iter().map(|provider| side.intake(provider.id())).collect();
     rig.broker.expect(&queues, 0).await?;
     let (program, addr) = rig.receiver(side).await?;
+    rig.rest().await?;
     let connections = if let Load::Connections(number) = row.load { number } else { 1 };
     let programs = [program];
     let figures = http::send(addr, requests, connections, &rig.meter(&programs)).await?;

@@ -3,20 +3,26 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use milepost::config::{Config, Sources};
 use milepost::domain::provider::{Provider, ProviderId};
 use milepost::providers;
+use tokio::time::{Instant, sleep};
 
 use crate::broker::{Broker, RELAYED_QUEUE, UPDATES_QUEUE};
 use crate::figures::Meter;
 use crate::material::{SECRET, account};
-use crate::process::{Program, Readiness, free_address};
+use crate::process::{Program, Readiness, cpu, free_address};
 use crate::servers::Servers;
 
 /// How many accounts each provider is configured with where there are many.
 pub const MANY_ACCOUNTS: usize = 100;
+
+/// How long the servers are looked at to see whether they rest, and how long they may not.
+const LOOK: Duration = Duration::from_millis(200);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Whose programs.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -69,6 +75,19 @@ impl Rig {
     pub fn meter(&self, programs: &[Program]) -> Meter {
         let own = programs.iter().map(Program::pid).collect();
         Meter { own, broker: self.servers.broker, redis: self.servers.redis }
+    }
+
+    /// Waits until the servers have little to do: what one run leaves behind is no part of the next.
+    pub async fn rest(&self) -> anyhow::Result<()> {
+        let used = || anyhow::Ok(cpu(self.servers.broker)? + cpu(self.servers.redis)?);
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let before = used()?;
+            sleep(LOOK).await;
+            if used()? - before < LOOK / 10 || Instant::now() > end {
+                return Ok(());
+            }
+        }
     }
 
     /// Starts a receiver. Returns where it listens.

@@ -22,7 +22,8 @@ use crate::rig::{Rig, Side, work_queue};
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// How long the latency is measured.
 const PACED: Duration = Duration::from_secs(2);
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a slow machine may take.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// One run. `rate` is Milepost's in this repetition, unless it is being measured. `tag` is the run's own.
 pub async fn run(rig: &Rig, side: Side, row: &Row, tag: &str, rate: Option<f64>) -> anyhow::Result<Figures> {
@@ -39,6 +40,7 @@ pub async fn run(rig: &Rig, side: Side, row: &Row, tag: &str, rate: Option<f64>)
         figures
     } else {
         run.fill().await?;
+        rig.rest().await?;
         let programs = rig.workers(side, row.kind.providers, prefetch).await?;
         let mut figures = run.drain(rig, &programs).await?;
         rig.broker.expect(&output, row.events).await?;

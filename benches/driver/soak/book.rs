@@ -104,7 +104,7 @@ impl Book {
             ("webhooks accepted, duplicates included", self.accepted),
             ("webhooks answered 503 and sent again", self.refused),
             ("events that came out", self.out),
-            ("of these, times that one came out again with the same id", self.repeated),
+            ("updates that came out again, with the same id", self.repeated),
             ("events that came out with two ids", self.contradicted),
             ("updates from no webhook of ours", self.strange),
             ("parked", parked),

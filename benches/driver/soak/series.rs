@@ -3,17 +3,15 @@
 
 use std::time::Duration;
 
-use anyhow::Context as _;
 use milepost::adapters::rabbit::topology::{parked_queue, work_queue};
 use milepost::adapters::rabbit::{DelayLevels, LEVELS};
+use milepost::domain::provider::ProviderId;
 use milepost::providers;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::time::sleep;
-use url::Url;
 
 use crate::figures::{Spread, as_f64};
 use crate::process::{Program, descriptors, memory, threads};
+use crate::redis;
 use crate::rig::Rig;
 use crate::table::aligned;
 
@@ -61,7 +59,7 @@ impl Watched<'_> {
             put(format!("{name}: threads"), as_f64(threads(pid)?), Slack::Of(2.0));
         }
         let servers = &self.rig.servers;
-        put("Redis: keys".to_owned(), self.keys().await?, Slack::Second);
+        put("Redis: keys".to_owned(), redis::keys(&servers.redis_url).await?, Slack::Second);
         put("Redis: RSS, MiB".to_owned(), memory(servers.redis)?.0, Slack::Shown);
         put("RabbitMQ: RSS, MiB".to_owned(), memory(servers.broker)?.0, Slack::Shown);
         let work = self.depths(work_queue).await?;
@@ -76,10 +74,7 @@ impl Watched<'_> {
         self.depths(parked_queue).await
     }
 
-    async fn depths(
-        &self,
-        queue: fn(milepost::domain::provider::ProviderId) -> String,
-    ) -> anyhow::Result<usize> {
+    async fn depths(&self, queue: fn(ProviderId) -> String) -> anyhow::Result<usize> {
         let queues: Vec<_> = providers::ALL.iter().map(|provider| queue(provider.id())).collect();
         self.rig.broker.depths(&queues).await
     }
@@ -90,18 +85,6 @@ impl Watched<'_> {
         let levels = DelayLevels::new(Duration::from_secs(1));
         let queue = |level| levels.route(Duration::from_secs(1_u64 << level), providers::ALL[0].id()).0;
         self.rig.broker.depths(&(0..LEVELS).map(queue).collect::<Vec<_>>()).await
-    }
-
-    /// How many keys Redis has; as many as before while it does not answer.
-    async fn keys(&self) -> anyhow::Result<f64> {
-        let url = Url::parse(&self.rig.servers.redis_url)?;
-        let addr = (url.host_str().context("a host")?, url.port().context("a port")?);
-        let mut stream = TcpStream::connect(addr).await?;
-        stream.write_all(b"DBSIZE\r\n").await?;
-        let mut answer = [0; 64];
-        let length = stream.read(&mut answer).await?;
-        let answer = std::str::from_utf8(&answer[..length])?;
-        Ok(answer.trim().strip_prefix(':').context("no number of keys")?.parse()?)
     }
 }
 
