@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use milepost::adapters::http::webhooks::Webhooks;
-use milepost::adapters::http::{HttpLimits, server};
+use milepost::adapters::http::{HttpLimits, Stopping, server};
 use milepost::app::backends::Backends;
 use milepost::app::reload::Reload;
 use milepost::app::roles;
@@ -110,7 +110,8 @@ impl Fleet {
         let limits = limits(&config);
         let receiver = roles::receiver(&backends, &config, &[&TELYPORT], &mut Reload::default());
         let webhooks = Webhooks::new(receiver, limits);
-        tokio::spawn(server::serve(listener, webhooks, limits, CancellationToken::new(), MINUTE));
+        let stopping = Stopping { delay: Duration::ZERO, drain: MINUTE };
+        tokio::spawn(server::serve(listener, webhooks, limits, CancellationToken::new(), stopping));
         Self { provider: TcpStream::connect(address).await.expect("it listens"), updates: broker.updates() }
     }
 

@@ -16,7 +16,7 @@ use super::reload::{self, Reload};
 use super::{gate, roles};
 use crate::adapters::http::admin::Admin;
 use crate::adapters::http::webhooks::Webhooks;
-use crate::adapters::http::{HttpLimits, server};
+use crate::adapters::http::{HttpLimits, Stopping, server};
 use crate::config::{Config, Problem};
 use crate::domain::provider::{Provider, ProviderId};
 use crate::telemetry::health::{HEARTBEAT_LIMIT, Heartbeat, Readiness};
@@ -93,13 +93,15 @@ impl Process {
         let webhooks = Webhooks::new(roles::receiver(backends, config, served, &mut self.reload), limits);
         // Every request ends by itself within its own timeouts.
         let drain = config.http.header_timeout + config.http.body_timeout + config.amqp.confirm_timeout;
-        let serving = server::serve(listener, webhooks, limits, self.life.stopping.clone(), drain);
+        let stopping = Stopping { delay: config.http.shutdown_delay, drain };
+        let serving = server::serve(listener, webhooks, limits, self.life.stopping.clone(), stopping);
         self.life.role("receiver", serving);
         let heartbeat = self.heartbeat("receiver");
-        let stopping = self.life.stopping.clone();
-        self.life.role("receiver heartbeat", async move {
+        // It beats until the last webhook is answered: stopping may take longer than a heartbeat may be missing.
+        let closing = self.life.closing.clone();
+        self.life.plumbing("receiver heartbeat", async move {
             let mut tick = tokio::time::interval(Duration::from_secs(1));
-            while stopping.run_until_cancelled(tick.tick()).await.is_some() {
+            while closing.run_until_cancelled(tick.tick()).await.is_some() {
                 heartbeat.beat();
             }
         });
@@ -158,8 +160,8 @@ impl Process {
         let rendering = self.metrics.clone();
         let admin = Admin::new(move || rendering.render(), Arc::clone(&readiness), self.heartbeats);
         let (closing, limits) = (self.life.closing.clone(), limits(config));
-        self.life
-            .plumbing("admin", server::serve(self.operators, admin, limits, closing, Duration::from_secs(1)));
+        let stopping = Stopping { delay: Duration::ZERO, drain: Duration::from_secs(1) };
+        self.life.plumbing("admin", server::serve(self.operators, admin, limits, closing, stopping));
         let (closing, upkeep) = (self.life.closing.clone(), self.metrics.upkeep());
         self.life.plumbing("metrics", async move {
             closing.run_until_cancelled(upkeep).await;

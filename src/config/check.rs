@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use super::accounts;
 use super::findings::{Findings, LONGEST_TTL_SECONDS};
@@ -20,6 +21,8 @@ use crate::telemetry::logging::{self, LogFormat};
 const LARGEST_BODY: u64 = 16 * 1024 * 1024;
 /// The broker closes a channel that leaves a delivery unacknowledged for 30 min; five of them are margin.
 const LONGEST_PATIENCE_MS: u64 = 25 * 60 * 1000;
+/// Nobody waits longer for a process to end.
+const LONGEST_DELAY_MS: u64 = 5 * 60 * 1000;
 /// Between the processing deadline and the end of the claim, for settling.
 const LEASE_MARGIN_MS: u64 = 1_000;
 /// Under this the worker waits for the broker's round trips.
@@ -125,6 +128,8 @@ fn http(raw: &HttpSection, findings: &mut Findings) -> Option<Http> {
     let requests = findings.number("http.max_requests_in_flight", raw.max_requests_in_flight, 1..=MANY);
     let connections = findings.number("http.max_connections", raw.max_connections, 1..=MANY);
     let retry_after = findings.seconds("http.retry_after_seconds", raw.retry_after_seconds, 1..=3600);
+    let shutdown_delay =
+        findings.number("http.shutdown_delay_ms", raw.shutdown_delay_ms, 0..=LONGEST_DELAY_MS);
     let bytes = findings.number("http.max_bytes_in_flight", raw.max_bytes_in_flight, 1..=u64::from(u32::MAX));
     if raw.max_bytes_in_flight < raw.max_body_bytes {
         findings.problem("http.max_bytes_in_flight", "must not be below max_body_bytes");
@@ -138,6 +143,7 @@ fn http(raw: &HttpSection, findings: &mut Findings) -> Option<Http> {
         max_bytes_in_flight: bytes?,
         max_connections: connections?,
         retry_after: retry_after?,
+        shutdown_delay: shutdown_delay.map(Duration::from_millis)?,
     })
 }
 

@@ -69,6 +69,7 @@ section!(HttpSection {
     max_bytes_in_flight: u64 = 32 * 1024 * 1024,
     max_connections: u64 = 512,
     retry_after_seconds: u64 = 5,
+    shutdown_delay_ms: u64 = 0,
 });
 
 section!(AdminSection { addr: String = "0.0.0.0:9090".to_owned() });

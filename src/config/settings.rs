@@ -91,6 +91,8 @@ pub struct Http {
     pub max_connections: usize,
     /// What a 503 says in `Retry-After`.
     pub retry_after: Duration,
+    /// How long webhooks are still taken after the signal to stop.
+    pub shutdown_delay: Duration,
 }
 
 /// The port for operators.

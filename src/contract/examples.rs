@@ -9,7 +9,7 @@ use uuid::Builder;
 use crate::domain::event::UpdateEvent;
 use crate::domain::identity::{Account, DeliveryKey, EventId, Origin, ReceiptId};
 use crate::domain::provider::{Decoded, DecodedUpdate, Provider};
-use crate::domain::state::{DeliveryState, Order};
+use crate::domain::state::{DeliveryState, Order, Place};
 use crate::domain::status::Status;
 
 /// 2025-02-12T13:00:00Z: when the first webhook is received whose provider says no time.
@@ -82,7 +82,7 @@ fn publish(
     };
     let origin = origin(update.event_time.as_ref().map(|time| time.utc), number);
     let sequence = origin.received_at.as_millisecond().unsigned_abs();
-    let advance = |before| DeliveryState::advance(before, sequence, update, &origin, rules);
+    let advance = |before| DeliveryState::advance(before, Place::at(sequence), update, &origin, rules);
     let (mut course, mut after) = advance(deliveries.get(&update.delivery_id));
     if course.order != Order::InOrder {
         (course, after) = advance(None);

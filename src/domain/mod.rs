@@ -3,6 +3,7 @@
 //! Nothing here does IO, reads a clock or knows a broker: `tests/architecture.rs` fails when that changes
 //! (invariant 10). Time and randomness come in as arguments.
 
+pub mod age;
 pub mod answer;
 pub mod decimal;
 pub mod document;

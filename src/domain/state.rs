@@ -13,6 +13,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use super::age::Age;
 use super::identity::Origin;
 use super::open::open;
 use super::status::{Phase, Status};
@@ -48,7 +49,7 @@ pub enum Change {
 pub enum Order {
     /// As expected.
     InOrder,
-    /// It is older than what was already published.
+    /// It is older than what was already published, or was about to be.
     Late,
     /// The provider's own rules have no way from the status before to this one.
     Unexpected,
@@ -66,6 +67,24 @@ impl Order {
             Self::Late => "late",
             Self::Unexpected => "unexpected",
         }
+    }
+}
+
+/// The place in its delivery that an update was given when it was claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Higher than that of any update of the delivery claimed before.
+    pub sequence: u64,
+    /// A newer update was claimed before it. That one may not be published yet, so that the delivery's state does not
+    /// tell.
+    pub overtaken: bool,
+}
+
+impl Place {
+    /// Of an update before which nothing newer was claimed.
+    #[must_use]
+    pub const fn at(sequence: u64) -> Self {
+        Self { sequence, overtaken: false }
     }
 }
 
@@ -92,10 +111,8 @@ const PARTS: [Change; 6] =
 pub struct DeliveryState {
     status: Status,
     terminal: bool,
-    /// The provider's newest event time, to the microsecond.
-    event_time: Option<Timestamp>,
-    /// The newest receipt, to the millisecond.
-    received_at: Timestamp,
+    /// The newest times.
+    age: Age,
     /// A digest of each of [`PARTS`]; 0 for what is not known.
     digests: [u32; PARTS.len()],
 }
@@ -109,14 +126,15 @@ impl DeliveryState {
     #[must_use]
     pub fn advance(
         before: Option<&Self>,
-        sequence: u64,
+        place: Place,
         update: &DeliveryUpdate,
         origin: &Origin,
         transitions: &Transitions,
     ) -> (Course, Option<Self>) {
         let after = Self::after(before, update, origin);
         let order = match before {
-            Some(before) if before.is_newer_than(update, origin) => Order::Late,
+            _ if place.overtaken => Order::Late,
+            Some(before) if before.age.is_newer_than(Age::of(update, origin)) => Order::Late,
             Some(before) if !transitions.allow(before.status, update.status) => Order::Unexpected,
             _ => Order::InOrder,
         };
@@ -127,26 +145,21 @@ impl DeliveryState {
             Order::Late => false,
         };
         let previous_status = before.map(|before| before.status);
-        let course = Course { sequence, order, changes: after.changes_since(before), previous_status };
+        let course =
+            Course { sequence: place.sequence, order, changes: after.changes_since(before), previous_status };
         (course, moves_on.then_some(after))
     }
 
-    /// Whether this says more recent things than `other`: which of two is kept. Of two times of the provider's, the
-    /// later is newer; where one is missing, arrival decides.
+    /// Whether this says more recent things than `other`: which of two is kept.
     #[must_use]
     pub fn supersedes(&self, other: &Self) -> bool {
-        is_newer((self.event_time, self.received_at), (other.event_time, other.received_at))
+        self.age.is_newer_than(other.age)
     }
 
     /// The status last published.
     #[must_use]
     pub const fn status(&self) -> Status {
         self.status
-    }
-
-    fn is_newer_than(&self, update: &DeliveryUpdate, origin: &Origin) -> bool {
-        let event_time = update.event_time.as_ref().and_then(|time| to_micros(time.utc));
-        is_newer((self.event_time, self.received_at), (event_time, origin.received_at))
     }
 
     /// What an update leaves out stays as it was: providers send less as a delivery goes on. But one that is only
@@ -161,13 +174,11 @@ impl DeliveryState {
                 }
             }
         }
-        let event_time = update.event_time.as_ref().and_then(|time| to_micros(time.utc));
+        let age = Age::of(update, origin);
         Self {
             status: update.status,
             terminal: update.terminal,
-            event_time: event_time.max(before.and_then(|before| before.event_time)),
-            received_at: before
-                .map_or(origin.received_at, |before| before.received_at.max(origin.received_at)),
+            age: before.map_or(age, |before| age.max(before.age)),
             digests,
         }
     }
@@ -179,20 +190,6 @@ impl DeliveryState {
         let changes: Vec<_> = status.into_iter().chain(parts).collect();
         if changes.is_empty() { vec![Change::None] } else { changes }
     }
-}
-
-type Age = (Option<Timestamp>, Timestamp);
-
-fn is_newer(one: Age, other: Age) -> bool {
-    match (one.0, other.0) {
-        (Some(one), Some(other)) => one > other,
-        _ => one.1 > other.1,
-    }
-}
-
-/// As fine as a Lua number holds exactly.
-fn to_micros(time: Timestamp) -> Option<Timestamp> {
-    Timestamp::from_microsecond(time.as_microsecond()).ok()
 }
 
 fn parts(update: &DeliveryUpdate) -> [u32; PARTS.len()] {
@@ -222,15 +219,10 @@ fn digest(part: &impl Serialize) -> u32 {
 #[error("not a delivery's state")]
 pub struct StateError;
 
-/// `event time in µs or nothing,receipt in ms,status,terminal (1|0),digests in hex`: what a ledger keeps. The times
-/// come first, because a ledger compares them.
+/// `age,status,terminal (1|0),digests in hex`: what a ledger keeps. The age comes first, because a ledger compares it.
 impl fmt::Display for DeliveryState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(event_time) = self.event_time {
-            write!(f, "{}", event_time.as_microsecond())?;
-        }
-        let (received_at, status) = (self.received_at.as_millisecond(), self.status.as_str());
-        write!(f, ",{received_at},{status},{},", u8::from(self.terminal))?;
+        write!(f, "{},{},{},", self.age, self.status.as_str(), u8::from(self.terminal))?;
         self.digests.iter().try_for_each(|digest| write!(f, "{digest:08x}"))
     }
 }
@@ -258,8 +250,7 @@ fn parse(text: &str) -> Option<DeliveryState> {
     Some(DeliveryState {
         status: Status::ALL.into_iter().find(|known| known.as_str() == status)?,
         terminal: terminal == "1",
-        event_time,
-        received_at: Timestamp::from_millisecond(received_at.parse().ok()?).ok()?,
+        age: Age { event_time, received_at: Timestamp::from_millisecond(received_at.parse().ok()?).ok()? },
         digests,
     })
 }

@@ -8,6 +8,7 @@ use tracing::Instrument as _;
 
 use super::session::{Dependency, Session, SessionClosed};
 use super::spans;
+use crate::domain::age::Age;
 use crate::domain::envelope::Envelope;
 use crate::domain::event::UpdateEvent;
 use crate::domain::identity::{DeliveryKey, EventId};
@@ -156,7 +157,7 @@ impl Processor {
     /// What the update is in the course of its delivery, and where that stands after it.
     fn course(&self, job: &Job, grant: &Grant) -> (Course, Option<DeliveryState>) {
         let (before, update) = (grant.before.as_ref(), &job.decoded.update);
-        DeliveryState::advance(before, grant.sequence, update, &grant.origin, self.provider.transitions())
+        DeliveryState::advance(before, grant.place, update, &grant.origin, self.provider.transitions())
     }
 
     async fn complete(
@@ -202,6 +203,7 @@ impl Processor {
             horizon: self.settings.resend_horizon,
             leg: job.decoded.leg.clone(),
             state_ttl: self.settings.state_ttl,
+            event_time: Age::of(&job.decoded.update, &job.envelope.origin()).event_time,
         }
     }
 

@@ -6,12 +6,13 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use thiserror::Error;
 use uuid::Uuid;
 
 use crate::domain::envelope::Replay;
 use crate::domain::identity::{DeliveryKey, Identity, Origin};
-use crate::domain::state::DeliveryState;
+use crate::domain::state::{DeliveryState, Place};
 use crate::domain::verdict::{ParkReason, RetryReason};
 
 /// How many times a claim of one event may run out unfinished before the event is parked as a crash loop.
@@ -57,6 +58,8 @@ pub struct ClaimRequest {
     pub leg: Option<String>,
     /// How long the delivery's state is remembered.
     pub state_ttl: Duration,
+    /// When it happened, as the provider says; of an [`Age`](crate::domain::age::Age).
+    pub event_time: Option<Timestamp>,
 }
 
 /// The most legs of one delivery whose states are kept. Beyond, a new one has none, which costs a flag.
@@ -100,7 +103,7 @@ pub struct Grant {
     /// The provider used this event id before, with other content.
     pub id_reused: bool,
     /// The event's place in its delivery: the same for every claim of one event.
-    pub sequence: u64,
+    pub place: Place,
     /// Where the delivery stood when the event was first claimed: the same for every claim until the event is done,
     /// so that a repeat says what the first said.
     pub before: Option<DeliveryState>,

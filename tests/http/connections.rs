@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-use crate::support::{Setup, signed, start, within};
+use crate::support::{DEADLINE, Setup, signed, start, within};
 
 const SHORT: Duration = Duration::from_millis(100);
 
@@ -55,8 +55,41 @@ async fn stopping_finishes_what_is_in_flight_and_takes_nothing_new() {
 }
 
 #[tokio::test]
+async fn stopping_with_a_delay_serves_on_and_closes_each_connection_after_its_answer() {
+    let mut setup = Setup { provider: "delayed", ..Setup::default() };
+    setup.stopping.delay = DEADLINE;
+    let (server, publisher) = start(setup).await;
+    let mut before = server.connect().await;
+    before.send(signed("/webhooks/delayed", "", b"{}")).await;
+    assert_eq!(before.reply().await.header("connection"), None);
+
+    server.stop.cancel();
+    before.hears_nothing().await;
+    let mut after = server.connect().await;
+    for client in [&mut before, &mut after] {
+        client.send(signed("/webhooks/delayed", "", b"{}")).await;
+        let reply = client.reply().await;
+        assert_eq!((reply.code, reply.header("connection")), (200, Some("close")));
+        client.sees_the_end().await;
+    }
+    assert_eq!(publisher.taken().len(), 3);
+}
+
+#[tokio::test]
+async fn stopping_with_a_delay_ends_when_it_is_over() {
+    let mut setup = Setup { provider: "delay-over", ..Setup::default() };
+    setup.stopping.delay = SHORT;
+    let (server, _publisher) = start(setup).await;
+    let mut idle = server.connect().await;
+    server.stop.cancel();
+    within(server.done).await.unwrap();
+    idle.sees_the_end().await;
+}
+
+#[tokio::test]
 async fn stopping_does_not_wait_for_ever() {
-    let setup = Setup { provider: "stuck", held: true, drain: SHORT, ..Setup::default() };
+    let mut setup = Setup { provider: "stuck", held: true, ..Setup::default() };
+    setup.stopping.drain = SHORT;
     let (server, publisher) = start(setup).await;
     let mut client = server.connect().await;
     client.send(signed("/webhooks/stuck", "", b"{}")).await;

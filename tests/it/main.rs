@@ -12,6 +12,7 @@ mod parked;
 mod processes;
 mod redis_policy;
 mod restart;
+mod rollout;
 mod subscribe;
 mod support;
 mod tls;

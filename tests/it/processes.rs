@@ -2,7 +2,7 @@
 
 mod end_to_end;
 mod exit_codes;
-mod journeys;
+pub mod journeys;
 mod lifecycle;
 mod metrics;
 mod rotation;

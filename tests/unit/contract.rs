@@ -13,7 +13,7 @@ use jsonschema::Validator;
 use milepost::domain::event::UpdateEvent;
 use milepost::domain::identity::{Account, DeliveryKey, EventId, Identity, Origin, ReceiptId};
 use milepost::domain::provider::{Decoded, Provider};
-use milepost::domain::state::{Course, DeliveryState};
+use milepost::domain::state::{Course, DeliveryState, Place};
 use milepost::domain::update::DeliveryUpdate;
 use milepost::providers::ALL;
 use serde_json::Value;
@@ -65,7 +65,8 @@ fn assert_valid(validator: &Validator, event: &Value, name: &str) {
 fn event(provider: &dyn Provider, body: &str) -> Option<Value> {
     let Ok(Decoded::Update(decoded)) = provider.decode(body.as_bytes()) else { return None };
     let origin = origin();
-    let (course, _) = DeliveryState::advance(None, 1, &decoded.update, &origin, provider.transitions());
+    let (course, _) =
+        DeliveryState::advance(None, Place::at(1), &decoded.update, &origin, provider.transitions());
     Some(encoded(provider, &decoded.identity, &decoded.update, &course, &origin))
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use milepost::domain::identity::{Origin, ReceiptId};
 use milepost::domain::provider::{DecodedUpdate, Provider};
-use milepost::domain::state::{Change, DeliveryState, Order};
+use milepost::domain::state::{Change, DeliveryState, Order, Place};
 use milepost::domain::status::{Phase, Status};
 use milepost::providers::ALL;
 use uuid::Uuid;
@@ -118,7 +118,8 @@ fn a_journey_is_in_order_by_its_providers_transitions() {
                 let origin =
                     Origin { receipt: ReceiptId(Uuid::nil()), received_at: begun(), traceparent: None };
                 let rules = provider.transitions();
-                let (course, after) = DeliveryState::advance(before, 1, &decoded.update, &origin, rules);
+                let (course, after) =
+                    DeliveryState::advance(before, Place::at(1), &decoded.update, &origin, rules);
                 assert_eq!(course.order, Order::InOrder, "{} {} {step}", provider.id(), journey.name);
                 assert_ne!(course.changes, [Change::None], "{} {} {step}", provider.id(), journey.name);
                 legs.insert(decoded.leg.clone(), after.expect("it moves on"));

@@ -10,7 +10,7 @@ use milepost::domain::identity::{Account, DeliveryKey, EventId, Origin, ReceiptI
 use milepost::domain::journey::Personal;
 use milepost::domain::provider::Provider;
 use milepost::domain::secret::Secret;
-use milepost::domain::state::DeliveryState;
+use milepost::domain::state::{DeliveryState, Place};
 use milepost::providers::{ALL, DASH, DELIVERECT, EXPRESS_247, HUBRISE, TELYPORT, by_name};
 use serde_json::{Value, json};
 
@@ -331,7 +331,7 @@ fn an_event_with_a_lone_surrogate_is_json() {
     let received_at = "2025-02-12T13:07:19.201Z".parse().expect("a time");
     let origin = Origin { receipt, received_at, traceparent: None };
     let rules = EXPRESS_247.transitions();
-    let (course, _) = DeliveryState::advance(None, 1, &decoded.update, &origin, rules);
+    let (course, _) = DeliveryState::advance(None, Place::at(1), &decoded.update, &origin, rules);
     let event = UpdateEvent::new(&delivery, id, &origin, &decoded.update, &course);
     assert!(serde_json::from_slice::<&serde_json::value::RawValue>(&event.body).is_ok());
     let text = std::str::from_utf8(&event.body).expect("text");

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use milepost::domain::identity::{Origin, ReceiptId};
 use milepost::domain::instant::ProviderTime;
-use milepost::domain::state::{Change, Course, DeliveryState, Order};
+use milepost::domain::state::{Change, Course, DeliveryState, Order, Place};
 use milepost::domain::status::Status;
 use milepost::domain::transitions::Transitions;
 use milepost::domain::update::{Courier, DeliveryUpdate, Eta, Position, Proof, Reason, References};
@@ -36,7 +36,7 @@ fn advance(
     received: i64,
 ) -> (Course, Option<DeliveryState>) {
     let origin = Origin { receipt: ReceiptId(Uuid::nil()), received_at: at(received), traceparent: None };
-    DeliveryState::advance(before, 7, update, &origin, &RULES)
+    DeliveryState::advance(before, Place::at(7), update, &origin, &RULES)
 }
 
 /// Where a delivery stands after updates that each move it on.
@@ -132,6 +132,17 @@ fn an_older_update_is_late_and_moves_nothing() {
 }
 
 #[test]
+fn an_update_that_was_overtaken_is_late_whatever_was_published() {
+    let update = said(Status::Assigned, 9);
+    let origin = Origin { receipt: ReceiptId(Uuid::nil()), received_at: at(9), traceparent: None };
+    let place = Place { sequence: 7, overtaken: true };
+    for before in [None, Some(&after(&[said(Status::Created, 0)]))] {
+        let (course, state) = DeliveryState::advance(before, place, &update, &origin, &RULES);
+        assert_eq!((course.order, course.sequence, state), (Order::Late, 7, None));
+    }
+}
+
+#[test]
 fn where_the_provider_gives_no_time_arrival_decides() {
     let silent = |status| DeliveryUpdate { event_time: None, ..said(status, 0) };
     let before = after(&[silent(Status::Created)]);
@@ -204,7 +215,7 @@ proptest! {
         };
         let received_at = Timestamp::from_millisecond(received).expect("in range");
         let origin = Origin { receipt: ReceiptId(Uuid::nil()), received_at, traceparent: None };
-        let (_, state) = DeliveryState::advance(None, 1, &update, &origin, &RULES);
+        let (_, state) = DeliveryState::advance(None, Place::at(1), &update, &origin, &RULES);
         let state = state.expect("a first update");
         let text = state.to_string();
         prop_assert_eq!(text.parse::<DeliveryState>().expect("a state"), state);

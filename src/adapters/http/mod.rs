@@ -40,6 +40,16 @@ pub struct HttpLimits {
     pub retry_after: Duration,
 }
 
+/// How a port stops.
+#[derive(Debug, Clone, Copy)]
+pub struct Stopping {
+    /// For so long it serves on as before, but each answer closes its connection: callers leave one by one, before
+    /// nobody listens any more.
+    pub delay: Duration,
+    /// Then what is in flight may take so long.
+    pub drain: Duration,
+}
+
 /// An HTTP answer: short, and in memory.
 pub type Response = hyper::Response<Full<Bytes>>;
 

@@ -9,6 +9,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -18,39 +21,62 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Handler, HttpLimits};
+use super::{Handler, HttpLimits, Response, Stopping};
 
 /// The read buffer, and so the largest request head.
 const BUFFER_BYTES: usize = 16 * 1024;
 /// Between two tries when the process has no file descriptors left: `accept` would fail again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves until `stop`, then finishes what is in flight, for `drain` at most. An idle connection is closed at once,
-/// one in the middle of a request gets its answer and `Connection: close`.
+/// Serves until `stop`, and as long after it as `stopping` says; then finishes what is in flight. An idle connection is
+/// closed, one in the middle of a request gets its answer and `Connection: close`.
 pub async fn serve<H: Handler>(
     listener: TcpListener,
     handler: Arc<H>,
     limits: HttpLimits,
     stop: CancellationToken,
-    drain: Duration,
+    stopping: Stopping,
 ) {
     let slots = Arc::new(Semaphore::new(limits.max_connections));
     let connections = TaskTracker::new();
+    let end = CancellationToken::new();
+    let mut over = pin!(async {
+        stop.cancelled().await;
+        sleep(stopping.delay).await;
+    });
     loop {
         let (stream, slot) = tokio::select! {
             biased;
-            () = stop.cancelled() => break,
+            () = over.as_mut() => break,
             accepted = accept(&listener, &slots) => accepted,
         };
-        let (handler, stop) = (Arc::clone(&handler), stop.clone());
+        let (handler, stop, end) = (Arc::clone(&handler), stop.clone(), end.clone());
         connections.spawn(async move {
-            converse(stream, handler, &limits, &stop, drain).await;
+            let handler = Leaving { handler, stop };
+            converse(stream, handler, &limits, &end, stopping.drain).await;
             drop(slot);
         });
     }
     drop(listener);
+    end.cancel();
     connections.close();
     connections.wait().await;
+}
+
+/// A handler whose answers close their connections once `stop` is cancelled.
+struct Leaving<H> {
+    handler: Arc<H>,
+    stop: CancellationToken,
+}
+
+impl<H: Handler> Leaving<H> {
+    async fn handle(&self, request: Request<Incoming>) -> Response {
+        let mut response = self.handler.handle(request).await;
+        if self.stop.is_cancelled() {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
 }
 
 /// The next connection. It gets its slot first: callers beyond the limit wait in the kernel's queue, which costs
@@ -81,17 +107,16 @@ fn is_the_callers(error: &Error) -> bool {
 /// One connection, from its first request to its last.
 async fn converse<H: Handler>(
     stream: TcpStream,
-    handler: Arc<H>,
+    handler: Leaving<H>,
     limits: &HttpLimits,
-    stop: &CancellationToken,
+    end: &CancellationToken,
     drain: Duration,
 ) {
     // An answer is one small write: waiting for more to send with it only delays it. Not fatal when it fails.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request| {
-        let handler = Arc::clone(&handler);
-        async move { Ok::<_, Infallible>(handler.handle(request).await) }
-    });
+    let handler = &handler;
+    let service =
+        service_fn(move |request| async move { Ok::<_, Infallible>(handler.handle(request).await) });
     let mut connection = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
@@ -101,7 +126,7 @@ async fn converse<H: Handler>(
     );
     tokio::select! {
         ended = connection.as_mut() => return log_end(ended),
-        () = stop.cancelled() => {}
+        () = end.cancelled() => {}
         () = sleep(limits.max_connection_age) => {}
     }
     connection.as_mut().graceful_shutdown();

@@ -8,10 +8,11 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::adapters::ledger_key::{LedgerKeys, leg_name};
+use crate::domain::age::Age;
 use crate::domain::envelope::Replay;
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::identity::{Origin, ReceiptId};
-use crate::domain::state::DeliveryState;
+use crate::domain::state::{DeliveryState, Place};
 use crate::ports::{
     Claim, ClaimRequest, Clock, EventRef, Grant, Ledger, LedgerError, MOST_LEGS, Settlement, StateRef, Token,
 };
@@ -40,14 +41,22 @@ struct Record {
     origin: Option<Origin>,
     holder: Option<ReceiptId>,
     /// Its place in its delivery, and where the delivery stood before; `None` when the claim was lost.
-    place: Option<(u64, Option<DeliveryState>)>,
+    place: Option<(Place, Option<DeliveryState>)>,
 }
 
-/// Where a delivery stands, each leg of it by name, and the last sequence number given.
+/// Where a delivery stands, each leg of it by name; the newest ever claimed of each; and the last sequence number given.
 #[derive(Debug, Clone, Default)]
 struct Course {
     sequence: u64,
     legs: HashMap<String, DeliveryState>,
+    claimed: HashMap<String, Age>,
+}
+
+impl Course {
+    /// Whether there is no room for another leg.
+    fn is_full(&self) -> bool {
+        self.legs.len() + self.claimed.len() >= 2 * MOST_LEGS
+    }
 }
 
 #[derive(Debug)]
@@ -131,14 +140,21 @@ impl Events {
         false
     }
 
-    /// Gives an event its place in its delivery.
-    fn place(&mut self, state: &StateRef, now: Timestamp) -> (u64, Option<DeliveryState>) {
+    /// Gives an event of this age its place in its delivery.
+    fn place(&mut self, state: &StateRef, age: Age, now: Timestamp) -> (Place, Option<DeliveryState>) {
         let mut course = live(&self.courses, &state.key, now).cloned().unwrap_or_default();
         // Never below the time in ms: were the state lost, numbers would still only grow.
         course.sequence = (course.sequence + 1).max(now.as_millisecond().unsigned_abs());
-        let place = (course.sequence, course.legs.get(&state.leg).copied());
+        let newest = course.claimed.get(&state.leg).copied();
+        // Another worker may be about to publish what it claimed: whatever is claimed later and is older comes late.
+        let overtaken = newest.is_some_and(|newest| newest.is_newer_than(age));
+        if !overtaken && (newest.is_some() || !course.is_full()) {
+            course.claimed.insert(state.leg.clone(), newest.map_or(age, |newest| newest.max(age)));
+        }
+        let place = Place { sequence: course.sequence, overtaken };
+        let before = course.legs.get(&state.leg).copied();
         self.courses.insert(state.key.clone(), keep(course, state.ttl, now));
-        place
+        (place, before)
     }
 
     /// Where the delivery stands now, unless something newer was published meanwhile.
@@ -146,7 +162,7 @@ impl Events {
         let mut course = live(&self.courses, &state.key, now).cloned().unwrap_or_default();
         let stands = course.legs.get(&state.leg);
         let newer = stands.is_some_and(|stands| stands.supersedes(&after));
-        if (stands.is_some() || course.legs.len() < MOST_LEGS) && !newer {
+        if (stands.is_some() || !course.is_full()) && !newer {
             course.legs.insert(state.leg.clone(), after);
             self.courses.insert(state.key.clone(), keep(course, state.ttl, now));
         }
@@ -215,7 +231,8 @@ impl Ledger for MemoryLedger {
             // And says of its delivery's course what the first said.
             place = old.place;
         }
-        let (sequence, before) = place.unwrap_or_else(|| events.place(&state, now));
+        let age = Age { event_time: request.event_time, received_at: origin.received_at };
+        let (place, before) = place.unwrap_or_else(|| events.place(&state, age, now));
         let record = Record {
             state: State::Claimed,
             attempt,
@@ -224,11 +241,11 @@ impl Ledger for MemoryLedger {
             token: Some(request.token),
             origin: Some(origin.clone()),
             holder: Some(request.origin.receipt),
-            place: Some((sequence, before)),
+            place: Some((place, before)),
         };
         events.records.insert(key.clone(), keep(record, request.ttl, now));
         let event = EventRef { key, token: request.token, ttl: request.ttl, state };
-        Ok(Claim::Granted(Box::new(Grant { event, origin, attempt, crashes, id_reused, sequence, before })))
+        Ok(Claim::Granted(Box::new(Grant { event, origin, attempt, crashes, id_reused, place, before })))
     }
 
     async fn settle(&self, event: &EventRef, settlement: Settlement) -> Result<bool, LedgerError> {

@@ -2,23 +2,26 @@
 --
 -- KEYS[1]  the event's key; of an event known by content alone, the stem of its occurrences' keys
 -- KEYS[2]  with a provider's id: the first content seen under it; without: the occurrences ("anchors")
--- KEYS[3]  the delivery's state: a hash of its last sequence number ("n") and of where each leg stands ("s:<leg>")
+-- KEYS[3]  the delivery's state: a hash of its last sequence number ("n"), of where each leg stands ("s:<leg>"), and of
+--          the age of the newest that was ever claimed of it ("c:<leg>")
 -- ARGV     by_id (1|0), content, receipt, received_at ms, traceparent, attempt, crashes,
---          replay ("" | "normal" | "force:<id>"), token, lease ms, ttl ms, horizon ms, leg, state ttl ms
+--          replay ("" | "normal" | "force:<id>"), token, lease ms, ttl ms, horizon ms, leg, state ttl ms,
+--          event time µs ("": the provider does not say), most legs
 --
--- An event's value is thirteen fields joined by "|", which `record.rs` reads too:
+-- An event's value is fourteen fields joined by "|", which `record.rs` reads too:
 --   state (P|R|D|K), attempt, deadline ms (P: of the lease, 0: let go; R: when the copy comes back), crashes, token,
 --   first receipt, its received_at ms, its traceparent, receipt of the copy that holds or held the claim,
 --   changed_at ms, sequence number, where the leg stood when the event was first claimed (nothing: nowhere yet),
---   why it last failed (nothing: it never did)
+--   why it last failed (nothing: it never did), whether a newer one of its leg had been claimed before (1|0)
 -- The occurrence's key is made here, from KEYS[1]: it shares KEYS[1]'s hash tag, so it is in the same slot.
 local by_id, content, receipt, received_at, traceparent = ARGV[1] == '1', ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local attempt, crashes, replay, token = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8], ARGV[9]
 local lease, ttl, horizon = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
-local leg, state_ttl = 's:' .. ARGV[13], tonumber(ARGV[14])
+local leg, claimed, state_ttl = 's:' .. ARGV[13], 'c:' .. ARGV[13], tonumber(ARGV[14])
+local event_time, most_legs = ARGV[15], tonumber(ARGV[16])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local key, id_reused, sequence, before, reason = KEYS[1], 0, nil, '', ''
+local key, id_reused, sequence, before, reason, overtaken = KEYS[1], 0, nil, '', '', 0
 local origin = { receipt, received_at, traceparent }
 
 if by_id then
@@ -104,23 +107,33 @@ if value then
   end
   -- And says of its delivery's course what the first said.
   if old[11] and old[11] ~= '' then
-    sequence, before = old[11], old[12]
+    sequence, before, overtaken = old[11], old[12], tonumber(old[14]) or 0
   end
   reason = old[13] or ''
 end
 
 if not sequence then
-  local kept = redis.call('HMGET', KEYS[3], 'n', leg)
+  local kept = redis.call('HMGET', KEYS[3], 'n', leg, claimed)
   -- Never below the time in ms: were the state lost, numbers would still only grow.
   sequence = string.format('%.0f', math.max((tonumber(kept[1]) or 0) + 1, now))
   before = kept[2] or ''
   redis.call('HSET', KEYS[3], 'n', sequence)
+  -- Another worker may be about to publish what it claimed: whatever is claimed later and is older comes late.
+  local mine, newest = event_time .. ',' .. origin[2], kept[3]
+  if newest and is_newer(newest, mine) then
+    overtaken = 1
+  elseif newest or redis.call('HLEN', KEYS[3]) <= 2 * most_legs then
+    local newest_event, newest_received = age(newest or mine)
+    local event = event_time ~= '' and event_time or newest_event
+    local received = math.max(tonumber(origin[2]), tonumber(newest_received))
+    redis.call('HSET', KEYS[3], claimed, string.format('%s,%.0f', event, received))
+  end
   redis.call('PEXPIRE', KEYS[3], state_ttl)
 end
 
 local record = {
   'P', attempt, now + lease, crashes, token, origin[1], origin[2], origin[3], receipt, now, sequence, before,
-  reason,
+  reason, overtaken,
 }
 redis.call('SET', key, table.concat(record, '|'), 'PX', ttl)
-return { 'G', key, attempt, crashes, id_reused, origin[1], origin[2], origin[3], sequence, before }
+return { 'G', key, attempt, crashes, id_reused, origin[1], origin[2], origin[3], sequence, overtaken, before }

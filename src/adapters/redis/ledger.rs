@@ -11,7 +11,7 @@ use super::policy;
 use crate::adapters::ledger_key::{LedgerKeys, leg_name};
 use crate::domain::envelope::Replay;
 use crate::domain::identity::Origin;
-use crate::domain::state::DeliveryState;
+use crate::domain::state::{DeliveryState, Place};
 use crate::ports::{
     Claim, ClaimRequest, EventRef, Grant, Ledger, LedgerError, MOST_LEGS, Settlement, StateRef,
 };
@@ -40,8 +40,8 @@ impl RedisLedger {
     pub fn new(connection: RedisConnection) -> Self {
         Self {
             connection,
-            claim: Script::new(include_str!("claim.lua")),
-            settle: Script::new(include_str!("settle.lua")),
+            claim: Script::new(concat!(include_str!("age.lua"), include_str!("claim.lua"))),
+            settle: Script::new(concat!(include_str!("age.lua"), include_str!("settle.lua"))),
             wait: Script::new(include_str!("wait.lua")),
         }
     }
@@ -79,6 +79,7 @@ impl Ledger for RedisLedger {
         let keys = LedgerKeys::new(&request.delivery, &request.identity);
         let state =
             StateRef { key: keys.state, leg: leg_name(request.leg.as_deref()), ttl: request.state_ttl };
+        let event_time = request.event_time.map(|time| time.as_microsecond().to_string()).unwrap_or_default();
         let mut script = self.claim.key(&keys.event);
         script
             .key(&keys.companion)
@@ -96,7 +97,9 @@ impl Ledger for RedisLedger {
             .arg(millis(request.ttl))
             .arg(millis(request.horizon))
             .arg(&state.leg)
-            .arg(millis(state.ttl));
+            .arg(millis(state.ttl))
+            .arg(event_time)
+            .arg(MOST_LEGS);
         let reply = self.run("claim", &script).await?;
         read_claim(reply, request, state)
             .ok_or_else(|| LedgerError("its claim script gave an answer of another shape".to_owned()))
@@ -176,16 +179,16 @@ fn read_claim(reply: Value, request: &ClaimRequest, state: StateRef) -> Option<C
         "S" => Some(Claim::Stale),
         "B" => from_redis_value(rest.into_iter().next()?).ok().map(Duration::from_millis).map(Claim::Busy),
         "G" => {
-            type Fields = (String, u32, u32, u8, String, i64, String, u64, String);
-            let (key, attempt, crashes, id_reused, receipt, received_at, traceparent, sequence, before): Fields =
-                from_redis_value(Value::Array(rest)).ok()?;
+            type Fields = (String, u32, u32, u8, String, i64, String, u64, u8, String);
+            let fields: Fields = from_redis_value(Value::Array(rest)).ok()?;
+            let (key, attempt, crashes, reused, receipt, at, trace, sequence, overtaken, before) = fields;
             let origin = Origin {
                 receipt: receipt.parse().ok()?,
-                received_at: Timestamp::from_millisecond(received_at).ok()?,
-                traceparent: (!traceparent.is_empty()).then_some(traceparent),
+                received_at: Timestamp::from_millisecond(at).ok()?,
+                traceparent: (!trace.is_empty()).then_some(trace),
             };
             let event = EventRef { key, token: request.token, ttl: request.ttl, state };
-            let id_reused = id_reused == 1;
+            let (id_reused, place) = (reused == 1, Place { sequence, overtaken: overtaken == 1 });
             // One that cannot be read (of another version, say) is as good as lost.
             let before = before.parse().ok();
             Some(Claim::Granted(Box::new(Grant {
@@ -194,7 +197,7 @@ fn read_claim(reply: Value, request: &ClaimRequest, state: StateRef) -> Option<C
                 attempt,
                 crashes,
                 id_reused,
-                sequence,
+                place,
                 before,
             })))
         }

@@ -15,7 +15,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local record = {}
-for part in string.gmatch((redis.call('GET', KEYS[1]) or '||||||||||||') .. '|', '([^|]*)|') do
+for part in string.gmatch((redis.call('GET', KEYS[1]) or '|||||||||||||') .. '|', '([^|]*)|') do
   record[#record + 1] = part
 end
 local current = record[1] == 'P' and record[5] == token
@@ -38,23 +38,14 @@ record[10] = now
 record[11] = record[11] or ''
 record[12] = what ~= 'D' and record[12] or ''
 record[13] = record[13] or ''
+record[14] = record[14] or ''
 redis.call('SET', KEYS[1], table.concat(record, '|'), 'PX', ttl)
-
--- Which of two is newer, as `DeliveryState::supersedes` has it.
-local function supersedes(one, other)
-  local one_event, one_received = string.match(one, '^(%-?%d*),(%-?%d+)')
-  local other_event, other_received = string.match(other, '^(%-?%d*),(%-?%d+)')
-  if one_event ~= '' and other_event ~= '' then
-    return tonumber(one_event) > tonumber(other_event)
-  end
-  return tonumber(one_received) > tonumber(other_received)
-end
 
 if what == 'D' and after ~= '' then
   local stands = redis.call('HGET', KEYS[2], leg)
-  local newer = stands and supersedes(stands, after)
-  -- Beside the legs there is the sequence number.
-  local room = stands or redis.call('HLEN', KEYS[2]) <= most_legs
+  local newer = stands and is_newer(stands, after)
+  -- Beside where each leg stands there are the sequence number, and what was claimed of each.
+  local room = stands or redis.call('HLEN', KEYS[2]) <= 2 * most_legs
   if room and not newer then
     redis.call('HSET', KEYS[2], leg, after)
     redis.call('PEXPIRE', KEYS[2], state_ttl)

@@ -12,7 +12,7 @@ use std::time::Duration;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use milepost::adapters::http::server::serve;
 use milepost::adapters::http::webhooks::Webhooks;
-use milepost::adapters::http::{Handler, HttpLimits};
+use milepost::adapters::http::{Handler, HttpLimits, Stopping};
 use milepost::domain::answer::Answer;
 use milepost::domain::identity::Account;
 use milepost::domain::provider::{AuthScheme, Credentials, ProviderId};
@@ -47,7 +47,7 @@ pub struct Setup {
     pub path: Option<&'static str>,
     pub answers: Answers,
     pub limits: HttpLimits,
-    pub drain: Duration,
+    pub stopping: Stopping,
     /// Whether publishes wait for [`FakePublisher::release`].
     pub held: bool,
     pub clock: Arc<dyn Clock>,
@@ -69,7 +69,7 @@ impl Default for Setup {
                 max_connection_age: Duration::from_secs(600),
                 retry_after: Duration::from_secs(7),
             },
-            drain: DEADLINE,
+            stopping: Stopping { delay: Duration::ZERO, drain: DEADLINE },
             held: false,
             clock: Arc::new(StoppedClock),
         }
@@ -88,7 +88,7 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
-        let done = tokio::spawn(serve(listener, handler, setup.limits, stop.clone(), setup.drain));
+        let done = tokio::spawn(serve(listener, handler, setup.limits, stop.clone(), setup.stopping));
         Self { address, stop, done }
     }
 

@@ -9,7 +9,7 @@ use milepost::domain::envelope::Replay;
 use milepost::domain::fingerprint::Fingerprint;
 use milepost::domain::instant::ProviderTime;
 use milepost::domain::provider::Provider as _;
-use milepost::domain::state::DeliveryState;
+use milepost::domain::state::{DeliveryState, Place};
 use milepost::domain::status::Status;
 use milepost::domain::update::DeliveryUpdate;
 use milepost::domain::verdict::ParkReason;
@@ -67,6 +67,8 @@ on_both! {
     a_repeat_says_what_the_first_said_whatever_came_between
     a_repeat_after_a_park_says_what_the_first_said
     an_older_state_never_overwrites_a_newer_one
+    an_older_event_claimed_after_a_newer_one_is_overtaken
+    where_the_provider_gives_no_time_arrival_says_what_is_overtaken
     a_settlement_that_does_not_count_moves_nothing
     legs_of_one_delivery_stand_apart_and_share_the_sequence
     legs_are_bounded
@@ -84,7 +86,8 @@ fn granted(claim: Claim) -> Grant {
 fn standing(status: Status, seconds: i64) -> DeliveryState {
     let mut update = DeliveryUpdate::new("D-1".to_owned(), status, String::new());
     update.event_time = Some(ProviderTime { utc: at(seconds * 1000), original: String::new() });
-    let (_, state) = DeliveryState::advance(None, 1, &update, &claim().origin, TELYPORT.transitions());
+    let (_, state) =
+        DeliveryState::advance(None, Place::at(1), &update, &claim().origin, TELYPORT.transitions());
     state.expect("a first update")
 }
 
@@ -387,7 +390,7 @@ async fn a_claim_says_where_the_delivery_stood(ledger: &dyn Ledger) {
     let two = done(ledger, &next(&first, "2"), delivered).await;
     let three = done(ledger, &next(&first, "3"), delivered).await;
     assert_eq!([one.before, two.before, three.before], [None, Some(assigned), Some(delivered)]);
-    assert!(one.sequence < two.sequence && two.sequence < three.sequence);
+    assert!(one.place.sequence < two.place.sequence && two.place.sequence < three.place.sequence);
     let elsewhere = granted(ledger.claim(&claim()).await.unwrap());
     assert_eq!(elsewhere.before, None);
 }
@@ -400,7 +403,7 @@ async fn a_repeat_says_what_the_first_said_whatever_came_between(ledger: &dyn Le
     // A crash, then a retry: each takes the event again.
     for _ in 0..2 {
         let again = granted(ledger.claim(&resend(&first)).await.unwrap());
-        assert_eq!((again.sequence, again.before), (grant.sequence, None));
+        assert_eq!((again.place, again.before), (grant.place, None));
         assert!(ledger.settle(&again.event, retrying(0)).await.unwrap());
     }
 }
@@ -415,7 +418,7 @@ async fn a_repeat_after_a_park_says_what_the_first_said(ledger: &dyn Ledger) {
     let mut replay = redelivery(&first);
     replay.replay = Some(Replay::Normal);
     let again = granted(ledger.claim(&replay).await.unwrap());
-    assert_eq!((again.sequence, again.before), (grant.sequence, Some(assigned)));
+    assert_eq!((again.place, again.before), (grant.place, Some(assigned)));
 }
 
 async fn an_older_state_never_overwrites_a_newer_one(ledger: &dyn Ledger) {
@@ -428,6 +431,42 @@ async fn an_older_state_never_overwrites_a_newer_one(ledger: &dyn Ledger) {
     assert!(ledger.settle(&slow.event, older).await.unwrap());
     let after = granted(ledger.claim(&next(&first, "3")).await.unwrap());
     assert_eq!(after.before, Some(delivered));
+}
+
+async fn an_older_event_claimed_after_a_newer_one_is_overtaken(ledger: &dyn Ledger) {
+    let event = |id: &str, first: &ClaimRequest, seconds: i64| {
+        let mut event = next(first, id);
+        (event.event_time, event.lease) = (Some(at(seconds * 1000)), Duration::ZERO);
+        event
+    };
+    let first = claim();
+    let [one, two, three] = [event("1", &first, 1), event("2", &first, 2), event("3", &first, 3)];
+    // Two workers: what the other one published is not known yet.
+    let mut places = Vec::new();
+    for request in [&one, &three, &two] {
+        let grant = granted(ledger.claim(request).await.unwrap());
+        assert_eq!(grant.before, None);
+        places.push(grant.place.overtaken);
+    }
+    assert_eq!(places, [false, false, true]);
+    assert!(granted(ledger.claim(&resend(&two)).await.unwrap()).place.overtaken, "a repeat says so, too");
+    // At the same time it is not older, and another leg has its own course.
+    assert!(!granted(ledger.claim(&event("4", &first, 3)).await.unwrap()).place.overtaken);
+    let mut elsewhere = event("5", &first, 1);
+    elsewhere.leg = Some("Ann".to_owned());
+    assert!(!granted(ledger.claim(&elsewhere).await.unwrap()).place.overtaken);
+}
+
+async fn where_the_provider_gives_no_time_arrival_says_what_is_overtaken(ledger: &dyn Ledger) {
+    let first = claim();
+    let received = |id: &str, millis| {
+        let mut event = next(&first, id);
+        event.origin.received_at = at(millis);
+        event
+    };
+    granted(ledger.claim(&received("1", 2000)).await.unwrap());
+    assert!(granted(ledger.claim(&received("2", 1999)).await.unwrap()).place.overtaken);
+    assert!(!granted(ledger.claim(&received("3", 2000)).await.unwrap()).place.overtaken);
 }
 
 async fn a_settlement_that_does_not_count_moves_nothing(ledger: &dyn Ledger) {
@@ -453,7 +492,7 @@ async fn legs_of_one_delivery_stand_apart_and_share_the_sequence(ledger: &dyn Le
     of_ann.identity.provider_event_id = Some("4".to_owned());
     let four = granted(ledger.claim(&of_ann).await.unwrap());
     assert_eq!([one.before, two.before, three.before, four.before], [None, None, None, Some(ann)]);
-    let sequences = [one.sequence, two.sequence, three.sequence, four.sequence];
+    let sequences = [one.place.sequence, two.place.sequence, three.place.sequence, four.place.sequence];
     assert!(sequences.is_sorted_by(|one, next| one < next), "{sequences:?}");
 }
 
@@ -494,5 +533,5 @@ async fn a_lost_state_costs_the_state_and_the_sequence_still_grows(ledger: &dyn 
         }
     })
     .await;
-    assert!(lost.sequence > one.sequence);
+    assert!(lost.place.sequence > one.place.sequence);
 }

@@ -10,7 +10,7 @@ use milepost::domain::fingerprint::Fingerprint;
 use milepost::domain::identity::Origin;
 use milepost::domain::instant::ProviderTime;
 use milepost::domain::provider::Provider as _;
-use milepost::domain::state::DeliveryState;
+use milepost::domain::state::{DeliveryState, Place};
 use milepost::domain::status::Status;
 use milepost::domain::update::DeliveryUpdate;
 use milepost::domain::verdict::ParkReason;
@@ -47,8 +47,8 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Six copies: two contents, three receipts at three times, the second within the horizon of both others, and the
-/// third of another leg of the delivery.
+/// Six copies: two contents, of which one has a time of the provider's that runs against the receipts'; three receipts at
+/// three times, the second within the horizon of both others, and the third of another leg of the delivery.
 fn copies(by_id: bool) -> Vec<ClaimRequest> {
     let mut first = claim();
     if !by_id {
@@ -61,6 +61,7 @@ fn copies(by_id: bool) -> Vec<ClaimRequest> {
         copy.leg = (received_at == 1_100_000).then(|| "courier-2".to_owned());
         copies.push(copy.clone());
         copy.identity.fingerprint = Fingerprint([9; 32]);
+        copy.event_time = Some(at(2_000_000 - received_at));
         copies.push(copy);
     }
     copies
@@ -72,12 +73,16 @@ fn comparable(claim: Claim, given: &mut Vec<u64>) -> Claim {
     match claim {
         Claim::Busy(_) => Claim::Busy(Duration::ZERO),
         Claim::Granted(mut grant) => {
-            let rank = given.iter().position(|sequence| *sequence == grant.sequence).unwrap_or_else(|| {
-                assert!(given.iter().all(|sequence| *sequence < grant.sequence), "{given:?} then {grant:?}");
-                given.push(grant.sequence);
-                given.len() - 1
-            });
-            grant.sequence = rank as u64;
+            let rank =
+                given.iter().position(|sequence| *sequence == grant.place.sequence).unwrap_or_else(|| {
+                    assert!(
+                        given.iter().all(|sequence| *sequence < grant.place.sequence),
+                        "{given:?} then {grant:?}"
+                    );
+                    given.push(grant.place.sequence);
+                    given.len() - 1
+                });
+            grant.place.sequence = rank as u64;
             Claim::Granted(grant)
         }
         other => other,
@@ -94,7 +99,9 @@ fn state(which: u8) -> DeliveryState {
     let mut update = DeliveryUpdate::new("D-1".to_owned(), status, String::new());
     update.event_time = event_time.map(|utc| ProviderTime { utc, original: String::new() });
     let origin = Origin { received_at: at(1_000_000 + i64::from(which)), ..claim().origin };
-    DeliveryState::advance(None, 1, &update, &origin, TELYPORT.transitions()).1.expect("a first update")
+    DeliveryState::advance(None, Place::at(1), &update, &origin, TELYPORT.transitions())
+        .1
+        .expect("a first update")
 }
 
 async fn play(steps: Vec<Step>, by_id: bool) {

@@ -9,7 +9,7 @@ use crate::support::eventually;
 use crate::support::process::{Process, Program};
 
 /// The statuses of every journey, by hand from the providers' documents. The first of each provider is the one played.
-const JOURNEYS: [(&str, &str, &str); 20] = [
+pub const JOURNEYS: [(&str, &str, &str); 20] = [
     ("telyport", "delivered", "created assigned pickup_arrived picked_up dropoff_arrived delivered"),
     (
         "telyport",

@@ -72,6 +72,7 @@ pub fn claim() -> ClaimRequest {
         horizon: Duration::from_secs(60),
         leg: None,
         state_ttl: Duration::from_secs(600),
+        event_time: None,
     }
 }
 

@@ -1,18 +1,20 @@
 //! Milepost's own binaries, each as a process of its own: what they say, how they are asked, and how they end.
 
 use std::io::{BufRead as _, BufReader, Read};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use milepost::domain::provider::ProviderId;
+use milepost::providers::ALL;
 use serde_json::Value;
 
 use super::eventually;
-use super::fixtures::{TELYPORT, account};
+use super::fixtures::account;
 use super::servers::{client, redis_url};
 
-/// The secret of the test's own account. It has no colon, and 247Express and Telyport both take it.
+/// The secret of the test's own account. It has no colon, and every provider takes it.
 pub const SECRET: &str = "the secret of a test";
 
 pub const RECEIVER: &str = env!("CARGO_BIN_EXE_milepost-receiver");
@@ -29,21 +31,23 @@ impl Program {
 
     /// The worker of `provider`.
     pub fn worker(provider: ProviderId, amqp_url: &str) -> Self {
-        let path = if provider == TELYPORT {
-            TELYPORT_WORKER
-        } else {
-            env!("CARGO_BIN_EXE_milepost-worker-247express")
-        };
-        // A claim of a worker that was killed is over soon.
+        let path = Path::new(RECEIVER).with_file_name(format!("milepost-worker-{provider}"));
+        Self::worker_at(path.to_str().expect("text"), amqp_url)
+    }
+
+    /// A worker; `path` is its binary's. A claim of one that was killed is over soon.
+    pub fn worker_at(path: &str, amqp_url: &str) -> Self {
         Self::role(path, amqp_url)
             .env("MILEPOST__WORKER__PROCESSING_DEADLINE_MS", "1000")
             .env("MILEPOST__WORKER__CLAIM_LEASE_MS", "2500")
     }
 
-    fn role(path: &str, amqp_url: &str) -> Self {
+    /// A role that knows the test's own account of every provider.
+    pub fn role(path: &str, amqp_url: &str) -> Self {
         let mut program =
             Self::bare(path).env("MILEPOST_AMQP_URL", amqp_url).env("MILEPOST_REDIS_URL", &redis_url());
-        for provider in ["TELYPORT", "247EXPRESS"] {
+        for provider in ALL {
+            let provider = provider.id().as_str().to_uppercase();
             let name = format!("MILEPOST__PROVIDERS__{provider}__ACCOUNTS__{}__SECRETS", account());
             program = program.env(&name, &format!(r#"["{SECRET}"]"#));
         }

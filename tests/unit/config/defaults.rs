@@ -33,6 +33,7 @@ fn assert_defaults(config: &Config) {
     assert_eq!(config.http.max_bytes_in_flight, 33_554_432);
     assert_eq!(config.http.max_connections, 512);
     assert_eq!(config.http.retry_after, ms(5000));
+    assert_eq!(config.http.shutdown_delay, ms(0));
     assert_eq!(config.admin.addr.to_string(), "0.0.0.0:9090");
     assert_eq!(config.topology.mode, TopologyMode::Apply);
     assert!(!config.topology.gate);
@@ -81,7 +82,7 @@ fn the_shipped_file_names_every_key() {
         "[amqp] url url_file management_url connect_timeout_ms confirm_timeout_ms",
         "[redis] url url_file response_timeout_ms",
         "[http] addr max_body_bytes header_timeout_ms body_timeout_ms max_requests_in_flight max_bytes_in_flight \
-         max_connections retry_after_seconds",
+         max_connections retry_after_seconds shutdown_delay_ms",
         "[admin] addr",
         "[topology] mode gate updates_max_age updates_max_bytes delivery_limit",
         "[worker] prefetch processing_deadline_ms claim_lease_ms drain_deadline_ms outage_patience_ms state_ttl_seconds",

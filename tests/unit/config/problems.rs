@@ -52,6 +52,7 @@ const PROBLEMS: &[(&str, &str)] = &[
         "http.max_bytes_in_flight: must be from 1 to 4294967295 (from built in)",
     ),
     ("http.retry_after_seconds = 0", "http.retry_after_seconds: must be from 1 to 3600 (from built in)"),
+    ("http.shutdown_delay_ms = 300001", "http.shutdown_delay_ms: must be from 0 to 300000 (from built in)"),
     (
         "admin.addr = \"\"",
         "admin.addr: must be an IP address and a port, such as 0.0.0.0:8080 (from built in)",
