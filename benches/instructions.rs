@@ -15,7 +15,7 @@ use milepost::domain::fingerprint::Fingerprinter;
 use milepost::domain::history::History;
 use milepost::domain::identity::{Account, DeliveryKey, EventId, ReceiptId};
 use milepost::domain::provider::{Decoded, Provider};
-use milepost::domain::state::DeliveryState;
+use milepost::domain::state::{DeliveryState, Place};
 use milepost::providers;
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -92,9 +92,9 @@ impl Steps {
                 delivery_id: decoded.update.delivery_id.clone(),
             };
             let (origin, transitions) = (envelope.origin(), self.provider.transitions());
-            let sequence = events.len() as u64;
+            let place = Place { sequence: events.len() as u64, overtaken: false };
             let (course, after) =
-                DeliveryState::advance(state.as_ref(), sequence, &decoded.update, &origin, transitions);
+                DeliveryState::advance(state.as_ref(), place, &decoded.update, &origin, transitions);
             state = after;
             let id = EventId::new(&delivery, &decoded.identity, envelope.receipt);
             events.push((delivery, id, origin, decoded, course));

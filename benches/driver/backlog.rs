@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use futures_util::stream::{self, StreamExt as _};
 use milepost::adapters::redis::{RedisConnection, RedisLedger, RedisSettings};
+use milepost::domain::age::Age;
 use milepost::domain::envelope::Envelope;
 use milepost::domain::history::Failure;
 use milepost::domain::identity::DeliveryKey;
@@ -63,6 +64,7 @@ async fn put_away(rig: &Rig, ledger: &RedisLedger, webhook: Webhook, index: usiz
         ttl: settings.dedup_ttl,
         horizon: settings.resend_horizon,
         leg: decoded.leg,
+        event_time: Age::of(&decoded.update, &envelope.origin()).event_time,
         state_ttl: rig.config.worker.state_ttl,
     };
     let Claim::Granted(grant) = ledger.claim(&request).await? else { anyhow::bail!("not its first claim") };

@@ -1,7 +1,9 @@
 //! The spans of the pipeline, named and attributed as OpenTelemetry's semantic conventions for messaging ask
 //! (`traces::SCHEMA_URL` says in which version).
 //!
-//! They are for traces alone: without a collector they are disabled where they are made, and cost nothing.
+//! They are for traces alone: without a collector they are disabled where they are made, and cost nothing. Of a trace
+//! that is not sampled there is one span a process, to pass the context on, and nothing is gathered for it: the
+//! attributes of a span cost more than the span.
 
 use std::future::Future;
 
@@ -14,8 +16,12 @@ use crate::domain::provider::ProviderId;
 use crate::domain::verdict::Verdict;
 use crate::telemetry::traces;
 
-/// The receiver hands a webhook to the broker, for the HTTP request `request`.
+/// The receiver hands a webhook to the broker, for the HTTP request `request`: whose own span it is if that is not
+/// sampled.
 pub(super) fn send(request: &Span, provider: ProviderId, account: &Account, receipt: ReceiptId) -> Span {
+    if traces::is_unsampled(request) {
+        return request.clone();
+    }
     tracing::info_span!(
         parent: request,
         "send",
@@ -35,8 +41,12 @@ pub(super) fn send(request: &Span, provider: ProviderId, account: &Account, rece
     )
 }
 
-/// A worker publishes an update.
+/// A worker publishes an update. Of a trace that is not sampled it is the current span.
 pub(super) fn publish(event: &UpdateEvent) -> Span {
+    let current = Span::current();
+    if traces::is_unsampled(&current) {
+        return current;
+    }
     tracing::info_span!(
         "publish",
         otel.name = "send milepost.updates",
@@ -66,25 +76,8 @@ impl Process {
     /// that links to the first.
     pub(super) fn begin(envelope: &Envelope) -> Self {
         let Envelope { provider, receipt, attempt, .. } = *envelope;
-        let span = tracing::info_span!(
-            parent: None,
-            "process",
-            otel.name = format!("process milepost.webhooks.{provider}"),
-            otel.kind = "consumer",
-            otel.status_code = tracing::field::Empty,
-            error.type = tracing::field::Empty,
-            messaging.system = "rabbitmq",
-            messaging.operation.name = "process",
-            messaging.operation.type = "process",
-            messaging.destination.name = format!("milepost.webhooks:{provider}:milepost.webhooks.{provider}"),
-            messaging.destination.template = format!("milepost.webhooks.{provider}"),
-            messaging.rabbitmq.destination.routing_key = provider.as_str(),
-            messaging.message.id = %receipt,
-            milepost.provider = provider.as_str(),
-            milepost.account = %envelope.account,
-            milepost.attempt = attempt,
-            milepost.outcome = tracing::field::Empty,
-        );
+        let span =
+            if attempt == 0 && traces::was_left_out(&envelope.trace) { bare() } else { described(envelope) };
         match &envelope.trace.first_attempt {
             _ if attempt == 0 => traces::set_parent(&span, &envelope.trace),
             None => traces::add_link(&span, &envelope.trace),
@@ -124,6 +117,40 @@ impl Process {
         );
         traces::link(&span, &self.span);
     }
+}
+
+/// A span of a trace that is not sampled.
+fn bare() -> Span {
+    tracing::info_span!(
+        parent: None,
+        "process",
+        otel.status_code = tracing::field::Empty,
+        error.type = tracing::field::Empty,
+        milepost.outcome = tracing::field::Empty,
+    )
+}
+
+fn described(envelope: &Envelope) -> Span {
+    let provider = envelope.provider;
+    tracing::info_span!(
+        parent: None,
+        "process",
+        otel.name = format!("process milepost.webhooks.{provider}"),
+        otel.kind = "consumer",
+        otel.status_code = tracing::field::Empty,
+        error.type = tracing::field::Empty,
+        messaging.system = "rabbitmq",
+        messaging.operation.name = "process",
+        messaging.operation.type = "process",
+        messaging.destination.name = format!("milepost.webhooks:{provider}:milepost.webhooks.{provider}"),
+        messaging.destination.template = format!("milepost.webhooks.{provider}"),
+        messaging.rabbitmq.destination.routing_key = provider.as_str(),
+        messaging.message.id = %envelope.receipt,
+        milepost.provider = provider.as_str(),
+        milepost.account = %envelope.account,
+        milepost.attempt = envelope.attempt,
+        milepost.outcome = tracing::field::Empty,
+    )
 }
 
 /// What went wrong, when a person or another attempt has to see to it.
