@@ -97,8 +97,6 @@ impl Traces {
             .with_target(false)
             .with_level(false)
             .with_tracked_inactivity(false)
-            // Nobody asks for OpenTelemetry's own idea of the current context, which each poll would set and reset.
-            .with_context_activation(false)
             .with_filter(ours)
     }
 
