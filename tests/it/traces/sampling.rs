@@ -1,9 +1,12 @@
 //! Which traces are exported.
 
+use lapin::types::FieldTable;
+use serde_json::Value;
+
 use super::{fleet, post};
 use crate::support::collector::{Collector, SpanKind};
 use crate::support::eventually;
-use crate::support::fleet::telyport_body;
+use crate::support::fleet::{Subscriber, telyport_body};
 use crate::support::process::{Process, Program, SECRET};
 use crate::support::servers::Vhost;
 
@@ -72,4 +75,23 @@ async fn without_a_collector_the_providers_trace_passes_through_and_no_line_has_
     let header = |name| crate::support::fleet::header(&stored.properties, name);
     assert_eq!(header("traceparent").as_deref(), Some(CHOSEN));
     assert_eq!(receiver.metric("milepost_trace_spans_total", &[]).await, 0.0);
+}
+
+/// What is not sampled is still one trace, for whoever logs its id or decides by what those before decided.
+#[tokio::test]
+async fn a_trace_that_nobody_chose_goes_on_to_the_published_update() {
+    let (vhost, collector) = (Vhost::new().await, Collector::start().await);
+    let (receiver, worker) = fleet(&vhost, &collector.endpoint, "0.0").await;
+    let subscriber = Subscriber::bind(&vhost.amqp_url, "test.unsampled", FieldTable::default()).await;
+    assert_eq!(post(&receiver, telyport_body("d1", "e1", "NEW"), SECRET, None).await.0, 200);
+    let update = super::next(&vhost.channel().await, "test.unsampled").await;
+    drop(subscriber);
+    let event: Value = serde_json::from_slice(&update.data).expect("JSON");
+    let received = event["traceparent"].as_str().expect("a trace");
+    let published = crate::support::fleet::header(&update.properties, "traceparent").expect("a trace");
+    assert!(received.ends_with("-00") && published.ends_with("-00"), "{received} {published}");
+    let (trace, accepted) = (&published[3..35], receiver.says("webhook accepted").await);
+    assert_eq!((&received[3..35], accepted["trace_id"].as_str()), (trace, Some(trace)));
+    assert_eq!(worker.says("\"settled\"").await["trace_id"], trace);
+    assert_eq!(collector.spans().len(), 0);
 }
