@@ -35,9 +35,11 @@ def containers(path):
 def judged(variables, configuration):
     with tempfile.TemporaryDirectory() as folder:
         moved = {name: value.replace(SECRETS, folder + SECRETS) for name, value in variables.items()}
-        for secret in re.findall(rf"{folder}{SECRETS}/[\w./-]+", " ".join(moved.values())):
-            Path(secret).parent.mkdir(parents=True, exist_ok=True)
-            Path(secret).write_text(URLS.get(Path(secret).name, "secret"))
+        for name, value in moved.items():
+            for path in re.findall(rf"{folder}{SECRETS}/[\w./-]+", value):
+                secret = Path(path, "current") if name.endswith("SECRET_DIR") else Path(path)
+                secret.parent.mkdir(parents=True, exist_ok=True)
+                secret.write_text(URLS.get(secret.name, "secret"))
         file = Path(folder, "milepost.toml")
         file.write_text(configuration)
         ended = subprocess.run(
