@@ -92,7 +92,7 @@ impl Steps {
                 delivery_id: decoded.update.delivery_id.clone(),
             };
             let (origin, transitions) = (envelope.origin(), self.provider.transitions());
-            let place = Place { sequence: events.len() as u64, overtaken: false };
+            let place = Place::at(events.len() as u64);
             let (course, after) =
                 DeliveryState::advance(state.as_ref(), place, &decoded.update, &origin, transitions);
             state = after;
