@@ -59,7 +59,7 @@ fuzz: ## fuzz the decoders, SECONDS in all (60); needs a nightly toolchain
 WORKERS := telyport 247express deliverect dash hubrise
 MEASURED = --bin milepost-receiver $(if $(QUICK),--bin milepost-worker-telyport,$(WORKERS:%=--bin milepost-worker-%))
 
-bench: ## receiver and workers beside bare programs: 15 minutes (QUICK=1: one), ROWS=receiver,worker JSON=FILE WRITE=docs/performance.md
+bench: ## receiver and workers beside bare programs: 11 minutes (QUICK=1: one), ROWS=receiver,worker JSON=FILE WRITE=docs/performance.md
 	$(SERVERS) install
 	cargo build --release --quiet $(MEASURED)
 	$(if $(QUICK),test -x target/release/examples/bench ||) cargo build --release --quiet --example bench --example floor-receiver --example floor-relay
