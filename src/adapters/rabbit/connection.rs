@@ -12,6 +12,9 @@ use super::topology::TopologyError;
 use crate::adapters::live_url::LiveUrl;
 use crate::domain::retry::reconnect_delay;
 
+/// A broker that does not say goodbye is left without.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// How to reach RabbitMQ, and who we say we are.
 #[derive(Clone)]
 pub struct RabbitSettings {
@@ -68,6 +71,11 @@ where
         tokio::time::sleep(reconnect_delay(tries, rand::random())).await;
         tries += 1;
     }
+}
+
+/// Takes leave of the broker. Best effort and bounded: a connection that is lost, or blocked, does not answer.
+pub(super) async fn close(connection: &Connection) {
+    let _ = tokio::time::timeout(CLOSE_TIMEOUT, connection.close(200, "bye".into())).await;
 }
 
 /// Bounds a step of connecting.

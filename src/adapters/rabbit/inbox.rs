@@ -12,7 +12,7 @@ use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, B
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, Consumer};
 
-use super::connection::{ConnectError, RabbitSettings, connect, successor, within};
+use super::connection::{ConnectError, RabbitSettings, close, connect, successor, within};
 use super::envelope;
 use super::topology::work_queue;
 use crate::domain::provider::ProviderId;
@@ -88,7 +88,7 @@ impl Inbox for RabbitInbox {
 /// Returns once the broker takes a connection with another URL than `used`.
 async fn outdated(settings: RabbitSettings, used: Arc<str>) {
     let tried = successor(&settings.url, &used, || connect(&settings, "trial")).await;
-    let _ = tokio::time::timeout(Duration::from_secs(1), tried.close(200, "bye".into())).await;
+    close(&tried).await;
 }
 
 struct RabbitSubscription {
@@ -162,8 +162,7 @@ impl Subscription for RabbitSubscription {
     async fn close(self: Box<Self>) {
         if self.connection.status().connected() {
             tokio::time::sleep(ACKS_SETTLE).await;
-            let closing = self.connection.close(200, "bye".into());
-            let _ = tokio::time::timeout(Duration::from_secs(1), closing).await;
+            close(&self.connection).await;
         }
     }
 }

@@ -25,7 +25,7 @@ pub use self::message::ParkedMessage;
 pub use self::outcomes::{Outcome, Outcomes};
 pub use self::outlet::Outlet;
 pub use self::record::{Record, RecordError};
-use super::connection::{ConnectError, RabbitSettings, connect, within};
+use super::connection::{ConnectError, RabbitSettings, close, connect, within};
 use super::topology::{parked_queue, work_queue};
 use crate::domain::provider::ProviderId;
 use crate::ports::Tag;
@@ -192,7 +192,7 @@ impl ParkedQueue {
     /// When the broker does not take part. It gives everything back then too, once it has noticed.
     pub async fn close(mut self) -> Result<(), ParkedError> {
         self.give_back().await?;
-        let _ = timeout(Duration::from_secs(1), self.connection.close(200, "bye".into())).await;
+        close(&self.connection).await;
         Ok(())
     }
 

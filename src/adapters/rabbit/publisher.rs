@@ -20,7 +20,7 @@ use lapin::{BasicProperties, Channel, Confirmation, Connection, Event};
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
-use super::connection::{ConnectError, RabbitSettings, connect, successor, within};
+use super::connection::{ConnectError, RabbitSettings, close, connect, successor, within};
 use super::delay::DelayLevels;
 use super::envelope;
 use super::topology::{PARKED, Topology, TopologyMode, UPDATES, WEBHOOKS};
@@ -140,14 +140,14 @@ impl RabbitPublisher {
                 let patience = self.settings.confirm_timeout;
                 tokio::spawn(async move {
                     tokio::time::sleep(patience).await;
-                    close(connection).await;
+                    close(&connection).await;
                 });
                 return Some(newer);
             }
         }
         *self.lock() = None;
         metrics::gauge!(m::BROKER_CONNECTED, "role" => "publish").set(0.0);
-        close(connection).await;
+        close(&connection).await;
         None
     }
 
@@ -248,12 +248,6 @@ impl RabbitPublisher {
             },
         }
     }
-}
-
-/// Best effort and bounded: a connection that is lost, or blocked, does not answer.
-async fn close(connection: Connection) {
-    let closing = connection.close(200, "bye".into());
-    let _ = tokio::time::timeout(Duration::from_secs(1), closing).await;
 }
 
 /// The trace that publishes this, for subscribers whose own tracing looks at headers. The event itself has that of its

@@ -7,7 +7,7 @@ use lapin::{BasicProperties, Channel, Confirmation, Connection};
 use tokio::time::timeout;
 
 use super::{ParkedError, Record, RecordError};
-use crate::adapters::rabbit::connection::{RabbitSettings, connect, within};
+use crate::adapters::rabbit::connection::{RabbitSettings, close, connect, within};
 use crate::adapters::rabbit::envelope;
 use crate::adapters::rabbit::topology::{PARKED, WEBHOOKS};
 use crate::domain::envelope::Envelope;
@@ -85,6 +85,6 @@ impl Outlet {
 
     /// Takes leave of the broker.
     pub async fn close(self) {
-        let _ = timeout(Duration::from_secs(1), self.connection.close(200, "bye".into())).await;
+        close(&self.connection).await;
     }
 }

@@ -1,7 +1,5 @@
 //! One connection's time with the updates log.
 
-use std::time::Duration;
-
 use futures_util::StreamExt as _;
 use futures_util::future::poll_immediate;
 use lapin::message::Delivery;
@@ -9,8 +7,8 @@ use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::uri::AMQPUri;
 use lapin::{Acker, Connection, ConnectionProperties, Consumer};
-use tokio::time::timeout;
 
+use crate::adapters::rabbit::connection::close;
 use crate::adapters::rabbit::topology::UPDATES_LOG;
 
 /// Both the argument of a stream's consumer and a header of each of its messages.
@@ -19,8 +17,6 @@ const OFFSET: &str = "x-stream-offset";
 const PREFETCH: u16 = 256;
 /// Messages acknowledged together, if more are coming; far enough below [`PREFETCH`] that they keep coming.
 const ACK_AFTER: u16 = 64;
-/// A broker that does not say goodbye is left without.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Where a session starts.
 #[derive(Debug, Clone, Copy)]
@@ -99,6 +95,6 @@ impl Session {
     }
 
     pub(super) async fn close(self) {
-        let _ = timeout(CLOSE_TIMEOUT, self.connection.close(200, "bye".into())).await;
+        close(&self.connection).await;
     }
 }
