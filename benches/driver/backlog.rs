@@ -48,6 +48,7 @@ async fn put_away(rig: &Rig, ledger: &RedisLedger, webhook: Webhook, index: usiz
         anyhow::bail!("a sample is no update")
     };
     let settings = rig.config.provider(provider.id());
+    let origin = envelope.origin();
     let request = ClaimRequest {
         delivery: DeliveryKey {
             provider: provider.id(),
@@ -55,7 +56,8 @@ async fn put_away(rig: &Rig, ledger: &RedisLedger, webhook: Webhook, index: usiz
             delivery_id: decoded.update.delivery_id.clone(),
         },
         identity: decoded.identity,
-        origin: envelope.origin(),
+        event_time: Age::of(&decoded.update, &origin).event_time,
+        origin,
         attempt: 0,
         crashes: 0,
         replay: None,
@@ -64,7 +66,6 @@ async fn put_away(rig: &Rig, ledger: &RedisLedger, webhook: Webhook, index: usiz
         ttl: settings.dedup_ttl,
         horizon: settings.resend_horizon,
         leg: decoded.leg,
-        event_time: Age::of(&decoded.update, &envelope.origin()).event_time,
         state_ttl: rig.config.worker.state_ttl,
     };
     let Claim::Granted(grant) = ledger.claim(&request).await? else { anyhow::bail!("not its first claim") };

@@ -54,9 +54,7 @@ pub fn named(binary: &str) -> Option<ExitCode> {
     if role == "receiver" {
         return Some(receiver());
     }
-    let name = role.strip_prefix("worker-")?;
-    let provider = providers::ALL.iter().find(|provider| provider.id().as_str() == name)?;
-    Some(worker(*provider))
+    providers::by_name(role.strip_prefix("worker-")?).map(worker)
 }
 
 fn role(role: Role, served: &[&'static dyn Provider]) -> ExitCode {

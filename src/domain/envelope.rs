@@ -40,6 +40,14 @@ impl TraceContext {
     pub fn after(self, first_attempt: Option<String>) -> Self {
         Self { first_attempt: first_attempt.filter(|value| is_traceparent(value)), ..self }
     }
+
+    /// Whether whoever sent it chose not to sample the trace. Not so when nobody sent one.
+    #[must_use]
+    pub fn is_unsampled(&self) -> bool {
+        let flags = self.traceparent.as_deref().and_then(|value| value.rsplit('-').next());
+        let flags = flags.and_then(|flags| u8::from_str_radix(flags, 16).ok());
+        flags.is_some_and(|flags| flags & 1 == 0)
+    }
 }
 
 /// Whether it is a version 00 `traceparent`: `00-<trace id>-<parent id>-<flags>`, no id of zeros only.

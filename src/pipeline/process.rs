@@ -190,10 +190,12 @@ impl Processor {
 
     fn claim_request(&self, job: &Job) -> ClaimRequest {
         let by_id = job.decoded.identity.provider_event_id.is_some();
+        let origin = job.envelope.origin();
         ClaimRequest {
             delivery: job.delivery.clone(),
             identity: job.decoded.identity.clone(),
-            origin: job.envelope.origin(),
+            event_time: Age::of(&job.decoded.update, &origin).event_time,
+            origin,
             attempt: job.envelope.attempt,
             crashes: job.envelope.crashes,
             replay: job.envelope.replay,
@@ -203,7 +205,6 @@ impl Processor {
             horizon: self.settings.resend_horizon,
             leg: job.decoded.leg.clone(),
             state_ttl: self.settings.state_ttl,
-            event_time: Age::of(&job.decoded.update, &job.envelope.origin()).event_time,
         }
     }
 

@@ -76,8 +76,7 @@ impl Process {
     /// that links to the first.
     pub(super) fn begin(envelope: &Envelope) -> Self {
         let Envelope { provider, receipt, attempt, .. } = *envelope;
-        let span =
-            if attempt == 0 && traces::was_left_out(&envelope.trace) { bare() } else { described(envelope) };
+        let span = if attempt == 0 && envelope.trace.is_unsampled() { bare() } else { described(envelope) };
         match &envelope.trace.first_attempt {
             _ if attempt == 0 => traces::set_parent(&span, &envelope.trace),
             None => traces::add_link(&span, &envelope.trace),

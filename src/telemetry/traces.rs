@@ -143,12 +143,6 @@ pub fn is_unsampled(span: &Span) -> bool {
     context.is_valid() && !context.is_sampled()
 }
 
-/// Whether the one that sent `trace` chose not to sample it.
-#[must_use]
-pub fn was_left_out(trace: &TraceContext) -> bool {
-    extract(trace).is_some_and(|sender| !sender.is_sampled())
-}
-
 /// Links `span` to `other`.
 pub fn link(span: &Span, other: &Span) {
     span.add_link(other.context().span().span_context().clone());
@@ -163,11 +157,9 @@ pub fn add_link(span: &Span, trace: &TraceContext) {
 
 /// Reads a trace context, unless nobody would use it.
 fn remote(span: &Span, trace: &TraceContext) -> Option<SpanContext> {
-    if span.is_disabled() { None } else { extract(trace) }
-}
-
-fn extract(trace: &TraceContext) -> Option<SpanContext> {
-    trace.traceparent.as_ref()?;
+    if span.is_disabled() || trace.traceparent.is_none() {
+        return None;
+    }
     let context =
         TraceContextPropagator::new().extract_with_context(&Context::new(), &Carrier(trace.clone()));
     let remote = context.span().span_context().clone();

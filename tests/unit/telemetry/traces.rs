@@ -200,3 +200,19 @@ async fn an_endpoint_that_is_none_is_refused_without_being_quoted() {
     assert_eq!(error.to_string(), "no OTLP exporter can be made for this endpoint");
     assert!(!format!("{error:?}").contains("hunter2"));
 }
+
+#[test]
+fn whoever_sent_a_trace_may_have_chosen_not_to_sample_it() {
+    let unsampled = |traceparent: Option<&str>| TraceContext::received(traceparent, None).is_unsampled();
+    // Only the lowest bit of the flags counts.
+    for flags in ["00", "02", "fe"] {
+        let sent = format!("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-{flags}");
+        assert!(unsampled(Some(&sent)), "{flags}");
+    }
+    for flags in ["01", "03", "ff"] {
+        let sent = format!("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-{flags}");
+        assert!(!unsampled(Some(&sent)), "{flags}");
+    }
+    assert!(!unsampled(None));
+    assert!(!unsampled(Some("00-00000000000000000000000000000000-b7ad6b7169203331-00")));
+}
