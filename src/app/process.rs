@@ -90,7 +90,8 @@ impl Process {
         let publisher = Arc::clone(&backends.publisher);
         self.require("broker", move || publisher.ready());
         let limits = limits(config);
-        let webhooks = Webhooks::new(roles::receiver(backends, config, served, &mut self.reload), limits);
+        let receiver = roles::receiver(backends, config, served, &mut self.reload);
+        let webhooks = Webhooks::new(receiver, limits, self.traces.as_ref().map(Traces::sampling));
         // Every request ends by itself within its own timeouts.
         let drain = config.http.header_timeout + config.http.body_timeout + config.amqp.confirm_timeout;
         let stopping = Stopping { delay: config.http.shutdown_delay, drain };

@@ -62,7 +62,7 @@ pub struct Job {
     /// The delivery it is about.
     pub delivery: DeliveryKey,
     /// What it says.
-    pub decoded: DecodedUpdate,
+    pub decoded: Box<DecodedUpdate>,
 }
 
 /// What a message holds in the ledger while it is processed. Kept outside [`Processor::process`], so that a panic
@@ -90,12 +90,12 @@ impl Processor {
         &self,
         envelope: &Envelope,
         defect: Option<&'static str>,
-    ) -> Result<DecodedUpdate, Verdict> {
+    ) -> Result<Box<DecodedUpdate>, Verdict> {
         if let Some(defect) = defect {
             return Err(Verdict::Park(ParkReason::BadEnvelope, defect));
         }
         match self.provider.decode(&envelope.body) {
-            Ok(Decoded::Update(decoded)) => Ok(*decoded),
+            Ok(Decoded::Update(decoded)) => Ok(decoded),
             Ok(Decoded::Ignored) => Err(Verdict::Ignored),
             Err(poison) => Err(Verdict::Park(poison.reason, poison.detail)),
         }
@@ -225,7 +225,7 @@ impl Processor {
 impl Job {
     /// A decoded message.
     #[must_use]
-    pub fn new(envelope: Envelope, decoded: DecodedUpdate) -> Self {
+    pub fn new(envelope: Envelope, decoded: Box<DecodedUpdate>) -> Self {
         let delivery = DeliveryKey {
             provider: envelope.provider,
             account: envelope.account.clone(),

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::sync::watch;
-use tracing::{Instrument as _, Span};
 
 use super::spans;
 use crate::domain::answer::{Answer, Rejection};
@@ -18,6 +17,7 @@ use crate::domain::history::History;
 use crate::domain::identity::{Account, ReceiptId};
 use crate::domain::provider::{Credentials, Headers, Provider, ProviderId};
 use crate::ports::{Clock, Outbound, PublishError, Publisher};
+use crate::telemetry::trace::Trace;
 use crate::telemetry::traces;
 
 /// The longest `Content-Type` that is kept: AMQP holds it in a short string.
@@ -132,7 +132,7 @@ impl Receiver {
         Receipt::at(self.clock.now())
     }
 
-    /// Authenticates a webhook and stores it. `request` is the HTTP request's span, which joins the sender's trace once
+    /// Authenticates a webhook and stores it. `request` is the HTTP request's trace, which joins the sender's once
     /// that is known to be the provider: nobody else may choose what we sample. `Ok` only after the broker confirmed it (invariant 1). When the
     /// future is dropped, it may or may not be stored: the sender has no answer then, and sends again.
     ///
@@ -142,7 +142,7 @@ impl Receiver {
         &self,
         destination: &Destination<'_>,
         receipt: Receipt,
-        request: &Span,
+        request: &mut Trace,
         headers: &(dyn Headers + Sync),
         body: Bytes,
     ) -> Result<(), Rejection> {
@@ -150,8 +150,8 @@ impl Receiver {
         let credentials = Arc::clone(&credentials.borrow());
         let body = destination.provider.authenticate(headers, body, &credentials)?;
         let incoming = trace_context(headers);
-        traces::set_parent(request, &incoming);
-        let span = spans::send(request, destination.provider(), account, receipt.id);
+        request.join(&incoming);
+        let trace = spans::send(request, destination.provider(), account, receipt.id);
         let envelope = Envelope {
             receipt: receipt.id,
             provider: destination.provider(),
@@ -163,12 +163,12 @@ impl Receiver {
             replay: None,
             reason: None,
             history: History::default(),
-            trace: traces::context_of(&span).unwrap_or(incoming),
+            trace: trace.context().unwrap_or(incoming),
             body,
         };
-        let published = self.publisher.publish(Outbound::Raw(envelope)).instrument(span.clone()).await;
+        let published = trace.around(self.publisher.publish(Outbound::Raw(envelope))).await;
         published.map_err(|error| {
-            traces::failed(&span, error.as_str());
+            traces::failed(trace.span(), error.as_str());
             match error {
                 PublishError::Refused => Rejection::BrokerRefused,
                 PublishError::Unavailable => Rejection::BrokerUnavailable,
@@ -182,6 +182,13 @@ impl Receiver {
 fn text(headers: &dyn Headers, name: &str, max_bytes: usize) -> Option<String> {
     let value = std::str::from_utf8(headers.get(name)?).ok()?;
     (1..=max_bytes).contains(&value.len()).then(|| value.to_owned())
+}
+
+/// Whether the caller says that its trace is sampled. Only of a provider is that to be believed.
+#[must_use]
+pub fn asks_to_be_sampled(headers: &dyn Headers) -> bool {
+    let trace = trace_context(headers);
+    trace.traceparent.is_some() && !trace.is_unsampled()
 }
 
 /// The caller's trace, if it sent one.

@@ -37,7 +37,7 @@ impl Settler {
     pub async fn settle(
         &self,
         verdict: Verdict,
-        envelope: Envelope,
+        envelope: &Envelope,
         held: &Held,
         session: &Session,
     ) -> Verdict {
@@ -53,20 +53,21 @@ impl Settler {
     async fn try_settle(
         &self,
         verdict: Verdict,
-        envelope: Envelope,
+        envelope: &Envelope,
         held: &Held,
         session: &Session,
     ) -> Result<Verdict, SessionClosed> {
         match verdict {
             Verdict::Published | Verdict::Duplicate | Verdict::Ignored => {}
             Verdict::Deferred(remaining) => {
-                self.confirmed(Outbound::Later(envelope, remaining), session).await?;
+                self.confirmed(Outbound::Later(envelope.clone(), remaining), session).await?;
             }
             Verdict::Retry(reason) => match self.schedule.delay_after(held.attempt, rand::random()) {
-                Some(delay) => self.retry(reason, delay, envelope, held, session).await?,
+                Some(delay) => self.retry(reason, delay, envelope.clone(), held, session).await?,
                 None => {
                     let park = Verdict::Park(ParkReason::RetriesExhausted, reason.as_str());
-                    self.park(ParkReason::RetriesExhausted, reason.as_str(), envelope, held, session).await?;
+                    self.park(ParkReason::RetriesExhausted, reason.as_str(), envelope.clone(), held, session)
+                        .await?;
                     return Ok(park);
                 }
             },
@@ -75,7 +76,9 @@ impl Settler {
                 self.record(held, Settlement::Done(held.after), session).await?;
                 return Ok(Verdict::Published);
             }
-            Verdict::Park(reason, detail) => self.park(reason, detail, envelope, held, session).await?,
+            Verdict::Park(reason, detail) => {
+                self.park(reason, detail, envelope.clone(), held, session).await?;
+            }
             Verdict::Abandoned => return Err(SessionClosed),
         }
         Ok(verdict)

@@ -1,29 +1,29 @@
 //! The spans of the pipeline, named and attributed as OpenTelemetry's semantic conventions for messaging ask
 //! (`traces::SCHEMA_URL` says in which version).
 //!
-//! They are for traces alone: without a collector they are disabled where they are made, and cost nothing. Of a trace
-//! that is not sampled there is one span a process, to pass the context on, and nothing is gathered for it: the
-//! attributes of a span cost more than the span.
+//! They are for traces alone: without a collector they are disabled where they are made, and cost nothing. In a trace
+//! that is not sampled there are none (`telemetry::trace`).
 
 use std::future::Future;
+use std::pin::Pin;
 
-use tracing::{Instrument as _, Span};
+use tracing::Span;
 
 use crate::domain::envelope::{Envelope, TraceContext};
 use crate::domain::event::UpdateEvent;
 use crate::domain::identity::{Account, ReceiptId};
 use crate::domain::provider::ProviderId;
 use crate::domain::verdict::Verdict;
+use crate::telemetry::trace::{self, Trace};
 use crate::telemetry::traces;
 
-/// The receiver hands a webhook to the broker, for the HTTP request `request`: whose own span it is if that is not
-/// sampled.
-pub(super) fn send(request: &Span, provider: ProviderId, account: &Account, receipt: ReceiptId) -> Span {
-    if traces::is_unsampled(request) {
+/// The receiver hands a webhook to the broker, for the HTTP request that `request` traces.
+pub(super) fn send(request: &Trace, provider: ProviderId, account: &Account, receipt: ReceiptId) -> Trace {
+    if request.is_unsampled() {
         return request.clone();
     }
-    tracing::info_span!(
-        parent: request,
+    Trace::Span(tracing::info_span!(
+        parent: request.span(),
         "send",
         otel.name = "send milepost.webhooks",
         otel.kind = "producer",
@@ -38,14 +38,13 @@ pub(super) fn send(request: &Span, provider: ProviderId, account: &Account, rece
         messaging.message.id = %receipt,
         milepost.provider = provider.as_str(),
         milepost.account = %account,
-    )
+    ))
 }
 
-/// A worker publishes an update. Of a trace that is not sampled it is the current span.
+/// A worker publishes an update.
 pub(super) fn publish(event: &UpdateEvent) -> Span {
-    let current = Span::current();
-    if traces::is_unsampled(&current) {
-        return current;
+    if trace::is_unsampled_now() {
+        return Span::none();
     }
     tracing::info_span!(
         "publish",
@@ -65,7 +64,7 @@ pub(super) fn publish(event: &UpdateEvent) -> Span {
 
 /// A worker processes a webhook.
 pub(super) struct Process {
-    span: Span,
+    trace: Trace,
     provider: ProviderId,
     receipt: ReceiptId,
     attempt: u32,
@@ -76,22 +75,26 @@ impl Process {
     /// that links to the first.
     pub(super) fn begin(envelope: &Envelope) -> Self {
         let Envelope { provider, receipt, attempt, .. } = *envelope;
-        let span = if attempt == 0 && envelope.trace.is_unsampled() { bare() } else { described(envelope) };
-        match &envelope.trace.first_attempt {
-            _ if attempt == 0 => traces::set_parent(&span, &envelope.trace),
-            None => traces::add_link(&span, &envelope.trace),
-            Some(first) => traces::add_link(&span, &TraceContext::received(Some(first), None)),
-        }
-        Self { span, provider, receipt, attempt }
+        let unsampled = if attempt == 0 { Trace::passed_on(&envelope.trace) } else { None };
+        let trace = unsampled.unwrap_or_else(|| {
+            let span = described(envelope);
+            match &envelope.trace.first_attempt {
+                _ if attempt == 0 => traces::set_parent(&span, &envelope.trace),
+                None => traces::add_link(&span, &envelope.trace),
+                Some(first) => traces::add_link(&span, &TraceContext::received(Some(first), None)),
+            }
+            Trace::Span(span)
+        });
+        Self { trace, provider, receipt, attempt }
     }
 
-    /// Does all of the message's work in the span, and says what became of it.
-    pub(super) async fn around(self, work: impl Future<Output = Verdict>) -> Verdict {
-        let done = work.instrument(self.span.clone()).await;
-        self.span.record("milepost.outcome", done.outcome());
+    /// Does all of the message's work in the trace, and says what became of it.
+    pub(super) async fn around(self, work: Pin<&mut impl Future<Output = Verdict>>) -> Verdict {
+        let done = self.trace.around(work).await;
+        self.trace.span().record("milepost.outcome", done.outcome());
         if let Some(failure) = failure(&done) {
-            traces::failed(&self.span, failure);
-            if traces::is_unsampled(&self.span) {
+            traces::failed(self.trace.span(), failure);
+            if self.trace.is_unsampled() {
                 self.failure(failure);
             }
         }
@@ -114,19 +117,8 @@ impl Process {
             milepost.provider = provider.as_str(),
             milepost.attempt = attempt,
         );
-        traces::link(&span, &self.span);
+        self.trace.link_from(&span);
     }
-}
-
-/// A span of a trace that is not sampled.
-fn bare() -> Span {
-    tracing::info_span!(
-        parent: None,
-        "process",
-        otel.status_code = tracing::field::Empty,
-        error.type = tracing::field::Empty,
-        milepost.outcome = tracing::field::Empty,
-    )
 }
 
 fn described(envelope: &Envelope) -> Span {
@@ -163,7 +155,7 @@ fn failure(verdict: &Verdict) -> Option<&'static str> {
 
 /// The trace of a copy that the current attempt schedules: the same, and it knows the first attempt.
 pub(super) fn of_retry(trace: TraceContext) -> TraceContext {
-    let current = || traces::context_of(&Span::current())?.traceparent;
+    let current = || trace::current()?.traceparent;
     let first_attempt = trace.first_attempt.clone().or_else(current);
     trace.after(first_attempt)
 }

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -171,27 +172,26 @@ impl Worker {
     }
 
     /// Processes and settles one message. A panic parks that message alone.
-    async fn handle(&self, job: Job, session: &Session) -> Verdict {
-        let span = spans::Process::begin(&job.envelope);
-        let handling = async {
+    async fn handle(&self, job: &Job, session: &Session) -> Verdict {
+        let handling = pin!(async {
             let mut held = Held::default();
-            let processing = self.processor.process(&job, &mut held, session);
+            let processing = self.processor.process(job, &mut held, session);
             let verdict = AssertUnwindSafe(processing).catch_unwind().await.unwrap_or(PANICKED);
-            self.settle(verdict, job.envelope, &held, session).await
-        };
-        span.around(handling).await
+            self.settle(verdict, &job.envelope, &held, session).await
+        });
+        spans::Process::begin(&job.envelope).around(handling).await
     }
 
     /// Settles one message that is no update.
-    async fn put_away(&self, verdict: Verdict, envelope: Envelope, session: &Session) -> Verdict {
-        let span = spans::Process::begin(&envelope);
-        span.around(self.settle(verdict, envelope, &Held::default(), session)).await
+    async fn put_away(&self, verdict: Verdict, envelope: &Envelope, session: &Session) -> Verdict {
+        let held = Held::default();
+        let settling = pin!(self.settle(verdict, envelope, &held, session));
+        spans::Process::begin(envelope).around(settling).await
     }
 
-    async fn settle(&self, verdict: Verdict, envelope: Envelope, held: &Held, session: &Session) -> Verdict {
-        let receipt = envelope.receipt;
+    async fn settle(&self, verdict: Verdict, envelope: &Envelope, held: &Held, session: &Session) -> Verdict {
         let done = self.settler.settle(verdict, envelope, held, session).await;
-        tracing::debug!(receipt.id = %receipt, outcome = done.outcome(), "settled");
+        tracing::debug!(receipt.id = %envelope.receipt, outcome = done.outcome(), "settled");
         done
     }
 }
@@ -230,7 +230,7 @@ impl<'a> Flight<'a> {
         match catch_unwind(decoding).unwrap_or(Err(PANICKED)) {
             Ok(decoded) => self.queue(tag, taken, Job::new(envelope, decoded)),
             Err(verdict) => self.running.push(Box::pin(async move {
-                let verdict = worker.put_away(verdict, envelope, session).await;
+                let verdict = worker.put_away(verdict, &envelope, session).await;
                 Finished { tag, taken, lane: None, verdict }
             })),
         }
@@ -248,10 +248,9 @@ impl<'a> Flight<'a> {
 
     fn start(&mut self, tag: Tag, taken: Instant, job: Job) {
         let (worker, session) = (self.worker, self.session);
-        let lane = Some(job.delivery.clone());
         self.running.push(Box::pin(async move {
-            let verdict = worker.handle(job, session).await;
-            Finished { tag, taken, lane, verdict }
+            let verdict = worker.handle(&job, session).await;
+            Finished { tag, taken, lane: Some(job.delivery), verdict }
         }));
     }
 

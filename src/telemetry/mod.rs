@@ -6,6 +6,7 @@ pub mod logging;
 pub mod metrics;
 pub mod recorder;
 pub mod reference;
-mod sampling;
+pub mod sampling;
+pub mod trace;
 pub mod traces;
 mod zero;

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator as _};
-use opentelemetry::trace::{SpanContext, TraceContextExt as _, TracerProvider as _};
+use opentelemetry::trace::{TraceContextExt as _, TracerProvider as _};
 use opentelemetry::{Context, InstrumentationScope, KeyValue};
 use opentelemetry_otlp::tonic_types::transport::ClientTlsConfig;
 use opentelemetry_otlp::{WithExportConfig as _, WithTonicConfig as _};
@@ -32,7 +32,7 @@ pub const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.37.0";
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The start of our own modules' and binaries' names. Libraries' spans are not exported: the exporter's own
 /// would make more of themselves.
-const OURS: &str = "milepost";
+pub(super) const OURS: &str = "milepost";
 
 /// The endpoint is not one that the exporter can use. What it says of it is left out: it quotes the whole
 /// URL.
@@ -44,6 +44,7 @@ pub struct EndpointError;
 #[derive(Debug)]
 pub struct Traces {
     provider: SdkTracerProvider,
+    sampling: Sampling,
 }
 
 impl Traces {
@@ -70,12 +71,19 @@ impl Traces {
             .with_service_name(service.to_owned())
             .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
             .build();
+        let sampling = Sampling::new(sample_ratio);
         let provider = SdkTracerProvider::builder()
             .with_span_processor(export::processor(exporter))
-            .with_sampler(Sampling::new(sample_ratio))
+            .with_sampler(sampling.clone())
             .with_resource(resource)
             .build();
-        Self { provider }
+        Self { provider, sampling }
+    }
+
+    /// Decides about traces that begin here.
+    #[must_use]
+    pub fn sampling(&self) -> Sampling {
+        self.sampling.clone()
     }
 
     /// Hands our spans to the exporter.
@@ -112,20 +120,24 @@ impl Traces {
 /// passed on as it is.
 #[must_use]
 pub fn context_of(span: &Span) -> Option<TraceContext> {
-    let context = span.context();
+    written(&span.context())
+}
+
+/// `context` as it is sent along.
+pub(super) fn written(context: &Context) -> Option<TraceContext> {
     if !context.span().span_context().is_valid() {
         return None;
     }
     let mut carrier = Carrier::default();
-    TraceContextPropagator::new().inject_context(&context, &mut carrier);
+    TraceContextPropagator::new().inject_context(context, &mut carrier);
     Some(carrier.0)
 }
 
 /// Makes `span` a child of the one that sent `trace`. To be called before `span` is entered.
 pub fn set_parent(span: &Span, trace: &TraceContext) {
-    if let Some(parent) = remote(span, trace) {
-        // It fails without traces, which is as good.
-        let _ = span.set_parent(Context::new().with_remote_span_context(parent));
+    // Without traces nobody would use it.
+    if let Some(parent) = (!span.is_disabled()).then(|| remote(trace)).flatten() {
+        let _ = span.set_parent(parent);
     }
 }
 
@@ -135,35 +147,18 @@ pub fn failed(span: &Span, error_type: &'static str) {
     span.record("otel.status_code", "ERROR");
 }
 
-/// Whether `span` belongs to a trace that nobody chose to sample. Not so without traces.
-#[must_use]
-pub fn is_unsampled(span: &Span) -> bool {
-    let context = span.context();
-    let context = context.span().span_context().clone();
-    context.is_valid() && !context.is_sampled()
-}
-
-/// Links `span` to `other`.
-pub fn link(span: &Span, other: &Span) {
-    span.add_link(other.context().span().span_context().clone());
-}
-
 /// Links `span` to the one that sent `trace`.
 pub fn add_link(span: &Span, trace: &TraceContext) {
-    if let Some(other) = remote(span, trace) {
-        span.add_link(other);
+    if let Some(other) = (!span.is_disabled()).then(|| remote(trace)).flatten() {
+        span.add_link(other.span().span_context().clone());
     }
 }
 
-/// Reads a trace context, unless nobody would use it.
-fn remote(span: &Span, trace: &TraceContext) -> Option<SpanContext> {
-    if span.is_disabled() || trace.traceparent.is_none() {
-        return None;
-    }
-    let context =
-        TraceContextPropagator::new().extract_with_context(&Context::new(), &Carrier(trace.clone()));
-    let remote = context.span().span_context().clone();
-    remote.is_valid().then_some(remote)
+/// The context of whoever sent `trace`, if that says one.
+pub(super) fn remote(trace: &TraceContext) -> Option<Context> {
+    trace.traceparent.as_ref()?;
+    let remote = TraceContextPropagator::new().extract_with_context(&Context::new(), &Carrier(trace.clone()));
+    remote.span().span_context().is_valid().then_some(remote)
 }
 
 /// Reads and writes the two headers.

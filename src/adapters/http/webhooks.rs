@@ -22,7 +22,9 @@ use super::{Handler, HttpLimits, Response, span};
 use crate::domain::answer::{Answer, Rejection};
 use crate::domain::identity::ReceiptId;
 use crate::domain::provider::Headers;
-use crate::pipeline::receive::{Destination, Receipt, Receiver};
+use crate::pipeline::receive::{self, Destination, Receipt, Receiver};
+use crate::telemetry::sampling::Sampling;
+use crate::telemetry::trace::Trace;
 
 /// Names the request in our logs and, when accepted, everything that becomes of it.
 pub const RECEIPT_HEADER: HeaderName = HeaderName::from_static("milepost-receipt");
@@ -37,15 +39,16 @@ pub struct Webhooks {
     requests: Semaphore,
     bytes: Semaphore,
     refusing: Refusing,
+    sampling: Option<Sampling>,
 }
 
 impl Webhooks {
-    /// A port that takes `receiver`'s webhooks within `limits`.
+    /// A port that takes `receiver`'s webhooks within `limits`, and traces some requests.
     #[must_use]
-    pub fn new(receiver: Receiver, limits: HttpLimits) -> Arc<Self> {
+    pub fn new(receiver: Receiver, limits: HttpLimits, sampling: Option<Sampling>) -> Arc<Self> {
         let requests = Semaphore::new(limits.max_requests_in_flight);
         let bytes = Semaphore::new(limits.max_bytes_in_flight);
-        Arc::new(Self { receiver, limits, requests, bytes, refusing: Refusing::default() })
+        Arc::new(Self { receiver, limits, requests, bytes, refusing: Refusing::default(), sampling })
     }
 
     /// Whose webhook a path takes, and the path's pattern. One trailing slash is forgiven: the path is typed into a provider's form by
@@ -68,7 +71,7 @@ impl Webhooks {
         &self,
         destination: &Destination<'_>,
         receipt: Receipt,
-        span: &Span,
+        trace: &mut Trace,
         head: &Parts,
         body: &mut Incoming,
     ) -> Result<(), Rejection> {
@@ -92,7 +95,7 @@ impl Webhooks {
             .ok_or(Rejection::Saturated)?;
         let body =
             timeout(self.limits.body_timeout, read(body, max)).await.map_err(|_| Rejection::TooSlow)??;
-        self.receiver.accept(destination, receipt, span, &HeaderView(&head.headers), body).await
+        self.receiver.accept(destination, receipt, trace, &HeaderView(&head.headers), body).await
     }
 
     fn respond(&self, answer: Answer, receipt: ReceiptId, outcome: Result<(), Rejection>) -> Response {
@@ -124,9 +127,15 @@ impl Handler for Webhooks {
         let receipt = self.receiver.receipt();
         let (head, mut body) = request.into_parts();
         let (route, destination) = self.route(head.uri.path()).unzip();
-        let span = span::request(&head.method, route, destination.as_ref(), receipt.id);
+        let describe = || span::request(&head.method, route, destination.as_ref(), receipt.id);
+        let mut trace = match &self.sampling {
+            Some(sampling) => {
+                sampling.begin(receive::asks_to_be_sampled(&HeaderView(&head.headers)), describe)
+            }
+            None => Trace::Span(Span::none()),
+        };
         let outcome = match &destination {
-            Some(destination) => self.take(destination, receipt, &span, &head, &mut body).await,
+            Some(destination) => self.take(destination, receipt, &mut trace, &head, &mut body).await,
             None => Err(Rejection::UnknownProvider),
         };
         if !body.is_end_stream() {
@@ -137,8 +146,8 @@ impl Handler for Webhooks {
         }
         let answer = answer_for(destination.as_ref(), outcome);
         let (code, elapsed) = (answer.code, arrived.elapsed());
-        span::answered(&span, code, outcome);
-        span.in_scope(|| Answered { receipt: receipt.id, destination, outcome, code, elapsed }.record());
+        span::answered(&trace, code, outcome);
+        trace.in_scope(|| Answered { receipt: receipt.id, destination, outcome, code, elapsed }.record());
         self.respond(answer, receipt.id, outcome)
     }
 }

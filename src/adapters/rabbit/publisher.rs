@@ -15,10 +15,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
-use lapin::types::FieldTable;
+use lapin::types::{FieldTable, ShortString};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, Event};
 use tokio_util::sync::CancellationToken;
-use tracing::Span;
 
 use super::connection::{ConnectError, RabbitSettings, close, connect, successor, within};
 use super::delay::DelayLevels;
@@ -29,7 +28,7 @@ use crate::domain::event::EVENT_TYPE;
 use crate::domain::retry::reconnect_delay;
 use crate::ports::{Outbound, PublishError, Publisher};
 use crate::telemetry::metrics as m;
-use crate::telemetry::traces;
+use crate::telemetry::trace;
 
 /// How often a connection is looked at, beside listening to its events.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -41,7 +40,7 @@ pub struct RabbitPublisher {
     mode: TopologyMode,
     delays: DelayLevels,
     /// The usable channel, and the one writer's turn.
-    channel: Mutex<Option<Channel>>,
+    channel: Mutex<Option<Arc<Channel>>>,
     blocked: AtomicBool,
 }
 
@@ -55,9 +54,8 @@ struct Opened {
 
 /// A message as AMQP takes it.
 struct Message {
-    stage: &'static str,
-    exchange: String,
-    routing_key: String,
+    exchange: ShortString,
+    routing_key: ShortString,
     properties: BasicProperties,
     body: Bytes,
 }
@@ -128,7 +126,7 @@ impl RabbitPublisher {
     ) -> Option<Opened> {
         let mut events = pin!(connection.events_listener());
         self.blocked.store(connection.status().blocked(), Ordering::Relaxed);
-        *self.lock() = Some(channel.clone());
+        *self.lock() = Some(Arc::new(channel.clone()));
         metrics::gauge!(m::BROKER_CONNECTED, "role" => "publish").set(1.0);
         tracing::info!("publishing: connected");
         tokio::select! {
@@ -178,22 +176,22 @@ impl RabbitPublisher {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Channel>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<Channel>>> {
         // A panic elsewhere cannot leave an `Option` half-written.
         self.channel.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn send(&self, message: &Message) -> Result<(), PublishError> {
+    async fn send(&self, message: Message) -> Result<(), PublishError> {
         if self.blocked.load(Ordering::Relaxed) {
             return Err(PublishError::Unavailable);
         }
         let channel = self.lock().clone().ok_or(PublishError::Unavailable)?;
         let mut sending = pin!(channel.basic_publish(
-            message.exchange.as_str().into(),
-            message.routing_key.as_str().into(),
+            message.exchange,
+            message.routing_key,
             BasicPublishOptions::default(),
             &message.body,
-            message.properties.clone(),
+            message.properties,
         ));
         let queued = poll_fn(|context| {
             let _one_writer = self.lock();
@@ -215,27 +213,25 @@ impl RabbitPublisher {
     fn message(&self, outbound: Outbound) -> Message {
         match outbound {
             Outbound::Raw(webhook) => Message {
-                stage: "raw",
-                exchange: WEBHOOKS.to_owned(),
-                routing_key: webhook.provider.as_str().to_owned(),
+                exchange: WEBHOOKS.into(),
+                routing_key: webhook.provider.as_str().into(),
                 properties: envelope::properties(&webhook, None),
                 body: webhook.body,
             },
             Outbound::Later(webhook, delay) => {
                 let (exchange, routing_key) = self.delays.route(delay, webhook.provider);
                 let properties = envelope::properties(&webhook, None);
-                Message { stage: "later", exchange, routing_key, properties, body: webhook.body }
+                let (exchange, routing_key) = (exchange.into(), routing_key.into());
+                Message { exchange, routing_key, properties, body: webhook.body }
             }
             Outbound::Parked(webhook, reason, detail) => Message {
-                stage: "parked",
-                exchange: PARKED.to_owned(),
-                routing_key: webhook.provider.as_str().to_owned(),
+                exchange: PARKED.into(),
+                routing_key: webhook.provider.as_str().into(),
                 properties: envelope::properties(&webhook, Some((reason, detail))),
                 body: webhook.body,
             },
             Outbound::Update(event) => Message {
-                stage: "update",
-                exchange: UPDATES.to_owned(),
+                exchange: UPDATES.into(),
                 properties: BasicProperties::default()
                     .with_message_id(event.id.as_str().into())
                     .with_timestamp(u64::try_from(event.time.as_second()).unwrap_or_default())
@@ -243,10 +239,20 @@ impl RabbitPublisher {
                     .with_type(EVENT_TYPE.into())
                     .with_delivery_mode(envelope::PERSISTENT)
                     .with_headers(traced()),
-                routing_key: event.routing_key,
+                routing_key: event.routing_key.into(),
                 body: event.body,
             },
         }
+    }
+}
+
+/// The metric label.
+const fn stage(outbound: &Outbound) -> &'static str {
+    match outbound {
+        Outbound::Raw(_) => "raw",
+        Outbound::Later(..) => "later",
+        Outbound::Parked(..) => "parked",
+        Outbound::Update(_) => "update",
     }
 }
 
@@ -254,7 +260,7 @@ impl RabbitPublisher {
 /// first receipt, whoever publishes it.
 fn traced() -> FieldTable {
     let mut headers = FieldTable::default();
-    if let Some(trace) = traces::context_of(&Span::current()) {
+    if let Some(trace) = trace::current() {
         envelope::trace_headers(&trace, &mut headers);
     }
     headers
@@ -263,14 +269,15 @@ fn traced() -> FieldTable {
 #[async_trait]
 impl Publisher for RabbitPublisher {
     async fn publish(&self, outbound: Outbound) -> Result<(), PublishError> {
+        let stage = stage(&outbound);
         let message = self.message(outbound);
         let began = Instant::now();
-        let result = tokio::time::timeout(self.settings.confirm_timeout, self.send(&message))
+        let result = tokio::time::timeout(self.settings.confirm_timeout, self.send(message))
             .await
             .unwrap_or(Err(PublishError::Unconfirmed));
         let label = result.map_or_else(PublishError::as_str, |()| "ack");
-        metrics::counter!(m::PUBLISH_CONFIRMS, "stage" => message.stage, "result" => label).increment(1);
-        metrics::histogram!(m::PUBLISH_CONFIRM_DURATION, "stage" => message.stage)
+        metrics::counter!(m::PUBLISH_CONFIRMS, "stage" => stage, "result" => label).increment(1);
+        metrics::histogram!(m::PUBLISH_CONFIRM_DURATION, "stage" => stage)
             .record(began.elapsed().as_secs_f64());
         result
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use milepost::domain::envelope::TraceContext;
 use milepost::telemetry::logging::{LogFormat, lines};
+use milepost::telemetry::trace::Trace;
 use milepost::telemetry::traces::{Traces, add_link, context_of, set_parent};
 use opentelemetry::trace::{SpanKind, TraceFlags};
 use opentelemetry_sdk::error::OTelSdkResult;
@@ -106,6 +107,47 @@ async fn a_trace_nobody_samples_keeps_its_id_and_is_not_exported() {
     );
     traces.shutdown(BOUND).await;
     assert!(exported.take().is_empty());
+}
+
+#[tokio::test]
+async fn a_trace_that_begins_here_has_a_span_only_if_it_is_sampled_or_may_yet_join_one_that_is() {
+    let span = || tracing::info_span!(target: "milepost", "request");
+    for ratio in [0.0, 1.0] {
+        let exported = Exported::default();
+        let (traces, dispatch) = tracing_to(&exported, ratio);
+        with_default(&dispatch, || {
+            let trace = traces.sampling().begin(false, span);
+            assert_eq!(matches!(trace, Trace::Span(_)), ratio == 1.0);
+            let traceparent = trace.context().and_then(|context| context.traceparent).expect("a trace");
+            assert_eq!(traceparent.ends_with("-01"), ratio == 1.0, "{traceparent}");
+            // One that turns out to be nobody's whom we know is decided about as any other.
+            let mut forged = traces.sampling().begin(true, span);
+            assert_eq!(forged.is_unsampled(), ratio == 0.0);
+            // One that joins is what whoever sent it chose.
+            for (sent_by_provider, flags) in [(SAMPLED, "-01"), (NOT_SAMPLED, "-00")] {
+                forged = traces.sampling().begin(sent_by_provider == SAMPLED, span);
+                forged.join(&sent(sent_by_provider, None));
+                let onward = forged.context().and_then(|context| context.traceparent).expect("a trace");
+                assert!(onward.starts_with(&sent_by_provider[..36]) && onward.ends_with(flags), "{onward}");
+            }
+        });
+        traces.shutdown(BOUND).await;
+        let joined = |span: &SpanData| SAMPLED.contains(&span.span_context.trace_id().to_string());
+        let (joined, own): (Vec<_>, Vec<_>) = exported.take().into_iter().partition(joined);
+        assert_eq!((joined.len(), own.len()), (1, if ratio == 1.0 { 2 } else { 0 }));
+    }
+}
+
+#[test]
+fn a_share_of_the_traces_that_begin_here_is_sampled() {
+    let (traces, dispatch) = tracing_to(&Exported::default(), 0.5);
+    let sampled = with_default(&dispatch, || {
+        let begun = (0..1000)
+            .map(|_| traces.sampling().begin(false, || tracing::info_span!(target: "milepost", "request")));
+        begun.filter(|trace| !trace.is_unsampled()).count()
+    });
+    // Further off than once in 10^30 times.
+    assert!((300..700).contains(&sampled), "{sampled}");
 }
 
 #[tokio::test]

@@ -22,6 +22,7 @@ use milepost::providers::TELYPORT;
 use milepost::telemetry::health::{HEARTBEAT_LIMIT, Heartbeat};
 use milepost::telemetry::logging::{self, LogFormat};
 use milepost::telemetry::recorder::{Metrics, Role};
+use milepost::telemetry::sampling::Sampling;
 use milepost::telemetry::traces::Traces;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
@@ -72,7 +73,7 @@ fn measure(mode: &str) -> f64 {
             let metrics = Metrics::install(Role::Run, &[&TELYPORT]).expect("the first");
             tokio::spawn(metrics.upkeep());
         }
-        let mut fleet = Fleet::start().await;
+        let mut fleet = Fleet::start(traces.as_ref().map(Traces::sampling)).await;
         fleet.deliver(0..WARM_UP).await;
         let before = cpu_time();
         fleet.deliver(WARM_UP..WARM_UP + EVENTS).await;
@@ -97,7 +98,7 @@ struct Fleet {
 }
 
 impl Fleet {
-    async fn start() -> Self {
+    async fn start(sampling: Option<Sampling>) -> Self {
         let accounts = format!("[providers.telyport.accounts.default]\nsecrets = [\"{SECRET}\"]\n");
         let sources = Sources { base: accounts, ..Sources::default() };
         let config = milepost::config::load(&sources, milepost::providers::ALL).expect("it is valid").config;
@@ -109,7 +110,7 @@ impl Fleet {
         let address = listener.local_addr().expect("bound");
         let limits = limits(&config);
         let receiver = roles::receiver(&backends, &config, &[&TELYPORT], &mut Reload::default());
-        let webhooks = Webhooks::new(receiver, limits);
+        let webhooks = Webhooks::new(receiver, limits, sampling);
         let stopping = Stopping { delay: Duration::ZERO, drain: MINUTE };
         tokio::spawn(server::serve(listener, webhooks, limits, CancellationToken::new(), stopping));
         Self { provider: TcpStream::connect(address).await.expect("it listens"), updates: broker.updates() }
