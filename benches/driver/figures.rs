@@ -30,11 +30,13 @@ pub struct Figures {
     pub peak_rss: f64,
 }
 
-/// One repetition: both sides, one right after the other.
+/// One repetition: the sides, one right after the other.
 #[derive(Debug, Clone, Serialize)]
-pub struct Pair {
+pub struct Repetition {
     pub milepost: Figures,
     pub floor: Figures,
+    /// Of workers alone.
+    pub to_updates: Option<Figures>,
 }
 
 /// The processes whose CPU time is read.

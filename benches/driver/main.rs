@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 use milepost::app::life::Signals;
 
-use crate::figures::Pair;
+use crate::figures::Repetition;
 use crate::http::Request;
 use crate::plan::{Role, Row};
 use crate::rig::{Rig, Side};
@@ -102,7 +102,7 @@ async fn compare(args: &Compare) -> anyhow::Result<()> {
             backlog = true;
         }
         match measure(&rig, &row, args.repetitions).await {
-            Ok(pairs) => measured.push(Measured { row, pairs }),
+            Ok(repetitions) => measured.push(Measured { row, repetitions }),
             // What was measured before is printed even so, and goes nowhere else.
             Err(error) => {
                 failed = Some(error.context(row.name));
@@ -113,8 +113,11 @@ async fn compare(args: &Compare) -> anyhow::Result<()> {
     for (role, name) in [(Role::Receiver, "Receiver"), (Role::Worker, "Worker")] {
         let of_role: Vec<_> = measured.iter().filter(|measured| measured.row.role == role).collect();
         if !of_role.is_empty() {
-            let (ratios, figures) = (table::ratios(&of_role), table::figures(&of_role));
-            text += &format!("\n### {name}\n\n{ratios}\n{figures}");
+            text += &format!("\n### {name}\n\n");
+            for ratios in table::FLOORS.into_iter().filter_map(|floor| table::ratios(&of_role, floor)) {
+                text += &format!("{ratios}\n");
+            }
+            text += &table::figures(&of_role);
         }
     }
     println!("{text}");
@@ -143,18 +146,19 @@ async fn soak(minutes: f64, rate: Option<f64>, write: Option<&Path>) -> anyhow::
     soaked.verdict()
 }
 
-/// Both sides in turns.
-async fn measure(rig: &Rig, row: &Row, repetitions: usize) -> anyhow::Result<Vec<Pair>> {
-    let mut pairs = Vec::new();
+/// All sides in turns.
+async fn measure(rig: &Rig, row: &Row, repetitions: usize) -> anyhow::Result<Vec<Repetition>> {
+    let mut measured = Vec::new();
     let requests = match row.role {
         Role::Receiver => row.kind.webhooks(row.events, "bench").map(Request::of).collect(),
         Role::Worker => Vec::new(),
     };
     for repetition in 1..=repetitions {
-        let pair = match row.role {
-            Role::Receiver => Pair {
+        let sides = match row.role {
+            Role::Receiver => Repetition {
                 milepost: receiver::run(rig, Side::Milepost, row, &requests).await?,
                 floor: receiver::run(rig, Side::Floor, row, &requests).await?,
+                to_updates: None,
             },
             Role::Worker => {
                 // What Redis remembers of runs before is of no use; what the backlog left there is part of it.
@@ -163,13 +167,15 @@ async fn measure(rig: &Rig, row: &Row, repetitions: usize) -> anyhow::Result<Vec
                 }
                 let tag = format!("{}-{repetition}", row.name.replace(' ', ""));
                 let milepost = worker::run(rig, Side::Milepost, row, &tag, None).await?;
-                let floor = worker::run(rig, Side::Floor, row, &tag, Some(milepost.rate)).await?;
-                Pair { milepost, floor }
+                let rate = Some(milepost.rate);
+                let floor = worker::run(rig, Side::Floor, row, &tag, rate).await?;
+                let to_updates = Some(worker::run(rig, Side::ToUpdates, row, &tag, rate).await?);
+                Repetition { milepost, floor, to_updates }
             }
         };
-        let ratio = pair.milepost.rate / pair.floor.rate;
+        let ratio = sides.milepost.rate / sides.floor.rate;
         eprintln!("{}, {repetition} of {repetitions}: {ratio:.2} of the floor's rate", row.name);
-        pairs.push(pair);
+        measured.push(sides);
     }
-    Ok(pairs)
+    Ok(measured)
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use milepost::adapters::rabbit::topology::UPDATES;
 use milepost::config::{Config, Sources};
 use milepost::domain::provider::{Provider, ProviderId};
 use milepost::providers;
@@ -16,6 +17,9 @@ use crate::figures::Meter;
 use crate::material::{SECRET, account};
 use crate::process::{Program, Readiness, cpu, free_address};
 use crate::servers::Servers;
+
+/// A routing key as updates have.
+const UPDATE_KEY: &str = "telyport.default.pickup.assigned";
 
 /// How many accounts each provider is configured with where there are many.
 pub const MANY_ACCOUNTS: usize = 100;
@@ -29,13 +33,15 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub enum Side {
     Milepost,
     Floor,
+    /// The relay again, but to the exchange of the updates, so that RabbitMQ does for it what it does for Milepost.
+    ToUpdates,
 }
 
 impl Side {
     /// The queue its receiver publishes to.
     pub fn intake(self, provider: ProviderId) -> String {
         match self {
-            Self::Milepost => work_queue(provider),
+            Self::Milepost | Self::ToUpdates => work_queue(provider),
             Self::Floor => format!("floor.{provider}"),
         }
     }
@@ -43,7 +49,7 @@ impl Side {
     /// The queue its worker's output comes to.
     pub fn output(self) -> &'static str {
         match self {
-            Self::Milepost => UPDATES_QUEUE,
+            Self::Milepost | Self::ToUpdates => UPDATES_QUEUE,
             Self::Floor => RELAYED_QUEUE,
         }
     }
@@ -94,7 +100,7 @@ impl Rig {
     pub async fn receiver(&self, side: Side) -> anyhow::Result<(Program, SocketAddr)> {
         match side {
             Side::Milepost => self.milepost_receiver(&[]).await,
-            Side::Floor => {
+            Side::Floor | Side::ToUpdates => {
                 let addr = free_address().await?;
                 let arguments = [&self.servers.amqp_url, &addr.to_string(), SECRET];
                 let program = self.programs.join("floor-receiver");
@@ -127,9 +133,11 @@ impl Rig {
                     let settings = [format!("worker.prefetch = {prefetch}")];
                     self.milepost(&format!("worker-{id}"), &settings).await?
                 }
-                Side::Floor => {
+                Side::Floor | Side::ToUpdates => {
                     let (from, prefetch) = (work_queue(id), prefetch.to_string());
-                    let arguments = [&self.servers.amqp_url, &from, side.output(), &prefetch];
+                    let (exchange, key) =
+                        if side == Side::ToUpdates { (UPDATES, UPDATE_KEY) } else { ("", side.output()) };
+                    let arguments = [&self.servers.amqp_url, &from, exchange, key, &prefetch];
                     let program = self.programs.join("floor-relay");
                     Program::start(&program, &arguments, Readiness::Says, self.servers.dir()).await?
                 }

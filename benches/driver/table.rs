@@ -2,29 +2,33 @@
 
 use serde_json::{Value, json};
 
-use crate::figures::{Figures, Pair, Spread};
+use crate::figures::{Figures, Repetition, Spread};
 use crate::plan::Row;
 
 /// A row and what was measured.
 pub struct Measured {
     pub row: Row,
-    pub pairs: Vec<Pair>,
+    pub repetitions: Vec<Repetition>,
 }
 
 impl Measured {
     /// Every single measurement.
     pub fn json(&self) -> Value {
-        json!({ "role": self.row.role.as_str(), "row": self.row.name, "repetitions": self.pairs })
+        json!({ "role": self.row.role.as_str(), "row": self.row.name, "repetitions": self.repetitions })
     }
 }
 
 /// One column: its heading and its figure.
 type Column = (&'static str, fn(&Figures) -> f64, usize);
 
-/// Whose figures.
-type Half = (&'static str, fn(&Pair) -> &Figures);
+/// Whose figures: those of a floor, where it was measured.
+type Of = fn(&Repetition) -> Option<&Figures>;
 
-const SIDES: [Half; 2] = [("milepost", |pair| &pair.milepost), ("floor", |pair| &pair.floor)];
+/// The floors, and what they are called.
+pub const FLOORS: [(&str, Of); 2] = [
+    ("floor", |repetition| Some(&repetition.floor)),
+    ("floor to updates", |repetition| repetition.to_updates.as_ref()),
+];
 
 const COMPARED: [Column; 5] = [
     ("events/s", |figures| figures.rate, 2),
@@ -45,28 +49,33 @@ const SHOWN: [Column; 8] = [
     ("peak MiB", |figures| figures.peak_rss, 1),
 ];
 
-/// Milepost's figures divided by the floor's, pair by pair.
-pub fn ratios(measured: &[&Measured]) -> String {
-    let mut lines = vec![heading("milepost / floor", "events", &COMPARED)];
-    for Measured { row, pairs } in measured {
-        let mut line = vec![row.name.to_owned(), events(pairs)];
+/// Milepost's figures divided by a floor's, repetition by repetition. Nothing where that floor was not measured.
+pub fn ratios(measured: &[&Measured], (floor, of): (&str, Of)) -> Option<String> {
+    let mut lines = vec![heading(&format!("milepost / {floor}"), "events", &COMPARED)];
+    for Measured { row, repetitions } in measured {
+        let mut line = vec![row.name.to_owned(), events(repetitions)];
         for (_, figure, places) in COMPARED {
-            let ratios = pairs.iter().map(|pair| figure(&pair.milepost) / figure(&pair.floor));
-            line.push(spread(ratios, places));
+            let ratio = |each: &Repetition| Some(figure(&each.milepost) / figure(of(each)?));
+            line.push(spread(repetitions.iter().filter_map(ratio), places));
         }
         lines.push(line);
     }
-    aligned(&lines)
+    let measured = measured.iter().any(|row| row.repetitions.iter().any(|each| of(each).is_some()));
+    measured.then(|| aligned(&lines))
 }
 
 /// The figures themselves.
 pub fn figures(measured: &[&Measured]) -> String {
+    let milepost: (&str, Of) = ("milepost", |repetition| Some(&repetition.milepost));
     let mut lines = vec![heading("", "", &SHOWN)];
-    for Measured { row, pairs } in measured {
-        for (side, of) in SIDES {
+    for Measured { row, repetitions } in measured {
+        for (side, of) in [milepost].into_iter().chain(FLOORS) {
+            if repetitions.iter().all(|each| of(each).is_none()) {
+                continue;
+            }
             let mut line = vec![row.name.to_owned(), side.to_owned()];
             for (_, figure, places) in SHOWN {
-                line.push(spread(pairs.iter().map(|pair| figure(of(pair))), places));
+                line.push(spread(repetitions.iter().filter_map(of).map(figure), places));
             }
             lines.push(line);
         }
@@ -79,9 +88,9 @@ fn heading(first: &str, second: &str, columns: &[Column]) -> Vec<String> {
     [first, second].into_iter().chain(names).map(str::to_owned).collect()
 }
 
-fn events(pairs: &[Pair]) -> String {
-    let each = pairs.first().map_or(0, |pair| pair.milepost.events);
-    format!("{} x {each}", pairs.len())
+fn events(repetitions: &[Repetition]) -> String {
+    let each = repetitions.first().map_or(0, |first| first.milepost.events);
+    format!("{} x {each}", repetitions.len())
 }
 
 /// The median, then least and greatest.

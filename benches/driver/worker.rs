@@ -62,7 +62,7 @@ pub async fn run(rig: &Rig, side: Side, row: &Row, tag: &str, rate: Option<f64>)
 async fn stop(side: Side, programs: Vec<Program>) -> anyhow::Result<()> {
     for program in programs {
         let orderly = program.stop().await?;
-        ensure!(orderly || side == Side::Floor, "a worker did not end as it should");
+        ensure!(orderly || side != Side::Milepost, "a worker did not end as it should");
     }
     Ok(())
 }
@@ -174,7 +174,7 @@ impl Run<'_> {
     /// Which message became this: its receipt says so.
     fn index(&self, delivery: &Delivery) -> anyhow::Result<usize> {
         let receipt = match self.side {
-            Side::Floor => delivery.properties.message_id().as_ref().map(|id| id.as_str()),
+            Side::Floor | Side::ToUpdates => delivery.properties.message_id().as_ref().map(|id| id.as_str()),
             Side::Milepost => receipt(&delivery.data),
         };
         let receipt: Uuid = receipt.context("no receipt")?.parse()?;

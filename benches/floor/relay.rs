@@ -2,7 +2,8 @@
 //! as the prefetch lets it. Nothing is decoded, counted or remembered: what any worker that loses nothing has to do at
 //! least.
 //!
-//! `floor-relay AMQP_URL FROM TO PREFETCH` says `ready` once it consumes.
+//! `floor-relay AMQP_URL FROM EXCHANGE KEY PREFETCH` says `ready` once it consumes. The exchange without a name leads to the
+//! queue that the routing key names.
 
 use futures_util::stream::{FuturesOrdered, StreamExt as _};
 use futures_util::{FutureExt as _, TryStreamExt as _};
@@ -16,8 +17,8 @@ use lapin::{Channel, Confirmation, Connection, ConnectionProperties};
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
-    let [url, from, to, prefetch] = arguments.as_slice() else {
-        anyhow::bail!("expected AMQP_URL FROM TO PREFETCH")
+    let [url, from, exchange, key, prefetch] = arguments.as_slice() else {
+        anyhow::bail!("expected AMQP_URL FROM EXCHANGE KEY PREFETCH")
     };
     // Two connections, as for a worker: the broker reads each in a process of its own.
     let (incoming, outgoing) = (connect(url).await?, connect(url).await?);
@@ -44,7 +45,7 @@ async fn main() -> anyhow::Result<()> {
             delivery = deliveries.try_next() => {
                 let mut next = delivery?;
                 while let Some(delivery) = next {
-                    under_way.push_back(relay(&publishing, to, delivery));
+                    under_way.push_back(relay(&publishing, exchange, key, delivery));
                     next = deliveries.try_next().now_or_never().transpose()?.flatten();
                 }
             }
@@ -57,10 +58,11 @@ async fn connect(url: &str) -> lapin::Result<Connection> {
 }
 
 /// Publishes a message as it came. Returns its tag once the broker has it.
-async fn relay(channel: &Channel, to: &str, delivery: Delivery) -> anyhow::Result<u64> {
+async fn relay(channel: &Channel, exchange: &str, key: &str, delivery: Delivery) -> anyhow::Result<u64> {
     let options = BasicPublishOptions::default();
     let Delivery { delivery_tag, properties, data, .. } = delivery;
-    let confirm = channel.basic_publish("".into(), to.into(), options, &data, properties).await?.await?;
+    let confirm =
+        channel.basic_publish(exchange.into(), key.into(), options, &data, properties).await?.await?;
     anyhow::ensure!(matches!(confirm, Confirmation::Ack(_)), "the broker did not take it");
     Ok(delivery_tag)
 }

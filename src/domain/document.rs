@@ -176,6 +176,10 @@ impl<'a> Document<'a> {
 #[must_use]
 pub fn one_line(raw: &RawValue) -> Box<RawValue> {
     let json = raw.get();
+    // Most providers send none.
+    if !json.bytes().any(|byte| byte.is_ascii_whitespace()) {
+        return raw.to_owned();
+    }
     let (mut compact, mut in_string, mut escaped) = (String::with_capacity(json.len()), false, false);
     for character in json.chars() {
         if in_string {

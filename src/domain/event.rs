@@ -16,6 +16,9 @@ pub const EVENT_TYPE: &str = "com.milepost.delivery.updated.v1";
 /// CloudEvents `dataschema`: names the shape of `data`.
 pub const DATA_SCHEMA: &str = "urn:milepost:schema:delivery-update:v1";
 
+/// What most events fit in.
+const USUAL_BYTES: usize = 2048;
+
 /// An update, ready to be published: the same bytes whenever the same event is published again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpdateEvent {
@@ -110,8 +113,10 @@ impl UpdateEvent {
                 received_at: origin.received_at,
             },
         };
+        let mut body = Vec::with_capacity(USUAL_BYTES);
         // Unwrap safety: every map key is a string and nothing in it can fail to serialize.
-        let body = serde_json::to_vec(&event).expect("an event is plain JSON").into();
-        Self { routing_key: format!("{provider}.{account}.{phase}.{status}"), id, time, body }
+        serde_json::to_writer(&mut body, &event).expect("an event is plain JSON");
+        let routing_key = format!("{provider}.{account}.{phase}.{status}");
+        Self { routing_key, id, time, body: body.into() }
     }
 }
