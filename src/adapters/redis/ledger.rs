@@ -3,18 +3,14 @@
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use deadpool_redis::redis::{RedisResult, Script, ScriptInvocation, Value, cmd, from_redis_value};
-use jiff::Timestamp;
+use deadpool_redis::redis::{RedisResult, Script, ScriptInvocation, Value, cmd};
 
 use super::connection::RedisConnection;
-use super::policy;
+use super::{answer, policy};
 use crate::adapters::ledger_key::{LedgerKeys, leg_name};
 use crate::domain::envelope::Replay;
-use crate::domain::identity::Origin;
-use crate::domain::state::{DeliveryState, Place};
-use crate::ports::{
-    Claim, ClaimRequest, EventRef, Grant, Ledger, LedgerError, MOST_LEGS, Settlement, StateRef,
-};
+use crate::domain::state::DeliveryState;
+use crate::ports::{Claim, ClaimRequest, EventRef, Ledger, LedgerError, MOST_LEGS, Settlement, StateRef};
 use crate::telemetry::metrics as m;
 
 /// What a ping writes.
@@ -101,7 +97,7 @@ impl Ledger for RedisLedger {
             .arg(event_time)
             .arg(MOST_LEGS);
         let reply = self.run("claim", &script).await?;
-        read_claim(reply, request, state)
+        answer::read(reply, request, state)
             .ok_or_else(|| LedgerError("its claim script gave an answer of another shape".to_owned()))
     }
 
@@ -169,38 +165,4 @@ fn replay_argument(replay: Option<Replay>) -> String {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn read_claim(reply: Value, request: &ClaimRequest, state: StateRef) -> Option<Claim> {
-    let Value::Array(mut fields) = reply else { return None };
-    let rest = fields.split_off(1.min(fields.len()));
-    match from_redis_value::<String>(fields.pop()?).ok()?.as_str() {
-        "D" => Some(Claim::Done),
-        "S" => Some(Claim::Stale),
-        "B" => from_redis_value(rest.into_iter().next()?).ok().map(Duration::from_millis).map(Claim::Busy),
-        "G" => {
-            type Fields = (String, u32, u32, u8, String, i64, String, u64, u8, String);
-            let fields: Fields = from_redis_value(Value::Array(rest)).ok()?;
-            let (key, attempt, crashes, reused, receipt, at, trace, sequence, overtaken, before) = fields;
-            let origin = Origin {
-                receipt: receipt.parse().ok()?,
-                received_at: Timestamp::from_millisecond(at).ok()?,
-                traceparent: (!trace.is_empty()).then_some(trace),
-            };
-            let event = EventRef { key, token: request.token, ttl: request.ttl, state };
-            let (id_reused, place) = (reused == 1, Place { sequence, overtaken: overtaken == 1 });
-            // One that cannot be read (of another version, say) is as good as lost.
-            let before = before.parse().ok();
-            Some(Claim::Granted(Box::new(Grant {
-                event,
-                origin,
-                attempt,
-                crashes,
-                id_reused,
-                place,
-                before,
-            })))
-        }
-        _ => None,
-    }
 }

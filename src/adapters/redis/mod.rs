@@ -1,5 +1,6 @@
 //! Redis: the ledger, and the connection it keeps.
 
+mod answer;
 mod connection;
 mod inspect;
 mod ledger;
