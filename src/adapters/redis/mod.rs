@@ -7,6 +7,7 @@ mod ledger;
 mod policy;
 mod record;
 mod remembered;
+mod script;
 
 pub use connection::{RedisConnection, RedisSettings};
 pub use inspect::{RedisFacts, inspect};

@@ -1,4 +1,4 @@
-//! What the scripts keep in Redis: values of older versions, and how long a state is kept.
+//! What is kept in Redis: values of older versions, the state and its TTL, and the scripts themselves.
 
 use std::time::Duration;
 
@@ -39,6 +39,17 @@ async fn older(event: &EventRef, fields: usize, changes: &[(usize, &str)]) {
         parts[*at] = text;
     }
     let () = ask(&["SET", &event.key, &parts.join("|")]).await;
+}
+
+#[tokio::test]
+async fn a_ledger_gives_redis_a_script_that_it_forgot() {
+    let ledger = redis_ledger();
+    let grant = granted(ledger.claim(&claim()).await.unwrap());
+    // Other tests may give it a script at once: then this shows nothing, but never fails.
+    let () = ask(&["SCRIPT", "FLUSH"]).await;
+    granted(ledger.claim(&claim()).await.unwrap());
+    let () = ask(&["SCRIPT", "FLUSH"]).await;
+    assert!(ledger.settle(&grant.event, Settlement::Done(None)).await.unwrap());
 }
 
 /// Versions before wrote ten fields, twelve, thirteen and then fourteen.
