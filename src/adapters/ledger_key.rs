@@ -13,6 +13,8 @@ pub struct LedgerKeys {
     pub event: String,
     /// With a provider's id: remembers the first content seen under it. Without: the occurrences of this content.
     pub companion: String,
+    /// The digits of the content's fingerprint.
+    pub content: Digits,
     /// Whether the provider gave an id.
     pub by_id: bool,
     /// Of the delivery's state.
@@ -24,27 +26,50 @@ impl LedgerKeys {
     #[must_use]
     pub fn new(delivery: &DeliveryKey, identity: &Identity) -> Self {
         let DeliveryKey { provider, account, delivery_id } = delivery;
-        let tag = format!("mp:{{{provider}:{account}:{delivery_id}}}");
-        let content = hex::encode(identity.fingerprint.0);
-        let state = format!("{tag}:s");
+        let tag = ["mp:{", provider.as_str(), ":", account.as_str(), ":", delivery_id, "}"].concat();
+        let key = |kind, digits: Digits| [tag.as_str(), kind, digits.as_str()].concat();
+        let content = Digits::of(identity.fingerprint.0);
+        let state = [tag.as_str(), ":s"].concat();
         match &identity.provider_event_id {
             Some(id) => {
                 let id = Sha256::digest(id.as_bytes());
                 let both = Sha256::new().chain_update(id).chain_update(identity.fingerprint.0).finalize();
                 Self {
-                    event: format!("{tag}:e:{}", hex::encode(both)),
-                    companion: format!("{tag}:i:{}", hex::encode(id)),
+                    event: key(":e:", Digits::of(both.into())),
+                    companion: key(":i:", Digits::of(id.into())),
+                    content,
                     by_id: true,
                     state,
                 }
             }
             None => Self {
-                event: format!("{tag}:e:{content}"),
-                companion: format!("{tag}:a:{content}"),
+                event: key(":e:", content),
+                companion: key(":a:", content),
+                content,
                 by_id: false,
                 state,
             },
         }
+    }
+}
+
+/// The hexadecimal digits of a SHA-256.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Digits([u8; 64]);
+
+impl Digits {
+    fn of(hash: [u8; 32]) -> Self {
+        let mut digits = [0; 64];
+        // Unwrap safety: there is room for two digits a byte.
+        hex::encode_to_slice(hash, &mut digits).expect("64 digits");
+        Self(digits)
+    }
+
+    /// As text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        // Unwrap safety: hexadecimal digits are ASCII.
+        std::str::from_utf8(&self.0).expect("ASCII")
     }
 }
 

@@ -23,6 +23,7 @@ mod hubrise_fields;
 mod identity;
 mod instant;
 mod journeys;
+mod ledger_key;
 mod registry;
 mod retry;
 mod secret;

@@ -13,22 +13,21 @@
 --   first receipt, its received_at ms, its traceparent, receipt of the copy that holds or held the claim,
 --   changed_at ms, sequence number, where the leg stood when the event was first claimed (nothing: nowhere yet),
 --   why it last failed (nothing: it never did), whether a newer one of its leg had been claimed before (1|0)
+-- Answers { 'D' } (done), { 'S' } (stale), { 'B', ms left of the lease } (busy), or { 'G', key, whether the id was used
+-- for other content before (1|0), the value as it is now } (granted): one text, which costs less to read than its fields.
 -- The occurrence's key is made here, from KEYS[1]: it shares KEYS[1]'s hash tag, so it is in the same slot.
-local by_id, content, receipt, received_at, traceparent = ARGV[1] == '1', ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local attempt, crashes, replay, token = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8], ARGV[9]
-local lease, ttl, horizon = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
-local leg, claimed, state_ttl = 's:' .. ARGV[13], 'c:' .. ARGV[13], tonumber(ARGV[14])
-local event_time, most_legs = ARGV[15], tonumber(ARGV[16])
+-- Numbers stay the text they came as unless something is reckoned: to write one costs Lua as much as a command.
+local by_id, content, receipt, received_at, traceparent, attempt, crashes, replay, token, lease, ttl, horizon, leg,
+  state_ttl, event_time, most_legs = unpack(ARGV)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local key, id_reused, sequence, before, reason, overtaken = KEYS[1], 0, nil, '', '', 0
+local changed_at = string.format('%.0f', now)
+local key, id_reused, sequence, before, reason, overtaken = KEYS[1], 0, nil, '', '', '0'
 local origin = { receipt, received_at, traceparent }
 
-if by_id then
-  local first = redis.call('GET', KEYS[2])
-  if not first then
-    redis.call('SET', KEYS[2], content, 'PX', ttl)
-  elseif first ~= content then
+if by_id == '1' then
+  local first = redis.call('SET', KEYS[2], content, 'NX', 'GET', 'PX', ttl)
+  if first and first ~= content then
     id_reused = 1
   end
 else
@@ -41,7 +40,7 @@ else
     local apart = math.abs(tonumber(at) - tonumber(received_at))
     if other == receipt then
       mine = other
-    elseif not first and apart <= horizon then
+    elseif not first and apart <= tonumber(horizon) then
       first = other
       origin = { other, at, '' }
     end
@@ -64,17 +63,12 @@ if string.sub(replay, 1, 6) == 'force:' then
   key = key .. ':' .. replay
 end
 
-local function fields(value)
-  local parts = {}
-  for part in string.gmatch(value .. '|', '([^|]*)|') do
-    parts[#parts + 1] = part
-  end
-  return parts
-end
-
 local value = redis.call('GET', key)
 if value then
-  local old = fields(value)
+  local old = {}
+  for field in string.gmatch(value .. '|', '([^|]*)|') do
+    old[#old + 1] = field
+  end
   local state, old_attempt, deadline, old_crashes = old[1], tonumber(old[2]), tonumber(old[3]), tonumber(old[4])
   if state == 'D' then
     return { 'D' }
@@ -93,7 +87,7 @@ if value then
       attempt = math.max(attempt, old_attempt)
     end
   elseif state == 'R' then
-    if replay == '' and attempt < old_attempt then
+    if replay == '' and tonumber(attempt) < old_attempt then
       return { 'S' }
     end
   elseif state == 'K' then
@@ -107,33 +101,44 @@ if value then
   end
   -- And says of its delivery's course what the first said.
   if old[11] and old[11] ~= '' then
-    sequence, before, overtaken = old[11], old[12], tonumber(old[14]) or 0
+    sequence, before, overtaken = old[11], old[12], old[14] == '1' and '1' or '0'
   end
   reason = old[13] or ''
 end
 
 if not sequence then
-  local kept = redis.call('HMGET', KEYS[3], 'n', leg, claimed)
+  local stands, claimed = 's:' .. leg, 'c:' .. leg
+  local kept = redis.call('HMGET', KEYS[3], 'n', stands, claimed)
   -- Never below the time in ms: were the state lost, numbers would still only grow.
-  sequence = string.format('%.0f', math.max((tonumber(kept[1]) or 0) + 1, now))
+  local last = tonumber(kept[1]) or 0
+  sequence = last < now and changed_at or string.format('%.0f', last + 1)
   before = kept[2] or ''
-  redis.call('HSET', KEYS[3], 'n', sequence)
   -- Another worker may be about to publish what it claimed: whatever is claimed later and is older comes late.
-  local mine, newest = event_time .. ',' .. origin[2], kept[3]
-  if newest and is_newer(newest, mine) then
-    overtaken = 1
-  elseif newest or redis.call('HLEN', KEYS[3]) <= 2 * most_legs then
-    local newest_event, newest_received = age(newest or mine)
-    local event = event_time ~= '' and event_time or newest_event
-    local received = math.max(tonumber(origin[2]), tonumber(newest_received))
-    redis.call('HSET', KEYS[3], claimed, string.format('%s,%.0f', event, received))
+  local newest, received = kept[3], origin[2]
+  if newest then
+    local newest_event, newest_received = age(newest)
+    if is_newer(newest_event, newest_received, event_time, received) then
+      overtaken = '1'
+    else
+      event_time = event_time ~= '' and event_time or newest_event
+      received = tonumber(received) > tonumber(newest_received) and received or newest_received
+    end
   end
-  redis.call('PEXPIRE', KEYS[3], state_ttl)
+  -- Beside the sequence number there are two fields for each leg.
+  local most_fields = 2 * most_legs + (kept[1] and 1 or 0)
+  if overtaken == '0' and (newest or redis.call('HLEN', KEYS[3]) < most_fields) then
+    redis.call('HSET', KEYS[3], 'n', sequence, claimed, event_time .. ',' .. received)
+  else
+    redis.call('HSET', KEYS[3], 'n', sequence)
+  end
 end
+-- Each claim keeps the state alive, so that settling it need not.
+redis.call('PEXPIRE', KEYS[3], state_ttl)
 
-local record = {
-  'P', attempt, now + lease, crashes, token, origin[1], origin[2], origin[3], receipt, now, sequence, before,
-  reason, overtaken,
-}
-redis.call('SET', key, table.concat(record, '|'), 'PX', ttl)
-return { 'G', key, attempt, crashes, id_reused, origin[1], origin[2], origin[3], sequence, overtaken, before }
+local deadline = string.format('%.0f', now + lease)
+local record = table.concat({
+  'P', attempt, deadline, crashes, token, origin[1], origin[2], origin[3], receipt, changed_at, sequence, before, reason,
+  overtaken,
+}, '|')
+redis.call('SET', key, record, 'PX', ttl)
+return { 'G', key, id_reused, record }

@@ -101,17 +101,8 @@ impl RedisConnection {
         if let Some(lease) = self.existing() {
             return Ok(lease);
         }
-        let _turn = self.connecting.acquire().await.map_err(unavailable)?;
-        if let Some(lease) = self.existing() {
-            return Ok(lease);
-        }
-        let pool = self.lock().pool.clone();
-        let connection = pool.get().await.map_err(unavailable)?;
-        let clone = MultiplexedConnection::clone(&connection);
-        let mut current = self.lock();
-        current.generation += 1;
-        current.connection = Some(connection);
-        Ok(Lease { generation: current.generation, connection: clone })
+        // Boxed: connecting is rare, and its future is so big that each claim and each settlement would carry 7 KB.
+        Box::pin(self.connect()).await
     }
 
     /// Gives up the leased connection after `error`, if the error says that it may be broken and nobody did so before.
@@ -129,6 +120,21 @@ impl RedisConnection {
             }
         }
         unavailable(error)
+    }
+
+    /// Makes the connection, unless another task did so meanwhile.
+    async fn connect(&self) -> Result<Lease, LedgerError> {
+        let _turn = self.connecting.acquire().await.map_err(unavailable)?;
+        if let Some(lease) = self.existing() {
+            return Ok(lease);
+        }
+        let pool = self.lock().pool.clone();
+        let connection = pool.get().await.map_err(unavailable)?;
+        let clone = MultiplexedConnection::clone(&connection);
+        let mut current = self.lock();
+        current.generation += 1;
+        current.connection = Some(connection);
+        Ok(Lease { generation: current.generation, connection: clone })
     }
 
     fn existing(&self) -> Option<Lease> {

@@ -1,20 +1,19 @@
 //! The ledger on Redis: each step is one script, one round trip.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use deadpool_redis::redis::{RedisResult, Script, ScriptInvocation, Value, cmd, from_redis_value};
+use deadpool_redis::redis::{Cmd, Value, cmd};
 use jiff::Timestamp;
 
 use super::connection::RedisConnection;
-use super::policy;
+use super::script::{HashedScript, Text, TextOrNothing};
+use super::{answer, policy};
 use crate::adapters::ledger_key::{LedgerKeys, leg_name};
 use crate::domain::envelope::Replay;
-use crate::domain::identity::Origin;
-use crate::domain::state::{DeliveryState, Place};
-use crate::ports::{
-    Claim, ClaimRequest, EventRef, Grant, Ledger, LedgerError, MOST_LEGS, Settlement, StateRef,
-};
+use crate::domain::state::DeliveryState;
+use crate::ports::{Claim, ClaimRequest, EventRef, Ledger, LedgerError, MOST_LEGS, Settlement, StateRef};
 use crate::telemetry::metrics as m;
 
 /// What a ping writes.
@@ -29,9 +28,9 @@ const WAITING_GRACE_MILLIS: u64 = 60 * 60 * 1000;
 /// The ledger on Redis.
 pub struct RedisLedger {
     connection: RedisConnection,
-    claim: Script,
-    settle: Script,
-    wait: Script,
+    claim: HashedScript,
+    settle: HashedScript,
+    wait: HashedScript,
 }
 
 impl RedisLedger {
@@ -40,9 +39,9 @@ impl RedisLedger {
     pub fn new(connection: RedisConnection) -> Self {
         Self {
             connection,
-            claim: Script::new(concat!(include_str!("age.lua"), include_str!("claim.lua"))),
-            settle: Script::new(concat!(include_str!("age.lua"), include_str!("settle.lua"))),
-            wait: Script::new(include_str!("wait.lua")),
+            claim: HashedScript::new(concat!(include_str!("age.lua"), include_str!("claim.lua"))),
+            settle: HashedScript::new(concat!(include_str!("age.lua"), include_str!("settle.lua"))),
+            wait: HashedScript::new(include_str!("wait.lua")),
         }
     }
 
@@ -59,15 +58,40 @@ impl RedisLedger {
     /// Notes that an event is about to wait, so that `milepost waiting` need not look through all events. The note is
     /// only a hint, in a slot of its own: what the event's own value says counts.
     async fn index_waiting(&self, event: &EventRef, due: Duration) -> Result<(), LedgerError> {
-        let mut script = self.wait.key(WAITING);
-        script.arg(&event.key).arg(millis(due)).arg(WAITING_GRACE_MILLIS);
-        self.run("wait", &script).await.map(drop)
+        let mut call = self.wait.call(&[WAITING], 3, event.key.len() + 20);
+        call.arg(&event.key).arg(millis(due)).arg(WAITING_GRACE_MILLIS);
+        self.run("wait", &self.wait, &call).await.map(drop)
     }
 
-    async fn run(&self, op: &'static str, script: &ScriptInvocation<'_>) -> Result<Value, LedgerError> {
+    /// The call that asks for an event, and the state of its delivery.
+    fn claim_call(&self, request: &ClaimRequest) -> (Cmd, StateRef) {
+        let keys = LedgerKeys::new(&request.delivery, &request.identity);
+        let state =
+            StateRef { key: keys.state, leg: leg_name(request.leg.as_deref()), ttl: request.state_ttl };
+        let mut call = self.claim.call(&[&keys.event, &keys.companion, &state.key], 16, 320);
+        call.arg(u8::from(keys.by_id))
+            .arg(keys.content.as_str())
+            .arg(Text(request.origin.receipt))
+            .arg(request.origin.received_at.as_millisecond())
+            .arg(request.origin.traceparent.as_deref().unwrap_or_default())
+            .arg(request.attempt)
+            .arg(request.crashes)
+            .arg(TextOrNothing(request.replay.map(Replayed)))
+            .arg(Text(request.token.0.simple()))
+            .arg(millis(request.lease))
+            .arg(millis(request.ttl))
+            .arg(millis(request.horizon))
+            .arg(&state.leg)
+            .arg(millis(state.ttl))
+            .arg(TextOrNothing(request.event_time.map(Timestamp::as_microsecond)))
+            .arg(MOST_LEGS);
+        (call, state)
+    }
+
+    async fn run(&self, op: &'static str, script: &HashedScript, call: &Cmd) -> Result<Value, LedgerError> {
         let mut lease = self.connection.get().await?;
         let began = Instant::now();
-        let reply: RedisResult<Value> = script.invoke_async(&mut lease.connection).await;
+        let reply = script.run(call, &mut lease.connection).await;
         metrics::histogram!(m::REDIS_OP_DURATION, "op" => op).record(began.elapsed().as_secs_f64());
         reply.map_err(|error| self.connection.failed(&lease, &error))
     }
@@ -76,32 +100,9 @@ impl RedisLedger {
 #[async_trait]
 impl Ledger for RedisLedger {
     async fn claim(&self, request: &ClaimRequest) -> Result<Claim, LedgerError> {
-        let keys = LedgerKeys::new(&request.delivery, &request.identity);
-        let state =
-            StateRef { key: keys.state, leg: leg_name(request.leg.as_deref()), ttl: request.state_ttl };
-        let event_time = request.event_time.map(|time| time.as_microsecond().to_string()).unwrap_or_default();
-        let mut script = self.claim.key(&keys.event);
-        script
-            .key(&keys.companion)
-            .key(&state.key)
-            .arg(u8::from(keys.by_id))
-            .arg(hex::encode(request.identity.fingerprint.0))
-            .arg(request.origin.receipt.to_string())
-            .arg(request.origin.received_at.as_millisecond())
-            .arg(request.origin.traceparent.as_deref().unwrap_or_default())
-            .arg(request.attempt)
-            .arg(request.crashes)
-            .arg(replay_argument(request.replay))
-            .arg(request.token.0.simple().to_string())
-            .arg(millis(request.lease))
-            .arg(millis(request.ttl))
-            .arg(millis(request.horizon))
-            .arg(&state.leg)
-            .arg(millis(state.ttl))
-            .arg(event_time)
-            .arg(MOST_LEGS);
-        let reply = self.run("claim", &script).await?;
-        read_claim(reply, request, state)
+        let (call, state) = self.claim_call(request);
+        let reply = self.run("claim", &self.claim, &call).await?;
+        answer::read(reply, request, state)
             .ok_or_else(|| LedgerError("its claim script gave an answer of another shape".to_owned()))
     }
 
@@ -110,20 +111,18 @@ impl Ledger for RedisLedger {
         if !due.is_zero() {
             self.index_waiting(event, due).await?;
         }
-        let mut script = self.settle.key(&event.key);
-        script
-            .key(&event.state.key)
-            .arg(event.token.0.simple().to_string())
+        let mut call = self.settle.call(&[&event.key, &event.state.key], 10, 200);
+        call.arg(Text(event.token.0.simple()))
             .arg(what)
             .arg(attempt)
             .arg(millis(event.ttl))
             .arg(&event.state.leg)
-            .arg(after.map_or_else(String::new, |after| after.to_string()))
+            .arg(TextOrNothing(after))
             .arg(millis(event.state.ttl))
             .arg(MOST_LEGS)
             .arg(millis(due))
             .arg(reason);
-        let reply = self.run("settle", &script).await?;
+        let reply = self.run("settle", &self.settle, &call).await?;
         Ok(reply == Value::Int(1))
     }
 
@@ -159,48 +158,18 @@ impl From<Settlement> for Written {
     }
 }
 
-fn replay_argument(replay: Option<Replay>) -> String {
-    match replay {
-        None => String::new(),
-        Some(Replay::Normal) => "normal".to_owned(),
-        Some(Replay::Force(id)) => format!("force:{id}"),
+/// A replay in the words of `claim.lua`.
+struct Replayed(Replay);
+
+impl fmt::Display for Replayed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Replay::Normal => f.write_str("normal"),
+            Replay::Force(id) => write!(f, "force:{id}"),
+        }
     }
 }
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn read_claim(reply: Value, request: &ClaimRequest, state: StateRef) -> Option<Claim> {
-    let Value::Array(mut fields) = reply else { return None };
-    let rest = fields.split_off(1.min(fields.len()));
-    match from_redis_value::<String>(fields.pop()?).ok()?.as_str() {
-        "D" => Some(Claim::Done),
-        "S" => Some(Claim::Stale),
-        "B" => from_redis_value(rest.into_iter().next()?).ok().map(Duration::from_millis).map(Claim::Busy),
-        "G" => {
-            type Fields = (String, u32, u32, u8, String, i64, String, u64, u8, String);
-            let fields: Fields = from_redis_value(Value::Array(rest)).ok()?;
-            let (key, attempt, crashes, reused, receipt, at, trace, sequence, overtaken, before) = fields;
-            let origin = Origin {
-                receipt: receipt.parse().ok()?,
-                received_at: Timestamp::from_millisecond(at).ok()?,
-                traceparent: (!trace.is_empty()).then_some(trace),
-            };
-            let event = EventRef { key, token: request.token, ttl: request.ttl, state };
-            let (id_reused, place) = (reused == 1, Place { sequence, overtaken: overtaken == 1 });
-            // One that cannot be read (of another version, say) is as good as lost.
-            let before = before.parse().ok();
-            Some(Claim::Granted(Box::new(Grant {
-                event,
-                origin,
-                attempt,
-                crashes,
-                id_reused,
-                place,
-                before,
-            })))
-        }
-        _ => None,
-    }
 }

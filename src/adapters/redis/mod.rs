@@ -1,11 +1,13 @@
 //! Redis: the ledger, and the connection it keeps.
 
+mod answer;
 mod connection;
 mod inspect;
 mod ledger;
 mod policy;
 mod record;
 mod remembered;
+mod script;
 
 pub use connection::{RedisConnection, RedisSettings};
 pub use inspect::{RedisFacts, inspect};

@@ -55,7 +55,6 @@ impl Record {
     /// Reads an event's value; `None` when it is none.
     #[must_use]
     pub fn parse(value: &str) -> Option<Self> {
-        let fields: Vec<_> = value.split('|').collect();
         let [
             state,
             attempt,
@@ -67,31 +66,39 @@ impl Record {
             _trace,
             _holder,
             changed_at,
-            rest @ ..,
-        ] = fields.as_slice()
-        else {
-            return None;
-        };
-        let state = match *state {
+            sequence,
+            _before,
+            reason,
+            _overtaken,
+        ] = fields(value);
+        let state = match state {
             "P" => State::Claimed,
             "R" => State::Retrying,
             "D" => State::Done,
             "K" => State::Parked,
             _ => return None,
         };
-        let text = |at: usize| rest.get(at).copied().filter(|text| !text.is_empty());
         Some(Self {
             state,
             attempt: attempt.parse().unwrap_or_default(),
             deadline: time(deadline).filter(|_| matches!(state, State::Claimed | State::Retrying)),
             crashes: crashes.parse().unwrap_or_default(),
-            receipt: (*receipt).to_owned(),
+            receipt: receipt.to_owned(),
             received_at: time(received_at),
             changed_at: time(changed_at),
-            sequence: text(0).and_then(|text| text.parse().ok()),
-            reason: text(2).map(str::to_owned),
+            sequence: sequence.parse().ok(),
+            reason: (!reason.is_empty()).then(|| reason.to_owned()),
         })
     }
+}
+
+/// The fields of an event's value; those that an older version did not write are empty.
+pub(super) fn fields(value: &str) -> [&str; 14] {
+    let mut fields = [""; 14];
+    for (field, text) in fields.iter_mut().zip(value.split('|')) {
+        *field = text;
+    }
+    fields
 }
 
 /// Milliseconds since 1970; 0 and what is no number are no time.

@@ -4,3 +4,4 @@ mod ledger;
 mod ledger_model;
 mod messaging;
 mod redis_failover;
+mod redis_values;
