@@ -55,18 +55,15 @@ dashboard-preview: ## draw every panel through four outages of a real fleet into
 fuzz: ## fuzz the decoders, SECONDS in all (60); needs a nightly toolchain
 	.ci/fuzz $(or $(SECONDS),60)
 
-# What is measured is built as it is shipped. The quick form does not build the driver again, which takes minutes.
-WORKERS := telyport 247express deliverect dash hubrise
-MEASURED = --bin milepost-receiver $(if $(QUICK),--bin milepost-worker-telyport,$(WORKERS:%=--bin milepost-worker-%))
+# What is measured is built as it is shipped.
+MEASURED = --bin milepost --example bench --example floor-receiver --example floor-relay
 
-bench: ## receiver and workers beside bare programs: 11 minutes (QUICK=1: one), ROWS=receiver,worker JSON=FILE WRITE=docs/performance.md
+bench: ## receiver and workers beside bare programs: 14 minutes (QUICK=1: one), ROWS=receiver,worker JSON=FILE WRITE=docs/performance.md
 	$(SERVERS) install
 	cargo build --release --quiet $(MEASURED)
-	$(if $(QUICK),test -x target/release/examples/bench ||) cargo build --release --quiet --example bench --example floor-receiver --example floor-relay
 	target/release/examples/bench compare $(if $(QUICK),--quick) $(if $(ROWS),--rows $(ROWS)) $(if $(JSON),--json $(JSON)) $(if $(WRITE),--write $(WRITE))
 
 soak: ## the whole fleet at half its rate with trouble mixed in: MINUTES=20 RATE=EVENTS/S WRITE=docs/performance.md
 	$(SERVERS) install
 	cargo build --release --quiet $(MEASURED)
-	cargo build --release --quiet --example bench
 	target/release/examples/bench soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(RATE),--rate $(RATE)) $(if $(WRITE),--write $(WRITE))

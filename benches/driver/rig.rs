@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ const LOOK: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Whose programs.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     Milepost,
     Floor,
@@ -69,7 +70,7 @@ pub struct Rig {
 }
 
 impl Rig {
-    /// Starts the servers. The binaries are those beside this program's folder.
+    /// Starts the servers. The binary is the one beside this program's folder.
     pub async fn new() -> anyhow::Result<Self> {
         let programs = std::env::current_exe()?.parent().context("it is in a folder")?.to_owned();
         let servers = Servers::start()?;
@@ -146,7 +147,7 @@ impl Rig {
         Ok(programs)
     }
 
-    /// Starts one of Milepost's binaries with `more` in its configuration.
+    /// Starts a role with `more` in its configuration: the one program under the role's name, as in the image.
     pub async fn milepost(&self, role: &str, more: &[String]) -> anyhow::Result<Program> {
         let admin = free_address().await?;
         let mut more = more.to_vec();
@@ -155,7 +156,10 @@ impl Rig {
         let name = format!("milepost-{role}");
         let file = self.servers.dir().join(&name).with_extension("toml");
         fs::write(&file, text)?;
-        let program = self.programs.join("..").join(&name);
+        let program = self.servers.dir().join(&name);
+        if !program.exists() {
+            symlink(self.programs.join("../milepost"), &program)?;
+        }
         let arguments = ["--config", path(&file)?];
         let readiness = Readiness::Answers(admin);
         Program::start(&program, &arguments, readiness, self.servers.dir()).await
