@@ -21,6 +21,8 @@ pub struct Book {
     pub accepted: usize,
     /// Requests that were answered 503, and sent again.
     pub refused: usize,
+    /// Connections that ended between two requests; the second was sent again on another.
+    pub connections_ended: usize,
     /// Updates that came out again.
     pub repeated: usize,
     /// Events that came out with two ids: published twice in effect.
@@ -39,6 +41,7 @@ impl Book {
             out: 0,
             accepted: 0,
             refused: 0,
+            connections_ended: 0,
             repeated: 0,
             contradicted: 0,
             strange: 0,
@@ -103,6 +106,7 @@ impl Book {
             ("events", self.ids.len()),
             ("webhooks accepted, duplicates included", self.accepted),
             ("webhooks answered 503 and sent again", self.refused),
+            ("connections that ended between two requests", self.connections_ended),
             ("events that came out", self.out),
             ("updates that came out again, with the same id", self.repeated),
             ("events that came out with two ids", self.contradicted),

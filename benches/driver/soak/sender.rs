@@ -37,9 +37,8 @@ impl Sender {
         let webhooks = RefCell::new(self.kind.webhooks(count, tag).enumerate());
         let begun = Instant::now();
         let connection = || async {
-            let mut stream = TcpStream::connect(self.addr).await?;
-            stream.set_nodelay(true)?;
-            let mut buffer = [0; 4096];
+            let mut stream = self.connect().await?;
+            let (mut answered, mut buffer) = (0, [0; 4096]);
             loop {
                 let next = webhooks.borrow_mut().next();
                 let Some((number, webhook)) = next else { return anyhow::Ok(()) };
@@ -50,7 +49,17 @@ impl Sender {
                 let times = if number.is_multiple_of(DUPLICATE) { 2 } else { 1 };
                 let mut accepted = 0;
                 while accepted < times {
-                    let answer = exchange(&mut stream, &request, &mut buffer).await?;
+                    let answer = match exchange(&mut stream, &request, &mut buffer).await {
+                        Ok(answer) => answer,
+                        // A receiver ends a connection that is ten minutes old, between two requests.
+                        Err(_) if answered > 0 => {
+                            (stream, answered) = (self.connect().await?, 0);
+                            book.borrow_mut().connections_ended += 1;
+                            continue;
+                        }
+                        Err(error) => return Err(error),
+                    };
+                    answered += 1;
                     let receipt = answer.header("milepost-receipt").context("no receipt")?;
                     let taken = answer.status == 200;
                     book.borrow_mut().answered(receipt, number, taken)?;
@@ -64,5 +73,11 @@ impl Sender {
         try_join_all((0..CONNECTIONS).map(|_| connection())).await?;
         book.borrow_mut().settle();
         Ok(())
+    }
+
+    async fn connect(&self) -> anyhow::Result<TcpStream> {
+        let stream = TcpStream::connect(self.addr).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
     }
 }
