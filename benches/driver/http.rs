@@ -71,9 +71,7 @@ pub async fn send(
     });
     let mut streams = Vec::new();
     for _ in 0..connections {
-        let stream = TcpStream::connect(addr).await?;
-        stream.set_nodelay(true)?;
-        streams.push(stream);
+        streams.push(connect(addr).await?);
     }
     try_join_all(streams.into_iter().map(|stream| run.sender(stream, meter))).await?;
     let ended = meter.read()?;
@@ -108,6 +106,13 @@ impl Run<'_> {
             }
         }
     }
+}
+
+/// A connection on which a small request is sent at once.
+pub async fn connect(addr: SocketAddr) -> std::io::Result<TcpStream> {
+    let stream = TcpStream::connect(addr).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 /// Sends one request and reads its answer.

@@ -135,8 +135,7 @@ pub(super) fn written(context: &Context) -> Option<TraceContext> {
 
 /// Makes `span` a child of the one that sent `trace`. To be called before `span` is entered.
 pub fn set_parent(span: &Span, trace: &TraceContext) {
-    // Without traces nobody would use it.
-    if let Some(parent) = (!span.is_disabled()).then(|| remote(trace)).flatten() {
+    if let Some(parent) = remote_for(span, trace) {
         let _ = span.set_parent(parent);
     }
 }
@@ -149,7 +148,7 @@ pub fn failed(span: &Span, error_type: &'static str) {
 
 /// Links `span` to the one that sent `trace`.
 pub fn add_link(span: &Span, trace: &TraceContext) {
-    if let Some(other) = (!span.is_disabled()).then(|| remote(trace)).flatten() {
+    if let Some(other) = remote_for(span, trace) {
         span.add_link(other.span().span_context().clone());
     }
 }
@@ -159,6 +158,11 @@ pub(super) fn remote(trace: &TraceContext) -> Option<Context> {
     trace.traceparent.as_ref()?;
     let remote = TraceContextPropagator::new().extract_with_context(&Context::new(), &Carrier(trace.clone()));
     remote.span().span_context().is_valid().then_some(remote)
+}
+
+/// The same, unless `span` has no use for it.
+fn remote_for(span: &Span, trace: &TraceContext) -> Option<Context> {
+    if span.is_disabled() { None } else { remote(trace) }
 }
 
 /// Reads and writes the two headers.

@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use futures_util::future::try_join_all;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::book::Book;
 use crate::figures::as_f64;
-use crate::http::{Request, exchange};
+use crate::http::{Request, connect, exchange};
 use crate::material::Kind;
 
 const CONNECTIONS: usize = 64;
@@ -37,7 +36,7 @@ impl Sender {
         let webhooks = RefCell::new(self.kind.webhooks(count, tag).enumerate());
         let begun = Instant::now();
         let connection = || async {
-            let mut stream = self.connect().await?;
+            let mut stream = connect(self.addr).await?;
             let (mut answered, mut buffer) = (0, [0; 4096]);
             loop {
                 let next = webhooks.borrow_mut().next();
@@ -53,7 +52,7 @@ impl Sender {
                         Ok(answer) => answer,
                         // A receiver ends a connection that is ten minutes old, between two requests.
                         Err(_) if answered > 0 => {
-                            (stream, answered) = (self.connect().await?, 0);
+                            (stream, answered) = (connect(self.addr).await?, 0);
                             book.borrow_mut().connections_ended += 1;
                             continue;
                         }
@@ -73,11 +72,5 @@ impl Sender {
         try_join_all((0..CONNECTIONS).map(|_| connection())).await?;
         book.borrow_mut().settle();
         Ok(())
-    }
-
-    async fn connect(&self) -> anyhow::Result<TcpStream> {
-        let stream = TcpStream::connect(self.addr).await?;
-        stream.set_nodelay(true)?;
-        Ok(stream)
     }
 }

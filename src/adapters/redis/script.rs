@@ -6,7 +6,7 @@
 use std::fmt::Display;
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
-use deadpool_redis::redis::{Cmd, RedisResult, RedisWrite, Script, ToRedisArgs, Value};
+use deadpool_redis::redis::{Cmd, RedisResult, RedisWrite, Script, ToRedisArgs, Value, pipe};
 
 /// A script that is called by its hash.
 pub(super) struct HashedScript(Script);
@@ -25,12 +25,14 @@ impl HashedScript {
         call
     }
 
-    /// Sends a call, after the script itself if Redis does not know it: it forgets scripts when it starts.
+    /// Sends a call; and if Redis does not know the script, which it forgets when it starts, once more with the script
+    /// itself: in one transaction, so that nobody can have it forgotten between the two.
     pub(super) async fn run(&self, call: &Cmd, connection: &mut MultiplexedConnection) -> RedisResult<Value> {
         match call.query_async(connection).await {
             Err(error) if error.code() == Some("NOSCRIPT") => {
-                self.0.load_async(connection).await?;
-                call.query_async(connection).await
+                let mut both = pipe();
+                both.atomic().load_script(&self.0).ignore().add_command(call.clone());
+                both.query_async(connection).await.map(|(reply,)| reply)
             }
             reply => reply,
         }
