@@ -1,7 +1,7 @@
 //! One long-lived multiplexed connection, replaced when it fails.
 //!
 //! A pool's checkout costs a PING round trip, and a multiplexed connection does not heal itself. So one connection
-//! is checked out once and cloned for each command; commands in flight share it as a pipeline. The first error
+//! is checked out once and cloned for each request; requests in flight share it as a pipeline. The first error
 //! gives it back to the pool, whose PING then throws it away unless it is sound.
 
 use std::sync::{Arc, Mutex, MutexGuard};

@@ -1,12 +1,14 @@
-//! The ledger on Redis: each step is one script, one round trip.
+//! The ledger on Redis: each step is one script, one round trip, shared by the steps that are taken at once.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use deadpool_redis::redis::{Cmd, Value, cmd};
 use jiff::Timestamp;
 
+use super::calls::{CallError, Calls};
 use super::connection::RedisConnection;
 use super::script::{HashedScript, Text, TextOrNothing};
 use super::{answer, policy};
@@ -27,7 +29,7 @@ const WAITING_GRACE_MILLIS: u64 = 60 * 60 * 1000;
 
 /// The ledger on Redis.
 pub struct RedisLedger {
-    connection: RedisConnection,
+    calls: Arc<Calls>,
     claim: HashedScript,
     settle: HashedScript,
     wait: HashedScript,
@@ -38,7 +40,7 @@ impl RedisLedger {
     #[must_use]
     pub fn new(connection: RedisConnection) -> Self {
         Self {
-            connection,
+            calls: Arc::new(Calls::new(connection)),
             claim: HashedScript::new(concat!(include_str!("age.lua"), include_str!("claim.lua"))),
             settle: HashedScript::new(concat!(include_str!("age.lua"), include_str!("settle.lua"))),
             wait: HashedScript::new(include_str!("wait.lua")),
@@ -47,12 +49,12 @@ impl RedisLedger {
 
     /// Waits until Redis answers, and logs an error if it is set to forget keys when its memory is full.
     pub async fn check_policy(&self) {
-        policy::check(&self.connection).await;
+        policy::check(self.calls.connection()).await;
     }
 
     /// Follows the URL of Redis for ever; see [`RedisConnection::follow`].
     pub async fn follow(&self) {
-        self.connection.follow().await;
+        self.calls.connection().follow().await;
     }
 
     /// Notes that an event is about to wait, so that `milepost waiting` need not look through all events. The note is
@@ -60,7 +62,7 @@ impl RedisLedger {
     async fn index_waiting(&self, event: &EventRef, due: Duration) -> Result<(), LedgerError> {
         let mut call = self.wait.call(&[WAITING], 3, event.key.len() + 20);
         call.arg(&event.key).arg(millis(due)).arg(WAITING_GRACE_MILLIS);
-        self.run("wait", &self.wait, &call).await.map(drop)
+        self.run("wait", &self.wait, call).await.map(drop)
     }
 
     /// The call that asks for an event, and the state of its delivery.
@@ -88,12 +90,22 @@ impl RedisLedger {
         (call, state)
     }
 
-    async fn run(&self, op: &'static str, script: &HashedScript, call: &Cmd) -> Result<Value, LedgerError> {
-        let mut lease = self.connection.get().await?;
+    async fn run(&self, op: &'static str, script: &HashedScript, call: Cmd) -> Result<Value, LedgerError> {
         let began = Instant::now();
-        let reply = script.run(call, &mut lease.connection).await;
+        let reply = match self.calls.call(call).await {
+            Ok(reply) => Ok(reply),
+            Err(CallError::UnknownScript(call)) => self.load_and_call(script, call).await,
+            Err(CallError::Failed(error)) => Err(error),
+        };
         metrics::histogram!(m::REDIS_OP_DURATION, "op" => op).record(began.elapsed().as_secs_f64());
-        reply.map_err(|error| self.connection.failed(&lease, &error))
+        reply
+    }
+
+    async fn load_and_call(&self, script: &HashedScript, call: Cmd) -> Result<Value, LedgerError> {
+        let connection = self.calls.connection();
+        let mut lease = connection.get().await?;
+        let reply = script.load_and_call(call, &mut lease.connection).await;
+        reply.map_err(|error| connection.failed(&lease, &error))
     }
 }
 
@@ -101,7 +113,7 @@ impl RedisLedger {
 impl Ledger for RedisLedger {
     async fn claim(&self, request: &ClaimRequest) -> Result<Claim, LedgerError> {
         let (call, state) = self.claim_call(request);
-        let reply = self.run("claim", &self.claim, &call).await?;
+        let reply = self.run("claim", &self.claim, call).await?;
         answer::read(reply, request, state)
             .ok_or_else(|| LedgerError("its claim script gave an answer of another shape".to_owned()))
     }
@@ -122,16 +134,17 @@ impl Ledger for RedisLedger {
             .arg(MOST_LEGS)
             .arg(millis(due))
             .arg(reason);
-        let reply = self.run("settle", &self.settle, &call).await?;
+        let reply = self.run("settle", &self.settle, call).await?;
         Ok(reply == Value::Int(1))
     }
 
     async fn ping(&self) -> Result<(), LedgerError> {
-        let mut lease = self.connection.get().await?;
+        let connection = self.calls.connection();
+        let mut lease = connection.get().await?;
         // A write: a Redis that is full, or was demoted, still answers PING.
         let write = cmd("SET").arg(PROBE).arg(1).arg("PX").arg(PROBE_TTL_MILLIS).to_owned();
         let reply = write.query_async::<()>(&mut lease.connection).await;
-        reply.map_err(|error| self.connection.failed(&lease, &error))
+        reply.map_err(|error| connection.failed(&lease, &error))
     }
 }
 

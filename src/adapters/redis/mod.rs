@@ -1,6 +1,7 @@
 //! Redis: the ledger, and the connection it keeps.
 
 mod answer;
+mod calls;
 mod connection;
 mod inspect;
 mod ledger;

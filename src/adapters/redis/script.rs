@@ -25,17 +25,16 @@ impl HashedScript {
         call
     }
 
-    /// Sends a call; and if Redis does not know the script, which it forgets when it starts, once more with the script
-    /// itself: in one transaction, so that nobody can have it forgotten between the two.
-    pub(super) async fn run(&self, call: &Cmd, connection: &mut MultiplexedConnection) -> RedisResult<Value> {
-        match call.query_async(connection).await {
-            Err(error) if error.code() == Some("NOSCRIPT") => {
-                let mut both = pipe();
-                both.atomic().load_script(&self.0).ignore().add_command(call.clone());
-                both.query_async(connection).await.map(|(reply,)| reply)
-            }
-            reply => reply,
-        }
+    /// Makes a call once more that Redis did not know the script of, with the script itself: in one transaction, so that
+    /// nobody can have it forgotten between the two.
+    pub(super) async fn load_and_call(
+        &self,
+        call: Cmd,
+        connection: &mut MultiplexedConnection,
+    ) -> RedisResult<Value> {
+        let mut both = pipe();
+        both.atomic().load_script(&self.0).ignore().add_command(call);
+        both.query_async(connection).await.map(|(reply,)| reply)
     }
 }
 

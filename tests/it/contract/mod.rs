@@ -3,5 +3,6 @@
 mod ledger;
 mod ledger_model;
 mod messaging;
+mod redis_calls;
 mod redis_failover;
 mod redis_values;

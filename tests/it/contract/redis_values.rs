@@ -15,12 +15,12 @@ async fn connection() -> MultiplexedConnection {
     client.get_multiplexed_async_connection().await.expect("Redis answers")
 }
 
-async fn ask<T: FromRedisValue>(words: &[&str]) -> T {
+pub(super) async fn ask<T: FromRedisValue>(words: &[&str]) -> T {
     let mut command = cmd(words[0]);
     command.arg(&words[1..]).query_async(&mut connection().await).await.expect("an answer")
 }
 
-fn granted(claim: Claim) -> Grant {
+pub(super) fn granted(claim: Claim) -> Grant {
     match claim {
         Claim::Granted(grant) => *grant,
         other => panic!("not granted: {other:?}"),

@@ -1,0 +1,108 @@
+//! Calls that are made together, sent as one request.
+//!
+//! A worker's messages move in step: what the broker hands out at once is claimed at once, and what it confirms at once
+//! is settled at once. One request for them all is one write, one timer and one wake. No call waits for others: a task of
+//! its own sends what there is as soon as the task that called has nothing more to do, so a lone call goes at once.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use deadpool_redis::redis::{Cmd, Pipeline, RedisError, Value};
+use tokio::sync::oneshot;
+
+use super::connection::{Lease, RedisConnection};
+use crate::ports::LedgerError;
+
+/// Sends calls over one connection.
+pub(super) struct Calls {
+    connection: RedisConnection,
+    /// What was called since the last request. Whoever puts the first one in has it sent.
+    waiting: Mutex<Vec<Call>>,
+}
+
+struct Call {
+    command: Cmd,
+    reply: oneshot::Sender<Result<Value, CallError>>,
+}
+
+/// Why a call has no answer.
+pub(super) enum CallError {
+    /// Redis does not know the script that was to be called by its hash: it forgets them all when it starts. This was the
+    /// call.
+    UnknownScript(Cmd),
+    /// Any other reason.
+    Failed(LedgerError),
+}
+
+impl Calls {
+    pub(super) fn new(connection: RedisConnection) -> Self {
+        Self { connection, waiting: Mutex::default() }
+    }
+
+    /// The connection, for what is asked by itself.
+    pub(super) fn connection(&self) -> &RedisConnection {
+        &self.connection
+    }
+
+    /// Calls, and waits for the answer.
+    ///
+    /// # Errors
+    /// When Redis cannot be reached, does not answer in time, or refuses.
+    pub(super) async fn call(self: &Arc<Self>, command: Cmd) -> Result<Value, CallError> {
+        let (reply, answer) = oneshot::channel();
+        let first = {
+            let mut waiting = self.waiting();
+            waiting.push(Call { command, reply });
+            waiting.len() == 1
+        };
+        if first {
+            tokio::spawn(Arc::clone(self).send());
+        }
+        answer.await.unwrap_or_else(|_| Err(CallError::Failed(LedgerError("its answer got lost".to_owned()))))
+    }
+
+    /// Sends all that waits, and hands out the answers.
+    async fn send(self: Arc<Self>) {
+        let calls = std::mem::take(&mut *self.waiting());
+        let mut request = Pipeline::with_capacity(calls.len());
+        let mut replies = Vec::with_capacity(calls.len());
+        for Call { command, reply } in calls {
+            request.add_command(command);
+            replies.push(reply);
+        }
+        match self.answers(&request).await {
+            Ok((lease, answers)) => {
+                for ((reply, answer), command) in replies.into_iter().zip(answers).zip(request.cmd_iter()) {
+                    let answer =
+                        answer.extract_error().map_err(|error| self.refused(&lease, &error, command));
+                    // Nobody waits any more for those whose message was given back meanwhile.
+                    let _ = reply.send(answer);
+                }
+            }
+            Err(error) => {
+                for reply in replies {
+                    let _ = reply.send(Err(CallError::Failed(error.clone())));
+                }
+            }
+        }
+    }
+
+    async fn answers(&self, request: &Pipeline) -> Result<(Lease, Vec<Value>), LedgerError> {
+        let mut lease = self.connection.get().await?;
+        match lease.connection.send_packed_commands(request, 0, request.len()).await {
+            Ok(answers) => Ok((lease, answers)),
+            Err(error) => Err(self.connection.failed(&lease, &error)),
+        }
+    }
+
+    fn refused(&self, lease: &Lease, error: &RedisError, command: &Cmd) -> CallError {
+        match error.code() {
+            Some("NOSCRIPT") => CallError::UnknownScript(command.clone()),
+            _ => CallError::Failed(self.connection.failed(lease, error)),
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<Call>> {
+        // A panic elsewhere cannot leave a vector half-written.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

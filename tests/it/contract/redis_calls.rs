@@ -1,0 +1,70 @@
+//! Calls that are made at once go to Redis as one request; none may notice.
+
+use futures_util::FutureExt as _;
+use futures_util::future::join_all;
+use milepost::ports::{Claim, ClaimRequest, Ledger as _, Settlement};
+
+use super::redis_values::{ask, granted};
+use crate::support::fixtures::{claim, redelivery};
+use crate::support::servers::redis_ledger;
+
+const MANY: usize = 100;
+
+fn many() -> Vec<ClaimRequest> {
+    (0..MANY).map(|_| claim()).collect()
+}
+
+#[tokio::test]
+async fn calls_made_at_once_each_get_their_own_answer() {
+    let ledger = redis_ledger();
+    let requests = many();
+    for done in requests.iter().step_by(3) {
+        let grant = granted(ledger.claim(done).await.unwrap());
+        assert!(ledger.settle(&grant.event, Settlement::Done(None)).await.unwrap());
+    }
+    let again: Vec<_> = requests.iter().map(redelivery).collect();
+    let answers = join_all(again.iter().map(|request| ledger.claim(request))).await;
+    for (index, (request, answer)) in again.iter().zip(answers).enumerate() {
+        match answer.unwrap() {
+            Claim::Done => assert_eq!(index % 3, 0),
+            Claim::Granted(grant) => {
+                assert_eq!((grant.origin, grant.event.token), (request.origin.clone(), request.token))
+            }
+            other => panic!("{index}: {other:?}"),
+        }
+    }
+}
+
+/// A key that somebody else wrote is that event's trouble, and no other's.
+#[tokio::test]
+async fn a_call_that_redis_refuses_fails_none_of_those_beside_it() {
+    let ledger = redis_ledger();
+    let requests = many();
+    let spoiled = granted(ledger.claim(&requests[MANY / 2]).await.unwrap()).event.key;
+    let _: u32 = ask(&["DEL", &spoiled]).await;
+    let _: u32 = ask(&["HSET", &spoiled, "no", "text"]).await;
+    let answers = join_all(requests.iter().map(|request| ledger.claim(request))).await;
+    let refused: Vec<_> = answers.iter().enumerate().filter(|(_, answer)| answer.is_err()).collect();
+    assert!(matches!(refused.as_slice(), [(at, _)] if *at == MANY / 2), "{refused:?}");
+    let _: u32 = ask(&["DEL", &spoiled]).await;
+}
+
+#[tokio::test]
+async fn calls_of_a_script_that_redis_forgot_are_all_answered() {
+    let ledger = redis_ledger();
+    let _: String = ask(&["SCRIPT", "FLUSH"]).await;
+    let requests = many();
+    for answer in join_all(requests.iter().map(|request| ledger.claim(request))).await {
+        granted(answer.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_caller_that_does_not_wait_takes_nothing_from_those_beside_it() {
+    let ledger = redis_ledger();
+    let (left, other) = (claim(), claim());
+    assert!(ledger.claim(&left).now_or_never().is_none());
+    granted(ledger.claim(&other).await.unwrap());
+    // It was sent all the same.
+    assert!(matches!(ledger.claim(&redelivery(&left)).await.unwrap(), Claim::Busy(_)));
+}
