@@ -25,11 +25,14 @@ struct Call {
 }
 
 /// Why a call has no answer.
+#[derive(Clone)]
 pub(super) enum CallError {
     /// Redis does not know the script that was to be called by its hash: it forgets them all when it starts. This was the
     /// call.
     UnknownScript(Cmd),
-    /// Any other reason.
+    /// There is no connection to send it on.
+    Unsent(LedgerError),
+    /// Redis did not answer, or refused.
     Failed(LedgerError),
 }
 
@@ -80,17 +83,17 @@ impl Calls {
             }
             Err(error) => {
                 for reply in replies {
-                    let _ = reply.send(Err(CallError::Failed(error.clone())));
+                    let _ = reply.send(Err(error.clone()));
                 }
             }
         }
     }
 
-    async fn answers(&self, request: &Pipeline) -> Result<(Lease, Vec<Value>), LedgerError> {
-        let mut lease = self.connection.get().await?;
+    async fn answers(&self, request: &Pipeline) -> Result<(Lease, Vec<Value>), CallError> {
+        let mut lease = self.connection.get().await.map_err(CallError::Unsent)?;
         match lease.connection.send_packed_commands(request, 0, request.len()).await {
             Ok(answers) => Ok((lease, answers)),
-            Err(error) => Err(self.connection.failed(&lease, &error)),
+            Err(error) => Err(CallError::Failed(self.connection.failed(&lease, &error))),
         }
     }
 

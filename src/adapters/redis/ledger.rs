@@ -95,6 +95,8 @@ impl RedisLedger {
         let reply = match self.calls.call(call).await {
             Ok(reply) => Ok(reply),
             Err(CallError::UnknownScript(call)) => self.load_and_call(script, call).await,
+            // No round trip: alerts tell a Redis that cannot be reached by that none is counted.
+            Err(CallError::Unsent(error)) => return Err(error),
             Err(CallError::Failed(error)) => Err(error),
         };
         metrics::histogram!(m::REDIS_OP_DURATION, "op" => op).record(began.elapsed().as_secs_f64());

@@ -2,11 +2,12 @@
 
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
+use metrics_exporter_prometheus::PrometheusBuilder;
 use milepost::ports::{Claim, ClaimRequest, Ledger as _, Settlement};
 
 use super::redis_values::{ask, granted};
 use crate::support::fixtures::{claim, redelivery};
-use crate::support::servers::redis_ledger;
+use crate::support::servers::{redis_ledger, redis_ledger_at};
 
 const MANY: usize = 100;
 
@@ -62,9 +63,23 @@ async fn calls_of_a_script_that_redis_forgot_are_all_answered() {
 #[tokio::test]
 async fn a_caller_that_does_not_wait_takes_nothing_from_those_beside_it() {
     let ledger = redis_ledger();
-    let (left, other) = (claim(), claim());
-    assert!(ledger.claim(&left).now_or_never().is_none());
-    granted(ledger.claim(&other).await.unwrap());
-    // It was sent all the same.
-    assert!(matches!(ledger.claim(&redelivery(&left)).await.unwrap(), Claim::Busy(_)));
+    // The one that would have all of them sent.
+    assert!(ledger.claim(&claim()).now_or_never().is_none());
+    for answer in join_all(many().iter().map(|request| ledger.claim(request))).await {
+        granted(answer.unwrap());
+    }
+}
+
+/// Alerts tell a Redis that cannot be reached from one that refuses by whether there are round trips.
+#[tokio::test]
+async fn only_a_call_that_was_sent_counts_as_a_round_trip() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let metrics = recorder.handle();
+    let _measured = metrics::set_default_local_recorder(&recorder);
+    let nowhere = redis_ledger_at("redis://127.0.0.1:1/");
+    assert!(nowhere.claim(&claim()).await.is_err());
+    assert!(!metrics.render().contains("milepost_redis_op_duration_seconds_count"), "{}", metrics.render());
+    granted(redis_ledger().claim(&claim()).await.unwrap());
+    let line = "milepost_redis_op_duration_seconds_count{op=\"claim\"} 1";
+    assert!(metrics.render().lines().any(|said| said == line), "{}", metrics.render());
 }
