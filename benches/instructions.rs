@@ -14,11 +14,11 @@ use milepost::domain::event::UpdateEvent;
 use milepost::domain::fingerprint::Fingerprinter;
 use milepost::domain::history::History;
 use milepost::domain::identity::{Account, DeliveryKey, EventId, ReceiptId};
+use milepost::domain::order::{Moment, StatusOrder};
 use milepost::domain::provider::{Decoded, Provider};
 use milepost::domain::state::{DeliveryState, Place};
 use milepost::providers;
 use serde_json::value::RawValue;
-use uuid::Uuid;
 
 /// What does a piece so many times.
 type Piece = fn(&Steps, u32);
@@ -92,9 +92,12 @@ impl Steps {
                 delivery_id: decoded.update.delivery_id.clone(),
             };
             let (origin, transitions) = (envelope.origin(), self.provider.transitions());
-            let place = Place::at(events.len() as u64);
+            let (place, update) = (Place::at(events.len() as u64), &decoded.update);
+            let event_time = update.event_time.as_ref().map(|time| (time.utc, decoded.time_kind));
+            let moment = Moment::new(update.status, event_time, envelope.receipt.received_at());
+            let precedence = StatusOrder::new(transitions).of(update.status);
             let (course, after) =
-                DeliveryState::advance(state.as_ref(), place, &decoded.update, &origin, transitions);
+                DeliveryState::advance(state.as_ref(), place, update, moment, transitions, precedence);
             state = after;
             let id = EventId::new(&delivery, &decoded.identity, envelope.receipt);
             events.push((delivery, id, origin, decoded, course));
@@ -113,7 +116,7 @@ impl Steps {
                 let properties: BasicProperties = envelope::properties(envelope, None);
                 let mut message = Delivery::mock(1, "".into(), "".into(), false, envelope.body.to_vec());
                 message.properties = black_box(properties);
-                black_box(envelope::read(message, envelope.provider, envelope.received_at));
+                black_box(envelope::read(message, envelope.provider, Timestamp::UNIX_EPOCH));
             }
         }
     }
@@ -122,10 +125,9 @@ impl Steps {
     fn envelopes(&self) -> Vec<Envelope> {
         let traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         let envelope = |(number, body): (u128, &Bytes)| Envelope {
-            receipt: ReceiptId(Uuid::from_u128(number)),
+            receipt: ReceiptId::new(Timestamp::UNIX_EPOCH, &[number as u8; 10]),
             provider: self.provider.id(),
             account: Account::default_account(),
-            received_at: Timestamp::UNIX_EPOCH,
             content_type: Some("application/json".to_owned()),
             attempt: 0,
             crashes: 0,

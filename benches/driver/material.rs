@@ -9,17 +9,13 @@ use milepost::domain::identity::{Account, ReceiptId};
 use milepost::domain::journey::Personal;
 use milepost::domain::provider::{Provider, SignedWebhook, Signing};
 use milepost::domain::secret::Secret;
-use milepost::pipeline::receive::Receipt;
 use milepost::ports::Clock as _;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 /// What every account is configured with.
 pub const SECRET: &str = "a secret of the benchmark";
 /// 2025-01-01T00:00:00Z: when the deliveries begin.
 const BEGUN: i64 = 1_735_689_600;
-/// What a receiver that traces, and samples nothing, passes on.
-const UNSAMPLED: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
 
 /// What the webhooks of a row have in common.
 #[derive(Clone, Copy)]
@@ -95,18 +91,19 @@ impl Webhook {
 
     /// As the receiver stores it. The receipt holds `index`.
     pub fn stored(self, index: usize) -> Envelope {
+        let mut own = [0; 10];
+        own[2..].copy_from_slice(&(index as u64).to_be_bytes());
         Envelope {
-            receipt: ReceiptId(Uuid::from_u128(index as u128)),
+            receipt: ReceiptId::new(SystemClock.now(), &own),
             provider: self.provider.id(),
             account: self.account,
-            received_at: Receipt::at(SystemClock.now()).received_at,
             content_type: Some("application/json".to_owned()),
             attempt: 0,
             crashes: 0,
             replay: None,
             reason: None,
             history: History::default(),
-            trace: TraceContext::received(Some(UNSAMPLED), None),
+            trace: TraceContext::default(),
             body: self.body,
         }
     }

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use super::findings::Findings;
 use super::secret_files::{Check, SecretFiles};
-use super::sections::{
-    AccountSection, CONTENT_TTL_SECONDS, DEDUP_TTL_SECONDS, ProviderSection, RetrySection, Sections,
-};
+use super::sections::{AccountSection, DEDUP_TTL_SECONDS, ProviderSection, RetrySection, Sections};
 use super::settings::{AccountSettings, ProviderSettings};
 use crate::domain::identity::Account;
 use crate::domain::provider::{AuthScheme, Credentials, Provider, ProviderId};
@@ -55,11 +53,8 @@ fn settings(
     let horizon = section.resend_horizon_seconds.unwrap_or(provider.resend_horizon().as_secs());
     let resend_horizon =
         findings.seconds(&format!("{path}.resend_horizon_seconds"), horizon, 1..=LONGEST_HORIZON_SECONDS);
-    let mut ttl = |key: &str, said: Option<u64>, default| {
-        findings.ttl(&format!("{path}.{key}"), said, default, resend_horizon)
-    };
-    let dedup_ttl = ttl("dedup_ttl_seconds", section.dedup_ttl_seconds, DEDUP_TTL_SECONDS);
-    let content_ttl = ttl("content_ttl_seconds", section.content_ttl_seconds, CONTENT_TTL_SECONDS);
+    let path_of_ttl = format!("{path}.dedup_ttl_seconds");
+    let dedup_ttl = findings.ttl(&path_of_ttl, section.dedup_ttl_seconds, DEDUP_TTL_SECONDS, resend_horizon);
     let accounts = section.accounts.iter().filter_map(|(name, account)| {
         let path = format!("{path}.accounts.{name}");
         let name = findings.value(&path, name.parse::<Account>());
@@ -67,13 +62,7 @@ fn settings(
         Some((name?, settings?))
     });
     let accounts = accounts.collect();
-    Some(ProviderSettings {
-        retry: retry?,
-        resend_horizon: resend_horizon?,
-        dedup_ttl: dedup_ttl?,
-        content_ttl: content_ttl?,
-        accounts,
-    })
+    Some(ProviderSettings { retry: retry?, resend_horizon: resend_horizon?, dedup_ttl: dedup_ttl?, accounts })
 }
 
 fn account_settings(

@@ -157,8 +157,6 @@ pub struct Worker {
     pub drain_deadline: Duration,
     /// How long a message may wait in the worker's hands for Redis or RabbitMQ to come back.
     pub outage_patience: Duration,
-    /// How long the state of a delivery is remembered after its last update.
-    pub state_ttl: Duration,
 }
 
 /// Logs.
@@ -186,10 +184,8 @@ pub struct ProviderSettings {
     pub retry: RetrySchedule,
     /// For how long it may send an event again.
     pub resend_horizon: Duration,
-    /// How long an event with an id of the provider's own is remembered.
+    /// How long a delivery and its events are remembered after its last one.
     pub dedup_ttl: Duration,
-    /// How long an event known by its content alone is remembered.
-    pub content_ttl: Duration,
     /// Who may post, and how each proves it.
     pub accounts: BTreeMap<Account, AccountSettings>,
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::answer::{Answer, Rejection, RejectionKind};
 use super::identity::Identity;
 use super::journey::{Journey, Personal, Sample};
+use super::order::TimeKind;
 use super::secret::Secret;
 use super::transitions::Transitions;
 use super::update::DeliveryUpdate;
@@ -107,6 +108,8 @@ pub struct DecodedUpdate {
     pub identity: Identity,
     /// The normalized update.
     pub update: DeliveryUpdate,
+    /// What its event time is the time of.
+    pub time_kind: TimeKind,
     /// What has a course of its own within the delivery, where several couriers carry it: which of them this is about.
     pub leg: Option<String>,
     /// Optional fields that could not be read, and so went to `extra`.

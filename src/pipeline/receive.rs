@@ -86,13 +86,8 @@ impl Receipt {
     /// A receipt of its own for a request that arrived at `now`.
     #[must_use]
     pub fn at(now: Timestamp) -> Self {
-        let millis = now.as_millisecond();
-        // Unwrap safety: it was a timestamp's own count of milliseconds.
-        let received_at = Timestamp::from_millisecond(millis).expect("in range");
-        // A clock before 1970 is wrong anyway, and the random part alone keeps the id unique.
-        let since_epoch = u64::try_from(millis).unwrap_or(0);
-        let id = uuid::Builder::from_unix_timestamp_millis(since_epoch, &rand::random()).into_uuid();
-        Self { id: ReceiptId(id), received_at }
+        let id = ReceiptId::new(now, &rand::random());
+        Self { id, received_at: id.received_at() }
     }
 }
 
@@ -156,7 +151,6 @@ impl Receiver {
             receipt: receipt.id,
             provider: destination.provider(),
             account: account.clone(),
-            received_at: receipt.received_at,
             content_type: text(headers, "content-type", CONTENT_TYPE_MAX_BYTES),
             attempt: 0,
             crashes: 0,

@@ -19,6 +19,7 @@ use crate::domain::document::{self, Document, Extra};
 use crate::domain::fingerprint::Fingerprinter;
 use crate::domain::identity::Identity;
 use crate::domain::journey::{Journey, Personal, Sample};
+use crate::domain::order::TimeKind;
 use crate::domain::provider::{
     AuthScheme, Credentials, Decoded, DecodedUpdate, Headers, Provider, ProviderId, SignedWebhook, Signing,
     check_hmac, check_secret,
@@ -230,6 +231,8 @@ fn decode(mut fields: Document<'_>) -> Result<DecodedUpdate, Poison> {
         ..DeliveryUpdate::new(delivery_id, status, raw_status)
     };
     Ok(DecodedUpdate {
+        // It says none.
+        time_kind: TimeKind::Change,
         identity: Identity { provider_event_id: None, fingerprint },
         update,
         leg,

@@ -21,6 +21,7 @@ use crate::domain::document::{Document, Extra};
 use crate::domain::fingerprint::Fingerprinter;
 use crate::domain::identity::Identity;
 use crate::domain::journey::{Journey, Personal, Sample};
+use crate::domain::order::TimeKind;
 use crate::domain::provider::{
     AuthScheme, Credentials, Decoded, DecodedUpdate, Headers, Provider, ProviderId, SignedWebhook, Signing,
     check_secret,
@@ -252,5 +253,5 @@ fn decode(mut fields: Document<'_>) -> Result<DecodedUpdate, Poison> {
         ..DeliveryUpdate::new(delivery_id, status, raw_status)
     };
     let identity = Identity { provider_event_id, fingerprint };
-    Ok(DecodedUpdate { identity, update, leg: None, unreadable_fields })
+    Ok(DecodedUpdate { identity, update, time_kind: TimeKind::Change, leg: None, unreadable_fields })
 }

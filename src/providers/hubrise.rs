@@ -20,6 +20,7 @@ use crate::domain::document::{self, Document, Extra};
 use crate::domain::fingerprint::Fingerprinter;
 use crate::domain::identity::Identity;
 use crate::domain::journey::{Journey, Personal, Sample};
+use crate::domain::order::TimeKind;
 use crate::domain::provider::{
     AuthScheme, Credentials, Decoded, DecodedUpdate, Headers, Provider, ProviderId, SignedWebhook, Signing,
     check_hmac,
@@ -236,7 +237,7 @@ impl Fields<'_> {
         state.into_extra(prefix, &mut extra);
         update.extra = extra;
         let identity = Identity { provider_event_id, fingerprint };
-        Ok(DecodedUpdate { identity, update, leg: None, unreadable_fields })
+        Ok(DecodedUpdate { identity, update, time_kind: TimeKind::Change, leg: None, unreadable_fields })
     }
 
     /// Takes the delivery's id, from its state or else from beside it. The others stay in `extra`, and must not say

@@ -15,6 +15,7 @@ use crate::domain::document::{self, Document, Extra};
 use crate::domain::fingerprint::Fingerprinter;
 use crate::domain::identity::Identity;
 use crate::domain::journey::{Journey, Personal, Sample};
+use crate::domain::order::TimeKind;
 use crate::domain::provider::{
     AuthScheme, Credentials, Decoded, DecodedUpdate, Headers, Provider, ProviderId, SignedWebhook, Signing,
     check_hmac,
@@ -193,8 +194,10 @@ impl<'a> Fields<'a> {
             .finish();
         let provider_event_id = self.top.id("webhookEventID");
         let timestamp = self.top.time("timestamp", None);
-        let (event_time, other_time) =
-            if updated_at.is_some() { (updated_at, timestamp) } else { (timestamp, None) };
+        let (event_time, other_time, time_kind) = match updated_at {
+            Some(_) => (updated_at, timestamp, TimeKind::Change),
+            None => (timestamp, None, TimeKind::Substitute),
+        };
         let references = References {
             merchant_order: self.either(|fields| fields.text("businessOrderID")),
             merchant_reference: None,
@@ -230,7 +233,7 @@ impl<'a> Fields<'a> {
             ..DeliveryUpdate::new(delivery_id, status, raw_status)
         };
         let identity = Identity { provider_event_id, fingerprint };
-        Ok(DecodedUpdate { identity, update, leg: None, unreadable_fields })
+        Ok(DecodedUpdate { identity, update, time_kind, leg: None, unreadable_fields })
     }
 
     /// A field as it was sent, `data` first; a `null` in `data` gives way to a value beside it.

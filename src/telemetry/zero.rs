@@ -12,7 +12,7 @@ use super::recorder::Role;
 use crate::domain::answer::{Rejection, RejectionKind};
 use crate::domain::provider::{AuthScheme, Provider, ProviderId};
 use crate::domain::state::Order;
-use crate::domain::verdict::{ParkReason, RetryReason, Verdict};
+use crate::domain::verdict::{Outcome, ParkReason, RetryReason};
 
 /// The `provider` label of a request to a path that no provider owns.
 const NOBODY: &str = "unknown";
@@ -93,17 +93,18 @@ fn worker(providers: &[&str]) {
         table::INFLIGHT,
         table::OLDEST_INFLIGHT_AGE,
         table::UNKNOWN_STATUS,
+        table::FUTURE_EVENT_TIMES,
         table::UNREADABLE_FIELDS,
     ] {
         create(metric, &[providers]);
     }
-    create(table::MESSAGES_SETTLED, &[providers, &Verdict::OUTCOMES]);
-    create(table::PROCESS_DURATION, &[providers, &Verdict::OUTCOMES]);
+    create(table::MESSAGES_SETTLED, &[providers, &Outcome::LABELS]);
+    create(table::PROCESS_DURATION, &[providers, &Outcome::LABELS]);
     create(table::OUT_OF_ORDER, &[providers, &Order::FLAGGED.map(Order::as_str)]);
     create(table::RETRIES, &[providers, &RetryReason::ALL.map(RetryReason::as_str)]);
     create(table::PARKED, &[providers, &ParkReason::ALL.map(ParkReason::as_str)]);
     create(table::PAUSED, &[providers, &["redis", "rabbitmq"]]);
-    create(table::DEDUP_CLAIMS, &[providers, &["granted", "busy", "done", "stale", "id_reused"]]);
+    create(table::DEDUP_CLAIMS, &[providers, &["granted", "busy", "behind", "done", "stale", "id_reused"]]);
     create(table::REDIS_OP_DURATION, &[&["claim", "settle", "wait", "ping"]]);
 }
 

@@ -39,8 +39,7 @@ pub fn event(provider: &dyn Provider, decoded: &DecodedUpdate, receipt: &str) ->
         delivery_id: decoded.update.delivery_id.clone(),
     };
     let id = EventId::new(&delivery, &decoded.identity, receipt);
-    let received_at = "2025-02-12T13:07:19.201Z".parse().expect("a time");
-    let origin = Origin { receipt, received_at, traceparent: None };
+    let origin = Origin { receipt, traceparent: None };
     let course = Course { sequence: 1, order: Order::InOrder, changes: Vec::new(), previous_status: None };
     UpdateEvent::new(&delivery, id, &origin, &decoded.update, &course)
 }

@@ -51,7 +51,7 @@ fn documented_examples_keep_their_identity() {
             account: "default".parse().expect("an account"),
             delivery_id: decoded.update.delivery_id,
         };
-        let anchor = ReceiptId("01890a5d-ac96-774b-bcce-b302099a8057".parse().expect("a uuid"));
+        let anchor: ReceiptId = "01890a5d-ac96-774b-bcce-b302099a8057".parse().expect("a receipt");
         assert_eq!(EventId::new(&delivery, &decoded.identity, anchor).as_str(), event_id);
     }
 }

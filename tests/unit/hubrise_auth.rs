@@ -95,7 +95,7 @@ fn a_callback_has_this_signature() {
     }
 }
 
-/// From 200 to 499 HubRise deletes the event (design section 3).
+/// From 200 to 499 HubRise deletes the event.
 #[test]
 fn only_a_bad_signature_makes_hubrise_delete_what_was_not_stored() {
     let answers = [
@@ -146,7 +146,7 @@ fn a_callback_keeps_its_identity() {
         account: "default".parse().expect("an account"),
         delivery_id: decoded.update.delivery_id,
     };
-    let anchor = ReceiptId("01890a5d-ac96-774b-bcce-b302099a8057".parse().expect("a uuid"));
+    let anchor: ReceiptId = "01890a5d-ac96-774b-bcce-b302099a8057".parse().expect("a receipt");
     let id = EventId::new(&delivery, &decoded.identity, anchor);
     assert_eq!(id.as_str(), "c4f71637c67dd64f03e634942b0d4d45");
 

@@ -1,14 +1,14 @@
 //! The journeys of every provider: each tells one delivery, in order, with its samples.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use jiff::Timestamp;
-use milepost::domain::identity::{Origin, ReceiptId};
+use milepost::domain::order::{Moment, StatusOrder};
 use milepost::domain::provider::{DecodedUpdate, Provider};
 use milepost::domain::state::{Change, DeliveryState, Order, Place};
 use milepost::domain::status::{Phase, Status};
 use milepost::providers::ALL;
-use uuid::Uuid;
 
 use crate::support::{personal, update};
 
@@ -115,11 +115,13 @@ fn a_journey_is_in_order_by_its_providers_transitions() {
             let mut legs = std::collections::BTreeMap::new();
             for (decoded, step) in told(*provider, journey.steps).iter().zip(journey.steps) {
                 let before = legs.get(&decoded.leg);
-                let origin =
-                    Origin { receipt: ReceiptId(Uuid::nil()), received_at: begun(), traceparent: None };
                 let rules = provider.transitions();
+                let update = &decoded.update;
+                let event_time = update.event_time.as_ref().map(|time| (time.utc, decoded.time_kind));
+                let moment = Moment::new(update.status, event_time, begun() + Duration::from_secs(3600));
+                let precedence = StatusOrder::new(rules).of(update.status);
                 let (course, after) =
-                    DeliveryState::advance(before, Place::at(1), &decoded.update, &origin, rules);
+                    DeliveryState::advance(before, Place::at(1), update, moment, rules, precedence);
                 assert_eq!(course.order, Order::InOrder, "{} {} {step}", provider.id(), journey.name);
                 assert_ne!(course.changes, [Change::None], "{} {} {step}", provider.id(), journey.name);
                 legs.insert(decoded.leg.clone(), after.expect("it moves on"));

@@ -1,4 +1,4 @@
-//! Hostile webhooks of every provider, and what is documented to become of each (design section 3).
+//! Hostile webhooks of every provider, and what is documented to become of each.
 //!
 //! The unit tests ask the providers' code alone; `tests/it/hostile.rs` posts the same to a running fleet, and finds
 //! each again by its receipt. Every expectation is written by hand.

@@ -37,7 +37,6 @@ fn assert_defaults(config: &Config) {
     assert_eq!(config.worker.processing_deadline, ms(10_000));
     assert_eq!(config.worker.claim_lease, ms(15_000));
     assert_eq!(config.worker.drain_deadline, ms(20_000));
-    assert_eq!(config.worker.state_ttl, Duration::from_secs(1_209_600));
     assert_eq!(config.worker.outage_patience, ms(600_000));
     assert_eq!(config.log.format, LogFormat::Json);
     assert_eq!(config.log.filter, "info");
@@ -45,11 +44,11 @@ fn assert_defaults(config: &Config) {
     assert!((config.tracing.sample_ratio - 1.0).abs() < f64::EPSILON);
     let [day, hour, minute] = [86_400, 3600, 60].map(Duration::from_secs);
     for provider in ALL {
-        let (horizon, content_ttl) = match provider.id().as_str() {
-            "telyport" | "hubrise" => (2 * hour, day),
-            "247express" => (day, 2 * day),
-            "deliverect" => (minute, day),
-            "dash" => (3 * minute, day),
+        let horizon = match provider.id().as_str() {
+            "telyport" | "hubrise" => 2 * hour,
+            "247express" => day,
+            "deliverect" => minute,
+            "dash" => 3 * minute,
             other => panic!("{other}: its defaults belong here"),
         };
         let settings = config.provider(provider.id());
@@ -57,7 +56,6 @@ fn assert_defaults(config: &Config) {
         assert_eq!(settings.retry, RetrySchedule::try_new(ms(1000), 2.0, ms(2_100_000), 0.2).expect("valid"));
         assert_eq!(settings.resend_horizon, horizon, "{id}");
         assert_eq!(settings.dedup_ttl, 14 * day, "{id}");
-        assert_eq!(settings.content_ttl, content_ttl, "{id}");
         assert!(settings.accounts.is_empty(), "{id}");
     }
 }
