@@ -5,6 +5,8 @@
 
 pub mod age;
 pub mod answer;
+pub mod authentication;
+mod body_key;
 pub mod decimal;
 pub mod document;
 pub mod envelope;
@@ -18,6 +20,7 @@ pub mod open;
 pub mod parked;
 pub mod provider;
 pub mod retry;
+pub mod samples;
 pub mod secret;
 pub mod state;
 pub mod status;

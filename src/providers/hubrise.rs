@@ -6,24 +6,19 @@
 //! again gets 503.
 
 mod personal;
+mod samples;
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{journeys, samples};
-use crate::domain::answer::{Answer, Rejection, RejectionKind};
+use crate::domain::answer::{Answer, RejectionKind};
+use crate::domain::authentication::{AuthScheme, Authentication};
 use crate::domain::decimal::Decimal;
 use crate::domain::document::{self, Document, Extra};
 use crate::domain::fingerprint::Fingerprinter;
 use crate::domain::identity::Identity;
-use crate::domain::journey::{Journey, Personal, Sample};
-use crate::domain::provider::{
-    AuthScheme, Credentials, Decoded, DecodedUpdate, Headers, Provider, ProviderId, SignedWebhook, Signing,
-    check_hmac,
-};
+use crate::domain::provider::{Decoded, DecodedUpdate, Provider, ProviderId};
 use crate::domain::status::Status;
 use crate::domain::transitions::Transitions;
 use crate::domain::update::{Carrier, Courier, DeliveryUpdate, Eta, Money, Position, References};
@@ -69,8 +64,8 @@ impl Provider for HubRise {
         ProviderId::new("hubrise")
     }
 
-    fn auth_schemes(&self) -> &'static [AuthScheme] {
-        &[AuthScheme::Hmac]
+    fn authentication(&self) -> &'static [Authentication] {
+        &[Authentication::Hmac { header: SIGNATURE }]
     }
 
     /// Its waits double from 1 minute to 32, and its document leaves open whether that one is still waited: 31 or
@@ -82,16 +77,6 @@ impl Provider for HubRise {
     /// The shorter of the two that its document says.
     fn gives_up_after(&self) -> Duration {
         Duration::from_mins(31)
-    }
-
-    fn authenticate(
-        &self,
-        headers: &dyn Headers,
-        body: Bytes,
-        credentials: &Credentials,
-    ) -> Result<Bytes, Rejection> {
-        check_hmac(headers.get(SIGNATURE), &body, credentials)?;
-        Ok(body)
     }
 
     fn answer(&self, _scheme: Option<AuthScheme>, outcome: Result<(), RejectionKind>) -> Answer {
@@ -125,28 +110,6 @@ impl Provider for HubRise {
 
     fn transitions(&self) -> &'static Transitions {
         &TRANSITIONS
-    }
-
-    fn samples(&self) -> &'static [Sample] {
-        samples!("hubrise": "pending", "pickup_enroute", "pickup_approaching", "pickup_waiting",
-            "dropoff_enroute", "moved", "dropoff_approaching", "dropoff_waiting", "delivered", "cancelled")
-    }
-
-    fn journeys(&self) -> &'static [Journey] {
-        journeys! {
-            "delivered": ["pending", "pickup_enroute", "pickup_approaching", "pickup_waiting", "dropoff_enroute",
-                "moved", "dropoff_approaching", "dropoff_waiting", "delivered"],
-            "cancelled": ["pending", "pickup_enroute", "cancelled"],
-        }
-    }
-
-    fn personalize(&self, sample: &mut Value, personal: &Personal<'_>) {
-        personal::personalize(sample, personal);
-    }
-
-    fn sign(&self, body: Bytes, signing: &Signing<'_>) -> SignedWebhook {
-        let signature = hex::encode(signing.secret.hmac_sha256(&body));
-        SignedWebhook { headers: vec![(SIGNATURE.to_owned(), signature)], body }
     }
 }
 

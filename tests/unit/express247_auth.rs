@@ -2,29 +2,29 @@
 
 use bytes::Bytes;
 use milepost::domain::answer::{Rejection, RejectionKind};
-use milepost::domain::provider::{AuthScheme, Provider};
+use milepost::domain::authentication::AuthScheme;
+use milepost::domain::provider::Provider;
+use milepost::domain::samples::SampleSource;
 use milepost::domain::secret::Secret;
 use milepost::providers::EXPRESS_247;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::support::{Pairs, any_object_with, body, credentials, signing};
+use crate::support::{self, Pairs, any_object_with, body, signing};
 
 const KEY: &str = "EBD2E298-20AC-483F-80EC-B51CF8D79A2A";
 const BROKEN: &str = include_str!("../fixtures/247express/documented_update_status.json");
 const REFUSED: &str = r#"{"IsError":true,"ErrorMessage":"not authentic"}"#;
 
 fn by_key(text: &str, secrets: &[&str]) -> Result<String, Rejection> {
-    let stored =
-        EXPRESS_247.authenticate(&Pairs::<&str>(&[]), body(text), &credentials(AuthScheme::ApiKey, secrets));
+    let stored = support::open(&EXPRESS_247, AuthScheme::ApiKey, &Pairs::<&str>(&[]), body(text), secrets);
     stored.map(|stored| String::from_utf8(stored.to_vec()).expect("text"))
 }
 
 fn basic(authorization: Option<&str>, text: &str, secrets: &[&str]) -> Result<String, Rejection> {
     let headers: Vec<_> =
         authorization.map(|value| ("authorization", value.to_owned())).into_iter().collect();
-    let stored =
-        EXPRESS_247.authenticate(&Pairs(&headers), body(text), &credentials(AuthScheme::Basic, secrets));
+    let stored = support::open(&EXPRESS_247, AuthScheme::Basic, &Pairs(&headers), body(text), secrets);
     stored.map(|stored| String::from_utf8(stored.to_vec()).expect("text"))
 }
 
@@ -145,8 +145,7 @@ fn what_is_not_one_object_is_refused() {
         assert_eq!(basic(authorization, sent, &["user:password"]), Err(Rejection::NotAnObject), "{sent}");
     }
     let bytes = Bytes::from_static(b"{\"ApiKey\":\"\xff\"}");
-    let opened =
-        EXPRESS_247.authenticate(&Pairs::<&str>(&[]), bytes, &credentials(AuthScheme::ApiKey, &[KEY]));
+    let opened = support::open(&EXPRESS_247, AuthScheme::ApiKey, &Pairs::<&str>(&[]), bytes, &[KEY]);
     assert_eq!(opened, Err(Rejection::NotAnObject));
 }
 

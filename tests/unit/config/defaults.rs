@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use milepost::adapters::rabbit::topology::TopologyMode;
 use milepost::config::{Config, Sources, load};
+use milepost::domain::authentication::{AuthScheme, Authentication};
 use milepost::domain::identity::Account;
-use milepost::domain::provider::{AuthScheme, Provider};
+use milepost::domain::provider::Provider;
 use milepost::domain::retry::RetrySchedule;
 use milepost::providers::{ALL, DASH};
 use milepost::telemetry::logging::LogFormat;
@@ -122,14 +123,14 @@ fn the_shipped_file_holds_no_secret_and_its_examples_are_valid() {
     let loaded = load(&sources, ALL).expect("the examples");
     let default = |id| loaded.config.provider(id).accounts[&Account::default_account()].credentials();
     let telyport = default(TELYPORT);
-    assert_eq!(telyport.scheme, AuthScheme::Hmac);
+    assert_eq!(telyport.authentication.scheme(), AuthScheme::Hmac);
     assert_eq!(telyport.secrets[0].expose(), b"for development only");
     assert!(loaded.config.amqp.management_url.is_some());
     assert!(loaded.config.tracing.otlp_endpoint.is_some());
     assert_eq!(loaded.config.provider(TELYPORT).retry.attempts(), 12);
-    assert_eq!(default(EXPRESS).scheme, AuthScheme::ApiKey);
+    assert_eq!(default(EXPRESS).authentication.scheme(), AuthScheme::ApiKey);
     let dash = default(DASH.id());
-    assert_eq!((dash.scheme, dash.header.as_deref()), (AuthScheme::Header, Some("x-dash-signature")));
+    assert_eq!(dash.authentication, Authentication::Header { name: "x-dash-signature".into() });
     let unread: Vec<_> = loaded.warnings.iter().map(|warning| warning.key.as_str()).collect();
     assert!(!Path::new("/run/secrets/milepost").exists());
     let file =
