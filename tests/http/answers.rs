@@ -108,6 +108,16 @@ async fn what_the_headers_prove_false_is_refused_before_the_body_is_sent() {
     assert_eq!(publisher.taken().len(), 1);
 }
 
+#[tokio::test]
+async fn of_two_signatures_the_second_may_be_the_right_one() {
+    let (server, publisher) = server("rotating").await;
+    assert_eq!(server.exchange(signed("/webhooks/rotating", UNPROVEN, BODY)).await.code, 200);
+    assert_eq!(server.exchange(signed("/webhooks/rotating", &UNPROVEN.repeat(7), BODY)).await.code, 200);
+    let many = server.exchange(signed("/webhooks/rotating", &UNPROVEN.repeat(8), BODY)).await;
+    expect("rotating", &many, 401, "wrong_credential", "not authentic\n");
+    assert_eq!(publisher.taken().len(), 2);
+}
+
 fn rejected(provider: &str, reason: &str) -> String {
     format!(r#"milepost_webhooks_rejected_total{{provider="{provider}",reason="{reason}"}}"#)
 }

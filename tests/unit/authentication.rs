@@ -99,3 +99,76 @@ fn a_scheme_that_a_provider_does_not_document_proves_nothing() {
         }
     }
 }
+
+/// RFC 4231, test case 2: of [`MESSAGE`] with the secret `Jefe`.
+const MESSAGE: &str = "what do ya want for nothing?";
+
+/// What comes of `MESSAGE` with these lines of `x-signature`, where the live secrets are `Jefe` and another one.
+fn signed_by(lines: &[&str]) -> Result<(), Rejection> {
+    let headers: Vec<_> = lines.iter().map(|line| ("x-signature", (*line).to_owned())).collect();
+    let live = credentials(hmac(), &["another", "Jefe"]);
+    let proof = live.check_headers(&Pairs(&headers))?;
+    live.check_body(&proof, MESSAGE.into(), None).map(|_| ())
+}
+
+/// A sender that rotates its secret signs with the old one and with the new one.
+#[test]
+fn of_several_signatures_any_valid_one_counts() {
+    let wrong = &"0".repeat(64)[..];
+    let [first, last, spaced] =
+        [format!("{DIGEST},{wrong}"), format!("{wrong},{DIGEST}"), format!("{wrong} , {DIGEST} ")];
+    for lines in [
+        &[wrong, DIGEST][..],
+        &[DIGEST, wrong],
+        &["", DIGEST],
+        &["sha256=00", DIGEST],
+        &[&first],
+        &[&last],
+        &[&spaced],
+        &[wrong, &last, wrong],
+        &[wrong, wrong, wrong, wrong, wrong, wrong, wrong, DIGEST],
+    ] {
+        assert_eq!(signed_by(lines), Ok(()), "{lines:?}");
+    }
+    for lines in [&[wrong, wrong][..], &["", ""], &[&DIGEST[..62], &DIGEST[62..]], &[",".repeat(7).as_str()]]
+    {
+        assert_eq!(signed_by(lines), Err(Rejection::WrongCredential), "{lines:?}");
+    }
+}
+
+#[test]
+fn more_signatures_than_a_rotation_needs_are_refused_by_the_headers() {
+    let wrong = &"0".repeat(64)[..];
+    let nine = [DIGEST, wrong, wrong, wrong, wrong, wrong, wrong, wrong, wrong];
+    let in_one_line = nine.join(",");
+    for lines in [&nine[..], &[in_one_line.as_str()], &[wrong, &nine[..8].join(",")]] {
+        let headers: Vec<_> = lines.iter().map(|line| ("x-signature", (*line).to_owned())).collect();
+        let outcome = credentials(hmac(), &["Jefe"]).check_headers(&Pairs(&headers));
+        assert_eq!(outcome.map(|_| ()), Err(Rejection::WrongCredential), "{lines:?}");
+    }
+}
+
+#[test]
+fn of_several_secrets_in_one_header_any_valid_one_counts() {
+    let basic =
+        |wrong: &'static str, right: &'static str| [("authorization", wrong), ("authorization", right)];
+    // `eDp5` is `x:y`.
+    for (how, secret, lines) in [
+        (Authentication::Basic, "x:y", basic("Basic eDp6", "Basic eDp5")),
+        (Authentication::Bearer, "x:y", basic("Bearer z", "Bearer x:y")),
+        (Authentication::Bearer, "x:y", basic("Basic eDp5", "Bearer x:y")),
+        (by_header(), "x,y", [("x-secret", "x"), ("x-secret", "x,y")]),
+    ] {
+        for lines in [lines, [lines[1], lines[0]]] {
+            let headers = lines.map(|(name, value)| (name, value.to_owned()));
+            let proof = credentials(how.clone(), &[secret]).check_headers(&Pairs(&headers));
+            assert!(matches!(proof, Ok(Proof::Complete)), "{how:?} {lines:?}");
+        }
+    }
+    // A comma may be part of a secret: it separates signatures alone.
+    let one_line = headers(by_header(), Some(("x-secret", "z,x")), &["x"]);
+    assert_eq!(one_line.map(|_| ()), Err(Rejection::WrongCredential));
+    let nine: Vec<_> = (0..9).map(|_| ("x-secret", "x".to_owned())).collect();
+    let outcome = credentials(by_header(), &["x"]).check_headers(&Pairs(&nine));
+    assert_eq!(outcome.map(|_| ()), Err(Rejection::WrongCredential));
+}

@@ -41,6 +41,10 @@ fn rows(scheme: AuthScheme) -> Vec<Row> {
             ("quoted", |webhook| header(webhook, |hex| format!("\"{hex}\"")), false),
             // What a proxy makes of two lines with one name.
             ("twice", |webhook| header(webhook, |hex| format!("{hex},{hex}")), true),
+            ("a wrong one before it", |webhook| beside(webhook, 1, other_digit), true),
+            ("seven wrong ones before it", |webhook| beside(webhook, 7, other_digit), true),
+            ("eight wrong ones before it", |webhook| beside(webhook, 8, other_digit), false),
+            ("two wrong ones", |webhook| beside(header(webhook, other_digit), 1, |_| "0".repeat(64)), false),
             ("all zeros", |webhook| header(webhook, |hex| "0".repeat(hex.len())), false),
             ("empty", |webhook| header(webhook, |_| String::new()), false),
             ("the secret itself", |webhook| header(webhook, |_| SECRET.to_owned()), false),
@@ -51,6 +55,7 @@ fn rows(scheme: AuthScheme) -> Vec<Row> {
         AuthScheme::Bearer => vec![
             ("scheme in lower case", |webhook| header(webhook, |all| all.replace("Bearer", "bearer")), true),
             ("another scheme", |webhook| header(webhook, |all| all.replace("Bearer", "Basic")), false),
+            ("a wrong one before it", |webhook| beside(webhook, 1, |all| format!("{all}x")), true),
             ("no scheme", |webhook| header(webhook, |_| SECRET.to_owned()), false),
             ("upper case", |webhook| header(webhook, |_| format!("Bearer {}", SECRET.to_uppercase())), false),
             ("one byte short", |webhook| header(webhook, shorter), false),
@@ -70,6 +75,7 @@ fn rows(scheme: AuthScheme) -> Vec<Row> {
             ("one byte short", |webhook| header(webhook, shorter), false),
             ("one byte long", |webhook| header(webhook, |secret| format!("{secret}x")), false),
             ("in base64", |webhook| header(webhook, |secret| STANDARD.encode(secret)), false),
+            ("a wrong one before it", |webhook| beside(webhook, 1, |secret| format!("{secret}x")), true),
             ("as a token", |webhook| header(webhook, |secret| format!("Bearer {secret}")), false),
             ("empty", |webhook| header(webhook, |_| String::new()), false),
             ("none", |webhook| SignedWebhook { headers: Vec::new(), ..webhook }, false),
@@ -77,6 +83,7 @@ fn rows(scheme: AuthScheme) -> Vec<Row> {
         ],
         AuthScheme::Basic => vec![
             ("scheme in capitals", |webhook| header(webhook, |all| all.replace("Basic", "BASIC")), true),
+            ("a wrong one before it", |webhook| beside(webhook, 1, |_| encoded("x:y")), true),
             ("not encoded", |webhook| header(webhook, |_| format!("Basic {SECRET}")), false),
             ("another scheme", |webhook| header(webhook, |all| all.replace("Basic", "Bearer")), false),
             ("encoding in lower case", |webhook| header(webhook, |all| all.to_lowercase()), false),
@@ -111,6 +118,14 @@ fn rows(scheme: AuthScheme) -> Vec<Row> {
 fn header(mut webhook: SignedWebhook, change: impl FnOnce(String) -> String) -> SignedWebhook {
     let value = std::mem::take(&mut webhook.headers[0].1);
     webhook.headers[0].1 = change(value);
+    webhook
+}
+
+/// The same header so many times more, changed, before it: the sender rotates its secret.
+fn beside(mut webhook: SignedWebhook, times: usize, change: fn(String) -> String) -> SignedWebhook {
+    let (name, value) = webhook.headers[0].clone();
+    let other = (name, change(value));
+    webhook.headers.splice(0..0, std::iter::repeat_n(other, times));
     webhook
 }
 
