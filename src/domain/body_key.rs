@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 
 use super::answer::Rejection;
 use super::document::{entries, text};
+use super::escapes::holds_any;
 use super::secret::Secret;
 
 /// A shorter secret could occur in a body by chance.
@@ -38,8 +39,8 @@ pub(super) fn find<'a>(body: &'a [u8], field: &str) -> Result<Option<Presented<'
     }
 }
 
-/// Blanks the credential that was found, if any, and makes sure that no live secret is elsewhere in the body: that
-/// would be stored and published.
+/// Blanks the credential that was found, if any, and makes sure that no live secret is elsewhere in the body, in
+/// escapes or not: that would be stored and published.
 pub(super) fn blank(
     body: &Bytes,
     found: Option<&Presented<'_>>,
@@ -50,10 +51,9 @@ pub(super) fn blank(
         None => body.clone(),
     };
     let searched = secrets.iter().map(Secret::expose).filter(|secret| secret.len() >= SEARCHABLE);
-    for secret in searched {
-        if blanked.windows(secret.len()).any(|bytes| bytes == secret) {
-            return Err(Rejection::AmbiguousCredential);
-        }
+    let searched: Vec<_> = searched.collect();
+    if !searched.is_empty() && holds_any(&blanked, &searched) {
+        return Err(Rejection::AmbiguousCredential);
     }
     Ok(blanked)
 }

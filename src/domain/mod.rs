@@ -10,6 +10,7 @@ mod body_key;
 pub mod decimal;
 pub mod document;
 pub mod envelope;
+mod escapes;
 pub mod event;
 pub mod fingerprint;
 pub mod history;

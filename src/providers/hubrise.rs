@@ -89,7 +89,7 @@ impl Provider for HubRise {
     fn decode(&self, body: &[u8]) -> Result<Decoded, Poison> {
         let mut top = Document::parse(body)?;
         let fields = if is_resource(&top) {
-            let sent = serde_json::from_slice(body).ok();
+            let sent = serde_json::from_slice(document::without_mark(body)).ok();
             Fields { state: top, sent, prefix: "", envelope: Document::default() }
         } else {
             let [resource, event] = ["resource_type", "event_type"].map(|name| text(&top, name));

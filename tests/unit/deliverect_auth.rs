@@ -135,7 +135,7 @@ const NO_OBJECTS: [&[u8]; 12] = [
     b"{} {}",
     b"{\"status\":83,}",
     b"orderId=1&status=83",
-    b"\xef\xbb\xbf{}",
+    b"\xef\xbb\xbf",
     b"{\"orderId\":\"\xff\"}",
 ];
 

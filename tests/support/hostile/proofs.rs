@@ -109,6 +109,16 @@ fn rows(scheme: AuthScheme) -> Vec<Row> {
             ("its name escaped", |webhook| replaced(webhook, "ApiKey", "Api\\u004bey"), false),
             ("twice", |webhook| in_body(webhook, &format!(r#"{{"ApiKey":"{SECRET}","#)), false),
             ("elsewhere, too", |webhook| in_body(webhook, &format!(r#"{{"note":"{SECRET}","#)), false),
+            (
+                "elsewhere, too, in escapes",
+                |webhook| in_body(webhook, &format!(r#"{{"note":"{}","#, escaped(SECRET))),
+                false,
+            ),
+            (
+                "elsewhere, too, in escapes and nested",
+                |webhook| in_body(webhook, &format!(r#"{{"X":{{"ApiKey":"{}"}},"#, escaped(SECRET))),
+                false,
+            ),
             // As Basic's and Bearer's: it says nothing of the body.
             ("with a re-serialized body", respaced, true),
         ],
@@ -140,6 +150,11 @@ fn in_base64(hex: String) -> String {
 
 fn shorter(value: String) -> String {
     value[..value.len() - 1].to_owned()
+}
+
+/// `text` as JSON may write it as well.
+fn escaped(text: &str) -> String {
+    text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect()
 }
 
 fn encoded(user_and_password: &str) -> String {
