@@ -15,7 +15,8 @@ use milepost::domain::fingerprint::Fingerprinter;
 use milepost::domain::history::History;
 use milepost::domain::identity::{Account, DeliveryKey, EventId, ReceiptId};
 use milepost::domain::order::{Moment, StatusOrder};
-use milepost::domain::provider::{Decoded, Provider};
+use milepost::domain::provider::Decoded;
+use milepost::domain::samples::SampleSource;
 use milepost::domain::state::{DeliveryState, Place};
 use milepost::providers;
 use serde_json::value::RawValue;
@@ -34,7 +35,7 @@ const PIECES: [(&str, Piece); 4] = [
 
 /// The webhooks of one delivery.
 struct Steps {
-    provider: &'static dyn Provider,
+    provider: &'static dyn SampleSource,
     bodies: Vec<Bytes>,
 }
 
@@ -42,19 +43,19 @@ fn main() {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     if let [piece, provider, times] = arguments.as_slice() {
         let (_, run) = PIECES.iter().find(|(name, _)| name == piece).expect("a piece");
-        let provider = providers::by_name(provider).expect("a provider");
+        let provider = providers::sample_source(provider).expect("a provider");
         run(&Steps::of(provider), times.parse().expect("a number"));
         return;
     }
     for (piece, _) in PIECES {
-        for provider in providers::ALL {
+        for provider in providers::SAMPLE_SOURCES {
             println!("{piece} {} {}", provider.id(), Steps::of(*provider).bodies.len());
         }
     }
 }
 
 impl Steps {
-    fn of(provider: &'static dyn Provider) -> Self {
+    fn of(provider: &'static dyn SampleSource) -> Self {
         let body = |name: &&str| {
             let sample = provider.samples().iter().find(|sample| sample.name == *name);
             Bytes::from_static(sample.expect("its own sample").body.as_bytes())

@@ -7,7 +7,7 @@ use milepost::domain::envelope::{Envelope, TraceContext};
 use milepost::domain::history::History;
 use milepost::domain::identity::{Account, ReceiptId};
 use milepost::domain::journey::Personal;
-use milepost::domain::provider::{Provider, SignedWebhook, Signing};
+use milepost::domain::samples::{SampleSource, SignedWebhook, Signing};
 use milepost::domain::secret::Secret;
 use milepost::ports::Clock as _;
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ const BEGUN: i64 = 1_735_689_600;
 #[derive(Clone, Copy)]
 pub struct Kind {
     /// Whose, in turns.
-    pub providers: &'static [&'static dyn Provider],
+    pub providers: &'static [&'static dyn SampleSource],
     /// For how many accounts of each provider.
     pub accounts: usize,
     /// How large a body is at least.
@@ -30,7 +30,7 @@ pub struct Kind {
 
 /// One webhook before it is signed.
 pub struct Webhook {
-    pub provider: &'static dyn Provider,
+    pub provider: &'static dyn SampleSource,
     pub account: Account,
     pub body: Bytes,
 }
@@ -64,7 +64,7 @@ impl Kind {
 }
 
 /// The steps of the provider's first journey, which ends well; each larger than `bytes`, by items nobody knows.
-fn journey(provider: &dyn Provider, bytes: usize) -> Vec<Value> {
+fn journey(provider: &dyn SampleSource, bytes: usize) -> Vec<Value> {
     let padded = |name: &&str| {
         let sample = provider.samples().iter().find(|sample| sample.name == *name).expect("its own sample");
         let mut body: Value = serde_json::from_str(sample.body).expect("JSON");
@@ -85,7 +85,7 @@ impl Webhook {
     /// As the provider would send it.
     pub fn signed(self) -> SignedWebhook {
         let secret = secret();
-        let scheme = self.provider.auth_schemes()[0];
+        let scheme = self.provider.authentication()[0].scheme();
         self.provider.sign(self.body, &Signing { scheme, header: None, secret: &secret })
     }
 

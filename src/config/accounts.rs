@@ -6,8 +6,9 @@ use super::findings::Findings;
 use super::secret_files::{Check, SecretFiles};
 use super::sections::{AccountSection, DEDUP_TTL_SECONDS, ProviderSection, RetrySection, Sections};
 use super::settings::{AccountSettings, ProviderSettings};
+use crate::domain::authentication::{AuthScheme, Authentication, Credentials};
 use crate::domain::identity::Account;
-use crate::domain::provider::{AuthScheme, Credentials, Provider, ProviderId};
+use crate::domain::provider::{Provider, ProviderId};
 use crate::domain::retry::RetrySchedule;
 use crate::domain::secret::Secret;
 
@@ -58,7 +59,7 @@ fn settings(
     let accounts = section.accounts.iter().filter_map(|(name, account)| {
         let path = format!("{path}.accounts.{name}");
         let name = findings.value(&path, name.parse::<Account>());
-        let settings = account_settings(&path, account, provider.auth_schemes(), findings);
+        let settings = account_settings(&path, account, provider.authentication(), findings);
         Some((name?, settings?))
     });
     let accounts = accounts.collect();
@@ -68,21 +69,23 @@ fn settings(
 fn account_settings(
     path: &str,
     account: &AccountSection,
-    schemes: &[AuthScheme],
+    documented: &[Authentication],
     findings: &mut Findings,
 ) -> Option<AccountSettings> {
-    let named = |name: &str| schemes.iter().copied().find(|scheme| scheme.as_str() == name);
-    let scheme = match &account.auth {
-        None => schemes.first().copied(),
+    let word = |authentication: &Authentication| authentication.scheme().as_str();
+    let named = |name: &str| documented.iter().find(|one| word(one) == name);
+    let authentication = match &account.auth {
+        None => documented.first(),
         Some(name) => {
-            let allowed = list(schemes.iter().map(|scheme| scheme.as_str()));
+            let allowed = list(documented.iter().map(word));
             findings.value(&format!("{path}.auth"), named(name).ok_or(format_args!("must be {allowed}")))
         }
     };
     if account.secrets.is_empty() && account.secret_files.is_empty() && account.secret_dir.is_none() {
         findings.problem(path, "has neither secrets nor secret_files nor secret_dir");
     }
-    let scheme = scheme?;
+    let authentication = authentication?;
+    let scheme = authentication.scheme();
     let header = account
         .header
         .as_deref()
@@ -101,7 +104,8 @@ fn account_settings(
         };
         findings.warning(&key, format_args!("no secret from {}: {}", unusable.path.display(), unusable.why));
     }
-    Some(AccountSettings { written: Credentials { scheme, header, secrets }, files })
+    let authentication = authentication.clone().with_header(header);
+    Some(AccountSettings { written: Credentials { authentication, secrets }, files })
 }
 
 fn header(name: &str, scheme: AuthScheme) -> Result<String, &'static str> {

@@ -8,8 +8,9 @@ use std::time::Duration;
 use super::secret_files::SecretFiles;
 use super::urls::RedactedUrl;
 use crate::adapters::rabbit::topology::TopologyMode;
+use crate::domain::authentication::Credentials;
 use crate::domain::identity::Account;
-use crate::domain::provider::{Credentials, ProviderId};
+use crate::domain::provider::ProviderId;
 use crate::domain::retry::RetrySchedule;
 use crate::telemetry::logging::LogFormat;
 

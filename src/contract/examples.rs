@@ -9,6 +9,7 @@ use crate::domain::event::UpdateEvent;
 use crate::domain::identity::{Account, DeliveryKey, EventId, Origin, ReceiptId};
 use crate::domain::order::{Moment, StatusOrder};
 use crate::domain::provider::{Decoded, DecodedUpdate, Provider};
+use crate::domain::samples::SampleSource;
 use crate::domain::state::{DeliveryState, Order, Place};
 use crate::domain::status::Status;
 
@@ -20,7 +21,7 @@ const WITHOUT_SAMPLE: [(&str, &str); 1] = [("deliverect", "88")];
 const NOBODYS: [&str; 2] = ["SOMETHING_NEW", "999"];
 
 /// An event of each status of `provider`, in the order of [`Status::ALL`].
-pub(super) fn of(provider: &dyn Provider) -> Vec<(Status, Value)> {
+pub(super) fn of(provider: &dyn SampleSource) -> Vec<(Status, Value)> {
     let mut deliveries = BTreeMap::new();
     let mut events = BTreeMap::new();
     for (number, body) in bodies(provider).iter().enumerate() {
@@ -33,7 +34,7 @@ pub(super) fn of(provider: &dyn Provider) -> Vec<(Status, Value)> {
 }
 
 /// The samples, and the first of them with other words for its status.
-fn bodies(provider: &dyn Provider) -> Vec<String> {
+fn bodies(provider: &dyn SampleSource) -> Vec<String> {
     let mut bodies: Vec<_> = provider.samples().iter().map(|sample| sample.body.to_owned()).collect();
     let of_provider = WITHOUT_SAMPLE.iter().filter(|(name, _)| *name == provider.id().as_str());
     let words = of_provider.map(|(_, word)| *word).chain(NOBODYS);
@@ -43,7 +44,7 @@ fn bodies(provider: &dyn Provider) -> Vec<String> {
 }
 
 /// The first sample with `word` as its status; a number stays where `word` is none.
-fn reworded(provider: &dyn Provider, word: &str) -> Option<String> {
+fn reworded(provider: &dyn SampleSource, word: &str) -> Option<String> {
     let sample = provider.samples().first()?.body;
     let Ok(Decoded::Update(decoded)) = provider.decode(sample.as_bytes()) else { return None };
     let mut body = serde_json::from_str(sample).ok()?;

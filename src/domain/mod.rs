@@ -4,11 +4,14 @@
 //! (invariant 10). Time and randomness come in as arguments.
 
 pub mod answer;
+pub mod authentication;
+mod body_key;
 pub mod claim;
 pub mod decimal;
 pub mod delivery_record;
 pub mod document;
 pub mod envelope;
+mod escapes;
 pub mod event;
 pub mod event_name;
 pub mod fingerprint;
@@ -21,6 +24,7 @@ pub mod order;
 pub mod parked;
 pub mod provider;
 pub mod retry;
+pub mod samples;
 pub mod secret;
 pub mod state;
 pub mod status;

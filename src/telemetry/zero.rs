@@ -10,7 +10,8 @@ use super::metrics as table;
 use super::metrics::Kind;
 use super::recorder::Role;
 use crate::domain::answer::{Rejection, RejectionKind};
-use crate::domain::provider::{AuthScheme, Provider, ProviderId};
+use crate::domain::authentication::AuthScheme;
+use crate::domain::provider::{Provider, ProviderId};
 use crate::domain::state::Order;
 use crate::domain::verdict::{Outcome, ParkReason, RetryReason};
 
@@ -69,10 +70,12 @@ fn receiver(providers: &[&dyn Provider]) {
 /// Every way a request to a provider can end, with the scheme its answer may depend on: an account that is not
 /// known has none, and everything else happens to a known account.
 fn outcomes(provider: &dyn Provider) -> impl Iterator<Item = (Option<AuthScheme>, Result<(), Rejection>)> {
-    let known = provider.auth_schemes().iter().flat_map(|scheme| {
+    let known = provider.authentication().iter().flat_map(|authentication| {
         let refused =
             Rejection::ALL.into_iter().filter(|rejection| rejection.kind() != RejectionKind::Unknown);
-        std::iter::once(Ok(())).chain(refused.map(Err)).map(|outcome| (Some(*scheme), outcome))
+        std::iter::once(Ok(()))
+            .chain(refused.map(Err))
+            .map(|outcome| (Some(authentication.scheme()), outcome))
     });
     known.chain(std::iter::once((None, Err(Rejection::UnknownAccount))))
 }

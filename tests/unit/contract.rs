@@ -16,7 +16,7 @@ use milepost::domain::order::{Moment, StatusOrder};
 use milepost::domain::provider::{Decoded, Provider};
 use milepost::domain::state::{Course, DeliveryState, Place};
 use milepost::domain::update::DeliveryUpdate;
-use milepost::providers::ALL;
+use milepost::providers::SAMPLE_SOURCES;
 use serde_json::Value;
 
 const EVENT_SCHEMA: &str = "docs/contract/v1/event.schema.json";
@@ -102,7 +102,7 @@ fn events() -> Vec<(String, Value)> {
     let examples =
         files_under("docs/contract/v1/examples").into_iter().map(|path| (path.clone(), json(path)));
     let mut events: Vec<_> = examples.chain([("every field".to_owned(), full::event())]).collect();
-    for provider in ALL {
+    for provider in SAMPLE_SOURCES {
         for sample in provider.samples() {
             let name = format!("{} {}", provider.id(), sample.name);
             events.push((name, event(*provider, sample.body).expect("an update")));

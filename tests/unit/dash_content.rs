@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use milepost::domain::identity::{DeliveryKey, EventId, ReceiptId};
 use milepost::domain::provider::Provider;
+use milepost::domain::samples::SampleSource;
 use milepost::providers::DASH;
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -1,6 +1,7 @@
 //! Tests of single modules, without servers.
 
 mod architecture;
+mod authentication;
 mod config;
 mod contract;
 mod dash;

@@ -3,8 +3,9 @@
 use std::fs;
 
 use milepost::config::{ConfigError, Loaded, Sources, load};
+use milepost::domain::authentication::{AuthScheme, Authentication};
 use milepost::domain::identity::Account;
-use milepost::domain::provider::{AuthScheme, Provider as _};
+use milepost::domain::provider::Provider as _;
 use milepost::providers::{ALL, DASH, DELIVERECT, EXPRESS_247, HUBRISE, TELYPORT};
 
 use super::{SHIPPED, file};
@@ -173,9 +174,10 @@ fn all_examples_load_together() {
         (DASH.id(), AuthScheme::Header),
         (HUBRISE.id(), AuthScheme::Hmac),
     ] {
-        assert_eq!(default(id).scheme, scheme, "{id}");
+        assert_eq!(default(id).authentication.scheme(), scheme, "{id}");
     }
-    assert_eq!(default(DASH.id()).header.as_deref(), Some("x-dash-signature"));
+    let dash = default(DASH.id()).authentication;
+    assert_eq!(dash, Authentication::Header { name: "x-dash-signature".into() });
     assert_eq!(default(TELYPORT.id()).secrets[0].expose(), b"for development only");
     assert_eq!(loaded.config.provider(TELYPORT.id()).retry.attempts(), 12);
     let unread: Vec<_> = loaded.warnings.iter().map(|warning| warning.key.as_str()).collect();
