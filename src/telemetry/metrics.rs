@@ -60,6 +60,10 @@ metrics! {
         "Webhooks not accepted, by reason.";
     REFUSING_SINCE = "milepost_refusing_since_timestamp_seconds", Gauge, Some(Unit::Seconds), ["provider"],
         "Since when this receiver could take none of the provider's webhooks, as Unix time; 0 while it takes them, or was sent none.";
+    LAST_ACCEPTED = "milepost_last_accepted_timestamp_seconds", Gauge, Some(Unit::Seconds), ["provider"],
+        "When the provider's last webhook that this receiver accepted was received, as Unix time; 0 before the first.";
+    LAST_REFUSED = "milepost_last_refused_timestamp_seconds", Gauge, Some(Unit::Seconds), ["provider"],
+        "When the provider's last webhook that this receiver refused through no fault of its sender was received, as Unix time; 0 before the first.";
     GIVES_UP_AFTER = "milepost_provider_gives_up_after_seconds", Gauge, Some(Unit::Seconds), ["provider"],
         "For how long the provider keeps sending a webhook that is not taken; 0 when its documents do not say that it sends again.";
     PUBLISH_CONFIRMS = "milepost_publish_confirms_total", Counter, None, ["stage", "result"],

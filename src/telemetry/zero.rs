@@ -62,7 +62,9 @@ fn receiver(providers: &[&dyn Provider]) {
     create(table::HTTP_REQUEST_DURATION, &[&names]);
     for provider in providers {
         let name = provider.id().as_str();
-        create(table::REFUSING_SINCE, &[&[name]]);
+        for metric in [table::REFUSING_SINCE, table::LAST_ACCEPTED, table::LAST_REFUSED] {
+            create(metric, &[&[name]]);
+        }
         gauge!(table::GIVES_UP_AFTER, "provider" => name).set(provider.gives_up_after().as_secs_f64());
     }
 }
