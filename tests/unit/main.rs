@@ -27,6 +27,7 @@ mod ledger_key;
 mod registry;
 mod retry;
 mod secret;
+mod sinks;
 mod state;
 mod support;
 mod telemetry;
