@@ -29,6 +29,7 @@ mod order;
 mod registry;
 mod retry;
 mod secret;
+mod sinks;
 mod state;
 mod support;
 mod telemetry;
