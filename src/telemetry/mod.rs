@@ -9,4 +9,5 @@ pub mod reference;
 pub mod sampling;
 pub mod trace;
 pub mod traces;
+pub mod usage;
 mod zero;

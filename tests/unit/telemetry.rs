@@ -4,3 +4,4 @@ mod logging;
 mod metrics;
 mod reference;
 mod traces;
+mod usage;

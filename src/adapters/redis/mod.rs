@@ -5,6 +5,7 @@ mod calls;
 mod connection;
 mod inspect;
 mod ledger;
+mod memory;
 mod policy;
 mod record;
 mod remembered;
