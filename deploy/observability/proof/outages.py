@@ -12,7 +12,7 @@ ACCEPTING, PUBLISHING, LOSS, PARKED = (
     "Are we accepting?",
     "Are we publishing?",
     "Loss clock",
-    "Parked for a person",
+    "Parked",
 )
 DEPENDS, BEHIND, FIRES = "What we depend on", "How far behind", "What fires"
 
