@@ -8,6 +8,7 @@
 //! * [`ports`]: what the pipeline needs of the world.
 //! * [`telemetry`]: metrics, health, logs and traces.
 //! * [`pipeline`]: receive a webhook; process a message; run a worker.
+//! * [`sinks`]: systems that updates are written to.
 //! * [`adapters`]: RabbitMQ, Redis, memory and HTTP.
 //! * [`contract`]: what subscribers are promised, as files.
 //! * [`config`]: one file and the environment, checked once.
@@ -32,4 +33,5 @@ pub mod domain;
 pub mod pipeline;
 pub mod ports;
 pub mod providers;
+pub mod sinks;
 pub mod telemetry;

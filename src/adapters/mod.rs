@@ -2,7 +2,6 @@
 
 pub mod clock;
 pub mod http;
-pub mod ledger_key;
 pub mod live_url;
 pub mod memory;
 pub mod rabbit;

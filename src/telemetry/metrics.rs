@@ -89,7 +89,7 @@ metrics! {
     RETRY_DELAY = "milepost_retry_delay_seconds", Histogram, Some(Unit::Seconds), ["provider"],
         "How long scheduled retries wait.";
     PARKED = "milepost_parked_total", Counter, None, ["provider", "reason"],
-        "Messages parked for a person, by reason.";
+        "Messages parked, by reason.";
     INFLIGHT = "milepost_inflight_messages", Gauge, None, ["provider"],
         "Messages taken off the queue and not yet settled.";
     INFLIGHT_LIMIT = "milepost_inflight_limit", Gauge, None, ["provider"],
@@ -102,12 +102,14 @@ metrics! {
         "Updates published with a status the provider does not document.";
     OUT_OF_ORDER = "milepost_updates_out_of_order_total", Counter, None, ["provider", "order"],
         "Updates published that do not fit what was published of their delivery before: late (older), or unexpected (a transition the provider does not have).";
+    FUTURE_EVENT_TIMES = "milepost_future_event_times_total", Counter, None, ["provider"],
+        "Updates whose provider time lies more than 2 minutes after their receipt: it orders nothing.";
     UNREADABLE_FIELDS = "milepost_unreadable_fields_total", Counter, None, ["provider"],
         "Optional fields that could not be read and were published verbatim in extra.";
     DEDUP_CLAIMS = "milepost_dedup_claims_total", Counter, None, ["provider", "result"],
-        "Claims asked of the ledger, by its answer (granted, busy, done, stale, id_reused).";
+        "Claims asked of the ledger, by its answer (granted; busy: another copy is in hand; behind: another update of the delivery is; done; stale; id_reused).";
     REDIS_OP_DURATION = "milepost_redis_op_duration_seconds", Histogram, Some(Unit::Seconds), ["op"],
-        "Round trips to Redis (claim, settle, wait, ping).";
+        "Round trips to Redis (claim, mark, wait, ping).";
     REDIS_MEMORY_USED = "milepost_redis_memory_used_bytes", Gauge, Some(Unit::Bytes), [],
         "Memory that Redis uses, as it says itself; 0 while it does not say.";
     REDIS_MEMORY_LIMIT = "milepost_redis_memory_limit_bytes", Gauge, Some(Unit::Bytes), [],

@@ -98,6 +98,9 @@ def worker():
                                 f"sum(rate(milepost_unreadable_fields_total{{{mine}}}[{RATE}]))", "unreadable field"
                             ),
                             Query(rate(f"milepost_updates_out_of_order_total{{{mine}}}", "order"), "{{order}}"),
+                            Query(
+                                f"sum(rate(milepost_future_event_times_total{{{mine}}}[{RATE}]))", "time in the future"
+                            ),
                         ),
                     ),
                     Panel(

@@ -3,6 +3,7 @@
 mod answer;
 mod calls;
 mod connection;
+mod delivery_key;
 mod inspect;
 mod ledger;
 mod memory;
@@ -15,5 +16,5 @@ pub use connection::{RedisConnection, RedisSettings};
 pub use inspect::{RedisFacts, inspect};
 pub use ledger::RedisLedger;
 pub use policy::KEEPS_ALL;
-pub use record::{Record, State};
-pub use remembered::{DeliveryName, Inspector, RememberedDelivery, RememberedEvent, WaitingEvent};
+pub use record::{EventRecord, State};
+pub use remembered::{DeliveryName, Inspector, RememberedDelivery, WaitingEvent};

@@ -1,0 +1,217 @@
+//! What an answer changes about the record, and whether it ends the run.
+
+use super::answer::{Answer, DeliveryOfOrder, DeliverySeen, OrderSeen, Rejection};
+use super::course::Claim;
+use super::decide::{Carrier, Case, Obstacle, Run, Step, Trouble, order_is_further, order_status_of};
+use super::field::Field;
+use super::record::{Known, Record};
+use super::request::Request;
+use super::stage::Stage;
+use crate::domain::instant::from_text;
+
+/// What an answer means for the run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lesson {
+    /// Decide anew.
+    GoOn,
+    /// The update ends so.
+    End(Step),
+    /// HubRise refused something that the update may have said. What else there is may still be sent.
+    Refused(Rejection),
+    /// The token does not allow it: nothing of this connection can be sent.
+    Denied {
+        /// 401 or 403.
+        code: u16,
+        /// HubRise's words.
+        message: String,
+    },
+    /// The base URL is wrong.
+    NoSuchPath,
+    /// Too many requests.
+    Limited {
+        /// How long to wait, if HubRise says so.
+        retry_after: Option<std::time::Duration>,
+    },
+    /// HubRise does not answer as it should.
+    Away(&'static str),
+}
+
+/// Takes in the answer to `request`.
+pub fn learn(
+    record: &mut Record,
+    case: &Case<'_>,
+    run: &mut Run,
+    request: &Request,
+    answer: Answer,
+) -> Lesson {
+    match (request, answer) {
+        (Request::GetOrder, Answer::Order(order)) => see_order(record, case, run, order),
+        (Request::GetDelivery, Answer::Delivery(delivery)) => see_delivery(record, case, delivery),
+        (Request::GetDelivery, Answer::NotFound) => {
+            record.known = Known::NoDelivery;
+            Lesson::GoOn
+        }
+        (Request::GetOrder, Answer::NotFound) => {
+            record.known = Known::Nothing;
+            Lesson::End(Step::Retry(Trouble::NoOrder))
+        }
+        (Request::Post(fields), Answer::Done) => {
+            record.known = Known::Delivery;
+            record.shown.clone_from(fields);
+            note_frequent(record, case, fields.keys());
+            Lesson::GoOn
+        }
+        (Request::Patch(fields), Answer::Done) => {
+            record.shown.extend(fields.clone());
+            note_frequent(record, case, fields.keys());
+            Lesson::GoOn
+        }
+        (Request::PatchOrder(status), Answer::Done) => {
+            record.order_status_done = Some((*status).to_owned());
+            Lesson::GoOn
+        }
+        // The order may be gone, or its delivery: a look at the order tells.
+        (Request::Post(_) | Request::Patch(_), Answer::NotFound) => {
+            record.known = Known::Nothing;
+            run.delivery_unsaid = false;
+            Lesson::GoOn
+        }
+        (Request::PatchOrder(status), Answer::NotFound | Answer::Rejected(_)) => {
+            // The delivery is shown, which is what was asked for; the order's status is an addition.
+            record.order_status_done = Some((*status).to_owned());
+            Lesson::GoOn
+        }
+        (request, Answer::Rejected(rejection)) => refuse(record, request, rejection),
+        (request, Answer::Denied { code, message }) => {
+            not_done(record, request);
+            Lesson::Denied { code, message }
+        }
+        (request, Answer::NoSuchPath) => {
+            not_done(record, request);
+            Lesson::NoSuchPath
+        }
+        (request, Answer::Limited { retry_after }) => {
+            not_done(record, request);
+            Lesson::Limited { retry_after }
+        }
+        (request, Answer::Away(why)) => {
+            record.doubt(&request.sending());
+            Lesson::Away(why)
+        }
+        (request, _) => {
+            record.doubt(&request.sending());
+            Lesson::Away("an answer to something else")
+        }
+    }
+}
+
+/// The documents do not say what a POST that failed has left behind, so a look comes before the next.
+fn not_done(record: &mut Record, request: &Request) {
+    if matches!(request, Request::Post(_)) {
+        record.known = Known::Nothing;
+    }
+}
+
+fn note_frequent<'a>(record: &mut Record, case: &Case<'_>, mut fields: impl Iterator<Item = &'a Field>) {
+    if fields.any(|field| field.is_frequent()) {
+        record.frequent_at_ms = Some(case.now_ms);
+    }
+}
+
+fn see_order(record: &mut Record, case: &Case<'_>, run: &mut Run, order: OrderSeen) -> Lesson {
+    run.order_status = Some(order.status.clone());
+    let to_be_delivered = order.service_type.as_deref().is_none_or(|service| service == "delivery");
+    match order.delivery {
+        DeliveryOfOrder::Some(delivery) => {
+            let lesson = see_delivery(record, case, delivery);
+            see_order_status(record, order.status.as_deref());
+            lesson
+        }
+        _ if !to_be_delivered => {
+            record.known = Known::Nothing;
+            Lesson::End(Step::Park(Obstacle::NotADelivery))
+        }
+        DeliveryOfOrder::None => {
+            record.known = Known::NoDelivery;
+            Lesson::GoOn
+        }
+        DeliveryOfOrder::Unsaid if record.known == Known::Delivery => {
+            see_order_status(record, order.status.as_deref());
+            Lesson::GoOn
+        }
+        DeliveryOfOrder::Unsaid => {
+            run.delivery_unsaid = true;
+            Lesson::GoOn
+        }
+    }
+}
+
+/// An order that is further already is seen to.
+fn see_order_status(record: &mut Record, status: Option<&str>) {
+    let target = record.shown_stage().and_then(order_status_of);
+    if let Some(target) = target.filter(|target| order_is_further(status, target)) {
+        record.order_status_done = Some(target.to_owned());
+    }
+}
+
+fn see_delivery(record: &mut Record, case: &Case<'_>, delivery: DeliverySeen) -> Lesson {
+    if !is_ours(record, case.carrier, &delivery) {
+        record.known = Known::Nothing;
+        return Lesson::End(Step::Park(Obstacle::Foreign));
+    }
+    let of_owner = delivery.get(&Field::Ref) == record.owner.as_ref().map(|owner| &owner.delivery);
+    record.known = Known::Delivery;
+    record.shown = delivery;
+    if of_owner {
+        catch_up(record);
+    }
+    Lesson::GoOn
+}
+
+/// Whether a delivery is one that we made: for this delivery of the carrier's, or for one before it that is cancelled.
+fn is_ours(record: &Record, carrier: &Carrier, delivery: &DeliverySeen) -> bool {
+    let says = |field: Field, value: &str| delivery.get(&field).is_some_and(|said| said == value);
+    let made_by_us = says(Field::CarrierRef, &carrier.reference);
+    let same_carrier = made_by_us || says(Field::Carrier, &carrier.name);
+    let owner = record.owner.as_ref().map(|owner| owner.delivery.as_str()).unwrap_or_default();
+    let cancelled = says(Field::Status, Stage::Cancelled.as_str());
+    let of_owner = says(Field::Ref, owner);
+    same_carrier && of_owner || made_by_us && (cancelled || !delivery.contains_key(&Field::Ref))
+}
+
+/// What HubRise shows beyond what our record knows counts as claimed when it last changed, so that an older update that
+/// is still under way does not take it back.
+fn catch_up(record: &mut Record) {
+    let Some(stage) = record.shown_stage() else { return };
+    let at_ms =
+        |field: Field| from_text(record.shown.get(&field)?, None).map(jiff::Timestamp::as_millisecond);
+    let times = [Field::AssignedAt, Field::PickupAt, Field::DeliveredAt, Field::CancelledAt];
+    let latest_ms = times.into_iter().filter_map(at_ms).max().unwrap_or_default();
+    let known = record.course.standing().map(|standing| standing.stage);
+    if known < Some(stage) {
+        let sequence = u64::try_from(latest_ms).unwrap_or_default();
+        record.course.add(Claim { sequence, stage, at_ms: latest_ms, restarts: false });
+    }
+}
+
+/// Remembers what HubRise refused: the fields that it names, or else the status, or else all.
+fn refuse(record: &mut Record, request: &Request, rejection: Rejection) -> Lesson {
+    not_done(record, request);
+    let (Request::Post(fields) | Request::Patch(fields)) = request else {
+        return Lesson::Away("a look that HubRise rejects");
+    };
+    // Half a position would be another one, so that one coordinate is not refused without the other.
+    let position = [Field::DriverLatitude, Field::DriverLongitude];
+    let position_named = rejection.fields.iter().any(|field| position.contains(field));
+    let named =
+        |field: &Field| rejection.fields.contains(field) || position_named && position.contains(field);
+    let any_named = fields.keys().any(named);
+    let has_status = fields.contains_key(&Field::Status);
+    let refused = fields.iter().filter(|(field, _)| match any_named {
+        true => named(field),
+        false if has_status => **field == Field::Status,
+        false => true,
+    });
+    record.refused.extend(refused.map(|(field, value)| (*field, value.clone())));
+    Lesson::Refused(rejection)
+}

@@ -1,0 +1,274 @@
+//! What is kept of one HubRise order: what our updates say, and what HubRise shows as far as we know.
+//!
+//! It is a cache of what the broker's messages and HubRise's own answers say. If it is lost, the messages that are still
+//! unsettled say their part again, and one GET says what HubRise shows.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::course::{Claim, Course};
+use super::field::{Field, money, time, time_of_ms};
+use super::stage::{Overrides, Stage};
+use crate::sinks::update::{Delivery, Update};
+
+/// The deliveries that an order had before are remembered this far.
+const MOST_FORMER: usize = 8;
+
+/// All that is kept of an order.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Record {
+    /// Which of our deliveries the order has.
+    pub owner: Option<Owner>,
+    /// Those it had before.
+    pub former: Vec<Owner>,
+    /// What the owner's updates say of the status.
+    pub course: Course,
+    /// What they say of everything else.
+    pub said: BTreeMap<Field, Said>,
+    /// What is known of HubRise's side.
+    pub known: Known,
+    /// What HubRise shows.
+    pub shown: BTreeMap<Field, String>,
+    /// What HubRise refused, so that it is not sent again.
+    pub refused: BTreeMap<Field, String>,
+    /// When fields that change all the time were last sent, in milliseconds.
+    pub frequent_at_ms: Option<i64>,
+    /// The order's own status that was last seen to: set, or found to be further.
+    pub order_status_done: Option<String>,
+    /// Who is sending something, and what.
+    pub lease: Option<Lease>,
+    /// The last answer, for `milepost why`.
+    pub last: Option<Last>,
+}
+
+/// A delivery, as the record names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// The provider's short name.
+    pub provider: String,
+    /// The account.
+    pub account: String,
+    /// The provider's id of the delivery.
+    pub delivery: String,
+}
+
+/// A value, and the update that said it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said {
+    /// The update's sequence number.
+    #[serde(rename = "n")]
+    pub sequence: u64,
+    /// The value, in HubRise's format.
+    #[serde(rename = "v")]
+    pub value: String,
+}
+
+/// What is known of HubRise's side.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Known {
+    /// Nothing: it has to be asked.
+    #[default]
+    Nothing,
+    /// The order is there and is to be delivered, and has no delivery.
+    NoDelivery,
+    /// The order has our delivery.
+    Delivery,
+}
+
+/// The right to send requests about the order, until a deadline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// Names the holder.
+    pub token: String,
+    /// Until when, in milliseconds on the store's clock.
+    pub until_ms: i64,
+    /// What is being sent. Of a holder that is gone it is not known whether it had its effect.
+    pub sending: Sending,
+}
+
+/// What a lease's holder is sending.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sending {
+    /// Nothing that changes anything.
+    #[default]
+    Nothing,
+    /// A new delivery.
+    Post,
+    /// These fields.
+    Patch(Vec<Field>),
+    /// The order's own status, which is looked at before it is sent.
+    OrderStatus,
+}
+
+/// The last answer to a write.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Last {
+    /// When, in milliseconds.
+    pub at_ms: i64,
+    /// What was sent: `post`, `patch`, `get`.
+    pub request: String,
+    /// What became of it.
+    pub result: String,
+}
+
+/// How a connection shows things.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Style {
+    /// What it chose instead of the status map.
+    pub overrides: Overrides,
+    /// Whether the order's own status follows the delivery's.
+    pub order_status: bool,
+}
+
+fn owned((field, value): (&Field, &String)) -> (Field, String) {
+    (*field, value.clone())
+}
+
+impl Owner {
+    /// As the record names it.
+    #[must_use]
+    pub fn of(delivery: &Delivery) -> Self {
+        let Delivery { provider, account, id } = delivery.clone();
+        Self { provider, account, delivery: id }
+    }
+}
+
+impl Record {
+    /// Takes in what an update of the owner says. Doing so again, or in another order, gives the same record.
+    pub fn take_in(&mut self, update: &Update, style: &Style) {
+        if let Some(claim) = Claim::of(update, &style.overrides) {
+            self.course.add(claim);
+        }
+        let mut say = |field: Field, value: Option<String>| {
+            let Some(value) = value else { return };
+            if self.said.get(&field).is_none_or(|said| said.sequence < update.sequence) {
+                self.said.insert(field, Said { sequence: update.sequence, value });
+            }
+        };
+        say(Field::EstimatedPickupAt, update.pickup_eta.map(time));
+        say(Field::EstimatedDropoffAt, update.dropoff_eta.map(time));
+        say(Field::TrackingUrl, update.tracking_url.clone());
+        say(Field::Fee, update.fee.as_ref().and_then(money));
+        // What one update says of the courier, and of a position, belongs together: a new courier does not have the
+        // phone of the one before.
+        if let Some(courier) = &update.courier {
+            let parts = [
+                (Field::DriverName, courier.name.clone()),
+                (Field::DriverPhone, courier.phone.clone()),
+                (Field::DriverPhoneAccessCode, courier.phone_access_code.clone()),
+            ];
+            self.say_together(update.sequence, parts);
+        }
+        if let Some(position) = &update.position {
+            let parts = [
+                (Field::DriverLatitude, Some(position.latitude.to_string())),
+                (Field::DriverLongitude, Some(position.longitude.to_string())),
+            ];
+            self.say_together(update.sequence, parts);
+        }
+    }
+
+    /// The newest update that says any of `parts` decides all of them.
+    fn say_together<const N: usize>(&mut self, sequence: u64, parts: [(Field, Option<String>); N]) {
+        let newest =
+            parts.iter().filter_map(|(field, _)| self.said.get(field)).map(|said| said.sequence).max();
+        if newest.is_some_and(|newest| newest >= sequence) {
+            return;
+        }
+        for (field, value) in parts {
+            match value {
+                Some(value) => drop(self.said.insert(field, Said { sequence, value })),
+                None => drop(self.said.remove(&field)),
+            }
+        }
+    }
+
+    /// What HubRise is to show, if there is a status to show.
+    #[must_use]
+    pub fn wanted(&self) -> Option<BTreeMap<Field, String>> {
+        let owner = self.owner.as_ref()?;
+        let standing = self.course.standing()?;
+        let mut wanted: BTreeMap<_, _> =
+            self.said.iter().map(|(field, said)| (*field, said.value.clone())).collect();
+        wanted.insert(Field::Ref, owner.delivery.clone());
+        wanted.insert(Field::Status, standing.stage.as_str().to_owned());
+        let closed = match standing.stage {
+            Stage::Delivered => Field::DeliveredAt,
+            _ => Field::CancelledAt,
+        };
+        let times = [
+            (Field::AssignedAt, standing.assigned_at_ms),
+            (Field::PickupAt, standing.pickup_at_ms),
+            (closed, standing.closed_at_ms),
+        ];
+        for (field, at_ms) in times {
+            wanted.extend(at_ms.and_then(time_of_ms).map(|at| (field, at)));
+        }
+        Some(wanted)
+    }
+
+    /// What a PATCH has to say so that HubRise shows what it is to show.
+    ///
+    /// A delivery that HubRise shows as closed takes only what changes that: positions and the like come to nothing.
+    #[must_use]
+    pub fn pending(&self) -> BTreeMap<Field, String> {
+        let Some(wanted) = self.wanted() else { return BTreeMap::new() };
+        let differs = |field: Field, value: &str| {
+            let is = |other: Option<&String>| other.is_some_and(|other| field.same(other, value));
+            field.can_be_updated() && !is(self.shown.get(&field)) && !is(self.refused.get(&field))
+        };
+        let closed = self.shown_stage().is_some_and(Stage::is_closed);
+        let changes = |field| wanted.get(&field).is_some_and(|value| differs(field, value));
+        if closed && !changes(Field::Status) && !changes(Field::Ref) {
+            return BTreeMap::new();
+        }
+        // Half a position would be another one.
+        let moved = changes(Field::DriverLatitude) || changes(Field::DriverLongitude);
+        let part_of_move = |field| moved && matches!(field, Field::DriverLatitude | Field::DriverLongitude);
+        let is_pending = |field, value: &str| differs(field, value) || part_of_move(field);
+        wanted.iter().filter(|(field, value)| is_pending(**field, value)).map(owned).collect()
+    }
+
+    /// The status that HubRise shows, if that is one we know.
+    #[must_use]
+    pub fn shown_stage(&self) -> Option<Stage> {
+        Stage::named(self.shown.get(&Field::Status)?)
+    }
+
+    /// Whether something that `update` says is still to be sent, and was not said anew by a later one: that one answers
+    /// for it then.
+    #[must_use]
+    pub fn awaits(&self, update: &Update, style: &Style, pending: &BTreeMap<Field, String>) -> bool {
+        let claims = Claim::of(update, &style.overrides).is_some();
+        pending.keys().any(|field| match field {
+            field if field.is_of_status() => claims,
+            Field::Ref => claims,
+            field => self.said.get(field).is_some_and(|said| said.sequence == update.sequence),
+        })
+    }
+
+    /// Gives the order to another of our deliveries.
+    pub fn hand_over(&mut self, to: Owner) {
+        if let Some(owner) = self.owner.replace(to) {
+            self.former.push(owner);
+            let surplus = self.former.len().saturating_sub(MOST_FORMER);
+            self.former.drain(..surplus);
+        }
+        self.course = Course::default();
+        self.said.clear();
+        self.refused.clear();
+    }
+
+    /// Takes the lease of a holder that is gone into account: what it was sending may have had its effect or not.
+    pub fn doubt(&mut self, sending: &Sending) {
+        match sending {
+            Sending::Nothing | Sending::OrderStatus => {}
+            Sending::Post => self.known = Known::Nothing,
+            Sending::Patch(fields) => fields.iter().for_each(|field| drop(self.shown.remove(field))),
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! HubRise: each update becomes the delivery of a HubRise order (`docs/hubrise.md`).
+
+pub mod core;
