@@ -7,6 +7,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 from matplotlib.colors import LogNorm  # noqa: E402
+from PIL import Image  # noqa: E402
 
 from define.boards import BOARDS  # noqa: E402
 
@@ -40,8 +41,10 @@ def colour_of(panel, name, value):
 class Clock:
     """Times of the proof as a picture has them: every phase is as wide as the others, however long it lasted."""
 
-    def __init__(self, began, end):
+    def __init__(self, began, seen, end):
         self.edges = [*began, end]
+        # When each phase was shown by the overview: after that its trouble is over, and it goes on for a while.
+        self.seen = list(seen)
 
     def __call__(self, time):
         for number, (begin, end) in enumerate(zip(self.edges[:-1], self.edges[1:], strict=True)):
@@ -68,7 +71,7 @@ def lines(axes, panel, found, clock):
 
 
 def bands(axes, panel, found, clock):
-    """A stat over time: one band a name in the colour of each moment, and its value at the end of each phase."""
+    """A stat over time: one band a name in the colour of each moment, and its value when each phase was seen."""
     found = sorted(found, reverse=True)
     most = 12
     for row, (name, points) in enumerate(found[-most:]):
@@ -76,10 +79,10 @@ def bands(axes, panel, found, clock):
             begin, end = clock(time), clock(min(until, time + STEP))
             colour = colour_of(panel, name, value)
             axes.barh(row, end - begin, left=begin, height=0.8, align="center", color=colour, alpha=0.65, linewidth=0)
-        shown = name if len(name) <= 34 else f"{name[:33]}…"
+        shown = name if len(name) <= 40 else f"{name[:39]}…"
         axes.text(-0.05, row, shown, fontsize=5.5, ha="right", va="center")
-        for number, (begin, end) in enumerate(zip(clock.edges[:-1], clock.edges[1:], strict=True)):
-            if last := [value for time, value in points if begin <= time < end]:
+        for number, (begin, end) in enumerate(zip(clock.edges[:-1], clock.seen, strict=True)):
+            if last := [value for time, value in points if begin <= time <= end]:
                 word = panel.words[round(last[-1])][0] if panel.words else spoken(last[-1], panel.unit)
                 axes.text(number + 0.5, row, word, fontsize=5.5, ha="center", va="center")
     axes.set_ylim(-0.6, max(len(found[-most:]), 3) - 0.4)
@@ -117,16 +120,17 @@ def placed(boards):
             top += height
 
 
-def draw(path, prometheus, start, end, began, boards=BOARDS):
-    """Draws the time from `start` to `end`; `began` has the phases and when each began."""
+def draw(path, prometheus, start, end, began, seen, boards=BOARDS):
+    """Draws the time from `start` to `end`; `began` has the phases and when each began, `seen` when each was shown."""
     layout = list(placed(boards))
     tall = max(top + panel.height for panel, top, _, _ in layout) + 2
     figure = plt.figure(figsize=(WIDTH * UNIT, tall * UNIT / 2), dpi=100)
-    clock = Clock(began.values(), end)
+    clock = Clock(began.values(), seen.values(), end)
     for panel, top, x, heading in layout:
         # A stat has its names to the left of it; a line has them below.
         stat = panel.kind not in ("heatmap", "timeseries")
-        left, below = (min(panel.width * 0.34, 4) if stat else 1.5), (2 if stat else 3)
+        names = panel.width * (0.42 if panel.kind == "table" else 0.34)
+        left, below = (min(names, 4.2) if stat else 1.5), (2 if stat else 3)
         place = (
             (x + left) / WIDTH,
             1 - (top + panel.height + 0.4 - (0 if stat else 1)) / tall,
@@ -158,3 +162,5 @@ def draw(path, prometheus, start, end, began, boards=BOARDS):
     legend = ", ".join(f"{number} {name}" for number, name in enumerate(began, 1))
     figure.text(0.99, 1 - 0.9 / tall, legend, fontsize=8, ha="right")
     figure.savefig(path)
+    # A few colours are all there are.
+    Image.open(path).convert("RGB").quantize(64).save(path, optimize=True)
