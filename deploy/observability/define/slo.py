@@ -19,7 +19,7 @@ BURNS = (("page", 14.4, "1h", "5m"), ("page", 6, "6h", "30m"), ("ticket", 3, "1d
 # A fleet that has just begun has no history to divide by: what receivers counted and workers did not, because they were
 # scraped some seconds earlier, would be a large share of it.
 LASTING = {"page": "2m", "ticket": "30m"}
-# Fewer bad events than this in the long window wake nobody: one failed request of ten is no trend. The alerts on
+# Fewer bad events than this in the long window page no one: one failed request of ten is no trend. The alerts on
 # causes do not need traffic.
 FEWEST_BAD = 10
 

@@ -1,4 +1,4 @@
-"""Draws every panel of every board into one picture, for a person without Grafana. Needs matplotlib."""
+"""Draws every panel of every board into one picture, for readers without Grafana. Needs matplotlib."""
 
 import math
 

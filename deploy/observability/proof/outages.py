@@ -51,7 +51,7 @@ FLOWS = (
 
 @dataclass(frozen=True)
 class Phase:
-    """A time in the fleet's life: `trouble` begins on entry and is mended on exit."""
+    """A time in the fleet's life: `trouble` begins on entry and is over on exit."""
 
     name: str
     trouble: Callable
