@@ -13,6 +13,7 @@ use crate::pipeline::message::{ProcessSettings, Processor};
 use crate::pipeline::receive::{Endpoint, Receiver};
 use crate::pipeline::worker::{Worker, WorkerSettings};
 use crate::telemetry::health::Heartbeat;
+use crate::telemetry::metrics::INFLIGHT_LIMIT;
 
 /// A receiver of these providers' webhooks, whose secrets `reload` keeps.
 #[must_use]
@@ -43,6 +44,8 @@ pub fn worker(
     subscribed: Arc<AtomicBool>,
 ) -> Worker {
     let settings = config.provider(provider.id());
+    metrics::gauge!(INFLIGHT_LIMIT, "provider" => provider.id().as_str())
+        .set(f64::from(config.worker.prefetch));
     Worker {
         inbox: Arc::clone(&backends.inbox),
         processor: Processor {

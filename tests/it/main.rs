@@ -10,6 +10,7 @@ mod hostile;
 mod invariants;
 mod parked;
 mod processes;
+mod redis_acl;
 mod redis_policy;
 mod restart;
 mod rollout;

@@ -6,6 +6,7 @@ mod connection;
 mod delivery_key;
 mod inspect;
 mod ledger;
+mod memory;
 mod policy;
 mod record;
 mod remembered;
