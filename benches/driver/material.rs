@@ -12,7 +12,7 @@ use milepost::domain::secret::Secret;
 use milepost::pipeline::receive::Receipt;
 use milepost::ports::Clock as _;
 use serde_json::{Value, json};
-use uuid::Uuid;
+use uuid::{Builder, Uuid};
 
 /// What every account is configured with.
 pub const SECRET: &str = "a secret of the benchmark";
@@ -96,7 +96,7 @@ impl Webhook {
     /// As the receiver stores it. The receipt holds `index`.
     pub fn stored(self, index: usize) -> Envelope {
         Envelope {
-            receipt: ReceiptId(Uuid::from_u128(index as u128)),
+            receipt: ReceiptId(numbered(index)),
             provider: self.provider.id(),
             account: self.account,
             received_at: Receipt::at(SystemClock.now()).received_at,
@@ -110,6 +110,21 @@ impl Webhook {
             body: self.body,
         }
     }
+}
+
+/// A receipt as a receiver makes them, with the time in its first bits, and with a number in place of chance.
+fn numbered(index: usize) -> Uuid {
+    let millis = u64::try_from(SystemClock.now().as_millisecond()).unwrap_or_default();
+    let mut chance = [0; 10];
+    chance[2..].copy_from_slice(&(index as u64).to_be_bytes());
+    Builder::from_unix_timestamp_millis(millis, &chance).into_uuid()
+}
+
+/// The number in a receipt.
+pub fn number(receipt: &str) -> anyhow::Result<usize> {
+    // Beside the variant, which are the two highest bits.
+    let (_, low) = receipt.parse::<Uuid>()?.as_u64_pair();
+    Ok(usize::try_from(low & (u64::MAX >> 2))?)
 }
 
 /// What the webhooks are signed with.
