@@ -14,6 +14,7 @@ mod redis_acl;
 mod redis_policy;
 mod restart;
 mod rollout;
+mod silence;
 mod subscribe;
 mod support;
 mod tls;
