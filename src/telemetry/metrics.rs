@@ -93,7 +93,7 @@ metrics! {
     OUT_OF_ORDER = "milepost_updates_out_of_order_total", Counter, None, ["provider", "order"],
         "Updates published that do not fit what was published of their delivery before: late (older), or unexpected (a transition the provider does not have).";
     UNREADABLE_FIELDS = "milepost_unreadable_fields_total", Counter, None, ["provider"],
-        "Optional fields that could not be read and were published verbatim in extra.";
+        "Optional fields that could not be read and were published in extra.";
     DEDUP_CLAIMS = "milepost_dedup_claims_total", Counter, None, ["provider", "result"],
         "Claims asked of the ledger, by its answer (granted, busy, done, stale, id_reused).";
     REDIS_OP_DURATION = "milepost_redis_op_duration_seconds", Histogram, Some(Unit::Seconds), ["op"],

@@ -24,6 +24,7 @@ mod identity;
 mod instant;
 mod journeys;
 mod ledger_key;
+mod number;
 mod registry;
 mod retry;
 mod secret;
