@@ -105,7 +105,7 @@ metrics! {
     FUTURE_EVENT_TIMES = "milepost_future_event_times_total", Counter, None, ["provider"],
         "Updates whose provider time lies more than 2 minutes after their receipt: it orders nothing.";
     UNREADABLE_FIELDS = "milepost_unreadable_fields_total", Counter, None, ["provider"],
-        "Optional fields that could not be read and were published verbatim in extra.";
+        "Optional fields that could not be read and were published in extra.";
     DEDUP_CLAIMS = "milepost_dedup_claims_total", Counter, None, ["provider", "result"],
         "Claims asked of the ledger, by its answer (granted; busy: another copy is in hand; behind: another update of the delivery is; done; stale; id_reused).";
     REDIS_OP_DURATION = "milepost_redis_op_duration_seconds", Histogram, Some(Unit::Seconds), ["op"],
