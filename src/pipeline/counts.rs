@@ -16,7 +16,7 @@ use crate::telemetry::metrics as m;
 use crate::telemetry::seldom::Seldom;
 
 /// The broker does not say which queue refused, and may refuse as often as there are updates.
-static REFUSED: Seldom = Seldom::every(Duration::from_secs(60));
+static REFUSED: Seldom = Seldom::every(Duration::from_mins(1));
 
 pub(super) fn claimed(provider: ProviderId, claim: &Claim) {
     let result = match claim {
