@@ -3,6 +3,7 @@
 pub mod completions;
 pub mod config;
 pub mod contract;
+pub mod fake;
 pub mod line;
 pub mod parked;
 pub mod pattern;
@@ -73,6 +74,9 @@ pub enum Command {
     /// Look at messages that wait for a person, and replay or discard them
     #[command(subcommand)]
     Parked(parked::Command),
+    /// Stand in for another company's system
+    #[command(subcommand)]
+    Fake(fake::Command),
     /// Set up what Milepost needs on the broker
     #[command(subcommand)]
     Topology(topology::Command),
@@ -133,6 +137,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Why(args) => why::run(args, cli.global).await,
         Command::Waiting(args) => waiting::run(args, cli.global).await,
         Command::Parked(command) => parked::run(command, cli.global).await,
+        Command::Fake(command) => fake::run(command).await,
         Command::Topology(command) => topology::run(command, cli.global).await,
         Command::Config(command) => config::run(&command, cli.global),
         Command::Contract(args) => contract::run(args),

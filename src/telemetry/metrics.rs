@@ -98,6 +98,14 @@ metrics! {
         "Claims asked of the ledger, by its answer (granted, busy, done, stale, id_reused).";
     REDIS_OP_DURATION = "milepost_redis_op_duration_seconds", Histogram, Some(Unit::Seconds), ["op"],
         "Round trips to Redis (claim, settle, wait, ping).";
+    HUBRISE_REQUESTS = "milepost_hubrise_requests_total", Counter, None, ["connection", "request", "result"],
+        "Requests sent to HubRise, by connection, request and result (ok, not_found, no_such_path, rejected, denied, limited, no_answer).";
+    HUBRISE_REQUEST_DURATION = "milepost_hubrise_request_duration_seconds", Histogram, Some(Unit::Seconds), ["request"],
+        "From a request to HubRise to its answer.";
+    HUBRISE_REQUESTS_LEFT = "milepost_hubrise_requests_left", Gauge, None, ["connection", "window"],
+        "Requests that a connection to HubRise may still make, by window (minute, hour, day).";
+    HUBRISE_PAUSED = "milepost_hubrise_paused", Gauge, None, ["connection", "reason"],
+        "Whether nothing is sent on a connection to HubRise, by reason (unauthorized, forbidden, no_such_path, wrong_location, no_token).";
     BUILD_INFO = "milepost_build_info", Gauge, None, ["version", "role"],
         "Always 1; its labels say what runs.";
     TRACE_SPANS = "milepost_trace_spans_total", Counter, None, ["result"],

@@ -2,6 +2,7 @@
 
 mod answer;
 mod calls;
+mod cells;
 mod connection;
 mod inspect;
 mod ledger;
@@ -10,6 +11,7 @@ mod record;
 mod remembered;
 mod script;
 
+pub use cells::RedisCells;
 pub use connection::{RedisConnection, RedisSettings};
 pub use inspect::{RedisFacts, inspect};
 pub use ledger::RedisLedger;

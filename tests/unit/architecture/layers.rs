@@ -15,7 +15,7 @@ pub struct Layer {
     pub libraries: Libraries,
 }
 
-pub const LAYERS: [Layer; 18] = [
+pub const LAYERS: [Layer; 19] = [
     // The one exception: `backoff` has a type for the clock that it reads in vain (design section 5).
     Layer { path: "domain/retry.rs", modules: &[], libraries: Only(&["backoff", "thiserror"]) },
     Layer { path: "domain/", modules: &[], libraries: Only(WORDS) },
@@ -74,6 +74,11 @@ pub const LAYERS: [Layer; 18] = [
         path: "adapters/http/",
         modules: &["domain", "ports", "telemetry", "pipeline"],
         libraries: AllBut(&["anyhow", "deadpool_redis", "lapin"]),
+    },
+    Layer {
+        path: "adapters/hubrise.rs",
+        modules: &["domain", "ports", "telemetry", "sinks"],
+        libraries: AllBut(&["anyhow", "deadpool_redis", "hyper", "lapin"]),
     },
     Layer {
         path: "adapters/rabbit/",
