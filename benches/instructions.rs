@@ -14,11 +14,12 @@ use milepost::domain::event::UpdateEvent;
 use milepost::domain::fingerprint::Fingerprinter;
 use milepost::domain::history::History;
 use milepost::domain::identity::{Account, DeliveryKey, EventId, ReceiptId};
-use milepost::domain::provider::{Decoded, Provider};
+use milepost::domain::order::{Moment, StatusOrder};
+use milepost::domain::provider::Decoded;
+use milepost::domain::samples::SampleSource;
 use milepost::domain::state::{DeliveryState, Place};
 use milepost::providers;
 use serde_json::value::RawValue;
-use uuid::Uuid;
 
 /// What does a piece so many times.
 type Piece = fn(&Steps, u32);
@@ -34,7 +35,7 @@ const PIECES: [(&str, Piece); 4] = [
 
 /// The webhooks of one delivery.
 struct Steps {
-    provider: &'static dyn Provider,
+    provider: &'static dyn SampleSource,
     bodies: Vec<Bytes>,
 }
 
@@ -42,19 +43,19 @@ fn main() {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     if let [piece, provider, times] = arguments.as_slice() {
         let (_, run) = PIECES.iter().find(|(name, _)| name == piece).expect("a piece");
-        let provider = providers::by_name(provider).expect("a provider");
+        let provider = providers::sample_source(provider).expect("a provider");
         run(&Steps::of(provider), times.parse().expect("a number"));
         return;
     }
     for (piece, _) in PIECES {
-        for provider in providers::ALL {
+        for provider in providers::SAMPLE_SOURCES {
             println!("{piece} {} {}", provider.id(), Steps::of(*provider).bodies.len());
         }
     }
 }
 
 impl Steps {
-    fn of(provider: &'static dyn Provider) -> Self {
+    fn of(provider: &'static dyn SampleSource) -> Self {
         let body = |name: &&str| {
             let sample = provider.samples().iter().find(|sample| sample.name == *name);
             Bytes::from_static(sample.expect("its own sample").body.as_bytes())
@@ -92,9 +93,12 @@ impl Steps {
                 delivery_id: decoded.update.delivery_id.clone(),
             };
             let (origin, transitions) = (envelope.origin(), self.provider.transitions());
-            let place = Place::at(events.len() as u64);
+            let (place, update) = (Place::at(events.len() as u64), &decoded.update);
+            let event_time = update.event_time.as_ref().map(|time| (time.utc, decoded.time_kind));
+            let moment = Moment::new(update.status, event_time, envelope.receipt.received_at());
+            let precedence = StatusOrder::new(transitions).of(update.status);
             let (course, after) =
-                DeliveryState::advance(state.as_ref(), place, &decoded.update, &origin, transitions);
+                DeliveryState::advance(state.as_ref(), place, update, moment, transitions, precedence);
             state = after;
             let id = EventId::new(&delivery, &decoded.identity, envelope.receipt);
             events.push((delivery, id, origin, decoded, course));
@@ -113,7 +117,7 @@ impl Steps {
                 let properties: BasicProperties = envelope::properties(envelope, None);
                 let mut message = Delivery::mock(1, "".into(), "".into(), false, envelope.body.to_vec());
                 message.properties = black_box(properties);
-                black_box(envelope::read(message, envelope.provider, envelope.received_at));
+                black_box(envelope::read(message, envelope.provider, Timestamp::UNIX_EPOCH));
             }
         }
     }
@@ -122,10 +126,9 @@ impl Steps {
     fn envelopes(&self) -> Vec<Envelope> {
         let traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         let envelope = |(number, body): (u128, &Bytes)| Envelope {
-            receipt: ReceiptId(Uuid::from_u128(number)),
+            receipt: ReceiptId::new(Timestamp::UNIX_EPOCH, &[number as u8; 10]),
             provider: self.provider.id(),
             account: Account::default_account(),
-            received_at: Timestamp::UNIX_EPOCH,
             content_type: Some("application/json".to_owned()),
             attempt: 0,
             crashes: 0,

@@ -6,13 +6,14 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use futures_util::stream::{self, StreamExt as _};
 use milepost::adapters::redis::{RedisConnection, RedisLedger, RedisSettings};
-use milepost::domain::age::Age;
+use milepost::domain::claim::{Claim, ClaimRequest, CopyInHand, Mark, Token};
 use milepost::domain::envelope::Envelope;
 use milepost::domain::history::Failure;
 use milepost::domain::identity::DeliveryKey;
+use milepost::domain::order::{Moment, StatusOrder};
 use milepost::domain::provider::Decoded;
 use milepost::domain::verdict::{ParkReason, RetryReason};
-use milepost::ports::{Claim, ClaimRequest, Ledger as _, Outbound, Settlement, Token};
+use milepost::ports::{Ledger as _, Outbound};
 
 use crate::material::{Kind, Webhook};
 use crate::rig::Rig;
@@ -48,7 +49,7 @@ async fn put_away(rig: &Rig, ledger: &RedisLedger, webhook: Webhook, index: usiz
         anyhow::bail!("a sample is no update")
     };
     let settings = rig.config.provider(provider.id());
-    let origin = envelope.origin();
+    let event_time = decoded.update.event_time.as_ref().map(|time| (time.utc, decoded.time_kind));
     let request = ClaimRequest {
         delivery: DeliveryKey {
             provider: provider.id(),
@@ -56,30 +57,33 @@ async fn put_away(rig: &Rig, ledger: &RedisLedger, webhook: Webhook, index: usiz
             delivery_id: decoded.update.delivery_id.clone(),
         },
         identity: decoded.identity,
-        event_time: Age::of(&decoded.update, &origin).event_time,
-        origin,
-        attempt: 0,
-        crashes: 0,
-        replay: None,
-        token: Token::fresh(),
-        lease: rig.config.worker.claim_lease,
-        ttl: settings.dedup_ttl,
-        horizon: settings.resend_horizon,
+        copy: CopyInHand {
+            receipt: envelope.receipt,
+            attempt: 0,
+            crashes: 0,
+            replay: None,
+            token: Token(rand::random()),
+            lease: rig.config.worker.claim_lease,
+        },
+        traceparent: None,
+        moment: Moment::new(decoded.update.status, event_time, envelope.receipt.received_at()),
+        precedence: StatusOrder::new(provider.transitions()).of(decoded.update.status),
         leg: decoded.leg,
-        state_ttl: rig.config.worker.state_ttl,
+        horizon: settings.resend_horizon,
+        ttl: settings.dedup_ttl,
     };
     let Claim::Granted(grant) = ledger.claim(&request).await? else { anyhow::bail!("not its first claim") };
     let reason = RetryReason::PublishRefused;
     let envelope = failed(envelope, reason);
-    let (outbound, settlement) = if index.is_multiple_of(2) {
-        (Outbound::Later(envelope, DUE), Settlement::Retrying { attempt: ATTEMPT, due: DUE, reason })
+    let (outbound, mark) = if index.is_multiple_of(2) {
+        (Outbound::Later(envelope, DUE), Mark::Retrying { attempt: ATTEMPT, due: DUE, reason })
     } else {
         let reason = ParkReason::RetriesExhausted;
-        (Outbound::Parked(envelope, reason, "the last attempt failed"), Settlement::Parked(reason))
+        (Outbound::Parked(envelope, reason, "the last attempt failed"), Mark::Parked(reason))
     };
     rig.broker.publish(outbound).await?;
-    let settled = ledger.settle(&grant.event, settlement).await.context("settling")?;
-    ensure!(settled, "somebody else has the event");
+    let marked = ledger.mark(&grant.event, mark).await.context("marking")?;
+    ensure!(marked, "another worker has the event");
     Ok(())
 }
 
@@ -87,7 +91,7 @@ fn failed(mut envelope: Envelope, reason: RetryReason) -> Envelope {
     envelope.attempt = ATTEMPT;
     envelope.reason = Some(reason.as_str().to_owned());
     envelope.history.push(Failure {
-        at: envelope.received_at,
+        at: envelope.receipt.received_at(),
         attempt: ATTEMPT,
         reason: reason.as_str().to_owned(),
         detail: None,

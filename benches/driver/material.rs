@@ -7,25 +7,21 @@ use milepost::domain::envelope::{Envelope, TraceContext};
 use milepost::domain::history::History;
 use milepost::domain::identity::{Account, ReceiptId};
 use milepost::domain::journey::Personal;
-use milepost::domain::provider::{Provider, SignedWebhook, Signing};
+use milepost::domain::samples::{SampleSource, SignedWebhook, Signing};
 use milepost::domain::secret::Secret;
-use milepost::pipeline::receive::Receipt;
 use milepost::ports::Clock as _;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 /// What every account is configured with.
 pub const SECRET: &str = "a secret of the benchmark";
 /// 2025-01-01T00:00:00Z: when the deliveries begin.
 const BEGUN: i64 = 1_735_689_600;
-/// What a receiver that traces, and samples nothing, passes on.
-const UNSAMPLED: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
 
 /// What the webhooks of a row have in common.
 #[derive(Clone, Copy)]
 pub struct Kind {
     /// Whose, in turns.
-    pub providers: &'static [&'static dyn Provider],
+    pub providers: &'static [&'static dyn SampleSource],
     /// For how many accounts of each provider.
     pub accounts: usize,
     /// How large a body is at least.
@@ -34,7 +30,7 @@ pub struct Kind {
 
 /// One webhook before it is signed.
 pub struct Webhook {
-    pub provider: &'static dyn Provider,
+    pub provider: &'static dyn SampleSource,
     pub account: Account,
     pub body: Bytes,
 }
@@ -68,7 +64,7 @@ impl Kind {
 }
 
 /// The steps of the provider's first journey, which ends well; each larger than `bytes`, by items nobody knows.
-fn journey(provider: &dyn Provider, bytes: usize) -> Vec<Value> {
+fn journey(provider: &dyn SampleSource, bytes: usize) -> Vec<Value> {
     let padded = |name: &&str| {
         let sample = provider.samples().iter().find(|sample| sample.name == *name).expect("its own sample");
         let mut body: Value = serde_json::from_str(sample.body).expect("JSON");
@@ -89,24 +85,25 @@ impl Webhook {
     /// As the provider would send it.
     pub fn signed(self) -> SignedWebhook {
         let secret = secret();
-        let scheme = self.provider.auth_schemes()[0];
+        let scheme = self.provider.authentication()[0].scheme();
         self.provider.sign(self.body, &Signing { scheme, header: None, secret: &secret })
     }
 
     /// As the receiver stores it. The receipt holds `index`.
     pub fn stored(self, index: usize) -> Envelope {
+        let mut own = [0; 10];
+        own[2..].copy_from_slice(&(index as u64).to_be_bytes());
         Envelope {
-            receipt: ReceiptId(Uuid::from_u128(index as u128)),
+            receipt: ReceiptId::new(SystemClock.now(), &own),
             provider: self.provider.id(),
             account: self.account,
-            received_at: Receipt::at(SystemClock.now()).received_at,
             content_type: Some("application/json".to_owned()),
             attempt: 0,
             crashes: 0,
             replay: None,
             reason: None,
             history: History::default(),
-            trace: TraceContext::received(Some(UNSAMPLED), None),
+            trace: TraceContext::default(),
             body: self.body,
         }
     }

@@ -3,7 +3,7 @@
 use std::slice;
 
 use clap::ValueEnum;
-use milepost::domain::provider::Provider;
+use milepost::domain::samples::SampleSource;
 use milepost::providers;
 
 use crate::material::Kind;
@@ -54,12 +54,12 @@ pub struct Row {
 
 /// All rows of a role; or the first alone.
 pub fn rows(role: Role, quick: bool) -> Vec<Row> {
-    let one: &'static [&'static dyn Provider] = slice::from_ref(&providers::ALL[0]);
+    let one: &'static [&'static dyn SampleSource] = slice::from_ref(&providers::SAMPLE_SOURCES[0]);
     let kind = Kind { providers: one, accounts: 1, bytes: SMALL };
     let base = |name, load| Row { role, name, load, kind, events: 25_000, backlog: false };
     let (large, five, many) = (
         Kind { bytes: LARGE, ..kind },
-        Kind { providers: providers::ALL, ..kind },
+        Kind { providers: providers::SAMPLE_SOURCES, ..kind },
         Kind { accounts: MANY_ACCOUNTS, ..kind },
     );
     let usual = match role {

@@ -9,7 +9,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use milepost::adapters::rabbit::topology::UPDATES;
 use milepost::config::{Config, Sources};
-use milepost::domain::provider::{Provider, ProviderId};
+use milepost::domain::provider::ProviderId;
+use milepost::domain::samples::SampleSource;
 use milepost::providers;
 use tokio::time::{Instant, sleep};
 
@@ -123,7 +124,7 @@ impl Rig {
     pub async fn workers(
         &self,
         side: Side,
-        providers: &[&dyn Provider],
+        providers: &[&dyn SampleSource],
         prefetch: u16,
     ) -> anyhow::Result<Vec<Program>> {
         let mut programs = Vec::new();

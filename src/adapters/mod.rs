@@ -3,7 +3,6 @@
 pub mod clock;
 pub mod http;
 pub mod hubrise;
-pub mod ledger_key;
 pub mod live_url;
 pub mod memory;
 pub mod rabbit;

@@ -7,10 +7,10 @@ use super::backends::Backends;
 use super::reload::Reload;
 use crate::config::{AccountSettings, Config};
 use crate::domain::identity::Account;
+use crate::domain::order::StatusOrder;
 use crate::domain::provider::Provider;
-use crate::pipeline::process::{ProcessSettings, Processor};
+use crate::pipeline::message::{ProcessSettings, Processor};
 use crate::pipeline::receive::{Endpoint, Receiver};
-use crate::pipeline::settle::Settler;
 use crate::pipeline::worker::{Worker, WorkerSettings};
 use crate::telemetry::health::Heartbeat;
 
@@ -53,18 +53,11 @@ pub fn worker(
             settings: ProcessSettings {
                 processing_deadline: config.worker.processing_deadline,
                 lease: config.worker.claim_lease,
-                dedup_ttl: settings.dedup_ttl,
-                content_ttl: settings.content_ttl,
+                ttl: settings.dedup_ttl,
                 resend_horizon: settings.resend_horizon,
-                state_ttl: config.worker.state_ttl,
+                schedule: settings.retry.clone(),
             },
-        },
-        settler: Settler {
-            provider: provider.id(),
-            publisher: Arc::clone(&backends.publisher),
-            ledger: Arc::clone(&backends.ledger),
-            clock: Arc::clone(&backends.clock),
-            schedule: settings.retry.clone(),
+            status_order: StatusOrder::new(provider.transitions()),
         },
         settings: WorkerSettings {
             prefetch: config.worker.prefetch,

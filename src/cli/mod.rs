@@ -32,6 +32,7 @@ use crate::adapters::tls::install_crypto_provider;
 use crate::app;
 use crate::config::ConfigError;
 use crate::domain::provider::Provider;
+use crate::domain::samples::SampleSource;
 use crate::providers;
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage, 78 unusable configuration";
@@ -169,7 +170,12 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 /// Finds a provider by its name.
 fn provider(name: &str) -> Result<&'static dyn Provider, String> {
-    providers::by_name(name).ok_or_else(|| {
+    sample_source(name).map(|provider| provider as _)
+}
+
+/// Finds a provider by its name, for making its webhooks.
+fn sample_source(name: &str) -> Result<&'static dyn SampleSource, String> {
+    providers::sample_source(name).ok_or_else(|| {
         let names: Vec<_> = providers::ALL.iter().map(|provider| provider.id().as_str()).collect();
         format!("the providers are {}", names.join(", "))
     })

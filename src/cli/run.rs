@@ -25,7 +25,7 @@ use crate::app::process::Process;
 use crate::config::{Config, Loaded, Sources};
 use crate::domain::event::UpdateEvent;
 use crate::domain::identity::Account;
-use crate::domain::provider::SignedWebhook;
+use crate::domain::samples::SignedWebhook;
 use crate::ports::Clock as _;
 use crate::providers;
 use crate::telemetry::recorder::Role;
@@ -145,7 +145,7 @@ fn load(args: &Args, global: Global) -> anyhow::Result<Loaded> {
 async fn greet(config: &Config, http: SocketAddr, play: bool) -> anyhow::Result<()> {
     // The deliveries were under way until now.
     let begun = SystemClock.now().checked_sub(LAST_HOUR).unwrap_or_default();
-    for &provider in providers::ALL {
+    for &provider in providers::SAMPLE_SOURCES {
         let account = Account::default_account();
         let Some(settings) = config.provider(provider.id()).accounts.get(&account) else { continue };
         let credentials = settings.credentials();
@@ -156,8 +156,8 @@ async fn greet(config: &Config, http: SocketAddr, play: bool) -> anyhow::Result<
             anyhow::Ok(Webhooks {
                 provider,
                 content: Content::of(provider, steps)?,
-                scheme: credentials.scheme,
-                header: credentials.header.clone(),
+                scheme: credentials.authentication.scheme(),
+                header: credentials.authentication.secret_header().map(str::to_owned),
                 secret: secret.clone(),
                 seed: rand::random(),
                 begun,

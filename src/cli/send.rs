@@ -31,7 +31,9 @@ use self::tally::Tally;
 use self::webhooks::{Content, Webhooks};
 use super::sample_secrets::sample_secret;
 use super::{Exit, misuse};
-use crate::domain::provider::{AuthScheme, Provider};
+use crate::domain::authentication::{AuthScheme, Authentication};
+use crate::domain::provider::Provider;
+use crate::domain::samples::SampleSource;
 use crate::domain::secret::Secret;
 
 /// Up to so many webhooks get a line each; more get a summary each second.
@@ -121,7 +123,8 @@ async fn send(
 }
 
 fn scheme(args: &Args, provider: &dyn Provider) -> anyhow::Result<AuthScheme> {
-    let (id, schemes) = (provider.id(), provider.auth_schemes());
+    let id = provider.id();
+    let schemes: Vec<_> = provider.authentication().iter().map(Authentication::scheme).collect();
     let wanted = args.auth.as_deref();
     let found = schemes.iter().find(|scheme| wanted.is_none_or(|wanted| scheme.as_str() == wanted));
     let scheme = *found.ok_or_else(|| {
@@ -134,7 +137,7 @@ fn scheme(args: &Args, provider: &dyn Provider) -> anyhow::Result<AuthScheme> {
     Ok(scheme)
 }
 
-fn content(args: &Args, provider: &dyn Provider) -> anyhow::Result<Content> {
+fn content(args: &Args, provider: &dyn SampleSource) -> anyhow::Result<Content> {
     if let Some(file) = &args.file {
         return Ok(Content::Verbatim(read(file)?.into()));
     }
@@ -156,12 +159,17 @@ fn secret(args: &Args, provider: &dyn Provider, scheme: AuthScheme, target: &Url
     let secret = match (&args.secret_file, &args.secret) {
         (Some(file), _) => without_line_end(&read(file)?).to_vec(),
         (None, Some(secret)) => secret.clone().into_bytes(),
-        (None, None) if target::is_loopback(target) && provider.auth_schemes().first() == Some(&scheme) => {
+        (None, None) if target::is_loopback(target) && is_default(scheme, provider) => {
             sample_secret(provider.id()).into_bytes()
         }
         (None, None) => return Err(misuse("a secret is needed: --secret-file or MILEPOST_SEND_SECRET")),
     };
     Secret::new(&secret).ok_or_else(|| misuse("the secret is empty"))
+}
+
+/// Whether an account proves itself so unless it says otherwise.
+fn is_default(scheme: AuthScheme, provider: &dyn Provider) -> bool {
+    provider.authentication().first().is_some_and(|first| first.scheme() == scheme)
 }
 
 fn read(file: &Path) -> anyhow::Result<Vec<u8>> {

@@ -108,7 +108,7 @@ fn list(waiting: &[WaitingEvent], now: Timestamp) -> Table {
             shortened(&event.delivery.delivery_id, LONGEST_ID),
             event.record.attempt.to_string(),
             reason(event).to_owned(),
-            event.record.receipt.clone(),
+            event.record.receipt.to_string(),
         ]);
     }
     table
@@ -143,7 +143,7 @@ fn as_json(event: &WaitingEvent, now: Timestamp) -> serde_json::Value {
     let WaitingEvent { delivery, record } = event;
     json!({
         "provider": delivery.provider, "account": delivery.account, "delivery_id": delivery.delivery_id,
-        "receipt": record.receipt, "attempt": record.attempt, "reason": record.reason, "due": record.deadline,
+        "receipt": record.receipt.to_string(), "attempt": record.attempt, "reason": record.reason, "due": record.deadline,
         "due_in_seconds": record.deadline.map(|due| due.duration_since(now).as_secs_f64()),
     })
 }

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use super::findings::Findings;
 use super::secret_files::{Check, SecretFiles};
-use super::sections::{
-    AccountSection, CONTENT_TTL_SECONDS, DEDUP_TTL_SECONDS, ProviderSection, RetrySection, Sections,
-};
+use super::sections::{AccountSection, DEDUP_TTL_SECONDS, ProviderSection, RetrySection, Sections};
 use super::settings::{AccountSettings, ProviderSettings};
+use crate::domain::authentication::{AuthScheme, Authentication, Credentials};
 use crate::domain::identity::Account;
-use crate::domain::provider::{AuthScheme, Credentials, Provider, ProviderId};
+use crate::domain::provider::{Provider, ProviderId};
 use crate::domain::retry::RetrySchedule;
 use crate::domain::secret::Secret;
 
@@ -55,45 +54,38 @@ fn settings(
     let horizon = section.resend_horizon_seconds.unwrap_or(provider.resend_horizon().as_secs());
     let resend_horizon =
         findings.seconds(&format!("{path}.resend_horizon_seconds"), horizon, 1..=LONGEST_HORIZON_SECONDS);
-    let mut ttl = |key: &str, said: Option<u64>, default| {
-        findings.ttl(&format!("{path}.{key}"), said, default, resend_horizon)
-    };
-    let dedup_ttl = ttl("dedup_ttl_seconds", section.dedup_ttl_seconds, DEDUP_TTL_SECONDS);
-    let content_ttl = ttl("content_ttl_seconds", section.content_ttl_seconds, CONTENT_TTL_SECONDS);
+    let path_of_ttl = format!("{path}.dedup_ttl_seconds");
+    let dedup_ttl = findings.ttl(&path_of_ttl, section.dedup_ttl_seconds, DEDUP_TTL_SECONDS, resend_horizon);
     let accounts = section.accounts.iter().filter_map(|(name, account)| {
         let path = format!("{path}.accounts.{name}");
         let name = findings.value(&path, name.parse::<Account>());
-        let settings = account_settings(&path, account, provider.auth_schemes(), findings);
+        let settings = account_settings(&path, account, provider.authentication(), findings);
         Some((name?, settings?))
     });
     let accounts = accounts.collect();
-    Some(ProviderSettings {
-        retry: retry?,
-        resend_horizon: resend_horizon?,
-        dedup_ttl: dedup_ttl?,
-        content_ttl: content_ttl?,
-        accounts,
-    })
+    Some(ProviderSettings { retry: retry?, resend_horizon: resend_horizon?, dedup_ttl: dedup_ttl?, accounts })
 }
 
 fn account_settings(
     path: &str,
     account: &AccountSection,
-    schemes: &[AuthScheme],
+    documented: &[Authentication],
     findings: &mut Findings,
 ) -> Option<AccountSettings> {
-    let named = |name: &str| schemes.iter().copied().find(|scheme| scheme.as_str() == name);
-    let scheme = match &account.auth {
-        None => schemes.first().copied(),
+    let word = |authentication: &Authentication| authentication.scheme().as_str();
+    let named = |name: &str| documented.iter().find(|one| word(one) == name);
+    let authentication = match &account.auth {
+        None => documented.first(),
         Some(name) => {
-            let allowed = list(schemes.iter().map(|scheme| scheme.as_str()));
+            let allowed = list(documented.iter().map(word));
             findings.value(&format!("{path}.auth"), named(name).ok_or(format_args!("must be {allowed}")))
         }
     };
     if account.secrets.is_empty() && account.secret_files.is_empty() && account.secret_dir.is_none() {
         findings.problem(path, "has neither secrets nor secret_files nor secret_dir");
     }
-    let scheme = scheme?;
+    let authentication = authentication?;
+    let scheme = authentication.scheme();
     let header = account
         .header
         .as_deref()
@@ -112,7 +104,8 @@ fn account_settings(
         };
         findings.warning(&key, format_args!("no secret from {}: {}", unusable.path.display(), unusable.why));
     }
-    Some(AccountSettings { written: Credentials { scheme, header, secrets }, files })
+    let authentication = authentication.clone().with_header(header);
+    Some(AccountSettings { written: Credentials { authentication, secrets }, files })
 }
 
 fn header(name: &str, scheme: AuthScheme) -> Result<String, &'static str> {

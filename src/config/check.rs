@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::accounts;
-use super::findings::{Findings, LONGEST_TTL_SECONDS};
+use super::findings::Findings;
 use super::secret_files::{Check, SecretFiles, Unusable};
 use super::sections::{
     AMQP_URL, AmqpSection, HttpSection, LogSection, REDIS_URL, RedisSection, Sections, TopologySection,
@@ -193,15 +193,12 @@ fn worker(raw: &WorkerSection, findings: &mut Findings) -> Option<Worker> {
             format_args!("must be below {LONGEST_PATIENCE_MS} (25 min)"),
         );
     }
-    let state_ttl =
-        findings.seconds("worker.state_ttl_seconds", raw.state_ttl_seconds, 1..=LONGEST_TTL_SECONDS);
     Some(Worker {
         prefetch: prefetch?,
         processing_deadline: deadline?,
         claim_lease: claim_lease?,
         drain_deadline: drain_deadline?,
         outage_patience: outage_patience?,
-        state_ttl: state_ttl?,
     })
 }
 

@@ -29,7 +29,6 @@ pub(super) const REDIS_URL: &str = "redis://127.0.0.1:6379/0";
 
 const DAY_SECONDS: u64 = 24 * 60 * 60;
 pub(super) const DEDUP_TTL_SECONDS: u64 = 14 * DAY_SECONDS;
-pub(super) const CONTENT_TTL_SECONDS: u64 = DAY_SECONDS;
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
@@ -88,7 +87,6 @@ section!(WorkerSection {
     claim_lease_ms: u64 = 15_000,
     drain_deadline_ms: u64 = 20_000,
     outage_patience_ms: u64 = 600_000,
-    state_ttl_seconds: u64 = 14 * 24 * 60 * 60,
 });
 
 section!(RetrySection {
@@ -107,7 +105,6 @@ section!(TracingSection { otlp_endpoint: Option<String> = None, sample_ratio: f6
 section!(ProviderSection {
     resend_horizon_seconds: Option<u64> = None,
     dedup_ttl_seconds: Option<u64> = None,
-    content_ttl_seconds: Option<u64> = None,
     retry: Option<RetryOverride> = None,
     accounts: BTreeMap<String, AccountSection> = BTreeMap::new(),
 });

@@ -8,8 +8,9 @@ use std::time::Duration;
 use super::secret_files::SecretFiles;
 use super::urls::RedactedUrl;
 use crate::adapters::rabbit::topology::TopologyMode;
+use crate::domain::authentication::Credentials;
 use crate::domain::identity::Account;
-use crate::domain::provider::{Credentials, ProviderId};
+use crate::domain::provider::ProviderId;
 use crate::domain::retry::RetrySchedule;
 use crate::telemetry::logging::LogFormat;
 
@@ -157,8 +158,6 @@ pub struct Worker {
     pub drain_deadline: Duration,
     /// How long a message may wait in the worker's hands for Redis or RabbitMQ to come back.
     pub outage_patience: Duration,
-    /// How long the state of a delivery is remembered after its last update.
-    pub state_ttl: Duration,
 }
 
 /// Logs.
@@ -186,10 +185,8 @@ pub struct ProviderSettings {
     pub retry: RetrySchedule,
     /// For how long it may send an event again.
     pub resend_horizon: Duration,
-    /// How long an event with an id of the provider's own is remembered.
+    /// How long a delivery and its events are remembered after its last one.
     pub dedup_ttl: Duration,
-    /// How long an event known by its content alone is remembered.
-    pub content_ttl: Duration,
     /// Who may post, and how each proves it.
     pub accounts: BTreeMap<Account, AccountSettings>,
 }

@@ -88,7 +88,8 @@ fn log() -> Value {
 }
 
 fn message() -> Value {
-    let example = providers::ALL.first().and_then(|provider| examples::of(*provider).into_iter().next());
+    let example =
+        providers::SAMPLE_SOURCES.first().and_then(|provider| examples::of(*provider).into_iter().next());
     let example = example.map(|(_, event)| json!({ "name": "created", "payload": event }));
     json!({
         "name": EVENT_TYPE,

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use uuid::Builder;
 
 use crate::domain::event::UpdateEvent;
 use crate::domain::identity::{Account, DeliveryKey, EventId, Origin, ReceiptId};
+use crate::domain::order::{Moment, StatusOrder};
 use crate::domain::provider::{Decoded, DecodedUpdate, Provider};
+use crate::domain::samples::SampleSource;
 use crate::domain::state::{DeliveryState, Order, Place};
 use crate::domain::status::Status;
 
@@ -20,7 +21,7 @@ const WITHOUT_SAMPLE: [(&str, &str); 1] = [("deliverect", "88")];
 const NOBODYS: [&str; 2] = ["SOMETHING_NEW", "999"];
 
 /// An event of each status of `provider`, in the order of [`Status::ALL`].
-pub(super) fn of(provider: &dyn Provider) -> Vec<(Status, Value)> {
+pub(super) fn of(provider: &dyn SampleSource) -> Vec<(Status, Value)> {
     let mut deliveries = BTreeMap::new();
     let mut events = BTreeMap::new();
     for (number, body) in bodies(provider).iter().enumerate() {
@@ -33,7 +34,7 @@ pub(super) fn of(provider: &dyn Provider) -> Vec<(Status, Value)> {
 }
 
 /// The samples, and the first of them with other words for its status.
-fn bodies(provider: &dyn Provider) -> Vec<String> {
+fn bodies(provider: &dyn SampleSource) -> Vec<String> {
     let mut bodies: Vec<_> = provider.samples().iter().map(|sample| sample.body.to_owned()).collect();
     let of_provider = WITHOUT_SAMPLE.iter().filter(|(name, _)| *name == provider.id().as_str());
     let words = of_provider.map(|(_, word)| *word).chain(NOBODYS);
@@ -43,7 +44,7 @@ fn bodies(provider: &dyn Provider) -> Vec<String> {
 }
 
 /// The first sample with `word` as its status; a number stays where `word` is none.
-fn reworded(provider: &dyn Provider, word: &str) -> Option<String> {
+fn reworded(provider: &dyn SampleSource, word: &str) -> Option<String> {
     let sample = provider.samples().first()?.body;
     let Ok(Decoded::Update(decoded)) = provider.decode(sample.as_bytes()) else { return None };
     let mut body = serde_json::from_str(sample).ok()?;
@@ -81,8 +82,12 @@ fn publish(
         delivery_id: update.delivery_id.clone(),
     };
     let origin = origin(update.event_time.as_ref().map(|time| time.utc), number);
-    let sequence = origin.received_at.as_millisecond().unsigned_abs();
-    let advance = |before| DeliveryState::advance(before, Place::at(sequence), update, &origin, rules);
+    let received_at = origin.receipt.received_at();
+    let place = Place::at(received_at.as_millisecond().unsigned_abs());
+    let event_time = update.event_time.as_ref().map(|time| (time.utc, decoded.time_kind));
+    let moment = Moment::new(update.status, event_time, received_at);
+    let precedence = StatusOrder::new(rules).of(update.status);
+    let advance = |before| DeliveryState::advance(before, place, update, moment, rules, precedence);
     let (mut course, mut after) = advance(deliveries.get(&update.delivery_id));
     if course.order != Order::InOrder {
         (course, after) = advance(None);
@@ -104,9 +109,5 @@ fn origin(event_time: Option<Timestamp>, number: usize) -> Origin {
     let received_at = event_time.map_or(series, received).unwrap_or_default();
     let mut own = [0; 10];
     own[9] = number.to_le_bytes()[0];
-    let millis = received_at.as_millisecond().unsigned_abs();
-    let receipt = ReceiptId(Builder::from_unix_timestamp_millis(millis, &own).into_uuid());
-    // As a receiver does: to the millisecond.
-    let received_at = Timestamp::from_millisecond(received_at.as_millisecond()).unwrap_or(received_at);
-    Origin { receipt, received_at, traceparent: None }
+    Origin { receipt: ReceiptId::new(received_at, &own), traceparent: None }
 }

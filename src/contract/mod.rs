@@ -25,7 +25,7 @@ pub fn files() -> BTreeMap<String, String> {
         ("events.md".to_owned(), fields::page(event.as_value())),
         ("transitions.md".to_owned(), diagrams::page(providers::ALL)),
     ]);
-    for &provider in providers::ALL {
+    for &provider in providers::SAMPLE_SOURCES {
         for (status, event) in examples::of(provider) {
             let name = format!("contract/v1/examples/{}/{}.json", provider.id(), status.as_str());
             files.insert(name, pretty(&event));

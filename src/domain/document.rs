@@ -32,11 +32,12 @@ pub struct Document<'a> {
 }
 
 impl<'a> Document<'a> {
-    /// Reads a body that must be exactly one JSON object.
+    /// Reads a body that must be exactly one JSON object, which a byte order mark may precede.
     ///
     /// # Errors
     /// [`Poison`] when it is not JSON, not an object, nested too deeply, or has one name with two values.
     pub fn parse(body: &'a [u8]) -> Result<Self, Poison> {
+        let body = without_mark(body);
         if !shallow(body) {
             return Err(Poison::malformed("nested too deeply"));
         }
@@ -208,6 +209,12 @@ pub fn text(raw: &RawValue) -> Option<String> {
     }
 }
 
+/// The body without the UTF-8 byte order mark that .NET is fond of. It is no part of JSON, and means nothing.
+#[must_use]
+pub fn without_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
+}
+
 /// Whether brackets outside strings nest no deeper than [`DEEPEST`]. Linear, and says nothing about validity.
 fn shallow(body: &[u8]) -> bool {
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
@@ -266,5 +273,5 @@ impl<'de> Deserialize<'de> for Entries<'de> {
 /// duplicates and spelling (247Express's `ApiKey`). `Cow::Owned` means that the name was written with escapes.
 #[must_use]
 pub fn entries(body: &[u8]) -> Option<Vec<(Cow<'_, str>, &RawValue)>> {
-    serde_json::from_slice::<Entries<'_>>(body).ok().map(|entries| entries.0)
+    serde_json::from_slice::<Entries<'_>>(without_mark(body)).ok().map(|entries| entries.0)
 }

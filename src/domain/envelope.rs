@@ -1,10 +1,9 @@
 //! The raw webhook as it travels through the broker: the provider's bytes untouched, and what we know of them.
 
 use bytes::Bytes;
-use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::history::History;
+use super::history::{Failure, History};
 use super::identity::{Account, Origin, ReceiptId};
 use super::provider::ProviderId;
 
@@ -80,8 +79,6 @@ pub struct Envelope {
     pub provider: ProviderId,
     /// For which account (`mp-account`).
     pub account: Account,
-    /// When it was received, to the millisecond (`mp-received-at`).
-    pub received_at: Timestamp,
     /// The sender's `Content-Type`.
     pub content_type: Option<String>,
     /// Attempts that failed before this one (`mp-attempt`): 0 the first time.
@@ -104,10 +101,32 @@ impl Envelope {
     /// What a publication of this webhook's event says about its receipt.
     #[must_use]
     pub fn origin(&self) -> Origin {
-        Origin {
-            receipt: self.receipt,
-            received_at: self.received_at,
-            traceparent: self.trace.traceparent.clone(),
+        Origin { receipt: self.receipt, traceparent: self.trace.traceparent.clone() }
+    }
+
+    /// The copy that is tried again, after `failure`.
+    #[must_use]
+    pub fn retried(&self, failure: Failure, crashes: u32) -> Self {
+        Self {
+            attempt: failure.attempt + 1,
+            crashes,
+            reason: Some(failure.reason.clone()),
+            // A replay starts a chain of its own, and from here on this is that chain. A forced one stays forced: its
+            // event is done under the ordinary name.
+            replay: self.replay.filter(|replay| matches!(replay, Replay::Force(_))),
+            history: self.history.clone().with(failure),
+            ..self.clone()
+        }
+    }
+
+    /// The copy that is parked, after `failure`.
+    #[must_use]
+    pub fn parked(&self, failure: Failure, crashes: u32) -> Self {
+        Self {
+            attempt: failure.attempt,
+            crashes,
+            history: self.history.clone().with(failure),
+            ..self.clone()
         }
     }
 }

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::identity::{DeliveryKey, EventId, Origin};
+use super::order::is_believed;
 use super::state::Course;
 use super::update::DeliveryUpdate;
 
@@ -26,7 +27,7 @@ pub struct UpdateEvent {
     pub id: EventId,
     /// `<provider>.<account>.<phase>.<status>`.
     pub routing_key: String,
-    /// CloudEvents `time`: the provider's event time, or else the receipt.
+    /// CloudEvents `time`: the provider's event time if it can be right, or else the receipt.
     pub time: Timestamp,
     /// The JSON.
     pub body: Bytes,
@@ -47,7 +48,7 @@ pub struct CloudEvent<'a> {
     r#type: &'static str,
     /// The provider's id of the delivery, as in `data`.
     subject: &'a str,
-    /// The provider's event time if it said one, else the receipt.
+    /// The provider's event time if it said one that can be right, else the receipt.
     time: Timestamp,
     /// What `data` is.
     #[schemars(extend("const" = "application/json"))]
@@ -93,7 +94,12 @@ impl UpdateEvent {
     ) -> Self {
         let (provider, account) = (delivery.provider.as_str(), delivery.account.as_str());
         let (phase, status) = (update.phase.as_str(), update.status.as_str());
-        let time = update.event_time.as_ref().map_or(origin.received_at, |time| time.utc);
+        let received_at = origin.receipt.received_at();
+        let time = update
+            .event_time
+            .as_ref()
+            .filter(|time| is_believed(time.utc, received_at))
+            .map_or(received_at, |time| time.utc);
         let event = CloudEvent {
             specversion: "1.0",
             id: id.as_str(),
@@ -110,7 +116,7 @@ impl UpdateEvent {
                 update,
                 course,
                 receipt_id: origin.receipt.to_string(),
-                received_at: origin.received_at,
+                received_at,
             },
         };
         let mut body = Vec::with_capacity(USUAL_BYTES);

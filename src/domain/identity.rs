@@ -12,19 +12,50 @@ use uuid::Uuid;
 use super::fingerprint::Fingerprint;
 use super::provider::ProviderId;
 
-/// One accepted HTTP request: a UUIDv7, given by the receiver.
+/// One accepted HTTP request: a UUIDv7, given by the receiver. It says when the request was received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ReceiptId(pub Uuid);
+pub struct ReceiptId(Uuid);
+
+/// Text that is no receipt.
+#[derive(Debug, Error)]
+#[error("a receipt is a UUID of version 7")]
+pub struct ReceiptIdError;
 
 impl ReceiptId {
+    /// A receipt for what is received at `now`, told apart by `random` from others of the same millisecond.
+    #[must_use]
+    pub fn new(now: Timestamp, random: &[u8; 10]) -> Self {
+        // A clock before 1970 is wrong anyway, and the random part alone keeps the id unique.
+        let millis = u64::try_from(now.as_millisecond()).unwrap_or(0);
+        Self(uuid::Builder::from_unix_timestamp_millis(millis, random).into_uuid())
+    }
+
+    /// When it was given, to the millisecond.
+    #[must_use]
+    pub fn received_at(self) -> Timestamp {
+        let bytes = self.0.as_bytes();
+        let millis = bytes[..6].iter().fold(0, |millis, byte| millis << 8 | i64::from(*byte));
+        Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX)
+    }
+
     /// When the receipt that `text` names was given. `None` for an id of anything else: the digits of a UUID in
-    /// another form, such as an event's id, or of another version, could be read as a time but say none.
+    /// another form, such as an event's id, could be read as a time but say none.
     #[must_use]
     pub fn given_at(text: &str) -> Option<Timestamp> {
-        let receipt: Self = text.parse().ok()?;
-        let is_ours = receipt.0.get_version_num() == 7 && receipt.to_string() == text;
-        let (seconds, nanoseconds) = receipt.0.get_timestamp().filter(|_| is_ours)?.to_unix();
-        Timestamp::new(seconds.try_into().ok()?, nanoseconds.try_into().ok()?).ok()
+        let receipt: Self = text.parse().ok().filter(|receipt: &Self| receipt.to_string() == text)?;
+        Some(receipt.received_at())
+    }
+
+    /// Its 16 bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+
+    /// Its 32 hex digits, as the ledger keeps it.
+    #[must_use]
+    pub fn digits(self) -> uuid::fmt::Simple {
+        self.0.simple()
     }
 }
 
@@ -35,10 +66,11 @@ impl fmt::Display for ReceiptId {
 }
 
 impl FromStr for ReceiptId {
-    type Err = uuid::Error;
+    type Err = ReceiptIdError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse().map(Self)
+        let id: Uuid = text.parse().map_err(|_| ReceiptIdError)?;
+        if id.get_version_num() == 7 { Ok(Self(id)) } else { Err(ReceiptIdError) }
     }
 }
 
@@ -95,7 +127,7 @@ pub struct DeliveryKey {
     pub delivery_id: String,
 }
 
-/// What makes two webhooks the same event (design section 5).
+/// What makes two webhooks the same event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// The provider's own id of the event, if it sent one.
@@ -109,8 +141,6 @@ pub struct Identity {
 pub struct Origin {
     /// Its receipt.
     pub receipt: ReceiptId,
-    /// When it was received, to the millisecond.
-    pub received_at: Timestamp,
     /// Its W3C `traceparent`, if it was traced.
     pub traceparent: Option<String>,
 }
@@ -138,7 +168,7 @@ impl EventId {
             }
             None => {
                 add(b"receipt");
-                add(anchor.0.as_bytes());
+                add(anchor.as_bytes());
             }
         }
         add(&identity.fingerprint.0);

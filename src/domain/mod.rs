@@ -3,21 +3,28 @@
 //! Nothing here does IO, reads a clock or knows a broker: `tests/architecture.rs` fails when that changes
 //! (invariant 10). Time and randomness come in as arguments.
 
-pub mod age;
 pub mod answer;
+pub mod authentication;
+mod body_key;
+pub mod claim;
 pub mod decimal;
+pub mod delivery_record;
 pub mod document;
 pub mod envelope;
+mod escapes;
 pub mod event;
+pub mod event_name;
 pub mod fingerprint;
 pub mod history;
 pub mod identity;
 pub mod instant;
 pub mod journey;
 pub mod open;
+pub mod order;
 pub mod parked;
 pub mod provider;
 pub mod retry;
+pub mod samples;
 pub mod secret;
 pub mod state;
 pub mod status;

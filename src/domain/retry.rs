@@ -14,7 +14,7 @@ use backoff::backoff::Backoff as _;
 use backoff::exponential::ExponentialBackoffBuilder;
 use thiserror::Error;
 
-/// What the delay levels can express: 12 binary digits of seconds (design section 3).
+/// What the delay levels can express: 12 binary digits of seconds (docs/ARCHITECTURE.md, "The topology").
 pub const LONGEST_DELAY: Duration = Duration::from_secs(4095);
 /// The resolution of the delay levels, and so the shortest wait worth asking for.
 pub const SHORTEST_DELAY: Duration = Duration::from_secs(1);

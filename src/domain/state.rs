@@ -7,15 +7,15 @@
 use std::fmt;
 use std::str::FromStr;
 
-use jiff::Timestamp;
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD;
 use schemars::JsonSchema;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use super::age::Age;
-use super::identity::Origin;
 use super::open::open;
+use super::order::{Moment, Precedence};
 use super::status::{Phase, Status};
 use super::transitions::Transitions;
 use super::update::DeliveryUpdate;
@@ -49,7 +49,7 @@ pub enum Change {
 pub enum Order {
     /// As expected.
     InOrder,
-    /// It is older than what was already published, or was about to be.
+    /// What was already published, or was about to be, is further on.
     Late,
     /// The provider's own rules have no way from the status before to this one.
     Unexpected,
@@ -106,20 +106,22 @@ pub struct Course {
 const PARTS: [Change; 6] =
     [Change::Courier, Change::Position, Change::Eta, Change::Proof, Change::Reason, Change::Reference];
 
+/// What is kept of a part's digest.
+const DIGEST_BYTES: usize = 3;
+
 /// What was published of a delivery, as far as later updates are compared with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeliveryState {
-    status: Status,
+    /// What was published last, and when it happened.
+    moment: Moment,
     terminal: bool,
-    /// The newest times.
-    age: Age,
-    /// A digest of each of [`PARTS`]; 0 for what is not known.
+    /// A digest of each of [`PARTS`], 24 bits; 0 for what is not known.
     digests: [u32; PARTS.len()],
 }
 
 impl DeliveryState {
-    /// What `update`, first received as `origin`, is in the course of a delivery that stood at `before`; and where the
-    /// delivery stands after it, if that moves it on.
+    /// What `update`, which happened at `moment`, is in the course of a delivery that stood at `before`; and where the
+    /// delivery stands after it, if that moves it on. `precedence` is that of the update's status.
     ///
     /// A late update moves nothing. Nor does one that a closed delivery should not have had, unless it closes it
     /// otherwise.
@@ -128,14 +130,15 @@ impl DeliveryState {
         before: Option<&Self>,
         place: Place,
         update: &DeliveryUpdate,
-        origin: &Origin,
+        moment: Moment,
         transitions: &Transitions,
+        precedence: Precedence,
     ) -> (Course, Option<Self>) {
-        let after = Self::after(before, update, origin);
+        let after = Self::after(before, update, moment);
         let order = match before {
             _ if place.overtaken => Order::Late,
-            Some(before) if before.age.is_newer_than(Age::of(update, origin)) => Order::Late,
-            Some(before) if !transitions.allow(before.status, update.status) => Order::Unexpected,
+            Some(before) if moment.compare(&before.moment, precedence).is_lt() => Order::Late,
+            Some(before) if !transitions.allow(before.status(), update.status) => Order::Unexpected,
             _ => Order::InOrder,
         };
         let reopens = before.is_some_and(|before| before.terminal) && !update.terminal;
@@ -144,27 +147,27 @@ impl DeliveryState {
             Order::Unexpected => !reopens,
             Order::Late => false,
         };
-        let previous_status = before.map(|before| before.status);
+        let previous_status = before.map(Self::status);
         let course =
             Course { sequence: place.sequence, order, changes: after.changes_since(before), previous_status };
         (course, moves_on.then_some(after))
     }
 
-    /// Whether this says more recent things than `other`: which of two is kept.
+    /// The update published last, as it is compared with others.
     #[must_use]
-    pub fn supersedes(&self, other: &Self) -> bool {
-        self.age.is_newer_than(other.age)
+    pub const fn moment(&self) -> &Moment {
+        &self.moment
     }
 
     /// The status last published.
     #[must_use]
     pub const fn status(&self) -> Status {
-        self.status
+        self.moment.status
     }
 
     /// What an update leaves out stays as it was: providers send less as a delivery goes on. But one that is only
     /// planned has no courier, whoever had it before.
-    fn after(before: Option<&Self>, update: &DeliveryUpdate, origin: &Origin) -> Self {
+    fn after(before: Option<&Self>, update: &DeliveryUpdate, moment: Moment) -> Self {
         let mut digests = parts(update);
         if let Some(before) = before {
             for (at, digest) in digests.iter_mut().enumerate() {
@@ -174,18 +177,13 @@ impl DeliveryState {
                 }
             }
         }
-        let age = Age::of(update, origin);
-        Self {
-            status: update.status,
-            terminal: update.terminal,
-            age: before.map_or(age, |before| age.max(before.age)),
-            digests,
-        }
+        let moment = before.map_or(moment, |before| moment.after(&before.moment));
+        Self { moment, terminal: update.terminal, digests }
     }
 
     fn changes_since(&self, before: Option<&Self>) -> Vec<Change> {
         let digests = before.map_or([0; PARTS.len()], |before| before.digests);
-        let status = (before.map(|before| before.status) != Some(self.status)).then_some(Change::Status);
+        let status = (before.map(Self::status) != Some(self.status())).then_some(Change::Status);
         let parts = (0..PARTS.len()).filter(|&at| digests[at] != self.digests[at]).map(|at| PARTS[at]);
         let changes: Vec<_> = status.into_iter().chain(parts).collect();
         if changes.is_empty() { vec![Change::None] } else { changes }
@@ -211,7 +209,7 @@ fn digest(part: &impl Serialize) -> u32 {
         return 0;
     }
     let hash = Sha256::digest(json);
-    u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]).max(1)
+    u32::from_be_bytes([0, hash[0], hash[1], hash[2]]).max(1)
 }
 
 /// Text that is no state.
@@ -219,11 +217,15 @@ fn digest(part: &impl Serialize) -> u32 {
 #[error("not a delivery's state")]
 pub struct StateError;
 
-/// `age,status,terminal (1|0),digests in hex`: what a ledger keeps. The age comes first, because a ledger compares it.
+/// `moment,terminal (1|0),digests in base64`: 64 bytes at most, which Redis keeps compactly. The moment comes first,
+/// because the ledger compares it.
 impl fmt::Display for DeliveryState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{},{},{},", self.age, self.status.as_str(), u8::from(self.terminal))?;
-        self.digests.iter().try_for_each(|digest| write!(f, "{digest:08x}"))
+        let mut bytes = [0; DIGEST_BYTES * PARTS.len()];
+        for (bytes, digest) in bytes.chunks_exact_mut(DIGEST_BYTES).zip(self.digests) {
+            bytes.copy_from_slice(&digest.to_be_bytes()[4 - DIGEST_BYTES..]);
+        }
+        write!(f, "{},{},{}", self.moment, u8::from(self.terminal), URL_SAFE_NO_PAD.encode(bytes))
     }
 }
 
@@ -236,21 +238,13 @@ impl FromStr for DeliveryState {
 }
 
 fn parse(text: &str) -> Option<DeliveryState> {
-    let [event_time, received_at, status, terminal, hex] = text.split(',').collect::<Vec<_>>()[..] else {
-        return None;
-    };
-    let event_time = match event_time {
-        "" => None,
-        micros => Some(Timestamp::from_microsecond(micros.parse().ok()?).ok()?),
-    };
+    let mut parts = text.rsplitn(3, ',');
+    let (bytes, terminal, moment) = (parts.next()?, parts.next()?, parts.next()?);
+    let bytes =
+        URL_SAFE_NO_PAD.decode(bytes).ok().filter(|bytes| bytes.len() == DIGEST_BYTES * PARTS.len())?;
     let mut digests = [0; PARTS.len()];
-    for (at, digest) in digests.iter_mut().enumerate() {
-        *digest = u32::from_str_radix(hex.get(at * 8..at * 8 + 8)?, 16).ok()?;
+    for (digest, bytes) in digests.iter_mut().zip(bytes.chunks_exact(DIGEST_BYTES)) {
+        *digest = bytes.iter().fold(0, |digest, byte| digest << 8 | u32::from(*byte));
     }
-    Some(DeliveryState {
-        status: Status::ALL.into_iter().find(|known| known.as_str() == status)?,
-        terminal: terminal == "1",
-        age: Age { event_time, received_at: Timestamp::from_millisecond(received_at.parse().ok()?).ok()? },
-        digests,
-    })
+    Some(DeliveryState { moment: moment.parse().ok()?, terminal: terminal == "1", digests })
 }

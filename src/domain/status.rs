@@ -178,6 +178,19 @@ impl Status {
         }
     }
 
+    /// A letter of its own, by which the ledger remembers it: its place in [`Self::ALL`], so that one is only ever added
+    /// at the end.
+    #[must_use]
+    pub const fn code(self) -> char {
+        (b'A' + self as u8) as char
+    }
+
+    /// The status with this letter.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| code.chars().eq([status.code()]))
+    }
+
     /// The stage this status belongs to.
     #[must_use]
     pub const fn phase(self) -> Phase {

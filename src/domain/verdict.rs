@@ -1,43 +1,48 @@
-//! What became of one message. A handler returns a [`Verdict`]; one place (`pipeline/worker.rs`) acts on it,
-//! once.
+//! What became of one message, and why it may have failed.
 
-use std::time::Duration;
-
-/// What becomes of a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+/// What became of a message. Once it has an outcome, its delivery is acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
     /// Its update was confirmed by the broker and marked done.
     Published,
     /// Its event is already done, or another copy carries it on.
     Duplicate,
     /// Authentic, understood, and no delivery update.
     Ignored,
-    /// Another copy of the event is being processed: look again after this long, spending no attempt.
-    Deferred(Duration),
-    /// It failed in a way that time may mend.
-    Retry(RetryReason),
-    /// A person has to look.
-    Park(ParkReason, &'static str),
-    /// Nothing was decided (the worker is going away): the broker keeps the message and gives it out again.
-    Abandoned,
+    /// Another copy of the event, or another event of the delivery, is being processed: a copy looks again later, and no
+    /// attempt is spent.
+    Deferred,
+    /// A copy waits for its retry.
+    Retried(RetryReason),
+    /// A copy waits for an operator.
+    Parked(ParkReason),
 }
 
-impl Verdict {
-    /// Every outcome label of a settled message.
-    pub const OUTCOMES: [&'static str; 6] =
+impl Outcome {
+    /// Every outcome label.
+    pub const LABELS: [&'static str; 6] =
         ["published", "duplicate", "ignored", "deferred", "retried", "parked"];
 
-    /// The metric label; `None` when nothing was settled.
+    /// The metric label.
     #[must_use]
-    pub const fn outcome(&self) -> Option<&'static str> {
+    pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Published => Some("published"),
-            Self::Duplicate => Some("duplicate"),
-            Self::Ignored => Some("ignored"),
-            Self::Deferred(_) => Some("deferred"),
-            Self::Retry(_) => Some("retried"),
-            Self::Park(..) => Some("parked"),
-            Self::Abandoned => None,
+            Self::Published => "published",
+            Self::Duplicate => "duplicate",
+            Self::Ignored => "ignored",
+            Self::Deferred => "deferred",
+            Self::Retried(_) => "retried",
+            Self::Parked(_) => "parked",
+        }
+    }
+
+    /// Why it failed, if it did.
+    #[must_use]
+    pub const fn failure(self) -> Option<&'static str> {
+        match self {
+            Self::Retried(reason) => Some(reason.as_str()),
+            Self::Parked(reason) => Some(reason.as_str()),
+            _ => None,
         }
     }
 }
@@ -62,7 +67,7 @@ impl RetryReason {
     }
 }
 
-/// Why a message waits for a person. A closed set; the broker itself adds dead-lettered messages
+/// Why a message waits for an operator. A closed set; the broker itself adds dead-lettered messages
 /// (`delivery_limit`), which carry no reason of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ParkReason {
@@ -109,13 +114,13 @@ impl ParkReason {
     }
 }
 
-/// A body that no retry can mend, as a value: why, and what in particular. The detail is one of our own
+/// A body that no retry can make readable, as a value: why, and what in particular. The detail is one of our own
 /// fixed phrases, never a piece of the body (invariant 9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Poison {
     /// The closed reason.
     pub reason: ParkReason,
-    /// What in particular, for a person.
+    /// What in particular, for an operator.
     pub detail: &'static str,
 }
 

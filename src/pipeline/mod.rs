@@ -1,8 +1,8 @@
-//! What happens to a webhook: it is received, then a worker processes and settles it.
+//! What happens to a webhook: it is received, then a worker processes it.
 
-pub mod process;
+mod counts;
+pub mod message;
 pub mod receive;
 pub mod session;
-pub mod settle;
 mod spans;
 pub mod worker;

@@ -1,5 +1,8 @@
 //! Takes in one webhook: find whose it is, authenticate it over the raw bytes, wrap it, publish it with a confirm.
 //!
+//! What a webhook is known to be is its type here: [`Destination`] is what its path says, [`Addressed`] what its headers
+//! say as well, and [`Authentic`] what is proved. Only the last can be published.
+//!
 //! Nothing is decoded here beyond what authentication needs: a worker can be fixed and the webhook processed again,
 //! while one refused at the door is gone. Sizes, times and answers on the wire are `adapters::http`'s business.
 
@@ -12,10 +15,11 @@ use tokio::sync::watch;
 
 use super::spans;
 use crate::domain::answer::{Answer, Rejection};
+use crate::domain::authentication::{Credentials, Headers, Proof};
 use crate::domain::envelope::{Envelope, TraceContext};
 use crate::domain::history::History;
 use crate::domain::identity::{Account, ReceiptId};
-use crate::domain::provider::{Credentials, Headers, Provider, ProviderId};
+use crate::domain::provider::{Provider, ProviderId, check_body};
 use crate::ports::{Clock, Outbound, PublishError, Publisher};
 use crate::telemetry::trace::Trace;
 use crate::telemetry::traces;
@@ -68,9 +72,47 @@ impl<'a> Destination<'a> {
     /// The answer in the provider's own words.
     #[must_use]
     pub fn answer(&self, outcome: Result<(), Rejection>) -> Answer {
-        let scheme = self.account.map(|(_, credentials)| credentials.borrow().scheme);
+        let scheme = self.account.map(|(_, credentials)| credentials.borrow().authentication.scheme());
         self.provider.answer(scheme, outcome.map_err(Rejection::kind))
     }
+
+    /// Checks whatever needs no body.
+    ///
+    /// # Errors
+    /// Why its body need not be read.
+    pub fn check_headers(&self, headers: &dyn Headers) -> Result<Addressed<'a>, Rejection> {
+        let (account, credentials) = self.account.ok_or(Rejection::UnknownAccount)?;
+        let credentials = Arc::clone(&credentials.borrow());
+        let proof = credentials.check_headers(headers)?;
+        Ok(Addressed { provider: self.provider, account, credentials, proof })
+    }
+}
+
+/// A webhook whose headers say all that they have to.
+pub struct Addressed<'a> {
+    provider: &'static dyn Provider,
+    account: &'a Account,
+    /// As they were when the headers were checked: a secret that is taken back meanwhile was good then.
+    credentials: Arc<Credentials>,
+    proof: Proof,
+}
+
+impl<'a> Addressed<'a> {
+    /// Checks what the headers left to the body.
+    ///
+    /// # Errors
+    /// Why it is not accepted.
+    pub fn check_body(&self, body: Bytes) -> Result<Authentic<'a>, Rejection> {
+        let body = check_body(self.provider, &self.credentials, &self.proof, body)?;
+        Ok(Authentic { provider: self.provider.id(), account: self.account, body })
+    }
+}
+
+/// A webhook of the provider that it says it is of, with the body to store.
+pub struct Authentic<'a> {
+    provider: ProviderId,
+    account: &'a Account,
+    body: Bytes,
 }
 
 /// When a request arrived, and the name it is accounted for by.
@@ -86,13 +128,8 @@ impl Receipt {
     /// A receipt of its own for a request that arrived at `now`.
     #[must_use]
     pub fn at(now: Timestamp) -> Self {
-        let millis = now.as_millisecond();
-        // Unwrap safety: it was a timestamp's own count of milliseconds.
-        let received_at = Timestamp::from_millisecond(millis).expect("in range");
-        // A clock before 1970 is wrong anyway, and the random part alone keeps the id unique.
-        let since_epoch = u64::try_from(millis).unwrap_or(0);
-        let id = uuid::Builder::from_unix_timestamp_millis(since_epoch, &rand::random()).into_uuid();
-        Self { id: ReceiptId(id), received_at }
+        let id = ReceiptId::new(now, &rand::random());
+        Self { id, received_at: id.received_at() }
     }
 }
 
@@ -132,31 +169,27 @@ impl Receiver {
         Receipt::at(self.clock.now())
     }
 
-    /// Authenticates a webhook and stores it. `request` is the HTTP request's trace, which joins the sender's once
-    /// that is known to be the provider: nobody else may choose what we sample. `Ok` only after the broker confirmed it (invariant 1). When the
+    /// Stores a webhook. `request` is the HTTP request's trace, which joins the sender's: it is the provider, and
+    /// no other sender may choose what we sample. `Ok` only after the broker confirmed it (invariant 1). When the
     /// future is dropped, it may or may not be stored: the sender has no answer then, and sends again.
     ///
     /// # Errors
-    /// Why it is not accepted; nothing reached the broker unless it is one of the broker's own reasons.
-    pub async fn accept(
+    /// One of the broker's reasons.
+    pub async fn store(
         &self,
-        destination: &Destination<'_>,
+        webhook: Authentic<'_>,
         receipt: Receipt,
         request: &mut Trace,
         headers: &(dyn Headers + Sync),
-        body: Bytes,
     ) -> Result<(), Rejection> {
-        let (account, credentials) = destination.account.ok_or(Rejection::UnknownAccount)?;
-        let credentials = Arc::clone(&credentials.borrow());
-        let body = destination.provider.authenticate(headers, body, &credentials)?;
+        let Authentic { provider, account, body } = webhook;
         let incoming = trace_context(headers);
         request.join(&incoming);
-        let trace = spans::send(request, destination.provider(), account, receipt.id);
+        let trace = spans::send(request, provider, account, receipt.id);
         let envelope = Envelope {
             receipt: receipt.id,
-            provider: destination.provider(),
+            provider,
             account: account.clone(),
-            received_at: receipt.received_at,
             content_type: text(headers, "content-type", CONTENT_TYPE_MAX_BYTES),
             attempt: 0,
             crashes: 0,

@@ -79,6 +79,17 @@ impl Session {
         self.closing.cancelled().await;
     }
 
+    /// Waits.
+    ///
+    /// # Errors
+    /// When the session closes meanwhile.
+    pub async fn pause(&self, pause: Duration) -> Result<(), SessionClosed> {
+        tokio::select! {
+            () = self.closed() => Err(SessionClosed),
+            () = tokio::time::sleep(pause) => Ok(()),
+        }
+    }
+
     /// Does `step` until it succeeds. Every error is an outage of `dependency`.
     ///
     /// # Errors
@@ -150,10 +161,7 @@ impl Outage<'_> {
         }
         let pause = reconnect_delay(self.tries, rand::random());
         self.tries += 1;
-        tokio::select! {
-            () = self.session.closed() => Err(SessionClosed),
-            () = tokio::time::sleep(pause) => Ok(()),
-        }
+        self.session.pause(pause).await
     }
 }
 

@@ -13,7 +13,7 @@ use crate::domain::envelope::{Envelope, TraceContext};
 use crate::domain::event::UpdateEvent;
 use crate::domain::identity::{Account, ReceiptId};
 use crate::domain::provider::ProviderId;
-use crate::domain::verdict::Verdict;
+use crate::domain::verdict::Outcome;
 use crate::telemetry::trace::{self, Trace};
 use crate::telemetry::traces;
 
@@ -89,10 +89,13 @@ impl Process {
     }
 
     /// Does all of the message's work in the trace, and says what became of it.
-    pub(super) async fn around(self, work: Pin<&mut impl Future<Output = Verdict>>) -> Verdict {
+    pub(super) async fn around(
+        self,
+        work: Pin<&mut impl Future<Output = Option<Outcome>>>,
+    ) -> Option<Outcome> {
         let done = self.trace.around(work).await;
-        self.trace.span().record("milepost.outcome", done.outcome());
-        if let Some(failure) = failure(&done) {
+        self.trace.span().record("milepost.outcome", done.map(Outcome::as_str));
+        if let Some(failure) = done.and_then(Outcome::failure) {
             traces::failed(self.trace.span(), failure);
             if self.trace.is_unsampled() {
                 self.failure(failure);
@@ -144,18 +147,9 @@ fn described(envelope: &Envelope) -> Span {
     )
 }
 
-/// What went wrong, when a person or another attempt has to see to it.
-fn failure(verdict: &Verdict) -> Option<&'static str> {
-    match verdict {
-        Verdict::Retry(reason) => Some(reason.as_str()),
-        Verdict::Park(reason, _) => Some(reason.as_str()),
-        _ => None,
-    }
-}
-
-/// The trace of a copy that the current attempt schedules: the same, and it knows the first attempt.
-pub(super) fn of_retry(trace: TraceContext) -> TraceContext {
+/// A copy that the current attempt schedules: of the same trace, and it knows the first attempt.
+pub(super) fn of_retry(copy: Envelope) -> Envelope {
     let current = || trace::current()?.traceparent;
-    let first_attempt = trace.first_attempt.clone().or_else(current);
-    trace.after(first_attempt)
+    let first_attempt = copy.trace.first_attempt.clone().or_else(current);
+    Envelope { trace: copy.trace.after(first_attempt), ..copy }
 }

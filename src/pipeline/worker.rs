@@ -5,7 +5,7 @@
 //! subscription's prefetch is the bound on what is in flight; nothing else may spawn work.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,14 +16,12 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::process::{Held, Job, Processor};
+use super::message::{Content, Message, Processor};
 use super::session::Session;
-use super::settle::Settler;
 use super::spans;
-use crate::domain::envelope::Envelope;
 use crate::domain::identity::DeliveryKey;
 use crate::domain::retry::reconnect_delay;
-use crate::domain::verdict::{ParkReason, Verdict};
+use crate::domain::verdict::Outcome;
 use crate::ports::{Delivery, Inbox, Subscription, Tag};
 use crate::telemetry::metrics as m;
 
@@ -33,7 +31,7 @@ const BATCH: usize = 64;
 /// The numbers of a worker.
 #[derive(Debug, Clone)]
 pub struct WorkerSettings {
-    /// The most messages in flight.
+    /// The most messages in in_flight.
     pub prefetch: u16,
     /// How long a drain finishes what is in flight before it gives the rest back.
     pub drain_deadline: Duration,
@@ -47,8 +45,6 @@ pub struct Worker {
     pub inbox: Arc<dyn Inbox>,
     /// What is done with one.
     pub processor: Processor,
-    /// What is done with its verdict.
-    pub settler: Settler,
     /// The worker's numbers.
     pub settings: WorkerSettings,
     /// Called once a second while the worker's loop turns.
@@ -63,24 +59,26 @@ struct Finished {
     taken: Instant,
     /// The lane to move on, if the message had one.
     lane: Option<DeliveryKey>,
-    verdict: Verdict,
+    /// None when it is left to the broker.
+    outcome: Option<Outcome>,
 }
 
 type Running<'a> = FuturesUnordered<BoxFuture<'a, Finished>>;
 
 /// Messages of one delivery run one after another (invariant 8). A lane exists while one of its messages runs; the
 /// others wait in it.
-type Lanes = HashMap<DeliveryKey, VecDeque<(Tag, Instant, Job)>>;
+type Lanes = HashMap<DeliveryKey, VecDeque<(Tag, Instant, Message)>>;
 
 /// What one subscription has under way.
-struct Flight<'a> {
+struct InFlight<'a> {
     worker: &'a Worker,
     session: &'a Session,
     running: Running<'a>,
     lanes: Lanes,
-    /// When each unsettled message was taken, oldest first.
+    /// When each message was taken, oldest first.
     taken: BTreeMap<Tag, Instant>,
-    settled: Vec<Tag>,
+    /// What is to be acknowledged.
+    finished: Vec<Tag>,
 }
 
 impl Worker {
@@ -91,7 +89,7 @@ impl Worker {
             (self.heartbeat)();
             if let Some(subscription) = self.subscribe().await {
                 (self.subscribed)(true);
-                // One that ends before anything was settled may end so again: then the pauses grow.
+                // One that ends before anything was acknowledged may end so again: then the pauses grow.
                 if self.serve(subscription, &shutdown).await {
                     tries = 0;
                 }
@@ -126,15 +124,15 @@ impl Worker {
         Some(subscription)
     }
 
-    /// Works until the subscription ends or is drained. Returns whether anything was settled.
+    /// Works until the subscription ends or is drained. Returns whether anything was acknowledged.
     async fn serve(&self, mut subscription: Box<dyn Subscription>, shutdown: &CancellationToken) -> bool {
         let session = Session::new(self.processor.provider.id(), self.settings.outage_patience);
-        let mut flight = Flight::new(self, &session);
+        let mut in_flight = InFlight::new(self, &session);
         let mut tick = tokio::time::interval(Duration::from_secs(1));
         let mut drain_deadline = None;
         let mut taking = true;
-        let mut settled_any = false;
-        while taking || !flight.running.is_empty() {
+        let mut acknowledged_any = false;
+        while taking || !in_flight.running.is_empty() {
             tokio::select! {
                 biased;
                 () = shutdown.cancelled(), if drain_deadline.is_none() => {
@@ -145,18 +143,18 @@ impl Worker {
                     session.close();
                 }
                 () = session.closed(), if taking => taking = false,
-                _ = tick.tick() => flight.report(),
-                Some(finished) = flight.running.next(), if !flight.running.is_empty() => {
-                    flight.finish(finished);
-                    flight.finish_ready();
-                    settled_any |= !flight.settled.is_empty();
-                    subscription.settle(&mut flight.settled);
+                _ = tick.tick() => in_flight.report(),
+                Some(finished) = in_flight.running.next(), if !in_flight.running.is_empty() => {
+                    in_flight.finish(finished);
+                    in_flight.finish_ready();
+                    acknowledged_any |= !in_flight.finished.is_empty();
+                    subscription.acknowledge(&mut in_flight.finished);
                 }
                 next = subscription.next(), if taking => match next {
-                    Ok(delivery) => flight.take_ready(delivery, subscription.as_mut()),
+                    Ok(delivery) => in_flight.take_ready(delivery, subscription.as_mut()),
                     Err(_) => {
                         taking = false;
-                        // Ended by us, what is in flight may finish; ended by the broker, nothing can be settled.
+                        // Ended by us, what is in flight may finish; ended by the broker, nothing can be acknowledged.
                         if drain_deadline.is_none() {
                             session.close();
                         }
@@ -165,40 +163,25 @@ impl Worker {
             }
         }
         // What still waited in a lane is given back.
-        flight.taken.clear();
-        flight.report();
+        in_flight.taken.clear();
+        in_flight.report();
         subscription.close().await;
-        settled_any
+        acknowledged_any
     }
 
-    /// Processes and settles one message. A panic parks that message alone.
-    async fn handle(&self, job: &Job, session: &Session) -> Verdict {
-        let handling = pin!(async {
-            let mut held = Held::default();
-            let processing = self.processor.process(job, &mut held, session);
-            let verdict = AssertUnwindSafe(processing).catch_unwind().await.unwrap_or(PANICKED);
-            self.settle(verdict, &job.envelope, &held, session).await
-        });
-        spans::Process::begin(&job.envelope).around(handling).await
-    }
-
-    /// Settles one message that is no update.
-    async fn put_away(&self, verdict: Verdict, envelope: &Envelope, session: &Session) -> Verdict {
-        let held = Held::default();
-        let settling = pin!(self.settle(verdict, envelope, &held, session));
-        spans::Process::begin(envelope).around(settling).await
-    }
-
-    async fn settle(&self, verdict: Verdict, envelope: &Envelope, held: &Held, session: &Session) -> Verdict {
-        let done = self.settler.settle(verdict, envelope, held, session).await;
-        tracing::debug!(receipt.id = %envelope.receipt, outcome = done.outcome(), "settled");
-        done
+    /// Processes one message in its trace. A panic that is not the message's own (of an adapter, say) ends the session:
+    /// the broker delivers everything again, and counts.
+    async fn process(&self, message: &Message, session: &Session) -> Option<Outcome> {
+        let processing = pin!(self.processor.process(message, session));
+        let traced = spans::Process::begin(&message.envelope).around(processing);
+        AssertUnwindSafe(traced).catch_unwind().await.unwrap_or_else(|_panic| {
+            session.close();
+            None
+        })
     }
 }
 
-const PANICKED: Verdict = Verdict::Park(ParkReason::Panic, "processing it panicked");
-
-impl<'a> Flight<'a> {
+impl<'a> InFlight<'a> {
     fn new(worker: &'a Worker, session: &'a Session) -> Self {
         Self {
             worker,
@@ -206,7 +189,7 @@ impl<'a> Flight<'a> {
             running: FuturesUnordered::new(),
             lanes: HashMap::new(),
             taken: BTreeMap::new(),
-            settled: Vec::new(),
+            finished: Vec::new(),
         }
     }
 
@@ -223,34 +206,33 @@ impl<'a> Flight<'a> {
     }
 
     fn take(&mut self, Delivery { tag, envelope, defect }: Delivery) {
-        let (worker, session) = (self.worker, self.session);
         let taken = Instant::now();
         self.taken.insert(tag, taken);
-        let decoding = AssertUnwindSafe(|| worker.processor.decode(&envelope, defect));
-        match catch_unwind(decoding).unwrap_or(Err(PANICKED)) {
-            Ok(decoded) => self.queue(tag, taken, Job::new(envelope, decoded)),
-            Err(verdict) => self.running.push(Box::pin(async move {
-                let verdict = worker.put_away(verdict, &envelope, session).await;
-                Finished { tag, taken, lane: None, verdict }
-            })),
-        }
-    }
-
-    fn queue(&mut self, tag: Tag, taken: Instant, job: Job) {
-        match self.lanes.get_mut(&job.delivery) {
-            Some(waiting) => waiting.push_back((tag, taken, job)),
+        let message = self.worker.processor.read(envelope, defect);
+        let lane = match &message.content {
+            Content::Update(delivery, _) => Some(delivery),
+            Content::Ignored | Content::Unreadable(..) => None,
+        };
+        match lane.and_then(|delivery| self.lanes.get_mut(delivery)) {
+            Some(waiting) => waiting.push_back((tag, taken, message)),
             None => {
-                self.lanes.insert(job.delivery.clone(), VecDeque::new());
-                self.start(tag, taken, job);
+                if let Some(delivery) = lane {
+                    self.lanes.insert(delivery.clone(), VecDeque::new());
+                }
+                self.start(tag, taken, message);
             }
         }
     }
 
-    fn start(&mut self, tag: Tag, taken: Instant, job: Job) {
+    fn start(&mut self, tag: Tag, taken: Instant, message: Message) {
         let (worker, session) = (self.worker, self.session);
         self.running.push(Box::pin(async move {
-            let verdict = worker.handle(&job, session).await;
-            Finished { tag, taken, lane: Some(job.delivery), verdict }
+            let outcome = worker.process(&message, session).await;
+            let lane = match message.content {
+                Content::Update(delivery, _) => Some(delivery),
+                Content::Ignored | Content::Unreadable(..) => None,
+            };
+            Finished { tag, taken, lane, outcome }
         }));
     }
 
@@ -263,11 +245,11 @@ impl<'a> Flight<'a> {
         }
     }
 
-    fn finish(&mut self, Finished { tag, taken, lane, verdict }: Finished) {
+    fn finish(&mut self, Finished { tag, taken, lane, outcome }: Finished) {
         self.taken.remove(&tag);
-        if let Some(outcome) = verdict.outcome() {
-            self.settled.push(tag);
-            let provider = self.worker.processor.provider.id().as_str();
+        if let Some(outcome) = outcome {
+            self.finished.push(tag);
+            let (provider, outcome) = (self.worker.processor.provider.id().as_str(), outcome.as_str());
             metrics::counter!(m::MESSAGES_SETTLED, "provider" => provider, "outcome" => outcome).increment(1);
             metrics::histogram!(m::PROCESS_DURATION, "provider" => provider, "outcome" => outcome)
                 .record(taken.elapsed().as_secs_f64());
@@ -282,7 +264,7 @@ impl<'a> Flight<'a> {
     fn advance(&mut self, lane: &DeliveryKey) {
         let next = self.lanes.get_mut(lane).and_then(VecDeque::pop_front);
         match next {
-            Some((tag, taken, job)) if !self.session.is_closed() => self.start(tag, taken, job),
+            Some((tag, taken, message)) if !self.session.is_closed() => self.start(tag, taken, message),
             _ => drop(self.lanes.remove(lane)),
         }
     }

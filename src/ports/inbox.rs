@@ -8,10 +8,10 @@ use crate::domain::provider::ProviderId;
 /// Names a delivery within its subscription; increasing in the order delivered.
 pub type Tag = u64;
 
-/// One webhook, taken from the queue and not yet settled.
+/// One webhook, taken from the queue and not yet acknowledged.
 #[derive(Debug)]
 pub struct Delivery {
-    /// For settling it.
+    /// For acknowledging it.
     pub tag: Tag,
     /// The webhook. When `defect` is set, its metadata is a best effort.
     pub envelope: Envelope,
@@ -19,7 +19,7 @@ pub struct Delivery {
     pub defect: Option<&'static str>,
 }
 
-/// A subscription cannot go on: its connection or its queue is gone. Whatever was not settled comes back.
+/// A subscription cannot go on: its connection or its queue is gone. What was not acknowledged is delivered again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the subscription ended")]
 pub struct SubscriptionEnded;
@@ -27,7 +27,7 @@ pub struct SubscriptionEnded;
 /// Hands out a provider's webhooks.
 #[async_trait]
 pub trait Inbox: Send + Sync {
-    /// Subscribes to a provider's work queue, with at most `prefetch` deliveries unsettled at once.
+    /// Subscribes to a provider's work queue, with at most `prefetch` deliveries unacknowledged at once.
     ///
     /// # Errors
     /// When it cannot be done now; the caller tries again later.
@@ -38,7 +38,7 @@ pub trait Inbox: Send + Sync {
     ) -> Result<Box<dyn Subscription>, SubscriptionEnded>;
 }
 
-/// A running subscription. Dropping it gives back what is not settled.
+/// A running subscription. Dropping it gives back what is not acknowledged.
 #[async_trait]
 pub trait Subscription: Send {
     /// The next delivery. Cancel safe: nothing is lost when the future is dropped.
@@ -48,12 +48,12 @@ pub trait Subscription: Send {
     async fn next(&mut self) -> Result<Delivery, SubscriptionEnded>;
 
     /// Removes deliveries from the queue for good. Does not wait for the broker: should the connection end first,
-    /// they come back, and the ledger knows them as done. Each tag is settled once.
-    fn settle(&mut self, tags: &mut Vec<Tag>);
+    /// they are delivered again, and the ledger knows them as done. Each tag is acknowledged once.
+    fn acknowledge(&mut self, tags: &mut Vec<Tag>);
 
-    /// Takes no further deliveries; what is in flight can still be settled.
+    /// Takes no further deliveries; what is in flight can still be acknowledged.
     async fn stop(&mut self);
 
-    /// Gives back what is not settled and ends. Waits until what was settled is safe with the broker.
+    /// Gives back what is not acknowledged and ends. Waits until what was acknowledged is safe with the broker.
     async fn close(self: Box<Self>);
 }

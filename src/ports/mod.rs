@@ -10,8 +10,5 @@ mod publisher;
 pub use cells::{Cell, Cells, CellsError, Swap};
 pub use clock::Clock;
 pub use inbox::{Delivery, Inbox, Subscription, SubscriptionEnded, Tag};
-pub use ledger::{
-    CRASH_LIMIT, Claim, ClaimRequest, EventRef, Grant, Ledger, LedgerError, MOST_LEGS, Settlement, StateRef,
-    Token,
-};
+pub use ledger::{Ledger, LedgerError};
 pub use publisher::{Outbound, PublishError, Publisher};

@@ -7,19 +7,14 @@
 mod content;
 mod envelope;
 mod personal;
+mod samples;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use bytes::Bytes;
-use serde_json::Value;
-
-use super::{journeys, samples};
-use crate::domain::answer::Rejection;
+use crate::domain::authentication::Authentication;
 use crate::domain::document::Document;
-use crate::domain::journey::{Journey, Personal, Sample};
-use crate::domain::provider::{
-    AuthScheme, Credentials, Decoded, Headers, Provider, ProviderId, SignedWebhook, Signing, check_secret,
-};
+use crate::domain::provider::{Decoded, Provider, ProviderId};
 use crate::domain::status::Status;
 use crate::domain::transitions::Transitions;
 use crate::domain::verdict::Poison;
@@ -58,8 +53,8 @@ impl Provider for Dash {
         ProviderId::new("dash")
     }
 
-    fn auth_schemes(&self) -> &'static [AuthScheme] {
-        &[AuthScheme::Header]
+    fn authentication(&self) -> &'static [Authentication] {
+        &[Authentication::Header { name: Cow::Borrowed(SECRET_HEADER) }]
     }
 
     /// Three attempts, 60 s apart, and a minute for the last one to arrive.
@@ -72,55 +67,11 @@ impl Provider for Dash {
         Duration::from_mins(2)
     }
 
-    fn authenticate(
-        &self,
-        headers: &dyn Headers,
-        body: Bytes,
-        credentials: &Credentials,
-    ) -> Result<Bytes, Rejection> {
-        let header = credentials.header.as_deref().unwrap_or(SECRET_HEADER);
-        check_secret(headers.get(header), credentials)?;
-        Ok(body)
-    }
-
     fn decode(&self, body: &[u8]) -> Result<Decoded, Poison> {
         envelope::decode(Document::parse(body)?).map(Decoded::from)
     }
 
     fn transitions(&self) -> &'static Transitions {
         &TRANSITIONS
-    }
-
-    fn samples(&self) -> &'static [Sample] {
-        samples!("dash": "express_queueing", "express_allocating", "express_pending_pickup", "express_picking_up",
-            "express_pending_delivery", "express_in_delivery", "express_completed", "express_failed",
-            "express_cancelled", "logistic_preparing", "logistic_verified", "logistic_not_verified",
-            "logistic_pending_delivery", "logistic_in_delivery", "logistic_completed", "logistic_failed")
-    }
-
-    /// Its two services never mix: a delivery is of one or of the other.
-    fn journeys(&self) -> &'static [Journey] {
-        journeys! {
-            "express_delivered": ["express_queueing", "express_allocating", "express_pending_pickup",
-                "express_picking_up", "express_pending_delivery", "express_in_delivery", "express_completed"],
-            "express_failed": ["express_queueing", "express_allocating", "express_pending_pickup",
-                "express_picking_up", "express_pending_delivery", "express_in_delivery", "express_failed"],
-            "express_cancelled": ["express_queueing", "express_allocating", "express_pending_pickup",
-                "express_cancelled"],
-            "logistic_delivered": ["logistic_preparing", "logistic_verified", "logistic_pending_delivery",
-                "logistic_in_delivery", "logistic_completed"],
-            "logistic_failed": ["logistic_preparing", "logistic_not_verified", "logistic_verified",
-                "logistic_pending_delivery", "logistic_in_delivery", "logistic_failed"],
-        }
-    }
-
-    fn personalize(&self, sample: &mut Value, personal: &Personal<'_>) {
-        personal::personalize(sample, personal);
-    }
-
-    fn sign(&self, body: Bytes, signing: &Signing<'_>) -> SignedWebhook {
-        let header = signing.header.unwrap_or(SECRET_HEADER).to_owned();
-        let value = String::from_utf8_lossy(signing.secret.expose()).into_owned();
-        SignedWebhook { headers: vec![(header, value)], body }
     }
 }

@@ -3,26 +3,21 @@
 //! It sends neither an event's id nor an event's time: its content, and when it came, are all there is to tell
 //! events apart. Coordinates come longitude first, nested as GeoJSON nests them, or flat and by name.
 
+mod samples;
+
 use std::time::Duration;
 
-use bytes::Bytes;
-use jiff::Timestamp;
-use jiff::fmt::temporal::DateTimePrinter;
 use jiff::tz::Offset;
-use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{delivery_digest, journeys, moved, samples};
-use crate::domain::answer::{Answer, Rejection, RejectionKind};
+use crate::domain::answer::{Answer, RejectionKind};
+use crate::domain::authentication::{AuthScheme, Authentication};
 use crate::domain::decimal::Decimal;
 use crate::domain::document::{self, Document, Extra};
 use crate::domain::fingerprint::Fingerprinter;
 use crate::domain::identity::Identity;
-use crate::domain::journey::{Journey, Personal, Sample};
-use crate::domain::provider::{
-    AuthScheme, Credentials, Decoded, DecodedUpdate, Headers, Provider, ProviderId, SignedWebhook, Signing,
-    check_hmac, check_secret,
-};
+use crate::domain::order::TimeKind;
+use crate::domain::provider::{Decoded, DecodedUpdate, Provider, ProviderId};
 use crate::domain::status::Status;
 use crate::domain::transitions::Transitions;
 use crate::domain::update::{Carrier, Courier, DeliveryUpdate, Eta, Position, References};
@@ -30,10 +25,6 @@ use crate::domain::verdict::Poison;
 
 /// Hex HMAC-SHA256 of the body.
 const SIGNATURE: &str = "x-server-authorization-hmac-sha256";
-const AUTHORIZATION: &str = "authorization";
-/// 2023-09-25T08:10:00Z: before the first estimate of the samples, which tell one delivery.
-const SAMPLES_BEGIN: Timestamp = Timestamp::constant(1_695_629_400, 0);
-
 /// Deliverect.
 pub struct Deliverect;
 
@@ -49,8 +40,13 @@ impl Provider for Deliverect {
         Some("/channel/courier_update")
     }
 
-    fn auth_schemes(&self) -> &'static [AuthScheme] {
-        &[AuthScheme::Hmac, AuthScheme::Bearer]
+    fn authentication(&self) -> &'static [Authentication] {
+        &[Authentication::Hmac { header: SIGNATURE }, Authentication::Bearer]
+    }
+
+    /// Its document has an answer for a bad request.
+    fn refuses_other_than_objects(&self) -> bool {
+        true
     }
 
     /// Its retries are not documented. A courier swapped away and back within a minute is less likely than a
@@ -62,24 +58,6 @@ impl Provider for Deliverect {
     /// Its retries are not documented, and a kindred hook of theirs is tried once.
     fn gives_up_after(&self) -> Duration {
         Duration::ZERO
-    }
-
-    fn authenticate(
-        &self,
-        headers: &dyn Headers,
-        body: Bytes,
-        credentials: &Credentials,
-    ) -> Result<Bytes, Rejection> {
-        if credentials.scheme == AuthScheme::Bearer {
-            check_secret(headers.get(AUTHORIZATION).and_then(bearer_token), credentials)?;
-        } else {
-            check_hmac(headers.get(SIGNATURE), &body, credentials)?;
-        }
-        // Its document has an answer for a bad request, so what could never be read is refused, not stored.
-        if document::entries(&body).is_none() {
-            return Err(Rejection::NotAnObject);
-        }
-        Ok(body)
     }
 
     fn answer(&self, _scheme: Option<AuthScheme>, outcome: Result<(), RejectionKind>) -> Answer {
@@ -95,48 +73,6 @@ impl Provider for Deliverect {
 
     fn transitions(&self) -> &'static Transitions {
         &TRANSITIONS
-    }
-
-    fn samples(&self) -> &'static [Sample] {
-        samples!("deliverect": "delivery_created", "in_delivery", "en_route_to_pickup", "almost_at_pickup",
-            "arrived_at_pickup", "en_route_to_dropoff", "courier_moved", "multiple_drivers",
-            "arrived_at_dropoff", "delivered", "delivery_canceled")
-    }
-
-    fn journeys(&self) -> &'static [Journey] {
-        journeys! {
-            "delivered": ["delivery_created", "in_delivery", "en_route_to_pickup", "almost_at_pickup",
-                "arrived_at_pickup", "en_route_to_dropoff", "courier_moved", "arrived_at_dropoff", "delivered"],
-            "two_couriers": ["delivery_created", "in_delivery", "en_route_to_pickup", "arrived_at_pickup",
-                "en_route_to_dropoff", "multiple_drivers", "courier_moved", "arrived_at_dropoff", "delivered"],
-            "cancelled": ["delivery_created", "in_delivery", "en_route_to_pickup", "delivery_canceled"],
-        }
-    }
-
-    fn personalize(&self, sample: &mut Value, personal: &Personal<'_>) {
-        let Some(fields) = sample.as_object_mut() else { return };
-        let printer = DateTimePrinter::new().precision(Some(6));
-        for name in ["pickupTime", "deliveryTime"] {
-            let Some(Value::String(estimate)) = fields.get_mut(name) else { continue };
-            if let Some(time) = moved(estimate, SAMPLES_BEGIN, personal.begun) {
-                *estimate = printer.timestamp_to_string(&time);
-            }
-        }
-        if let Some(channel_order) = fields.get_mut("channelOrderId") {
-            *channel_order = format!("{}-{}", personal.tag, personal.number).into();
-        }
-        // 24 hex digits, as its order ids are.
-        let order_id = hex::encode(&delivery_digest(personal)[..12]);
-        fields.insert("orderId".to_owned(), order_id.into());
-    }
-
-    fn sign(&self, body: Bytes, signing: &Signing<'_>) -> SignedWebhook {
-        let (name, value) = if signing.scheme == AuthScheme::Bearer {
-            (AUTHORIZATION, format!("Bearer {}", String::from_utf8_lossy(signing.secret.expose())))
-        } else {
-            (SIGNATURE, hex::encode(signing.secret.hmac_sha256(&body)))
-        };
-        SignedWebhook { headers: vec![(name.to_owned(), value)], body }
     }
 }
 
@@ -157,12 +93,6 @@ static TRANSITIONS: Transitions = Transitions {
     ],
     ends: &[Status::Cancelled],
 };
-
-/// The token of a `Bearer` header; another scheme presents none.
-fn bearer_token(authorization: &[u8]) -> Option<&[u8]> {
-    let (scheme, token) = authorization.split_at_checked(7)?;
-    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
-}
 
 fn status(raw: &str) -> Status {
     match raw {
@@ -230,6 +160,8 @@ fn decode(mut fields: Document<'_>) -> Result<DecodedUpdate, Poison> {
         ..DeliveryUpdate::new(delivery_id, status, raw_status)
     };
     Ok(DecodedUpdate {
+        // It says none.
+        time_kind: TimeKind::Change,
         identity: Identity { provider_event_id: None, fingerprint },
         update,
         leg,

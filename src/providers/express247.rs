@@ -1,30 +1,21 @@
 //! 247Express ("Update status").
 //!
-//! Its credential is a field of the body (`express247/api_key.rs`), and it reads a refusal from the answer's body,
+//! Its credential is a field of the body, and it reads a refusal from the answer's body,
 //! not from its code. Times without an offset are Vietnam's.
 
-mod api_key;
+mod samples;
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
-use jiff::fmt::temporal::DateTimePrinter;
 use jiff::tz::Offset;
-use serde_json::Value;
-use uuid::Builder;
 
-use super::{delivery_digest, event_digest, journeys, samples};
-use crate::domain::answer::{Answer, Rejection, RejectionKind};
+use crate::domain::answer::{Answer, RejectionKind};
+use crate::domain::authentication::{AuthScheme, Authentication};
 use crate::domain::document::{Document, Extra};
 use crate::domain::fingerprint::Fingerprinter;
 use crate::domain::identity::Identity;
-use crate::domain::journey::{Journey, Personal, Sample};
-use crate::domain::provider::{
-    AuthScheme, Credentials, Decoded, DecodedUpdate, Headers, Provider, ProviderId, SignedWebhook, Signing,
-    check_secret,
-};
+use crate::domain::order::TimeKind;
+use crate::domain::provider::{Decoded, DecodedUpdate, Provider, ProviderId};
 use crate::domain::status::Status;
 use crate::domain::transitions::Transitions;
 use crate::domain::update::{Courier, DeliveryUpdate, Reason, References};
@@ -33,7 +24,8 @@ use crate::domain::verdict::Poison;
 /// Vietnam's offset, all year.
 const VIETNAM: Offset = Offset::constant(7);
 
-const AUTHORIZATION: &str = "authorization";
+/// The field of the body that holds the credential.
+const API_KEY: &str = "ApiKey";
 
 /// 247Express.
 pub struct Express247;
@@ -51,8 +43,8 @@ impl Provider for Express247 {
         Some("/IntergrationAPI")
     }
 
-    fn auth_schemes(&self) -> &'static [AuthScheme] {
-        &[AuthScheme::ApiKey, AuthScheme::Basic]
+    fn authentication(&self) -> &'static [Authentication] {
+        &[Authentication::BodyKey { field: API_KEY }, Authentication::Basic]
     }
 
     /// Its retries are not documented: a day.
@@ -63,23 +55,6 @@ impl Provider for Express247 {
     /// Its retries are not documented, so none can be counted on.
     fn gives_up_after(&self) -> Duration {
         Duration::ZERO
-    }
-
-    fn authenticate(
-        &self,
-        headers: &dyn Headers,
-        body: Bytes,
-        credentials: &Credentials,
-    ) -> Result<Bytes, Rejection> {
-        if credentials.secrets.is_empty() {
-            return Err(Rejection::NoSecret);
-        }
-        if credentials.scheme == AuthScheme::Basic {
-            check_basic(headers.get(AUTHORIZATION), credentials)?;
-            api_key::blank(body)
-        } else {
-            api_key::check_and_blank(&body, credentials)
-        }
     }
 
     fn answer(&self, scheme: Option<AuthScheme>, outcome: Result<(), RejectionKind>) -> Answer {
@@ -104,55 +79,6 @@ impl Provider for Express247 {
     fn transitions(&self) -> &'static Transitions {
         &TRANSITIONS
     }
-
-    fn samples(&self) -> &'static [Sample] {
-        samples!("247express": "accepted", "picked_up", "in_transit", "delivering", "pending_for_proceed",
-            "delivered", "pending_for_return", "returned", "cancelled", "lost", "confiscated")
-    }
-
-    fn journeys(&self) -> &'static [Journey] {
-        journeys! {
-            "delivered": ["accepted", "picked_up", "in_transit", "delivering", "delivered"],
-            "held": ["accepted", "picked_up", "in_transit", "delivering", "pending_for_proceed", "delivering",
-                "delivered"],
-            "returned": ["accepted", "picked_up", "in_transit", "delivering", "pending_for_proceed",
-                "pending_for_return", "returned"],
-            "cancelled": ["accepted", "cancelled"],
-            "lost": ["accepted", "picked_up", "in_transit", "delivering", "lost"],
-            "confiscated": ["accepted", "picked_up", "in_transit", "delivering", "confiscated"],
-        }
-    }
-
-    fn personalize(&self, sample: &mut Value, personal: &Personal<'_>) {
-        let Some(fields) = sample.as_object_mut() else { return };
-        // 20 characters: the most an order code may have.
-        let order_code = format!("HD{}", hex::encode(&delivery_digest(personal)[..9]));
-        for name in ["ExternalCode", "ReferenceCode"] {
-            if let Some(reference @ Value::String(_)) = fields.get_mut(name) {
-                *reference = order_code.as_str().into();
-            }
-        }
-        let time = personal.time();
-        if let Some(date @ Value::String(_)) = fields.get_mut("DeliveryDate") {
-            let printer = DateTimePrinter::new().separator(b' ').precision(Some(0));
-            *date = printer.datetime_to_string(&VIETNAM.to_datetime(time)).into();
-        }
-        let mut id_bytes = [0; 16];
-        id_bytes.copy_from_slice(&event_digest(personal, fields.get("TransactionId"))[..16]);
-        let transaction = Builder::from_random_bytes(id_bytes).into_uuid().to_string();
-        let time = DateTimePrinter::new().precision(Some(7)).timestamp_with_offset_to_string(&time, VIETNAM);
-        fields.insert("OrderCode".to_owned(), order_code.into());
-        fields.insert("TransactionId".to_owned(), transaction.into());
-        fields.insert("Time".to_owned(), time.into());
-    }
-
-    fn sign(&self, body: Bytes, signing: &Signing<'_>) -> SignedWebhook {
-        if signing.scheme == AuthScheme::Basic {
-            let user_and_password = format!("Basic {}", STANDARD.encode(signing.secret.expose()));
-            return SignedWebhook { headers: vec![(AUTHORIZATION.to_owned(), user_and_password)], body };
-        }
-        SignedWebhook { headers: Vec::new(), body: api_key::put(body, signing.secret) }
-    }
 }
 
 /// Its document lists the statuses and no order. This is the flow chart of its other documents, and what is seen of
@@ -173,17 +99,6 @@ static TRANSITIONS: Transitions = Transitions {
     steps: &[],
     ends: &[Status::Cancelled, Status::Lost, Status::Confiscated],
 };
-
-/// Checks HTTP Basic: what was encoded is compared whole with `user:password`.
-fn check_basic(authorization: Option<&[u8]>, credentials: &Credentials) -> Result<(), Rejection> {
-    let header = authorization.ok_or(Rejection::MissingCredential)?;
-    let (scheme, encoded) = header.split_at_checked(6).ok_or(Rejection::WrongCredential)?;
-    if !scheme.eq_ignore_ascii_case(b"basic ") {
-        return Err(Rejection::WrongCredential);
-    }
-    let presented = STANDARD.decode(encoded.trim_ascii()).map_err(|_| Rejection::WrongCredential)?;
-    check_secret(Some(&presented), credentials)
-}
 
 fn status(raw: &str) -> Status {
     match raw {
@@ -234,7 +149,7 @@ fn decode(mut fields: Document<'_>) -> Result<DecodedUpdate, Poison> {
         Reason { code: fields.text("DelayCode"), text: fields.text("DelayNotes"), comments: None }.known();
     let recipient_name = fields.text("ReceiverName");
     // Blank since the receiver, and a credential wherever it comes from.
-    fields.take("ApiKey");
+    fields.take(API_KEY);
 
     let status = status(&raw_status);
     let unreadable_fields = fields.unreadable();
@@ -252,5 +167,5 @@ fn decode(mut fields: Document<'_>) -> Result<DecodedUpdate, Poison> {
         ..DeliveryUpdate::new(delivery_id, status, raw_status)
     };
     let identity = Identity { provider_event_id, fingerprint };
-    Ok(DecodedUpdate { identity, update, leg: None, unreadable_fields })
+    Ok(DecodedUpdate { identity, update, time_kind: TimeKind::Change, leg: None, unreadable_fields })
 }

@@ -6,24 +6,20 @@
 //! again gets 503.
 
 mod personal;
+mod samples;
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{journeys, samples};
-use crate::domain::answer::{Answer, Rejection, RejectionKind};
+use crate::domain::answer::{Answer, RejectionKind};
+use crate::domain::authentication::{AuthScheme, Authentication};
 use crate::domain::decimal::Decimal;
 use crate::domain::document::{self, Document, Extra};
 use crate::domain::fingerprint::Fingerprinter;
 use crate::domain::identity::Identity;
-use crate::domain::journey::{Journey, Personal, Sample};
-use crate::domain::provider::{
-    AuthScheme, Credentials, Decoded, DecodedUpdate, Headers, Provider, ProviderId, SignedWebhook, Signing,
-    check_hmac,
-};
+use crate::domain::order::TimeKind;
+use crate::domain::provider::{Decoded, DecodedUpdate, Provider, ProviderId};
 use crate::domain::status::Status;
 use crate::domain::transitions::Transitions;
 use crate::domain::update::{Carrier, Courier, DeliveryUpdate, Eta, Money, Position, References};
@@ -69,8 +65,8 @@ impl Provider for HubRise {
         ProviderId::new("hubrise")
     }
 
-    fn auth_schemes(&self) -> &'static [AuthScheme] {
-        &[AuthScheme::Hmac]
+    fn authentication(&self) -> &'static [Authentication] {
+        &[Authentication::Hmac { header: SIGNATURE }]
     }
 
     /// Its waits double from 1 minute to 32, and its document leaves open whether that one is still waited: 31 or
@@ -84,16 +80,6 @@ impl Provider for HubRise {
         Duration::from_mins(31)
     }
 
-    fn authenticate(
-        &self,
-        headers: &dyn Headers,
-        body: Bytes,
-        credentials: &Credentials,
-    ) -> Result<Bytes, Rejection> {
-        check_hmac(headers.get(SIGNATURE), &body, credentials)?;
-        Ok(body)
-    }
-
     fn answer(&self, _scheme: Option<AuthScheme>, outcome: Result<(), RejectionKind>) -> Answer {
         match outcome {
             Ok(()) | Err(RejectionKind::NotAuthentic) => Answer::plain(outcome),
@@ -104,7 +90,7 @@ impl Provider for HubRise {
     fn decode(&self, body: &[u8]) -> Result<Decoded, Poison> {
         let mut top = Document::parse(body)?;
         let fields = if is_resource(&top) {
-            let sent = serde_json::from_slice(body).ok();
+            let sent = serde_json::from_slice(document::without_mark(body)).ok();
             Fields { state: top, sent, prefix: "", envelope: Document::default() }
         } else {
             let [resource, event] = ["resource_type", "event_type"].map(|name| text(&top, name));
@@ -125,28 +111,6 @@ impl Provider for HubRise {
 
     fn transitions(&self) -> &'static Transitions {
         &TRANSITIONS
-    }
-
-    fn samples(&self) -> &'static [Sample] {
-        samples!("hubrise": "pending", "pickup_enroute", "pickup_approaching", "pickup_waiting",
-            "dropoff_enroute", "moved", "dropoff_approaching", "dropoff_waiting", "delivered", "cancelled")
-    }
-
-    fn journeys(&self) -> &'static [Journey] {
-        journeys! {
-            "delivered": ["pending", "pickup_enroute", "pickup_approaching", "pickup_waiting", "dropoff_enroute",
-                "moved", "dropoff_approaching", "dropoff_waiting", "delivered"],
-            "cancelled": ["pending", "pickup_enroute", "cancelled"],
-        }
-    }
-
-    fn personalize(&self, sample: &mut Value, personal: &Personal<'_>) {
-        personal::personalize(sample, personal);
-    }
-
-    fn sign(&self, body: Bytes, signing: &Signing<'_>) -> SignedWebhook {
-        let signature = hex::encode(signing.secret.hmac_sha256(&body));
-        SignedWebhook { headers: vec![(SIGNATURE.to_owned(), signature)], body }
     }
 }
 
@@ -236,7 +200,7 @@ impl Fields<'_> {
         state.into_extra(prefix, &mut extra);
         update.extra = extra;
         let identity = Identity { provider_event_id, fingerprint };
-        Ok(DecodedUpdate { identity, update, leg: None, unreadable_fields })
+        Ok(DecodedUpdate { identity, update, time_kind: TimeKind::Change, leg: None, unreadable_fields })
     }
 
     /// Takes the delivery's id, from its state or else from beside it. The others stay in `extra`, and must not say

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::domain::instant;
 use crate::domain::journey::Personal;
 use crate::domain::provider::Provider;
+use crate::domain::samples::SampleSource;
 
 pub use dash::DASH;
 pub use deliverect::DELIVERECT;
@@ -20,9 +21,18 @@ pub use express247::EXPRESS_247;
 pub use hubrise::HUBRISE;
 pub use telyport::TELYPORT;
 
-/// Every provider. Adding one is a line here, its file, its samples, its binary, its fuzz target, its config
-/// section and its manifests; a test names whatever is missing.
-pub static ALL: &[&dyn Provider] = &[&TELYPORT, &EXPRESS_247, &DELIVERECT, &DASH, &HUBRISE];
+/// The two tables, of one list.
+macro_rules! register {
+    ($($provider:ident),+ $(,)?) => {
+        /// Every provider, as receivers and workers use it.
+        pub static ALL: &[&dyn Provider] = &[$(&$provider),+];
+        /// Every provider, as what makes webhooks for trying things out uses it.
+        pub static SAMPLE_SOURCES: &[&dyn SampleSource] = &[$(&$provider),+];
+    };
+}
+// Adding a provider is a word here, its file, its samples, its binary, its fuzz target, its config section and its
+// manifests; a test names whatever is missing.
+register!(TELYPORT, EXPRESS_247, DELIVERECT, DASH, HUBRISE);
 
 /// The provider named `name`.
 #[must_use]
@@ -30,12 +40,18 @@ pub fn by_name(name: &str) -> Option<&'static dyn Provider> {
     ALL.iter().copied().find(|provider| provider.id().as_str() == name)
 }
 
-/// The samples under `samples/<directory>`, each named as its file.
+/// The provider named `name`, for making its webhooks.
+#[must_use]
+pub fn sample_source(name: &str) -> Option<&'static dyn SampleSource> {
+    SAMPLE_SOURCES.iter().copied().find(|provider| provider.id().as_str() == name)
+}
+
+/// The samples under `samples/<directory>`, each named as its file; for `<provider>/samples.rs`.
 macro_rules! samples {
     ($directory:literal: $($name:literal),+ $(,)?) => {
         &[$($crate::domain::journey::Sample {
             name: $name,
-            body: include_str!(concat!("samples/", $directory, "/", $name, ".json")),
+            body: include_str!(concat!("../samples/", $directory, "/", $name, ".json")),
         }),+]
     };
 }

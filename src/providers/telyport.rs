@@ -3,22 +3,18 @@
 //! Its document contradicts itself, so this file takes either side: the order's fields are inside `data` (its
 //! examples) or beside it (its schema), and times are milliseconds, seconds or ISO text.
 
+mod samples;
+
 use std::time::Duration;
 
-use bytes::Bytes;
-use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{event_digest, journeys, samples};
-use crate::domain::answer::Rejection;
+use crate::domain::authentication::Authentication;
 use crate::domain::document::{self, Document, Extra};
 use crate::domain::fingerprint::Fingerprinter;
 use crate::domain::identity::Identity;
-use crate::domain::journey::{Journey, Personal, Sample};
-use crate::domain::provider::{
-    AuthScheme, Credentials, Decoded, DecodedUpdate, Headers, Provider, ProviderId, SignedWebhook, Signing,
-    check_hmac,
-};
+use crate::domain::order::TimeKind;
+use crate::domain::provider::{Decoded, DecodedUpdate, Provider, ProviderId};
 use crate::domain::status::Status;
 use crate::domain::transitions::Transitions;
 use crate::domain::update::{Courier, DeliveryUpdate, Reason, References};
@@ -40,8 +36,8 @@ impl Provider for Telyport {
         ProviderId::new("telyport")
     }
 
-    fn auth_schemes(&self) -> &'static [AuthScheme] {
-        &[AuthScheme::Hmac]
+    fn authentication(&self) -> &'static [Authentication] {
+        &[Authentication::Hmac { header: SIGNATURE }]
     }
 
     /// Its waits grow "exponentially until" 35 minutes. Doubled from a second they add up to less than this.
@@ -55,16 +51,6 @@ impl Provider for Telyport {
         Duration::from_secs(4095)
     }
 
-    fn authenticate(
-        &self,
-        headers: &dyn Headers,
-        body: Bytes,
-        credentials: &Credentials,
-    ) -> Result<Bytes, Rejection> {
-        check_hmac(headers.get(SIGNATURE), &body, credentials)?;
-        Ok(body)
-    }
-
     fn decode(&self, body: &[u8]) -> Result<Decoded, Poison> {
         let mut top = Document::parse(body)?;
         if !may_say_a_status(&top) {
@@ -76,48 +62,6 @@ impl Provider for Telyport {
 
     fn transitions(&self) -> &'static Transitions {
         &TRANSITIONS
-    }
-
-    fn samples(&self) -> &'static [Sample] {
-        samples!("telyport": "order_created", "started", "pickup_reached", "pickup_completed", "wh_drop",
-            "wh_pick", "drop_reached", "drop_completed", "return_initiated", "returned", "cancelled")
-    }
-
-    fn journeys(&self) -> &'static [Journey] {
-        journeys! {
-            "delivered": ["order_created", "started", "pickup_reached", "pickup_completed", "drop_reached",
-                "drop_completed"],
-            "by_warehouse": ["order_created", "started", "pickup_reached", "pickup_completed", "wh_drop", "wh_pick",
-                "drop_reached", "drop_completed"],
-            "returned": ["order_created", "started", "pickup_reached", "pickup_completed", "return_initiated",
-                "returned"],
-            "cancelled": ["order_created", "started", "cancelled"],
-        }
-    }
-
-    fn personalize(&self, sample: &mut Value, personal: &Personal<'_>) {
-        let Some(top) = sample.as_object_mut() else { return };
-        let event_id = hex::encode(&event_digest(personal, top.get("webhookEventID"))[..8]);
-        let time = personal.time().as_millisecond();
-        top.insert("webhookEventID".to_owned(), event_id.into());
-        top.insert("timestamp".to_owned(), time.into());
-        let Some(data) = top.get_mut("data").and_then(Value::as_object_mut) else { return };
-        let order_id = format!("IN{}-{}", personal.tag, personal.number);
-        if let Some(temporary) = data.get_mut("temporaryOrderID") {
-            *temporary = order_id.as_str().into();
-        }
-        if let Some(business) = data.get_mut("businessOrderID") {
-            *business = format!("#{}-{}", personal.tag, personal.number).into();
-        }
-        if let Some(updated_at) = data.get_mut("updatedAt") {
-            *updated_at = time.into();
-        }
-        data.insert("orderID".to_owned(), order_id.into());
-    }
-
-    fn sign(&self, body: Bytes, signing: &Signing<'_>) -> SignedWebhook {
-        let signature = hex::encode(signing.secret.hmac_sha256(&body));
-        SignedWebhook { headers: vec![(SIGNATURE.to_owned(), signature)], body }
     }
 }
 
@@ -193,8 +137,10 @@ impl<'a> Fields<'a> {
             .finish();
         let provider_event_id = self.top.id("webhookEventID");
         let timestamp = self.top.time("timestamp", None);
-        let (event_time, other_time) =
-            if updated_at.is_some() { (updated_at, timestamp) } else { (timestamp, None) };
+        let (event_time, other_time, time_kind) = match updated_at {
+            Some(_) => (updated_at, timestamp, TimeKind::Change),
+            None => (timestamp, None, TimeKind::Substitute),
+        };
         let references = References {
             merchant_order: self.either(|fields| fields.text("businessOrderID")),
             merchant_reference: None,
@@ -230,7 +176,7 @@ impl<'a> Fields<'a> {
             ..DeliveryUpdate::new(delivery_id, status, raw_status)
         };
         let identity = Identity { provider_event_id, fingerprint };
-        Ok(DecodedUpdate { identity, update, leg: None, unreadable_fields })
+        Ok(DecodedUpdate { identity, update, time_kind, leg: None, unreadable_fields })
     }
 
     /// A field as it was sent, `data` first; a `null` in `data` gives way to a value beside it.

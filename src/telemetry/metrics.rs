@@ -60,6 +60,10 @@ metrics! {
         "Webhooks not accepted, by reason.";
     REFUSING_SINCE = "milepost_refusing_since_timestamp_seconds", Gauge, Some(Unit::Seconds), ["provider"],
         "Since when this receiver could take none of the provider's webhooks, as Unix time; 0 while it takes them, or was sent none.";
+    LAST_ACCEPTED = "milepost_last_accepted_timestamp_seconds", Gauge, Some(Unit::Seconds), ["provider"],
+        "When the provider's last webhook that this receiver accepted was received, as Unix time; 0 before the first.";
+    LAST_REFUSED = "milepost_last_refused_timestamp_seconds", Gauge, Some(Unit::Seconds), ["provider"],
+        "When the provider's last webhook that this receiver refused through no fault of its sender was received, as Unix time; 0 before the first.";
     GIVES_UP_AFTER = "milepost_provider_gives_up_after_seconds", Gauge, Some(Unit::Seconds), ["provider"],
         "For how long the provider keeps sending a webhook that is not taken; 0 when its documents do not say that it sends again.";
     PUBLISH_CONFIRMS = "milepost_publish_confirms_total", Counter, None, ["stage", "result"],
@@ -81,7 +85,7 @@ metrics! {
     RETRY_DELAY = "milepost_retry_delay_seconds", Histogram, Some(Unit::Seconds), ["provider"],
         "How long scheduled retries wait.";
     PARKED = "milepost_parked_total", Counter, None, ["provider", "reason"],
-        "Messages parked for a person, by reason.";
+        "Messages parked, by reason.";
     INFLIGHT = "milepost_inflight_messages", Gauge, None, ["provider"],
         "Messages taken off the queue and not yet settled.";
     OLDEST_INFLIGHT_AGE = "milepost_oldest_inflight_age_seconds", Gauge, Some(Unit::Seconds), ["provider"],
@@ -92,12 +96,14 @@ metrics! {
         "Updates published with a status the provider does not document.";
     OUT_OF_ORDER = "milepost_updates_out_of_order_total", Counter, None, ["provider", "order"],
         "Updates published that do not fit what was published of their delivery before: late (older), or unexpected (a transition the provider does not have).";
+    FUTURE_EVENT_TIMES = "milepost_future_event_times_total", Counter, None, ["provider"],
+        "Updates whose provider time lies more than 2 minutes after their receipt: it orders nothing.";
     UNREADABLE_FIELDS = "milepost_unreadable_fields_total", Counter, None, ["provider"],
         "Optional fields that could not be read and were published verbatim in extra.";
     DEDUP_CLAIMS = "milepost_dedup_claims_total", Counter, None, ["provider", "result"],
-        "Claims asked of the ledger, by its answer (granted, busy, done, stale, id_reused).";
+        "Claims asked of the ledger, by its answer (granted; busy: another copy is in hand; behind: another update of the delivery is; done; stale; id_reused).";
     REDIS_OP_DURATION = "milepost_redis_op_duration_seconds", Histogram, Some(Unit::Seconds), ["op"],
-        "Round trips to Redis (claim, settle, wait, ping).";
+        "Round trips to Redis (claim, mark, wait, ping, cell_read, cell_swap).";
     HUBRISE_REQUESTS = "milepost_hubrise_requests_total", Counter, None, ["connection", "request", "result"],
         "Requests sent to HubRise, by connection, request and result (ok, not_found, no_such_path, rejected, denied, limited, no_answer).";
     HUBRISE_REQUEST_DURATION = "milepost_hubrise_request_duration_seconds", Histogram, Some(Unit::Seconds), ["request"],

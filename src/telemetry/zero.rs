@@ -10,9 +10,10 @@ use super::metrics as table;
 use super::metrics::Kind;
 use super::recorder::Role;
 use crate::domain::answer::{Rejection, RejectionKind};
-use crate::domain::provider::{AuthScheme, Provider, ProviderId};
+use crate::domain::authentication::AuthScheme;
+use crate::domain::provider::{Provider, ProviderId};
 use crate::domain::state::Order;
-use crate::domain::verdict::{ParkReason, RetryReason, Verdict};
+use crate::domain::verdict::{Outcome, ParkReason, RetryReason};
 
 /// The `provider` label of a request to a path that no provider owns.
 const NOBODY: &str = "unknown";
@@ -61,7 +62,9 @@ fn receiver(providers: &[&dyn Provider]) {
     create(table::HTTP_REQUEST_DURATION, &[&names]);
     for provider in providers {
         let name = provider.id().as_str();
-        create(table::REFUSING_SINCE, &[&[name]]);
+        for metric in [table::REFUSING_SINCE, table::LAST_ACCEPTED, table::LAST_REFUSED] {
+            create(metric, &[&[name]]);
+        }
         gauge!(table::GIVES_UP_AFTER, "provider" => name).set(provider.gives_up_after().as_secs_f64());
     }
 }
@@ -69,10 +72,12 @@ fn receiver(providers: &[&dyn Provider]) {
 /// Every way a request to a provider can end, with the scheme its answer may depend on: an account that is not
 /// known has none, and everything else happens to a known account.
 fn outcomes(provider: &dyn Provider) -> impl Iterator<Item = (Option<AuthScheme>, Result<(), Rejection>)> {
-    let known = provider.auth_schemes().iter().flat_map(|scheme| {
+    let known = provider.authentication().iter().flat_map(|authentication| {
         let refused =
             Rejection::ALL.into_iter().filter(|rejection| rejection.kind() != RejectionKind::Unknown);
-        std::iter::once(Ok(())).chain(refused.map(Err)).map(|outcome| (Some(*scheme), outcome))
+        std::iter::once(Ok(()))
+            .chain(refused.map(Err))
+            .map(|outcome| (Some(authentication.scheme()), outcome))
     });
     known.chain(std::iter::once((None, Err(Rejection::UnknownAccount))))
 }
@@ -93,17 +98,18 @@ fn worker(providers: &[&str]) {
         table::INFLIGHT,
         table::OLDEST_INFLIGHT_AGE,
         table::UNKNOWN_STATUS,
+        table::FUTURE_EVENT_TIMES,
         table::UNREADABLE_FIELDS,
     ] {
         create(metric, &[providers]);
     }
-    create(table::MESSAGES_SETTLED, &[providers, &Verdict::OUTCOMES]);
-    create(table::PROCESS_DURATION, &[providers, &Verdict::OUTCOMES]);
+    create(table::MESSAGES_SETTLED, &[providers, &Outcome::LABELS]);
+    create(table::PROCESS_DURATION, &[providers, &Outcome::LABELS]);
     create(table::OUT_OF_ORDER, &[providers, &Order::FLAGGED.map(Order::as_str)]);
     create(table::RETRIES, &[providers, &RetryReason::ALL.map(RetryReason::as_str)]);
     create(table::PARKED, &[providers, &ParkReason::ALL.map(ParkReason::as_str)]);
     create(table::PAUSED, &[providers, &["redis", "rabbitmq"]]);
-    create(table::DEDUP_CLAIMS, &[providers, &["granted", "busy", "done", "stale", "id_reused"]]);
+    create(table::DEDUP_CLAIMS, &[providers, &["granted", "busy", "behind", "done", "stale", "id_reused"]]);
     create(table::REDIS_OP_DURATION, &[&["claim", "settle", "wait", "ping"]]);
 }
 

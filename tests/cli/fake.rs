@@ -1,5 +1,6 @@
 //! A provider and a receiver that do as they are told.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -17,12 +18,12 @@ use milepost::adapters::tls::install_crypto_provider;
 use milepost::cli::Exit;
 use milepost::cli::send::plan::Share;
 use milepost::cli::send::{self, Args};
-use milepost::domain::answer::{Answer, Rejection, RejectionKind};
+use milepost::domain::answer::{Answer, RejectionKind};
+use milepost::domain::authentication::{AuthScheme, Authentication};
 use milepost::domain::identity::Account;
 use milepost::domain::journey::{Journey, Personal, Sample};
-use milepost::domain::provider::{
-    AuthScheme, Credentials, Decoded, Headers, Provider, ProviderId, SignedWebhook, Signing,
-};
+use milepost::domain::provider::{Decoded, Provider, ProviderId};
+use milepost::domain::samples::{SampleSource, SignedWebhook, Signing};
 use milepost::domain::verdict::Poison;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpSocket};
@@ -40,8 +41,12 @@ impl Provider for Fake {
         ProviderId::new("fake")
     }
 
-    fn auth_schemes(&self) -> &'static [AuthScheme] {
-        &[AuthScheme::Hmac, AuthScheme::Basic, AuthScheme::Header]
+    fn authentication(&self) -> &'static [Authentication] {
+        &[
+            Authentication::Hmac { header: "x-fake-signature" },
+            Authentication::Basic,
+            Authentication::Header { name: Cow::Borrowed("x-fake-signature") },
+        ]
     }
 
     fn resend_horizon(&self) -> Duration {
@@ -50,10 +55,6 @@ impl Provider for Fake {
 
     fn gives_up_after(&self) -> Duration {
         Duration::ZERO
-    }
-
-    fn authenticate(&self, _: &dyn Headers, body: Bytes, _: &Credentials) -> Result<Bytes, Rejection> {
-        Ok(body)
     }
 
     fn answer(&self, scheme: Option<AuthScheme>, outcome: Result<(), RejectionKind>) -> Answer {
@@ -70,7 +71,9 @@ impl Provider for Fake {
     fn transitions(&self) -> &'static milepost::domain::transitions::Transitions {
         &milepost::domain::transitions::Transitions { table: &[], steps: &[], ends: &[] }
     }
+}
 
+impl SampleSource for Fake {
     fn samples(&self) -> &'static [Sample] {
         &[
             Sample { name: "new", body: r#"{"status":"NEW","id":"1"}"# },

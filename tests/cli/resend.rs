@@ -8,7 +8,7 @@ use milepost::cli::Exit;
 use milepost::cli::send::delivered::{Outcome, Which};
 use milepost::cli::send::post::Poster;
 use milepost::domain::answer::Answer;
-use milepost::domain::provider::SignedWebhook;
+use milepost::domain::samples::SignedWebhook;
 use serde_json::json;
 use tokio::sync::Notify;
 

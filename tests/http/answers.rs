@@ -1,10 +1,10 @@
 //! What senders are told.
 
 use milepost::domain::answer::{Answer, RejectionKind};
-use milepost::domain::provider::AuthScheme;
+use milepost::domain::authentication::AuthScheme;
 use milepost::ports::PublishError;
 
-use crate::support::{FakePublisher, Reply, Server, Setup, metric, signature, signed, start};
+use crate::support::{FakePublisher, Reply, Server, Setup, UNPROVEN, metric, signature, signed, start};
 
 const BODY: &[u8] = br#"{"id":1}"#;
 
@@ -36,7 +36,7 @@ async fn invariant_1_a_webhook_is_accepted_only_after_the_broker_confirmed_it() 
     publisher.release(1);
     let reply = client.reply().await;
     expect("confirmed", &reply, 200, "accepted", "");
-    assert_eq!(publisher.taken()[0].receipt.0, reply.receipt());
+    assert_eq!(publisher.taken()[0].receipt.to_string(), reply.receipt().to_string());
 }
 
 #[tokio::test]
@@ -77,6 +77,49 @@ async fn what_is_refused_at_the_door_never_reaches_the_broker() {
     let reply = server.exchange("GET /webhooks/door HTTP/1.1\r\nhost: m\r\n\r\n").await;
     expect("door", &reply, 405, "wrong_method", "POST only\n");
     assert_eq!(publisher.taken(), []);
+}
+
+/// Nothing of the body is needed to refuse these, so nothing of it is waited for.
+#[tokio::test]
+async fn what_the_headers_prove_false_is_refused_before_the_body_is_sent() {
+    let (server, publisher) = server("headers-first").await;
+    let head = |extra: &str| {
+        format!("POST /webhooks/headers-first HTTP/1.1\r\nhost: m\r\ncontent-length: 8\r\n{extra}\r\n")
+    };
+    for (extra, reason) in [
+        ("", "missing_credential"),
+        ("authorization: Bearer s3cret\r\n", "missing_credential"),
+        ("x-signature: s3cret\r\n", "wrong_credential"),
+        ("x-signature: 00\r\n", "wrong_credential"),
+    ] {
+        let before = metric(&rejected("headers-first", reason)).unwrap_or(0);
+        let reply = server.exchange(head(extra)).await;
+        assert_eq!((reply.code, reply.body.as_str()), (401, "not authentic\n"), "{extra}");
+        assert_eq!(metric(&rejected("headers-first", reason)), Some(before + 1), "{extra}");
+    }
+    let lost = head("").replace("/headers-first", "/headers-first/lost");
+    assert_eq!(server.exchange(lost).await.code, 503);
+    // This one may still be right.
+    let mut client = server.connect().await;
+    client.send(head(&signature(BODY))).await;
+    client.hears_nothing().await;
+    client.send(BODY).await;
+    assert_eq!(client.reply().await.code, 200);
+    assert_eq!(publisher.taken().len(), 1);
+}
+
+#[tokio::test]
+async fn of_two_signatures_the_second_may_be_the_right_one() {
+    let (server, publisher) = server("rotating").await;
+    assert_eq!(server.exchange(signed("/webhooks/rotating", UNPROVEN, BODY)).await.code, 200);
+    assert_eq!(server.exchange(signed("/webhooks/rotating", &UNPROVEN.repeat(7), BODY)).await.code, 200);
+    let many = server.exchange(signed("/webhooks/rotating", &UNPROVEN.repeat(8), BODY)).await;
+    expect("rotating", &many, 401, "wrong_credential", "not authentic\n");
+    assert_eq!(publisher.taken().len(), 2);
+}
+
+fn rejected(provider: &str, reason: &str) -> String {
+    format!(r#"milepost_webhooks_rejected_total{{provider="{provider}",reason="{reason}"}}"#)
 }
 
 #[tokio::test]
@@ -135,11 +178,12 @@ async fn once_the_provider_is_known_every_answer_is_in_its_own_words() {
     expect("worded", &reply, 503, "wrong_method", known);
     let reply = server.exchange(signed("/webhooks/worded/stranger", "", BODY)).await;
     expect("worded", &reply, 503, "unknown_account", "{\"known\":false}");
-    let reply =
-        server.exchange("POST /webhooks/worded HTTP/1.1\r\nhost: m\r\ncontent-length: 1001\r\n\r\n").await;
+    let unproven = |length: u32| {
+        format!("POST /webhooks/worded HTTP/1.1\r\nhost: m\r\ncontent-length: {length}\r\n{UNPROVEN}\r\n{{")
+    };
+    let reply = server.exchange(unproven(1001)).await;
     expect("worded", &reply, 503, "too_large", known);
-    let reply =
-        server.exchange("POST /webhooks/worded HTTP/1.1\r\nhost: m\r\ncontent-length: 2\r\n\r\n{").await;
+    let reply = server.exchange(unproven(2)).await;
     expect("worded", &reply, 503, "too_slow", known);
     assert_eq!(publisher.taken().len(), 1);
 }
@@ -161,7 +205,10 @@ async fn each_of_a_webhooks_paths_leads_to_its_account() {
         let reply = server.exchange(signed(path, "", BODY)).await;
         assert_eq!((reply.code, path), (200, path));
         let stored = publisher.taken().pop().unwrap();
-        assert_eq!((stored.receipt.0, stored.account.as_str()), (reply.receipt(), account));
+        assert_eq!(
+            (stored.receipt.to_string(), stored.account.as_str()),
+            (reply.receipt().to_string(), account)
+        );
     }
     assert_eq!(publisher.taken().len(), 8);
 }

@@ -44,8 +44,11 @@ impl Receiver {
     }
 
     fn refusing_since(&self) -> Option<u64> {
-        let series = format!("milepost_refusing_since_timestamp_seconds{{provider=\"{}\"}}", self.provider);
-        metric(&series)
+        self.time("refusing_since")
+    }
+
+    fn time(&self, what: &str) -> Option<u64> {
+        metric(&format!("milepost_{what}_timestamp_seconds{{provider=\"{}\"}}", self.provider))
     }
 }
 
@@ -62,6 +65,23 @@ async fn it_starts_with_the_first_refusal_and_one_webhook_taken_stops_it() {
     }
     assert_eq!(receiver.sent(2_000, "default", Err(PublishError::Unavailable)).await, 503);
     assert_eq!(receiver.refusing_since(), Some(2_000), "it starts again");
+}
+
+/// Several receivers share one clock: whether the last webhook anywhere was accepted.
+#[tokio::test]
+async fn the_last_of_each_is_told() {
+    let receiver = Receiver::of("last").await;
+    let times = || (receiver.time("last_accepted"), receiver.time("last_refused"));
+    receiver.sent(1_000, "default", Err(PublishError::Unavailable)).await;
+    assert_eq!(times(), (None, Some(1_000)));
+    receiver.sent(1_060, "default", Err(PublishError::Refused)).await;
+    receiver.sent(1_090, "default", Ok(())).await;
+    receiver.sent(1_095, "shop-1", Ok(())).await;
+    assert_eq!(times(), (Some(1_095), Some(1_060)));
+    receiver.sent(1_020, "default", Ok(())).await;
+    assert_eq!(times(), (Some(1_095), Some(1_060)), "an answer that took long");
+    receiver.sent(2_000, "no-such-account", Ok(())).await;
+    assert_eq!(times(), (Some(1_095), Some(1_060)));
 }
 
 #[tokio::test]

@@ -14,10 +14,9 @@ use futures_util::FutureExt as _;
 use lapin::Channel;
 use lapin::types::FieldTable;
 use milepost::app::backends::Backends;
+use milepost::domain::claim::{Claim, ClaimRequest, EventRef, Mark};
 use milepost::domain::identity::ReceiptId;
-use milepost::ports::{
-    Claim, ClaimRequest, EventRef, Ledger, LedgerError, Outbound, PublishError, Publisher, Settlement,
-};
+use milepost::ports::{Ledger, LedgerError, Outbound, PublishError, Publisher};
 
 use crate::support::eventually;
 use crate::support::fixtures::{TELYPORT, envelope};
@@ -91,15 +90,15 @@ impl Ledger for Crashing {
         self.ledger.claim(request).await
     }
 
-    async fn settle(&self, event: &EventRef, settlement: Settlement) -> Result<bool, LedgerError> {
+    async fn mark(&self, event: &EventRef, mark: Mark) -> Result<bool, LedgerError> {
         if self.at("between confirm and done") {
             std::process::abort();
         }
-        let settled = self.ledger.settle(event, settlement).await;
+        let marked = self.ledger.mark(event, mark).await;
         if self.at("between done and ack") || self.at("between retry record and ack") {
             std::process::abort();
         }
-        settled
+        marked
     }
 
     async fn ping(&self) -> Result<(), LedgerError> {

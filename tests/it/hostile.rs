@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use lapin::Channel;
 use lapin::options::BasicGetOptions;
 use milepost::adapters::rabbit::topology::parked_queue;
-use milepost::domain::provider::{AuthScheme, Provider};
+use milepost::domain::authentication::AuthScheme;
+use milepost::domain::provider::Provider;
+use milepost::domain::samples::SampleSource;
 use milepost::providers::ALL;
 use reqwest::Client;
 use serde_json::Value;
@@ -42,8 +44,9 @@ fn fleet(vhost: &Vhost) -> Process {
         .arg(&redis_url())
         .env("MILEPOST__LOG__FORMAT", "json")
         .env("MILEPOST__LOG__FILTER", "warn,milepost=debug");
-    let schemes =
-        ALL.iter().flat_map(|provider| provider.auth_schemes().iter().map(|scheme| (provider.id(), *scheme)));
+    let schemes = ALL
+        .iter()
+        .flat_map(|provider| provider.authentication().iter().map(|how| (provider.id(), how.scheme())));
     schemes
         .fold(run, |run, (provider, scheme)| {
             let account = format!("MILEPOST__PROVIDERS__{provider}__ACCOUNTS__{}", account_of(scheme));
@@ -54,7 +57,7 @@ fn fleet(vhost: &Vhost) -> Process {
 }
 
 /// Posts a case about a delivery of its own, and checks what its sender is told.
-async fn post(client: &Client, to: &str, provider: &dyn Provider, number: usize, case: Case) -> Posted {
+async fn post(client: &Client, to: &str, provider: &dyn SampleSource, number: usize, case: Case) -> Posted {
     let what = format!("{}, {}", provider.id(), case.name);
     let delivery = format!("D{number}");
     let webhook = case.webhook(provider, &delivery);
@@ -178,7 +181,7 @@ async fn every_hostile_webhook_is_accounted_for_by_its_receipt() {
     let to = fleet.webhooks().await;
     fleet.ready().await;
     let client = client();
-    let mut posted: Vec<(&dyn Provider, Vec<Posted>)> = Vec::new();
+    let mut posted: Vec<(&dyn SampleSource, Vec<Posted>)> = Vec::new();
     for shape in &SHAPES {
         let mut all = Vec::new();
         for (number, case) in cases::cases(shape).into_iter().enumerate() {

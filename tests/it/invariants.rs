@@ -1,4 +1,4 @@
-//! The invariants of design section 4 that a worker keeps, on a real RabbitMQ and Redis.
+//! The invariants that a worker keeps (docs/ARCHITECTURE.md), on a real RabbitMQ and Redis.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,11 +11,10 @@ use lapin::types::FieldTable;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use milepost::adapters::rabbit::topology::work_queue;
 use milepost::app::backends::Backends;
+use milepost::domain::claim::{Claim, ClaimRequest, EventRef, Mark};
 use milepost::domain::envelope::Envelope;
 use milepost::domain::retry::RetrySchedule;
-use milepost::ports::{
-    Claim, ClaimRequest, EventRef, Ledger, LedgerError, Outbound, PublishError, Publisher, Settlement,
-};
+use milepost::ports::{Ledger, LedgerError, Outbound, PublishError, Publisher};
 use milepost::providers::TELYPORT as TELYPORT_PROVIDER;
 use serde_json::Value;
 
@@ -116,8 +115,10 @@ async fn a_malformed_message_is_parked_whole_and_never_retried() {
         .expect("the poison");
     assert_eq!(*body, poison.body.to_vec());
     assert_eq!(properties.message_id().as_ref().map(ToString::to_string), Some(poison.receipt.to_string()));
-    assert_eq!(header(properties, "mp-account"), Some(account().to_string()));
-    assert_eq!(header(properties, "mp-attempt").as_deref(), Some("0"));
+    let account_of =
+        |properties: &lapin::BasicProperties| properties.correlation_id().as_ref().map(ToString::to_string);
+    assert_eq!(account_of(properties), Some(account().to_string()));
+    assert_eq!(header(properties, "mp-attempt"), None, "no attempt was spent");
 }
 
 /// Something that is no envelope at all, put on the queue by hand, is parked too.
@@ -208,8 +209,8 @@ impl Ledger for Faulty {
         self.ledger()?.claim(request).await
     }
 
-    async fn settle(&self, event: &EventRef, settlement: Settlement) -> Result<bool, LedgerError> {
-        self.ledger()?.settle(event, settlement).await
+    async fn mark(&self, event: &EventRef, mark: Mark) -> Result<bool, LedgerError> {
+        self.ledger()?.mark(event, mark).await
     }
 
     async fn ping(&self) -> Result<(), LedgerError> {

@@ -1,4 +1,4 @@
-//! A Redis that may forget events is warned of, by a worker, when it starts (design section 5).
+//! A Redis that may forget events is warned of, by a worker, when it starts.
 
 use std::process::Command;
 

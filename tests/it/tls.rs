@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use lapin::types::FieldTable;
-use milepost::domain::provider::{AuthScheme, Provider as _, Signing};
+use milepost::domain::authentication::AuthScheme;
+use milepost::domain::samples::{SampleSource as _, Signing};
 use milepost::domain::secret::Secret;
 use milepost::providers::TELYPORT as TELYPORT_PROVIDER;
 

@@ -8,7 +8,8 @@ use lapin::message::Delivery;
 use lapin::options::{BasicConsumeOptions, BasicPublishOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel};
-use milepost::domain::provider::{AuthScheme, Provider as _, Signing};
+use milepost::domain::authentication::AuthScheme;
+use milepost::domain::samples::{SampleSource as _, Signing};
 use milepost::domain::secret::Secret;
 use milepost::providers::TELYPORT as TELYPORT_PROVIDER;
 use serde_json::Value;
@@ -162,7 +163,7 @@ async fn one_trace_leads_from_the_http_request_to_the_published_update() {
     // The log lines name the spans that they are from.
     let accepted = receiver.says("webhook accepted").await;
     assert_eq!((&accepted["trace_id"], &accepted["span_id"]), (&request.trace.into(), &request.id.into()));
-    let settled = worker.says("\"settled\"").await;
+    let settled = worker.says("\"processed\"").await;
     assert_eq!((&settled["trace_id"], &settled["span_id"]), (&process.trace.into(), &process.id.into()));
 }
 

@@ -5,10 +5,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use lapin::types::FieldTable;
 use milepost::adapters::redis::{Inspector, RedisConnection, RedisSettings, State};
+use milepost::domain::claim::{Claim, ClaimRequest, EventRef, Mark, Token};
 use milepost::domain::envelope::Envelope;
 use milepost::domain::retry::RetrySchedule;
+use milepost::domain::status::Status;
 use milepost::domain::verdict::ParkReason;
-use milepost::ports::{Claim, ClaimRequest, EventRef, Ledger as _, Settlement};
+use milepost::ports::Ledger as _;
 use milepost::providers::TELYPORT as TELYPORT_PROVIDER;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -44,9 +46,9 @@ async fn what_waits_is_what_the_ledger_says_is_retrying() {
     let [one, two] = [granted(&first).await, granted(&second).await];
     let ledger = redis_ledger();
     for (event, due) in [(&one, 600), (&two, 60)] {
-        let Settlement::Retrying { attempt, reason, .. } = retrying(1) else { unreachable!() };
-        let settlement = Settlement::Retrying { attempt, reason, due: Duration::from_secs(due) };
-        assert!(ledger.settle(event, settlement).await.expect("answered"));
+        let Mark::Retrying { attempt, reason, .. } = retrying(1) else { unreachable!() };
+        let mark = Mark::Retrying { attempt, reason, due: Duration::from_secs(due) };
+        assert!(ledger.mark(event, mark).await.expect("answered"));
     }
     let both = [&second.delivery.delivery_id, &first.delivery.delivery_id];
     assert_eq!(waiting().await.iter().collect::<Vec<_>>(), both, "the next to come back is first");
@@ -57,7 +59,7 @@ async fn what_waits_is_what_the_ledger_says_is_retrying() {
     assert_eq!((known.record.attempt, known.record.reason.as_deref()), (1, Some("publish_refused")));
     // Its copy is back, and being worked on: it waits no more.
     let mut copy = second.clone();
-    (copy.attempt, copy.token) = (1, milepost::ports::Token::fresh());
+    (copy.copy.attempt, copy.copy.token) = (1, Token(rand::random()));
     granted(&copy).await;
     assert_eq!(waiting().await, [first.delivery.delivery_id]);
 }
@@ -66,20 +68,18 @@ async fn what_waits_is_what_the_ledger_says_is_retrying() {
 async fn a_record_says_why_and_since_when() {
     let request = claim();
     let event = granted(&request).await;
-    let parked = Settlement::Parked(ParkReason::RetriesExhausted);
-    assert!(redis_ledger().settle(&event, parked).await.expect("answered"));
+    let parked = Mark::Parked(ParkReason::RetriesExhausted);
+    assert!(redis_ledger().mark(&event, parked).await.expect("answered"));
     let delivery = {
         let names = inspector().deliveries(&request.delivery.delivery_id).await.expect("answered");
         let [name] = &names[..] else { panic!("{names:?}") };
         inspector().delivery(name).await.expect("answered")
     };
-    let [event] = &delivery.events[..] else { panic!("{delivery:?}") };
-    let record = &event.record;
+    let [record] = &delivery.events[..] else { panic!("{delivery:?}") };
     assert_eq!((record.state, record.reason.as_deref()), (State::Parked, Some("retries_exhausted")));
-    assert_eq!(record.receipt, request.origin.receipt.to_string());
-    assert_eq!(record.received_at, Some(request.origin.received_at));
-    assert_eq!(record.sequence, delivery.sequence);
-    let age = Timestamp::now().duration_since(record.changed_at.expect("a time")).as_secs();
+    assert_eq!((record.receipt, record.status), (request.copy.receipt, Some(Status::Assigned)));
+    assert_eq!(Some(record.sequence), delivery.sequence);
+    let age = Timestamp::now().duration_since(record.claimed_at().expect("a time")).as_secs();
     assert!((0..60).contains(&age), "{age}");
 }
 
@@ -225,7 +225,7 @@ async fn who_cannot_be_asked_is_named_and_the_others_are_asked() {
 async fn waiting_is_shown_for_a_person_and_for_a_program() {
     let request = claim();
     let event = granted(&request).await;
-    assert!(redis_ledger().settle(&event, retrying(1)).await.expect("answered"));
+    assert!(redis_ledger().mark(&event, retrying(1)).await.expect("answered"));
     let shown = |words: &'static str| async move {
         let program = Program::milepost(words).arg("--redis").arg(&redis_url());
         let (code, stdout, stderr) = program.output().await;
@@ -237,7 +237,7 @@ async fn waiting_is_shown_for_a_person_and_for_a_program() {
     let ours = ours.iter().find(|event| event["delivery_id"] == request.delivery.delivery_id.as_str());
     let ours = ours.expect("it waits");
     assert_eq!((&ours["reason"], &ours["attempt"]), (&json!("publish_refused"), &json!(1)));
-    assert_eq!(ours["receipt"], request.origin.receipt.to_string());
+    assert_eq!(ours["receipt"], request.copy.receipt.to_string());
     let lines = shown("waiting --provider dash").await;
     assert_eq!(lines, ["nothing waits for a retry"]);
     let lines = shown("waiting").await;

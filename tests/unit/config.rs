@@ -6,6 +6,7 @@ mod layers;
 mod problems;
 mod secrecy;
 mod secret_files;
+mod shipped;
 mod url_files;
 
 use std::fs;
@@ -14,6 +15,8 @@ use std::path::PathBuf;
 use milepost::config::{ConfigError, Loaded, Sources, load};
 
 use crate::fake::PROVIDERS;
+
+const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/milepost.toml");
 
 /// A file of this test's own.
 fn file(name: &str, content: &[u8]) -> PathBuf {

@@ -11,11 +11,12 @@ use std::path::{Path, PathBuf};
 
 use jsonschema::Validator;
 use milepost::domain::event::UpdateEvent;
-use milepost::domain::identity::{Account, DeliveryKey, EventId, Identity, Origin, ReceiptId};
+use milepost::domain::identity::{Account, DeliveryKey, EventId, Identity, Origin};
+use milepost::domain::order::{Moment, StatusOrder};
 use milepost::domain::provider::{Decoded, Provider};
 use milepost::domain::state::{Course, DeliveryState, Place};
 use milepost::domain::update::DeliveryUpdate;
-use milepost::providers::ALL;
+use milepost::providers::SAMPLE_SOURCES;
 use serde_json::Value;
 
 const EVENT_SCHEMA: &str = "docs/contract/v1/event.schema.json";
@@ -65,8 +66,10 @@ fn assert_valid(validator: &Validator, event: &Value, name: &str) {
 fn event(provider: &dyn Provider, body: &str) -> Option<Value> {
     let Ok(Decoded::Update(decoded)) = provider.decode(body.as_bytes()) else { return None };
     let origin = origin();
-    let (course, _) =
-        DeliveryState::advance(None, Place::at(1), &decoded.update, &origin, provider.transitions());
+    let (update, rules) = (&decoded.update, provider.transitions());
+    let moment = Moment::new(update.status, None, origin.receipt.received_at());
+    let precedence = StatusOrder::new(rules).of(update.status);
+    let (course, _) = DeliveryState::advance(None, Place::at(1), update, moment, rules, precedence);
     Some(encoded(provider, &decoded.identity, &decoded.update, &course, &origin))
 }
 
@@ -89,8 +92,7 @@ fn encoded(
 
 fn origin() -> Origin {
     Origin {
-        receipt: ReceiptId("01890a5d-ac96-774b-bcce-b302099a8057".parse().expect("a uuid")),
-        received_at: "2025-02-12T13:07:20.014Z".parse().expect("a time"),
+        receipt: "01890a5d-ac96-774b-bcce-b302099a8057".parse().expect("a receipt"),
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
     }
 }
@@ -100,7 +102,7 @@ fn events() -> Vec<(String, Value)> {
     let examples =
         files_under("docs/contract/v1/examples").into_iter().map(|path| (path.clone(), json(path)));
     let mut events: Vec<_> = examples.chain([("every field".to_owned(), full::event())]).collect();
-    for provider in ALL {
+    for provider in SAMPLE_SOURCES {
         for sample in provider.samples() {
             let name = format!("{} {}", provider.id(), sample.name);
             events.push((name, event(*provider, sample.body).expect("an update")));

@@ -2,19 +2,22 @@
 
 use bytes::Bytes;
 use milepost::domain::answer::{Answer, Rejection, RejectionKind};
-use milepost::domain::provider::{AuthScheme, Credentials, Provider, Signing};
+use milepost::domain::authentication::{AuthScheme, Authentication};
+use milepost::domain::provider::{Provider, check_body};
+use milepost::domain::samples::{SampleSource, Signing};
 use milepost::domain::secret::Secret;
 use milepost::providers::DASH;
 
-use crate::support::{Pairs, body, credentials, signing};
+use crate::support::{self, Pairs, body, credentials, documented, signing};
 
 const BODY: &str = r#"{"deliveryID":"DE-1","status":"FAILED"}"#;
 
 /// What comes of `value` in the header `sent`, where the account has chosen `chosen`.
 fn open(chosen: Option<&str>, sent: &'static str, value: &str, secrets: &[&str]) -> Result<Bytes, Rejection> {
-    let credentials =
-        Credentials { header: chosen.map(str::to_owned), ..credentials(AuthScheme::Header, secrets) };
-    DASH.authenticate(&Pairs(&[(sent, value.to_owned())]), body(BODY), &credentials)
+    let chosen = documented(&DASH, AuthScheme::Header).with_header(chosen.map(str::to_owned));
+    let credentials = credentials(chosen, secrets);
+    let proof = credentials.check_headers(&Pairs(&[(sent, value.to_owned())]))?;
+    check_body(&DASH, &credentials, &proof, body(BODY))
 }
 
 #[test]
@@ -35,15 +38,14 @@ fn the_header_is_the_one_the_account_chose() {
     assert_eq!(open(Some("x-shop-key"), "x-dash-signature", "one", &["one"]), missing);
     assert_eq!(open(None, "x-shop-key", "one", &["one"]), missing);
     assert_eq!(open(None, "authorization", "one", &["one"]), missing);
-    let nothing =
-        DASH.authenticate(&Pairs::<&str>(&[]), body(BODY), &credentials(AuthScheme::Header, &["one"]));
+    let nothing = support::open(&DASH, AuthScheme::Header, &Pairs::<&str>(&[]), body(BODY), &["one"]);
     assert_eq!(nothing, missing);
 }
 
 #[test]
 fn without_a_secret_of_ours_nobody_is_refused_as_false() {
     assert_eq!(open(None, "x-dash-signature", "one", &[]), Err(Rejection::NoSecret));
-    let nothing = DASH.authenticate(&Pairs::<&str>(&[]), body(BODY), &credentials(AuthScheme::Header, &[]));
+    let nothing = support::open(&DASH, AuthScheme::Header, &Pairs::<&str>(&[]), body(BODY), &[]);
     assert_eq!(nothing, Err(Rejection::NoSecret));
     assert_eq!(Rejection::NoSecret.kind(), RejectionKind::Unavailable);
 }
@@ -67,8 +69,7 @@ fn an_authentic_body_is_taken_as_it_is() {
     for sent in [&b""[..], b"{", b"[]", b"\xef\xbb\xbf{}", b"\xff", b" { } \r\n"] {
         let headers = [("x-dash-signature", "one".to_owned())];
         let sent = Bytes::from_static(sent);
-        let stored =
-            DASH.authenticate(&Pairs(&headers), sent.clone(), &credentials(AuthScheme::Header, &["one"]));
+        let stored = support::open(&DASH, AuthScheme::Header, &Pairs(&headers), sent.clone(), &["one"]);
         assert_eq!(stored, Ok(sent));
     }
 }
@@ -95,6 +96,6 @@ fn answers_are_plain() {
 #[test]
 fn it_tries_three_times_a_minute_apart() {
     assert_eq!(DASH.resend_horizon().as_secs(), 180);
-    assert_eq!(DASH.auth_schemes(), [AuthScheme::Header]);
+    assert_eq!(DASH.authentication(), [Authentication::Header { name: "x-dash-signature".into() }]);
     assert_eq!(DASH.documented_path(), None);
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use milepost::domain::identity::{DeliveryKey, EventId, ReceiptId};
 use milepost::domain::provider::Provider;
+use milepost::domain::samples::SampleSource;
 use milepost::providers::DASH;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -51,7 +52,7 @@ fn documented_examples_keep_their_identity() {
             account: "default".parse().expect("an account"),
             delivery_id: decoded.update.delivery_id,
         };
-        let anchor = ReceiptId("01890a5d-ac96-774b-bcce-b302099a8057".parse().expect("a uuid"));
+        let anchor: ReceiptId = "01890a5d-ac96-774b-bcce-b302099a8057".parse().expect("a receipt");
         assert_eq!(EventId::new(&delivery, &decoded.identity, anchor).as_str(), event_id);
     }
 }

@@ -76,7 +76,7 @@ fn a_sample_keeps_its_identity() {
         account: "default".parse().expect("an account"),
         delivery_id: decoded.update.delivery_id,
     };
-    let anchor = ReceiptId("01890a5d-ac96-774b-bcce-b302099a8057".parse().expect("a uuid"));
+    let anchor: ReceiptId = "01890a5d-ac96-774b-bcce-b302099a8057".parse().expect("a receipt");
     let id = EventId::new(&delivery, &decoded.identity, anchor);
     assert_eq!(id.as_str(), "3cf91a313f4294c6c16225fed01cc25f");
 }

@@ -1,12 +1,14 @@
 //! Deliverect's signature and token, and what its sender is told.
 
 use milepost::domain::answer::{Answer, Rejection, RejectionKind};
-use milepost::domain::provider::{AuthScheme, Provider};
+use milepost::domain::authentication::{AuthScheme, Authentication};
+use milepost::domain::provider::Provider;
+use milepost::domain::samples::SampleSource;
 use milepost::domain::secret::Secret;
 use milepost::providers::DELIVERECT;
 use proptest::prelude::*;
 
-use crate::support::{Pairs, any_object_with, body, credentials, signing};
+use crate::support::{self, Pairs, any_object_with, body, signing};
 
 const SIGNATURE: &str = "x-server-authorization-hmac-sha256";
 /// Of `{"orderId":"651142e93c54c5405b1f26a3","status":83}` with the secret `deliverect-secret`, computed apart with
@@ -22,7 +24,7 @@ fn open(
     secrets: &[&str],
 ) -> Result<String, Rejection> {
     let headers: Vec<_> = header.map(|(name, value)| (name, value.to_owned())).into_iter().collect();
-    let stored = DELIVERECT.authenticate(&Pairs(&headers), body(text), &credentials(scheme, secrets));
+    let stored = support::open(&DELIVERECT, scheme, &Pairs(&headers), body(text), secrets);
     stored.map(|stored| String::from_utf8(stored.to_vec()).expect("text"))
 }
 
@@ -41,7 +43,8 @@ fn sign(text: impl Into<bytes::Bytes>, secret: &str) -> String {
 
 #[test]
 fn the_signature_is_the_default() {
-    assert_eq!(DELIVERECT.auth_schemes(), [AuthScheme::Hmac, AuthScheme::Bearer]);
+    let documented = [Authentication::Hmac { header: SIGNATURE }, Authentication::Bearer];
+    assert_eq!(DELIVERECT.authentication(), documented);
 }
 
 #[test]
@@ -132,7 +135,7 @@ const NO_OBJECTS: [&[u8]; 12] = [
     b"{} {}",
     b"{\"status\":83,}",
     b"orderId=1&status=83",
-    b"\xef\xbb\xbf{}",
+    b"\xef\xbb\xbf",
     b"{\"orderId\":\"\xff\"}",
 ];
 
@@ -142,7 +145,7 @@ fn what_is_not_one_object_is_refused_once_it_is_authentic() {
         let signature = sign(text, "secret");
         let by = |scheme, header: &'static str, value: &str| {
             let headers = [(header, value.to_owned())];
-            DELIVERECT.authenticate(&Pairs(&headers), text.into(), &credentials(scheme, &["secret"]))
+            support::open(&DELIVERECT, scheme, &Pairs(&headers), text.into(), &["secret"])
         };
         let text = String::from_utf8_lossy(text);
         assert_eq!(by(AuthScheme::Hmac, SIGNATURE, &signature), Err(Rejection::NotAnObject), "{text}");

@@ -67,7 +67,6 @@ fn facts(broker: Broker, redis: RedisFacts) -> Facts {
         provider: TELYPORT,
         resend_horizon: Duration::from_secs(90),
         dedup_ttl: Duration::from_secs(180),
-        content_ttl: Duration::from_hours(1),
     };
     Facts { broker: Ok(broker), redis: Some(Ok(redis)), memories: vec![memory] }
 }
@@ -223,6 +222,6 @@ fn a_redis_that_forgets_or_cannot_write_fails() {
 fn a_memory_is_said_in_units_that_divide_it() {
     assert_eq!(
         of(&on_broker(|_| {}), "dedup_ttl").says,
-        "sends again for 90 s; events are remembered for 3 min by their id, 1 h by their content"
+        "sends again for 90 s; a delivery's events are remembered for 3 min"
     );
 }

@@ -25,7 +25,7 @@ fn extra(document: Document<'_>) -> Value {
 
 #[test]
 fn what_is_not_one_json_object_is_malformed() {
-    let bodies: [&[u8]; 14] = [
+    let bodies: [&[u8]; 15] = [
         b"",
         b" ",
         b"null",
@@ -37,13 +37,20 @@ fn what_is_not_one_json_object_is_malformed() {
         b"{\"a\":1,}",
         b"{\"a\":1}{}",
         b"{\"a\" 1}",
-        b"\xef\xbb\xbf{\"a\":1}",
+        b"\xef\xbb\xbf\xef\xbb\xbf{\"a\":1}",
+        b"\xef\xbb{\"a\":1}",
         b"{\"a\":\"\xff\"}",
         b"{\"a\":\"\n\"}",
     ];
     for body in bodies {
         assert_eq!(refused(body), Poison::malformed("not one JSON object"), "{body:?}");
     }
+}
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_the_object() {
+    let fields = Document::parse(b"\xef\xbb\xbf {\"a\":1}").expect("an object");
+    assert_eq!(fields.peek("a").map(|raw| raw.get()), Some("1"));
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn the_documented_example_keeps_its_identity() {
         account: "default".parse().expect("an account"),
         delivery_id: decoded.update.delivery_id,
     };
-    let anchor = ReceiptId("01890a5d-ac96-774b-bcce-b302099a8057".parse().expect("a uuid"));
+    let anchor: ReceiptId = "01890a5d-ac96-774b-bcce-b302099a8057".parse().expect("a receipt");
     let id = EventId::new(&delivery, &decoded.identity, anchor);
     assert_eq!(id.as_str(), "9af91aac9d61c5745f63587b22be0a65");
 }

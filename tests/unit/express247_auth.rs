@@ -2,29 +2,29 @@
 
 use bytes::Bytes;
 use milepost::domain::answer::{Rejection, RejectionKind};
-use milepost::domain::provider::{AuthScheme, Provider};
+use milepost::domain::authentication::AuthScheme;
+use milepost::domain::provider::Provider;
+use milepost::domain::samples::SampleSource;
 use milepost::domain::secret::Secret;
 use milepost::providers::EXPRESS_247;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::support::{Pairs, any_object_with, body, credentials, signing};
+use crate::support::{self, Pairs, any_object_with, body, signing};
 
 const KEY: &str = "EBD2E298-20AC-483F-80EC-B51CF8D79A2A";
 const BROKEN: &str = include_str!("../fixtures/247express/documented_update_status.json");
 const REFUSED: &str = r#"{"IsError":true,"ErrorMessage":"not authentic"}"#;
 
 fn by_key(text: &str, secrets: &[&str]) -> Result<String, Rejection> {
-    let stored =
-        EXPRESS_247.authenticate(&Pairs::<&str>(&[]), body(text), &credentials(AuthScheme::ApiKey, secrets));
+    let stored = support::open(&EXPRESS_247, AuthScheme::ApiKey, &Pairs::<&str>(&[]), body(text), secrets);
     stored.map(|stored| String::from_utf8(stored.to_vec()).expect("text"))
 }
 
 fn basic(authorization: Option<&str>, text: &str, secrets: &[&str]) -> Result<String, Rejection> {
     let headers: Vec<_> =
         authorization.map(|value| ("authorization", value.to_owned())).into_iter().collect();
-    let stored =
-        EXPRESS_247.authenticate(&Pairs(&headers), body(text), &credentials(AuthScheme::Basic, secrets));
+    let stored = support::open(&EXPRESS_247, AuthScheme::Basic, &Pairs(&headers), body(text), secrets);
     stored.map(|stored| String::from_utf8(stored.to_vec()).expect("text"))
 }
 
@@ -128,6 +128,70 @@ fn a_live_secret_elsewhere_in_the_body_is_refused() {
     assert_eq!(by_key(short, &["HD00000"]).as_deref(), Ok(r#"{"ApiKey":"","OrderCode":"HD000003"}"#));
 }
 
+/// A .NET habit.
+#[test]
+fn a_byte_order_mark_is_taken_and_stays() {
+    let sent = format!("\u{feff} {{\"a\":1,\"ApiKey\":\"{KEY}\"}}");
+    assert_eq!(by_key(&sent, &[KEY]).as_deref(), Ok("\u{feff} {\"a\":1,\"ApiKey\":\"\"}"));
+    assert_eq!(by_key(&sent, &["another secret"]), Err(Rejection::WrongCredential));
+    let authorization = Some("Basic dXNlcjpwYXNzd29yZA==");
+    assert_eq!(
+        basic(authorization, &sent, &["user:password"]).as_deref(),
+        Ok("\u{feff} {\"a\":1,\"ApiKey\":\"\"}")
+    );
+}
+
+/// `\u0073` is an `s`. Whoever reads the event decodes it.
+#[test]
+fn a_live_secret_in_escapes_is_found_wherever_it_is() {
+    const SECRET: &str = "samples/of \"keys\" é";
+    let escaped: String = SECRET.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+    let upper: String = SECRET.encode_utf16().map(|unit| format!("\\u{unit:04X}")).collect();
+    let first = format!("\\u0073{}", &json!(&SECRET[1..]).to_string().trim_matches('"'));
+    let slashed = json!(SECRET).to_string().replace('/', "\\/").trim_matches('"').to_owned();
+    let once = json!(SECRET).to_string().trim_matches('"').to_owned();
+    let twice = json!(escaped).to_string().trim_matches('"').to_owned();
+    let thrice = json!(json!(json!({"ApiKey": SECRET}).to_string()).to_string()).to_string();
+    let key = json!(SECRET);
+    for spelled in [&escaped, &upper, &first, &slashed, &once, &twice] {
+        for sent in [
+            format!(r#"{{"ApiKey":{key},"DeliveryNotes":"{spelled}"}}"#),
+            format!(r#"{{"ApiKey":{key},"DeliveryNotes":"the key is {spelled}."}}"#),
+            format!(r#"{{"ApiKey":{key},"X":{{"ApiKey":"{spelled}"}}}}"#),
+            format!(r#"{{"ApiKey":{key},"X":[1,["{spelled}"]]}}"#),
+            format!(r#"{{"ApiKey":{key},"{spelled}":1}}"#),
+            format!(r#"{{"X":{{"{spelled}":null}},"ApiKey":{key}}}"#),
+        ] {
+            assert_eq!(by_key(&sent, &[SECRET]), Err(Rejection::AmbiguousCredential), "{sent}");
+            // A secret that is live, and is not the one that was presented.
+            let other = sent.replace(&key.to_string(), "\"another key\"");
+            let outcome = by_key(&other, &["another key", SECRET]);
+            assert_eq!(outcome, Err(Rejection::AmbiguousCredential), "{other}");
+        }
+    }
+    let sent = format!(r#"{{"ApiKey":{key},"X":{thrice}}}"#);
+    assert_eq!(by_key(&sent, &[SECRET]), Err(Rejection::AmbiguousCredential), "{sent}");
+}
+
+#[test]
+fn escapes_that_spell_no_secret_are_taken() {
+    for text in
+        [r"\ud83d\udef5 \ud800 \u0000", r"C:\\temp\\u0041", r#"{\"a\":\"\\u0073\"}"#, r#"\b\f\n\r\t\/\""#]
+    {
+        let sent = format!(r#"{{"ApiKey":"{KEY}","DeliveryNotes":"{text}"}}"#);
+        let stored = format!(r#"{{"ApiKey":"","DeliveryNotes":"{text}"}}"#);
+        assert_eq!(by_key(&sent, &[KEY]), Ok(stored));
+    }
+}
+
+/// Each level of escapes costs another look, so that there is a deepest one.
+#[test]
+fn escapes_within_escapes_without_end_are_refused_at_once() {
+    let nested = format!("\\u005c{}", "u005c".repeat(50_000));
+    let sent = format!(r#"{{"ApiKey":"{KEY}","DeliveryNotes":"{nested}"}}"#);
+    assert_eq!(by_key(&sent, &[KEY]).map(|_| ()), Err(Rejection::AmbiguousCredential));
+}
+
 #[test]
 fn without_a_secret_of_ours_nobody_is_refused_as_false() {
     for sent in ["", "{}", BROKEN, r#"{"ApiKey":"x"}"#] {
@@ -139,14 +203,15 @@ fn without_a_secret_of_ours_nobody_is_refused_as_false() {
 
 #[test]
 fn what_is_not_one_object_is_refused() {
-    for sent in ["", "null", "[]", "\"ApiKey\"", "{", "{}{}", "\u{feff}{}", "{\"\\ud800\":1}"] {
+    for sent in
+        ["", "null", "[]", "\"ApiKey\"", "{", "{}{}", "\u{feff}", "\u{feff}\u{feff}{}", "{\"\\ud800\":1}"]
+    {
         assert_eq!(by_key(sent, &[KEY]), Err(Rejection::NotAnObject), "{sent}");
         let authorization = Some("Basic dXNlcjpwYXNzd29yZA==");
         assert_eq!(basic(authorization, sent, &["user:password"]), Err(Rejection::NotAnObject), "{sent}");
     }
     let bytes = Bytes::from_static(b"{\"ApiKey\":\"\xff\"}");
-    let opened =
-        EXPRESS_247.authenticate(&Pairs::<&str>(&[]), bytes, &credentials(AuthScheme::ApiKey, &[KEY]));
+    let opened = support::open(&EXPRESS_247, AuthScheme::ApiKey, &Pairs::<&str>(&[]), bytes, &[KEY]);
     assert_eq!(opened, Err(Rejection::NotAnObject));
 }
 

@@ -2,25 +2,25 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use milepost::domain::answer::{Answer, Rejection, RejectionKind};
-use milepost::domain::journey::{Journey, Personal, Sample};
-use milepost::domain::provider::{
-    AuthScheme, Credentials, Decoded, Headers, Provider, ProviderId, SignedWebhook, Signing,
-};
+use milepost::domain::answer::{Answer, RejectionKind};
+use milepost::domain::authentication::{AuthScheme, Authentication};
+use milepost::domain::provider::{Decoded, Provider, ProviderId};
 use milepost::domain::verdict::Poison;
 
 pub const TELYPORT: ProviderId = ProviderId::new("telyport");
 pub const EXPRESS: ProviderId = ProviderId::new("247express");
 
 pub const PROVIDERS: &[&dyn Provider] = &[
-    &Fake { id: TELYPORT, schemes: &[AuthScheme::Hmac], horizon_hours: 2, refusal: 401 },
-    &Fake { id: EXPRESS, schemes: &[AuthScheme::ApiKey, AuthScheme::Basic], horizon_hours: 24, refusal: 200 },
+    &Fake { id: TELYPORT, authentication: BY_HMAC, horizon_hours: 2, refusal: 401 },
+    &Fake { id: EXPRESS, authentication: BY_KEY, horizon_hours: 24, refusal: 200 },
 ];
+
+const BY_HMAC: &[Authentication] = &[Authentication::Hmac { header: "x-signature" }];
+const BY_KEY: &[Authentication] = &[Authentication::BodyKey { field: "ApiKey" }, Authentication::Basic];
 
 struct Fake {
     id: ProviderId,
-    schemes: &'static [AuthScheme],
+    authentication: &'static [Authentication],
     horizon_hours: u64,
     refusal: u16,
 }
@@ -30,8 +30,8 @@ impl Provider for Fake {
         self.id
     }
 
-    fn auth_schemes(&self) -> &'static [AuthScheme] {
-        self.schemes
+    fn authentication(&self) -> &'static [Authentication] {
+        self.authentication
     }
 
     fn resend_horizon(&self) -> Duration {
@@ -49,29 +49,11 @@ impl Provider for Fake {
         }
     }
 
-    fn authenticate(&self, _: &dyn Headers, body: Bytes, _: &Credentials) -> Result<Bytes, Rejection> {
-        Ok(body)
-    }
-
     fn decode(&self, _: &[u8]) -> Result<Decoded, Poison> {
         Ok(Decoded::Ignored)
     }
 
     fn transitions(&self) -> &'static milepost::domain::transitions::Transitions {
         &milepost::domain::transitions::Transitions { table: &[], steps: &[], ends: &[] }
-    }
-
-    fn samples(&self) -> &'static [Sample] {
-        &[]
-    }
-
-    fn journeys(&self) -> &'static [Journey] {
-        &[]
-    }
-
-    fn personalize(&self, _: &mut serde_json::Value, _: &Personal<'_>) {}
-
-    fn sign(&self, body: Bytes, _: &Signing<'_>) -> SignedWebhook {
-        SignedWebhook { headers: Vec::new(), body }
     }
 }

@@ -9,25 +9,22 @@ mod statuses;
 mod decoding;
 
 use milepost::domain::answer::{Rejection, RejectionKind};
-use milepost::domain::provider::{Credentials, Decoded, Provider};
-use milepost::domain::secret::Secret;
+use milepost::domain::provider::Decoded;
+use milepost::domain::samples::SampleSource;
 use milepost::domain::verdict::ParkReason;
 
 use self::cases::{Case, Expected, Refusal, SECRET, SHAPES, answer};
 pub use self::decoding::respelled;
-use crate::support::{Pairs, assert_parked};
+use crate::support::{Pairs, assert_parked, open};
 
 /// What becomes of a case: the kind of its refusal, or what its stored body is.
-fn outcome(provider: &dyn Provider, case: &Case) -> Result<Expected, RejectionKind> {
+fn outcome(provider: &dyn SampleSource, case: &Case) -> Result<Expected, RejectionKind> {
     // The HTTP port does not hand it on.
     if case.expected == Expected::Refused(Refusal::TooLarge) {
         return Err(Rejection::TooLarge.kind());
     }
-    let secrets = vec![Secret::new(SECRET.as_bytes()).expect("not empty")];
-    let credentials = Credentials { scheme: case.scheme, header: None, secrets };
     let webhook = case.webhook(provider, "D1");
-    let stored = provider
-        .authenticate(&Pairs(&webhook.headers), webhook.body, &credentials)
+    let stored = open(provider, case.scheme, &Pairs(&webhook.headers), webhook.body, &[SECRET])
         .map_err(Rejection::kind)?;
     Ok(match provider.decode(&stored) {
         Ok(Decoded::Update(decoded)) => Expected::Published(
@@ -77,7 +74,7 @@ fn every_provider_has_its_shape_and_every_case_its_name() {
 /// No beginning of a body is taken for the whole.
 #[test]
 fn a_body_cut_short_anywhere_is_parked() {
-    for provider in milepost::providers::ALL {
+    for provider in milepost::providers::SAMPLE_SOURCES {
         let sample = provider.samples()[0].body.trim_end();
         for cut in 0..sample.len() {
             let body = &sample.as_bytes()[..cut];

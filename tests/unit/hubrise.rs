@@ -1,5 +1,6 @@
 use milepost::domain::journey::Personal;
 use milepost::domain::provider::{Decoded, Provider};
+use milepost::domain::samples::SampleSource;
 use milepost::domain::verdict::ParkReason;
 use milepost::providers::HUBRISE;
 use proptest::prelude::*;

@@ -1,14 +1,15 @@
 //! The journeys of every provider: each tells one delivery, in order, with its samples.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use jiff::Timestamp;
-use milepost::domain::identity::{Origin, ReceiptId};
-use milepost::domain::provider::{DecodedUpdate, Provider};
+use milepost::domain::order::{Moment, StatusOrder};
+use milepost::domain::provider::DecodedUpdate;
+use milepost::domain::samples::SampleSource;
 use milepost::domain::state::{Change, DeliveryState, Order, Place};
 use milepost::domain::status::{Phase, Status};
-use milepost::providers::ALL;
-use uuid::Uuid;
+use milepost::providers::SAMPLE_SOURCES;
 
 use crate::support::{personal, update};
 
@@ -17,7 +18,7 @@ fn begun() -> Timestamp {
 }
 
 /// The updates that the steps become.
-fn told(provider: &dyn Provider, steps: &[&str]) -> Vec<DecodedUpdate> {
+fn told(provider: &dyn SampleSource, steps: &[&str]) -> Vec<DecodedUpdate> {
     let step = |(step, name): (u32, &&str)| {
         update(provider, &personal(provider, name, step, &begun().to_string()).to_string())
     };
@@ -26,7 +27,7 @@ fn told(provider: &dyn Provider, steps: &[&str]) -> Vec<DecodedUpdate> {
 
 #[test]
 fn every_sample_is_a_step_and_every_step_a_sample() {
-    for provider in ALL {
+    for provider in SAMPLE_SOURCES {
         let samples: BTreeSet<_> = provider.samples().iter().map(|sample| sample.name).collect();
         let steps: BTreeSet<_> =
             provider.journeys().iter().flat_map(|journey| journey.steps).copied().collect();
@@ -38,7 +39,7 @@ fn every_sample_is_a_step_and_every_step_a_sample() {
 
 #[test]
 fn a_journey_is_one_delivery_from_its_beginning_to_its_end() {
-    for provider in ALL {
+    for provider in SAMPLE_SOURCES {
         for (at, journey) in provider.journeys().iter().enumerate() {
             let what = format!("{} {}", provider.id(), journey.name);
             let updates = told(*provider, journey.steps);
@@ -64,7 +65,7 @@ fn a_journey_is_one_delivery_from_its_beginning_to_its_end() {
 
 #[test]
 fn each_step_is_an_event_of_its_own_and_later_than_the_one_before() {
-    for provider in ALL {
+    for provider in SAMPLE_SOURCES {
         for journey in provider.journeys() {
             let what = format!("{} {}", provider.id(), journey.name);
             let updates = told(*provider, journey.steps);
@@ -94,7 +95,7 @@ fn each_step_is_an_event_of_its_own_and_later_than_the_one_before() {
 /// it is the same one.
 #[test]
 fn an_event_id_is_never_given_to_two_contents() {
-    for provider in ALL {
+    for provider in SAMPLE_SOURCES {
         let (mut ids, mut events) = (BTreeSet::new(), BTreeSet::new());
         for journey in provider.journeys() {
             for decoded in told(*provider, journey.steps) {
@@ -110,16 +111,18 @@ fn an_event_id_is_never_given_to_two_contents() {
 /// Two tables of one provider, made apart from each other: what a delivery is, and which status may follow which.
 #[test]
 fn a_journey_is_in_order_by_its_providers_transitions() {
-    for provider in ALL {
+    for provider in SAMPLE_SOURCES {
         for journey in provider.journeys() {
             let mut legs = std::collections::BTreeMap::new();
             for (decoded, step) in told(*provider, journey.steps).iter().zip(journey.steps) {
                 let before = legs.get(&decoded.leg);
-                let origin =
-                    Origin { receipt: ReceiptId(Uuid::nil()), received_at: begun(), traceparent: None };
                 let rules = provider.transitions();
+                let update = &decoded.update;
+                let event_time = update.event_time.as_ref().map(|time| (time.utc, decoded.time_kind));
+                let moment = Moment::new(update.status, event_time, begun() + Duration::from_secs(3600));
+                let precedence = StatusOrder::new(rules).of(update.status);
                 let (course, after) =
-                    DeliveryState::advance(before, Place::at(1), &decoded.update, &origin, rules);
+                    DeliveryState::advance(before, Place::at(1), update, moment, rules, precedence);
                 assert_eq!(course.order, Order::InOrder, "{} {} {step}", provider.id(), journey.name);
                 assert_ne!(course.changes, [Change::None], "{} {} {step}", provider.id(), journey.name);
                 legs.insert(decoded.leg.clone(), after.expect("it moves on"));

@@ -1,6 +1,7 @@
 //! Tests of single modules, without servers.
 
 mod architecture;
+mod authentication;
 mod config;
 mod contract;
 mod dash;
@@ -11,6 +12,7 @@ mod deliverect;
 mod deliverect_auth;
 mod doctor;
 mod document;
+mod event_name;
 mod express247;
 mod express247_auth;
 mod fake;
@@ -23,7 +25,7 @@ mod hubrise_fields;
 mod identity;
 mod instant;
 mod journeys;
-mod ledger_key;
+mod order;
 mod registry;
 mod retry;
 mod secret;

@@ -5,16 +5,19 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use milepost::config::{Sources, load};
+use milepost::domain::authentication::Authentication;
 use milepost::domain::event::UpdateEvent;
 use milepost::domain::identity::{Account, DeliveryKey, EventId, Origin, ReceiptId};
 use milepost::domain::journey::Personal;
 use milepost::domain::provider::Provider;
 use milepost::domain::secret::Secret;
-use milepost::domain::state::{DeliveryState, Place};
-use milepost::providers::{ALL, DASH, DELIVERECT, EXPRESS_247, HUBRISE, TELYPORT, by_name};
+use milepost::domain::state::{Course, Order};
+use milepost::providers::{
+    ALL, DASH, DELIVERECT, EXPRESS_247, HUBRISE, SAMPLE_SOURCES, TELYPORT, by_name, sample_source,
+};
 use serde_json::{Value, json};
 
-use crate::support::{Pairs, credentials, leaves, sample, signing, update};
+use crate::support::{self, Pairs, leaves, sample, signing, update};
 
 /// Fields of the samples that are credentials.
 const CREDENTIALS: [&str; 1] = ["ApiKey"];
@@ -50,10 +53,13 @@ fn the_table_has_the_providers() {
 #[test]
 fn providers_are_found_by_name() {
     for provider in ALL {
-        assert_eq!(by_name(provider.id().as_str()).map(Provider::id), Some(provider.id()));
+        let id = provider.id();
+        assert_eq!(by_name(id.as_str()).map(Provider::id), Some(id));
+        assert_eq!(sample_source(id.as_str()).map(|source| source.id()), Some(id));
     }
-    assert!(by_name("nobody").is_none());
-    assert!(by_name("").is_none());
+    for unknown in ["nobody", ""] {
+        assert!(by_name(unknown).is_none() && sample_source(unknown).is_none());
+    }
 }
 
 #[test]
@@ -134,13 +140,12 @@ fn every_provider_has_its_section_in_the_shipped_file() {
         let (says, default) = (shipped.config.provider(id), defaults.config.provider(id));
         assert_eq!(says.resend_horizon, provider.resend_horizon(), "{id}");
         assert_eq!(says.dedup_ttl, default.dedup_ttl, "{id}");
-        assert_eq!(says.content_ttl, default.content_ttl, "{id}");
     }
 }
 
 #[test]
 fn every_sample_file_is_registered_and_has_its_expected_update() {
-    for provider in ALL {
+    for provider in SAMPLE_SOURCES {
         let id = provider.id().as_str();
         let named: BTreeSet<_> = provider.samples().iter().map(|sample| sample.name.to_owned()).collect();
         assert!(!named.is_empty(), "{id} has no sample");
@@ -157,7 +162,7 @@ fn every_sample_file_is_registered_and_has_its_expected_update() {
 
 #[test]
 fn every_sample_becomes_its_expected_update() {
-    for provider in ALL {
+    for provider in SAMPLE_SOURCES {
         for sample in provider.samples() {
             let decoded = update(*provider, sample.body);
             let path = format!("tests/fixtures/{}/updates/{}.json", provider.id(), sample.name);
@@ -168,10 +173,10 @@ fn every_sample_becomes_its_expected_update() {
     }
 }
 
-/// No field a provider sends is dropped silently (design section 3), credentials aside.
+/// No field a provider sends is dropped silently, credentials aside.
 #[test]
 fn every_value_of_every_sample_is_in_its_update() {
-    for provider in ALL {
+    for provider in SAMPLE_SOURCES {
         for sample in provider.samples() {
             let mut sent: Value = serde_json::from_str(sample.body).expect("JSON");
             let fields = sent.as_object_mut().expect("an object");
@@ -194,7 +199,7 @@ fn every_value_of_every_sample_is_in_its_update() {
 
 #[test]
 fn no_credential_of_a_sample_is_in_its_update() {
-    for provider in ALL {
+    for provider in SAMPLE_SOURCES {
         for sample in provider.samples() {
             let sent: Value = serde_json::from_str(sample.body).expect("JSON");
             let published = serde_json::to_string(&update(*provider, sample.body).update).expect("JSON");
@@ -209,7 +214,7 @@ fn no_credential_of_a_sample_is_in_its_update() {
 /// A status may be said again with another courier or position, and that is an event of its own.
 #[test]
 fn every_sample_is_another_event_of_a_known_status() {
-    for provider in ALL {
+    for provider in SAMPLE_SOURCES {
         let mut events = BTreeSet::new();
         for sample in provider.samples() {
             let decoded = update(*provider, sample.body);
@@ -222,7 +227,7 @@ fn every_sample_is_another_event_of_a_known_status() {
 
 #[test]
 fn no_two_statuses_of_the_samples_become_one() {
-    for provider in ALL {
+    for provider in SAMPLE_SOURCES {
         let mut raw_by_status = BTreeMap::new();
         for sample in provider.samples() {
             let update = update(*provider, sample.body).update;
@@ -237,17 +242,14 @@ fn no_two_statuses_of_the_samples_become_one() {
 #[test]
 fn what_a_provider_signs_it_takes_by_each_scheme() {
     let secret = "user:EBD2E298-20AC";
-    for provider in ALL {
-        for &scheme in provider.auth_schemes() {
+    for provider in SAMPLE_SOURCES {
+        for scheme in provider.authentication().iter().map(Authentication::scheme) {
             for sample in provider.samples() {
                 let key = Secret::new(secret.as_bytes()).expect("not empty");
                 let signed = provider.sign(sample.body.into(), &signing(scheme, &key));
                 let open = |secrets: &[&str]| {
-                    provider.authenticate(
-                        &Pairs(&signed.headers),
-                        signed.body.clone(),
-                        &credentials(scheme, secrets),
-                    )
+                    let headers = Pairs(&signed.headers);
+                    support::open(*provider, scheme, &headers, signed.body.clone(), secrets)
                 };
                 let stored = open(&["another secret", secret]).expect("authentic");
                 let text = String::from_utf8(stored.to_vec()).expect("text");
@@ -264,7 +266,7 @@ fn what_a_provider_signs_it_takes_by_each_scheme() {
 #[test]
 fn personal_samples_are_deterministic_and_distinct() {
     let begun = "2025-02-12T13:07:19.2010003Z".parse().expect("a time");
-    for provider in ALL {
+    for provider in SAMPLE_SOURCES {
         let mut events = BTreeSet::new();
         let mut deliveries = BTreeSet::new();
         let mut by_id = BTreeSet::new();
@@ -298,7 +300,7 @@ fn personal_samples_are_deterministic_and_distinct() {
 #[test]
 fn personalizing_and_signing_take_anything() {
     let secret = Secret::new(b"secret \xff\"").expect("not empty");
-    for provider in ALL {
+    for provider in SAMPLE_SOURCES {
         for mut body in [json!(null), json!([]), json!({}), json!({"data": 1, "DeliveryDate": 1}), json!("x")]
         {
             for begun in [Timestamp::MIN, Timestamp::UNIX_EPOCH, Timestamp::MAX] {
@@ -307,7 +309,7 @@ fn personalizing_and_signing_take_anything() {
                 }
             }
         }
-        for &scheme in provider.auth_schemes() {
+        for scheme in provider.authentication().iter().map(Authentication::scheme) {
             for body in ["", "null", "{", "{}", "{\"ApiKey\":1,\"ApiKey\":2}", "\u{feff}{}"] {
                 let _ = provider.sign(body.into(), &signing(scheme, &secret));
             }
@@ -326,12 +328,10 @@ fn an_event_with_a_lone_surrogate_is_json() {
         account: Account::default_account(),
         delivery_id: decoded.update.delivery_id.clone(),
     };
-    let receipt = ReceiptId("01890a5d-ac96-774b-bcce-b302099a8057".parse().expect("a uuid"));
+    let receipt: ReceiptId = "01890a5d-ac96-774b-bcce-b302099a8057".parse().expect("a receipt");
     let id = EventId::new(&delivery, &decoded.identity, receipt);
-    let received_at = "2025-02-12T13:07:19.201Z".parse().expect("a time");
-    let origin = Origin { receipt, received_at, traceparent: None };
-    let rules = EXPRESS_247.transitions();
-    let (course, _) = DeliveryState::advance(None, Place::at(1), &decoded.update, &origin, rules);
+    let origin = Origin { receipt, traceparent: None };
+    let course = Course { sequence: 1, order: Order::InOrder, changes: Vec::new(), previous_status: None };
     let event = UpdateEvent::new(&delivery, id, &origin, &decoded.update, &course);
     assert!(serde_json::from_slice::<&serde_json::value::RawValue>(&event.body).is_ok());
     let text = std::str::from_utf8(&event.body).expect("text");

@@ -1,14 +1,13 @@
 //! Where a delivery stands, and what an update changes about it.
 
 use jiff::Timestamp;
-use milepost::domain::identity::{Origin, ReceiptId};
 use milepost::domain::instant::ProviderTime;
+use milepost::domain::order::{Moment, StatusOrder, TimeKind};
 use milepost::domain::state::{Change, Course, DeliveryState, Order, Place};
 use milepost::domain::status::Status;
 use milepost::domain::transitions::Transitions;
 use milepost::domain::update::{Courier, DeliveryUpdate, Eta, Position, Proof, Reason, References};
 use proptest::prelude::*;
-use uuid::Uuid;
 
 static RULES: Transitions = Transitions {
     table: &[(Status::Assigned, &[Status::Created])],
@@ -35,8 +34,19 @@ fn advance(
     update: &DeliveryUpdate,
     received: i64,
 ) -> (Course, Option<DeliveryState>) {
-    let origin = Origin { receipt: ReceiptId(Uuid::nil()), received_at: at(received), traceparent: None };
-    DeliveryState::advance(before, Place::at(7), update, &origin, &RULES)
+    advance_at(before, Place::at(7), update, at(received))
+}
+
+fn advance_at(
+    before: Option<&DeliveryState>,
+    place: Place,
+    update: &DeliveryUpdate,
+    received_at: Timestamp,
+) -> (Course, Option<DeliveryState>) {
+    let event_time = update.event_time.as_ref().map(|time| (time.utc, TimeKind::Change));
+    let moment = Moment::new(update.status, event_time, received_at);
+    let precedence = StatusOrder::new(&RULES).of(update.status);
+    DeliveryState::advance(before, place, update, moment, &RULES, precedence)
 }
 
 /// Where a delivery stands after updates that each move it on.
@@ -134,10 +144,9 @@ fn an_older_update_is_late_and_moves_nothing() {
 #[test]
 fn an_update_that_was_overtaken_is_late_whatever_was_published() {
     let update = said(Status::Assigned, 9);
-    let origin = Origin { receipt: ReceiptId(Uuid::nil()), received_at: at(9), traceparent: None };
     let place = Place { sequence: 7, overtaken: true };
     for before in [None, Some(&after(&[said(Status::Created, 0)]))] {
-        let (course, state) = DeliveryState::advance(before, place, &update, &origin, &RULES);
+        let (course, state) = advance_at(before, place, &update, at(9));
         assert_eq!((course.order, course.sequence, state), (Order::Late, 7, None));
     }
 }
@@ -146,18 +155,18 @@ fn an_update_that_was_overtaken_is_late_whatever_was_published() {
 fn where_the_provider_gives_no_time_arrival_decides() {
     let silent = |status| DeliveryUpdate { event_time: None, ..said(status, 0) };
     let before = after(&[silent(Status::Created)]);
-    let (late, _) = advance(Some(&before), &silent(Status::Assigned), 99);
-    let (next, state) = advance(Some(&before), &silent(Status::Assigned), 100);
+    let (late, _) = advance(Some(&before), &silent(Status::Created), 99);
+    let (next, _) = advance(Some(&before), &silent(Status::Created), 100);
     assert_eq!((late.order, next.order), (Order::Late, Order::InOrder));
     // One that has a time after one that has none is compared by arrival, too.
-    let (course, _) = advance(state.as_ref(), &said(Status::PickedUp, -1000), 101);
+    let (course, _) = advance(Some(&before), &said(Status::Created, -1000), 101);
     assert_eq!(course.order, Order::InOrder);
 }
 
 #[test]
 fn a_transition_that_the_rules_lack_is_unexpected() {
     let before = after(&[said(Status::PickedUp, 0)]);
-    let (course, state) = advance(Some(&before), &said(Status::Created, 1), 100);
+    let (course, state) = advance(Some(&before), &said(Status::Created, 300), 400);
     assert_eq!(course.order, Order::Unexpected);
     assert_eq!(state.map(|state| state.status()), Some(Status::Created));
     // Backwards where it is documented, a skip, an end, a word nobody knows, the same again: as expected.
@@ -172,7 +181,7 @@ fn a_transition_that_the_rules_lack_is_unexpected() {
 #[test]
 fn nothing_reopens_a_closed_delivery_unexpectedly() {
     let delivered = after(&[said(Status::Delivered, 0)]);
-    let (course, state) = advance(Some(&delivered), &said(Status::Assigned, 1), 100);
+    let (course, state) = advance(Some(&delivered), &said(Status::Assigned, 300), 400);
     assert_eq!((course.order, state), (Order::Unexpected, None));
     // It may still be closed otherwise.
     let (course, state) = advance(Some(&delivered), &said(Status::Cancelled, 1), 100);
@@ -181,18 +190,11 @@ fn nothing_reopens_a_closed_delivery_unexpectedly() {
 }
 
 #[test]
-fn the_newer_of_two_states_supersedes() {
-    let [old, new] = [0, 1].map(|seconds| after(&[said(Status::Assigned, seconds)]));
-    assert!(new.supersedes(&old) && !old.supersedes(&new) && !old.supersedes(&old));
-}
-
-#[test]
 fn text_that_is_no_state_is_refused() {
     let text = after(&[said(Status::Assigned, 0)]).to_string();
     assert!(text.parse::<DeliveryState>().is_ok());
     let cut = &text[..text.len() - 1];
-    let broken =
-        ["", ",,,,", cut, &text.replace("assigned", "asigned"), &text.replace(",17", ",x17"), "é,é,é,é,é"];
+    let broken = ["", ",,,,,", cut, &text.replace(",F,", ",f,"), &text.replace(",17", ",x17"), "é,é,é,é,é,é"];
     for broken in broken {
         assert!(broken.parse::<DeliveryState>().is_err(), "{broken}");
     }
@@ -203,8 +205,8 @@ proptest! {
     #[test]
     fn a_state_survives_the_ledger(
         status in 0..Status::ALL.len(),
-        micros in proptest::option::of(-1_000_000_000_000_000_i64..4_000_000_000_000_000),
-        received in -1_000_000_000_000_i64..4_000_000_000_000,
+        micros in proptest::option::of(0..4_000_000_000_000_000_i64),
+        received in 0..4_000_000_000_000_i64,
         name in ".{0,2000}",
     ) {
         let event_time = micros.map(|micros| Timestamp::from_microsecond(micros).expect("in range"));
@@ -214,11 +216,11 @@ proptest! {
             ..said(Status::ALL[status], 0)
         };
         let received_at = Timestamp::from_millisecond(received).expect("in range");
-        let origin = Origin { receipt: ReceiptId(Uuid::nil()), received_at, traceparent: None };
-        let (_, state) = DeliveryState::advance(None, Place::at(1), &update, &origin, &RULES);
+        let (_, state) = advance_at(None, Place::at(1), &update, received_at);
         let state = state.expect("a first update");
         let text = state.to_string();
         prop_assert_eq!(text.parse::<DeliveryState>().expect("a state"), state);
-        prop_assert!(text.len() <= 128 && !text.contains('|'), "{}", text);
+        // With the flag before it: what Redis keeps compactly.
+        prop_assert!(text.len() + 2 <= 64, "{}", text);
     }
 }

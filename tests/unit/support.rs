@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use milepost::domain::answer::Rejection;
+use milepost::domain::authentication::{AuthScheme, Authentication, Credentials, Headers};
 use milepost::domain::journey::Personal;
-use milepost::domain::provider::{
-    AuthScheme, Credentials, Decoded, DecodedUpdate, Headers, Provider, Signing,
-};
+use milepost::domain::provider::{Decoded, DecodedUpdate, Provider, check_body};
+use milepost::domain::samples::{SampleSource, Signing};
 use milepost::domain::secret::Secret;
 use milepost::domain::verdict::{ParkReason, Poison};
 use proptest::prelude::*;
@@ -16,14 +17,33 @@ use serde_json::{Value, json};
 pub struct Pairs<'a, N>(pub &'a [(N, String)]);
 
 impl<N: AsRef<str>> Headers for Pairs<'_, N> {
-    fn get(&self, name: &str) -> Option<&[u8]> {
-        self.0.iter().find(|(header, _)| header.as_ref() == name).map(|(_, value)| value.as_bytes())
+    fn values<'a>(&'a self, name: &str) -> Box<dyn Iterator<Item = &'a [u8]> + 'a> {
+        let values: Vec<_> = self.0.iter().filter(|(header, _)| header.as_ref() == name).collect();
+        Box::new(values.into_iter().map(|(_, value)| value.as_bytes()))
     }
 }
 
-pub fn credentials(scheme: AuthScheme, secrets: &[&str]) -> Credentials {
+/// What is stored of a webhook of `provider`, whose account has these secrets.
+pub fn open(
+    provider: &dyn Provider,
+    scheme: AuthScheme,
+    headers: &dyn Headers,
+    body: Bytes,
+    secrets: &[&str],
+) -> Result<Bytes, Rejection> {
+    let credentials = credentials(documented(provider, scheme), secrets);
+    let proof = credentials.check_headers(headers)?;
+    check_body(provider, &credentials, &proof, body)
+}
+
+/// How `provider` documents the scheme.
+pub fn documented(provider: &dyn Provider, scheme: AuthScheme) -> Authentication {
+    provider.authentication().iter().find(|one| one.scheme() == scheme).expect("a documented scheme").clone()
+}
+
+pub fn credentials(authentication: Authentication, secrets: &[&str]) -> Credentials {
     let secrets = secrets.iter().map(|secret| Secret::new(secret.as_bytes()).expect("not empty")).collect();
-    Credentials { scheme, header: None, secrets }
+    Credentials { authentication, secrets }
 }
 
 /// What `milepost send` signs with when no header was chosen.
@@ -53,7 +73,7 @@ pub fn poison(provider: &dyn Provider, body: &[u8]) -> Poison {
 }
 
 /// The sample `name`, made the webhook of `step` of the delivery 7 of the run `ab12`, which began at `begun`.
-pub fn personal(provider: &dyn Provider, name: &str, step: u32, begun: &str) -> Value {
+pub fn personal(provider: &dyn SampleSource, name: &str, step: u32, begun: &str) -> Value {
     let mut body = sample(provider, name);
     let begun = begun.parse().expect("a time");
     provider.personalize(&mut body, &Personal { tag: "ab12", number: 7, step, begun });
@@ -67,7 +87,7 @@ pub fn assert_parked(provider: &dyn Provider, body: &[u8], reason: ParkReason, d
     assert_eq!((poison.reason, poison.detail), (reason, detail), "{}", String::from_utf8_lossy(body));
 }
 
-pub fn sample(provider: &dyn Provider, name: &str) -> Value {
+pub fn sample(provider: &dyn SampleSource, name: &str) -> Value {
     let sample = provider.samples().iter().find(|sample| sample.name == name).expect("a known sample");
     serde_json::from_str(sample.body).expect("samples are JSON")
 }

@@ -1,13 +1,15 @@
 //! Telyport's signature, what its sender is told, and what makes two of its webhooks one event.
 
 use milepost::domain::answer::{Answer, Rejection, RejectionKind};
+use milepost::domain::authentication::AuthScheme;
 use milepost::domain::identity::{DeliveryKey, EventId, ReceiptId};
-use milepost::domain::provider::{AuthScheme, Provider};
+use milepost::domain::provider::Provider;
+use milepost::domain::samples::SampleSource;
 use milepost::domain::secret::Secret;
 use milepost::providers::TELYPORT;
 use serde_json::{Value, json};
 
-use crate::support::{Pairs, body, credentials, sample, signing, update};
+use crate::support::{self, Pairs, body, sample, signing, update};
 
 /// The documented example, changed by `change`.
 fn started(change: impl FnOnce(&mut Value)) -> Value {
@@ -28,7 +30,7 @@ fn a_signature_by_any_live_secret_opens() {
         TELYPORT.sign(body(&text), &signing(AuthScheme::Hmac, &secret)).headers
     };
     let open = |headers: &[(String, String)], secrets: &[&str]| {
-        TELYPORT.authenticate(&Pairs(headers), body(&text), &credentials(AuthScheme::Hmac, secrets))
+        support::open(&TELYPORT, AuthScheme::Hmac, &Pairs(headers), body(&text), secrets)
     };
     assert_eq!(open(&signed("one"), &["one"]), Ok(body(&text)));
     assert_eq!(open(&signed("one"), &["one", "two"]), Ok(body(&text)));
@@ -67,11 +69,8 @@ fn the_documented_example_has_this_signature() {
 fn one_byte_changed_is_another_body() {
     let secret = Secret::new(b"secret").expect("not empty");
     let signed = TELYPORT.sign(body("{\"a\":1}"), &signing(AuthScheme::Hmac, &secret));
-    let opened = TELYPORT.authenticate(
-        &Pairs(&signed.headers),
-        body("{\"a\": 1}"),
-        &credentials(AuthScheme::Hmac, &["secret"]),
-    );
+    let opened =
+        support::open(&TELYPORT, AuthScheme::Hmac, &Pairs(&signed.headers), body("{\"a\": 1}"), &["secret"]);
     assert_eq!(opened, Err(Rejection::WrongCredential));
 }
 
@@ -106,7 +105,7 @@ fn the_documented_example_keeps_its_identity() {
         account: "default".parse().expect("an account"),
         delivery_id: decoded.update.delivery_id,
     };
-    let anchor = ReceiptId("01890a5d-ac96-774b-bcce-b302099a8057".parse().expect("a uuid"));
+    let anchor: ReceiptId = "01890a5d-ac96-774b-bcce-b302099a8057".parse().expect("a receipt");
     let id = EventId::new(&delivery, &decoded.identity, anchor);
     assert_eq!(id.as_str(), "059b0ee8fd24fa849cd956c3a8af7851");
 }

@@ -74,7 +74,7 @@ pub async fn run(rig: &Rig, minutes: f64, rate: Option<f64>) -> anyhow::Result<S
         let worker = rig.milepost(&name, &more).await?;
         programs.push((name, worker));
     }
-    let kind = Kind { providers: providers::ALL, accounts: 1, bytes: BYTES };
+    let kind = Kind { providers: providers::SAMPLE_SOURCES, accounts: 1, bytes: BYTES };
     let (channel, mut updates) = rig.broker.listen(UPDATES_QUEUE).await?;
 
     let rate = match rate {

@@ -20,8 +20,8 @@ use super::record::Answered;
 use super::refusing::Refusing;
 use super::{Handler, HttpLimits, Response, span};
 use crate::domain::answer::{Answer, Rejection};
+use crate::domain::authentication::Headers;
 use crate::domain::identity::ReceiptId;
-use crate::domain::provider::Headers;
 use crate::pipeline::receive::{self, Destination, Receipt, Receiver};
 use crate::telemetry::sampling::Sampling;
 use crate::telemetry::trace::Trace;
@@ -81,6 +81,8 @@ impl Webhooks {
         if head.method != Method::POST {
             return Err(Rejection::WrongMethod);
         }
+        let headers = HeaderView(&head.headers);
+        let addressed = destination.check_headers(&headers)?;
         let max = self.limits.max_body_bytes;
         let announced = body.size_hint().exact().map(|length| usize::try_from(length).unwrap_or(usize::MAX));
         let reserved = announced.unwrap_or(max);
@@ -95,7 +97,8 @@ impl Webhooks {
             .ok_or(Rejection::Saturated)?;
         let body =
             timeout(self.limits.body_timeout, read(body, max)).await.map_err(|_| Rejection::TooSlow)??;
-        self.receiver.accept(destination, receipt, trace, &HeaderView(&head.headers), body).await
+        let authentic = addressed.check_body(body)?;
+        self.receiver.store(authentic, receipt, trace, &headers).await
     }
 
     fn respond(&self, answer: Answer, receipt: ReceiptId, outcome: Result<(), Rejection>) -> Response {
@@ -185,6 +188,10 @@ async fn discard(mut body: Incoming) {
 struct HeaderView<'a>(&'a HeaderMap);
 
 impl Headers for HeaderView<'_> {
+    fn values<'a>(&'a self, name: &str) -> Box<dyn Iterator<Item = &'a [u8]> + 'a> {
+        Box::new(self.0.get_all(name).into_iter().map(HeaderValue::as_bytes))
+    }
+
     fn get(&self, name: &str) -> Option<&[u8]> {
         self.0.get(name).map(HeaderValue::as_bytes)
     }

@@ -22,7 +22,7 @@ const QUEUE_LIMIT: usize = 100_000;
 /// A reader of updates that falls this far behind misses some.
 const UPDATES_LIMIT: usize = 65_536;
 
-/// A message that waits for a person.
+/// A parked message.
 #[derive(Debug, Clone)]
 pub struct ParkedMessage {
     /// The webhook.
@@ -101,7 +101,7 @@ impl MemoryBroker {
         self.0.updates.subscribe()
     }
 
-    /// What waits for a person.
+    /// What is parked.
     #[must_use]
     pub fn parked(&self) -> Vec<ParkedMessage> {
         self.queues().parked.clone()
@@ -167,7 +167,7 @@ impl Inbox for MemoryBroker {
             broker: self.clone(),
             provider,
             prefetch: usize::from(prefetch),
-            unsettled: BTreeMap::new(),
+            unacknowledged: BTreeMap::new(),
             last_tag: 0,
             stopped: false,
         }))
@@ -178,7 +178,7 @@ struct MemorySubscription {
     broker: MemoryBroker,
     provider: ProviderId,
     prefetch: usize,
-    unsettled: BTreeMap<Tag, Envelope>,
+    unacknowledged: BTreeMap<Tag, Envelope>,
     last_tag: Tag,
     stopped: bool,
 }
@@ -187,12 +187,12 @@ impl MemorySubscription {
     fn take(&mut self) -> Result<Delivery, Option<Instant>> {
         let mut queues = self.broker.queues();
         let next_due = queues.release_due(Instant::now());
-        if self.unsettled.len() >= self.prefetch {
+        if self.unacknowledged.len() >= self.prefetch {
             return Err(next_due);
         }
         let envelope = queues.ready.get_mut(&self.provider).and_then(VecDeque::pop_front).ok_or(next_due)?;
         self.last_tag += 1;
-        self.unsettled.insert(self.last_tag, envelope.clone());
+        self.unacknowledged.insert(self.last_tag, envelope.clone());
         Ok(Delivery { tag: self.last_tag, envelope, defect: None })
     }
 }
@@ -219,9 +219,9 @@ impl Subscription for MemorySubscription {
         }
     }
 
-    fn settle(&mut self, tags: &mut Vec<Tag>) {
+    fn acknowledge(&mut self, tags: &mut Vec<Tag>) {
         for tag in tags.drain(..) {
-            self.unsettled.remove(&tag);
+            self.unacknowledged.remove(&tag);
         }
     }
 
@@ -236,7 +236,7 @@ impl Drop for MemorySubscription {
     fn drop(&mut self) {
         let mut queues = self.broker.queues();
         let queue = queues.ready.entry(self.provider).or_default();
-        for envelope in std::mem::take(&mut self.unsettled).into_values().rev() {
+        for envelope in std::mem::take(&mut self.unacknowledged).into_values().rev() {
             queue.push_front(envelope);
         }
         drop(queues);

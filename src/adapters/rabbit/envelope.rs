@@ -1,4 +1,8 @@
-//! The envelope as an AMQP message, and back (design section 3).
+//! The envelope as an AMQP message, and back.
+//!
+//! A broker pays for each property, and most for a header table. So the first attempt of a webhook says only what nothing
+//! else does: its receipt, which is also when it was received, and its account. Whose it is the queue says. The rest is
+//! there when it is not its usual value.
 //!
 //! Headers are written anew for each publish. RabbitMQ's own (`x-death` and its kin) are never copied: it would
 //! take a message that passes the same queue again for a cycle and drop it.
@@ -7,7 +11,6 @@ use jiff::Timestamp;
 use lapin::BasicProperties;
 use lapin::message::Delivery as Message;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
-use uuid::Uuid;
 
 use super::topology::text;
 use crate::domain::envelope::{Envelope, Replay, TraceContext};
@@ -16,17 +19,14 @@ use crate::domain::identity::{Account, ReceiptId};
 use crate::domain::provider::ProviderId;
 use crate::domain::verdict::ParkReason;
 
-/// AMQP `type` of a stored webhook.
-pub(super) const MESSAGE_TYPE: &str = "milepost.webhook.v1";
+/// The `Content-Type` that goes without saying.
+const JSON: &str = "application/json";
 /// AMQP `delivery_mode` of whatever must survive a restart: all that we publish.
 pub(super) const PERSISTENT: u8 = 2;
 
 /// No honest count of attempts or crashes comes near this; a forged one must not overflow what is added to it.
 const MOST_COUNTED: i64 = 1_000_000;
 
-pub(super) const PROVIDER: &str = "mp-provider";
-pub(super) const ACCOUNT: &str = "mp-account";
-pub(super) const RECEIVED_AT: &str = "mp-received-at";
 pub(super) const ATTEMPT: &str = "mp-attempt";
 pub(super) const CRASHES: &str = "mp-crashes";
 const REPLAY: &str = "mp-replay";
@@ -38,19 +38,17 @@ pub(super) const TRACEPARENT: &str = "traceparent";
 pub(super) const TRACESTATE: &str = "tracestate";
 const FIRST_ATTEMPT: &str = "mp-first-attempt";
 
-/// The properties of a stored webhook.
+/// The properties of a stored webhook: `message_id` is its receipt, `correlation_id` its account.
 #[must_use]
 pub fn properties(envelope: &Envelope, parked: Option<(ParkReason, &'static str)>) -> BasicProperties {
     let mut headers = FieldTable::default();
     let mut put = |name: &str, value: AMQPValue| {
         headers.insert(name.into(), value);
     };
-    put(PROVIDER, text(envelope.provider.as_str()));
-    put(ACCOUNT, text(envelope.account.as_str()));
-    put(RECEIVED_AT, AMQPValue::LongLongInt(envelope.received_at.as_millisecond()));
-    put(ATTEMPT, AMQPValue::LongLongInt(envelope.attempt.into()));
-    if envelope.crashes > 0 {
-        put(CRASHES, AMQPValue::LongLongInt(envelope.crashes.into()));
+    for (name, count) in [(ATTEMPT, envelope.attempt), (CRASHES, envelope.crashes)] {
+        if count > 0 {
+            put(name, AMQPValue::LongLongInt(count.into()));
+        }
     }
     match envelope.replay {
         None => {}
@@ -72,15 +70,15 @@ pub fn properties(envelope: &Envelope, parked: Option<(ParkReason, &'static str)
     trace_headers(&envelope.trace, &mut headers);
     let properties = BasicProperties::default()
         .with_message_id(envelope.receipt.to_string().into())
-        .with_timestamp(u64::try_from(envelope.received_at.as_second()).unwrap_or_default())
-        .with_type(MESSAGE_TYPE.into())
-        .with_delivery_mode(PERSISTENT)
-        .with_headers(headers);
+        .with_correlation_id(envelope.account.as_str().into())
+        .with_delivery_mode(PERSISTENT);
     // AMQP's short strings hold 255 bytes; a longer content type is no content type.
-    match envelope.content_type.as_ref().and_then(|text| ShortString::try_new(text.as_str()).ok()) {
+    let content_type = envelope.content_type.as_deref().filter(|content_type| *content_type != JSON);
+    let properties = match content_type.and_then(|text| ShortString::try_new(text).ok()) {
         Some(content_type) => properties.with_content_type(content_type),
         None => properties,
-    }
+    };
+    if headers.inner().is_empty() { properties } else { properties.with_headers(headers) }
 }
 
 /// Says which trace a message belongs to.
@@ -109,30 +107,19 @@ pub fn read(message: Message, provider: ProviderId, now: Timestamp) -> (Envelope
     let receipt = properties.message_id().as_ref().and_then(|id| id.as_str().parse().ok());
     let receipt = receipt.unwrap_or_else(|| {
         miss("no receipt id");
-        ReceiptId(Uuid::new_v4())
+        ReceiptId::new(now, &rand::random())
     });
-    if properties.kind().as_ref().is_none_or(|kind| kind.as_str() != MESSAGE_TYPE) {
-        miss("not of type milepost.webhook.v1");
-    }
-    if headers.text(PROVIDER).is_none_or(|name| name != provider.as_str()) {
-        miss("another provider's, or nobody's");
-    }
-    let account = headers.text(ACCOUNT).and_then(|name| name.parse().ok()).unwrap_or_else(|| {
+    let account = account(&properties).unwrap_or_else(|| {
         miss("no account");
         Account::default_account()
     });
-    let received_at = headers.number(RECEIVED_AT).and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    let received_at = received_at.unwrap_or_else(|| {
-        miss("no time of receipt");
-        now
-    });
     let count = |name| u32::try_from(headers.number(name)?.clamp(0, MOST_COUNTED)).ok();
+    let content_type = properties.content_type().as_ref().map_or(JSON, ShortString::as_str);
     let envelope = Envelope {
         receipt,
         provider,
         account,
-        received_at,
-        content_type: properties.content_type().as_ref().map(ShortString::to_string),
+        content_type: Some(content_type.to_owned()),
         attempt: count(ATTEMPT).unwrap_or_default(),
         crashes: count(CRASHES).unwrap_or_default(),
         replay: headers.text(REPLAY).and_then(|text| replay(&text)),
@@ -146,6 +133,11 @@ pub fn read(message: Message, provider: ProviderId, now: Timestamp) -> (Envelope
         body: message.data.into(),
     };
     (envelope, defect)
+}
+
+/// The account that a message names.
+pub(super) fn account(properties: &BasicProperties) -> Option<Account> {
+    properties.correlation_id().as_ref()?.as_str().parse().ok()
 }
 
 fn replay(text: &str) -> Option<Replay> {

@@ -62,7 +62,7 @@ impl RabbitInbox {
             provider,
             clock: Arc::clone(&self.clock),
             outdated: Box::pin(outdated(self.settings.clone(), url)),
-            unsettled: BTreeSet::new(),
+            unacknowledged: BTreeSet::new(),
             stopped: false,
         })
     }
@@ -99,14 +99,14 @@ struct RabbitSubscription {
     clock: Arc<dyn Clock>,
     /// Resolves once another subscription can be had with a newer URL.
     outdated: BoxFuture<'static, ()>,
-    unsettled: BTreeSet<Tag>,
+    unacknowledged: BTreeSet<Tag>,
     stopped: bool,
 }
 
 impl RabbitSubscription {
     /// Sends one acknowledgement. Its frame is queued in the first poll; whether it reached the broker shows
-    /// only in whether the message comes back, so nobody waits for it.
-    fn acknowledge(&self, tag: Tag, multiple: bool) {
+    /// only in whether the message is delivered again, so nothing waits for it.
+    fn send_ack(&self, tag: Tag, multiple: bool) {
         let _ = self.channel.basic_ack(tag, BasicAckOptions { multiple }).now_or_never();
     }
 }
@@ -131,24 +131,24 @@ impl Subscription for RabbitSubscription {
             return Err(SubscriptionEnded);
         };
         let tag = message.delivery_tag;
-        self.unsettled.insert(tag);
+        self.unacknowledged.insert(tag);
         let (envelope, defect) = envelope::read(message, self.provider, self.clock.now());
         Ok(Delivery { tag, envelope, defect })
     }
 
-    fn settle(&mut self, tags: &mut Vec<Tag>) {
+    fn acknowledge(&mut self, tags: &mut Vec<Tag>) {
         for tag in tags.iter() {
-            self.unsettled.remove(tag);
+            self.unacknowledged.remove(tag);
         }
         tags.sort_unstable();
-        // One acknowledgement covers all tags below the oldest unsettled one.
-        let oldest = self.unsettled.first().copied().unwrap_or(Tag::MAX);
+        // One acknowledgement covers all tags below the oldest unacknowledged one.
+        let oldest = self.unacknowledged.first().copied().unwrap_or(Tag::MAX);
         let covered = tags.partition_point(|&tag| tag < oldest);
         if let Some(&last) = tags[..covered].last() {
-            self.acknowledge(last, true);
+            self.send_ack(last, true);
         }
         for &tag in &tags[covered..] {
-            self.acknowledge(tag, false);
+            self.send_ack(tag, false);
         }
         tags.clear();
     }

@@ -24,7 +24,6 @@ use super::delay::DelayLevels;
 use super::envelope;
 use super::topology::{PARKED, Topology, TopologyMode, UPDATES, WEBHOOKS};
 use crate::domain::event::CONTENT_TYPE;
-use crate::domain::event::EVENT_TYPE;
 use crate::domain::retry::reconnect_delay;
 use crate::ports::{Outbound, PublishError, Publisher};
 use crate::telemetry::metrics as m;
@@ -232,13 +231,7 @@ impl RabbitPublisher {
             },
             Outbound::Update(event) => Message {
                 exchange: UPDATES.into(),
-                properties: BasicProperties::default()
-                    .with_message_id(event.id.as_str().into())
-                    .with_timestamp(u64::try_from(event.time.as_second()).unwrap_or_default())
-                    .with_content_type(CONTENT_TYPE.into())
-                    .with_type(EVENT_TYPE.into())
-                    .with_delivery_mode(envelope::PERSISTENT)
-                    .with_headers(traced()),
+                properties: update_properties(event.id.as_str()),
                 routing_key: event.routing_key.into(),
                 body: event.body,
             },
@@ -256,14 +249,21 @@ const fn stage(outbound: &Outbound) -> &'static str {
     }
 }
 
-/// The trace that publishes this, for subscribers whose own tracing looks at headers. The event itself has that of its
-/// first receipt, whoever publishes it.
-fn traced() -> FieldTable {
-    let mut headers = FieldTable::default();
-    if let Some(trace) = trace::current() {
-        envelope::trace_headers(&trace, &mut headers);
+/// The properties of an update. All else is in its body; the trace that publishes it is beside it as well, for
+/// subscribers whose tracing looks at headers, if it is sampled: a header table costs a stream more than the rest.
+fn update_properties(id: &str) -> BasicProperties {
+    let properties = BasicProperties::default()
+        .with_message_id(id.into())
+        .with_content_type(CONTENT_TYPE.into())
+        .with_delivery_mode(envelope::PERSISTENT);
+    match trace::current().filter(|trace| !trace.is_unsampled()) {
+        None => properties,
+        Some(trace) => {
+            let mut headers = FieldTable::default();
+            envelope::trace_headers(&trace, &mut headers);
+            properties.with_headers(headers)
+        }
     }
-    headers
 }
 
 #[async_trait]

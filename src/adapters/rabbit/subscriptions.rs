@@ -2,7 +2,7 @@
 //!
 //! A subscriber may as well do all of this itself: nothing of Milepost's depends on how its queue came to be. What is
 //! deliberately absent is `x-overflow: reject-publish`: one full queue of that kind would refuse the publish of an
-//! update that all other subscribers got, and each retry would repeat it for them (design section 3).
+//! update that all other subscribers got, and each retry would repeat it for them.
 
 mod listing;
 

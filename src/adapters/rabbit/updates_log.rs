@@ -1,4 +1,4 @@
-//! Reads `milepost.updates.log`, the stream that keeps every published update (design section 3).
+//! Reads `milepost.updates.log`, the stream that keeps every published update.
 //!
 //! A stream is read without taking anything out of it, from any point of it, by any number of readers, so a reader
 //! needs no queue of its own. The reader here comes back by itself after an outage and goes on behind the last

@@ -1,144 +1,191 @@
--- Claims an event, or says who has it. One atomic step; the rules are design section 5's table.
+-- Claims an event, or says why not: the table of domain/claim.rs and the record of domain/delivery_record.rs, which have
+-- the reasons. docs/ARCHITECTURE.md, "The ledger on Redis", lists the fields.
 --
--- KEYS[1]  the event's key; of an event known by content alone, the stem of its occurrences' keys
--- KEYS[2]  with a provider's id: the first content seen under it; without: the occurrences ("anchors")
--- KEYS[3]  the delivery's state: a hash of its last sequence number ("n"), of where each leg stands ("s:<leg>"), and of
---          the age of the newest that was ever claimed of it ("c:<leg>")
--- ARGV     by_id (1|0), content, receipt, received_at ms, traceparent, attempt, crashes,
---          replay ("" | "normal" | "force:<id>"), token, lease ms, ttl ms, horizon ms, leg, state ttl ms,
---          event time µs ("": the provider does not say), most legs
---
--- An event's value is fourteen fields joined by "|", which `record.rs` reads too:
---   state (P|R|D|K), attempt, deadline ms (P: of the lease, 0: let go; R: when the copy comes back), crashes, token,
---   first receipt, its received_at ms, its traceparent, receipt of the copy that holds or held the claim,
---   changed_at ms, sequence number, where the leg stood when the event was first claimed (nothing: nowhere yet),
---   why it last failed (nothing: it never did), whether a newer one of its leg had been claimed before (1|0)
--- Answers { 'D' } (done), { 'S' } (stale), { 'B', ms left of the lease } (busy), or { 'G', key, whether the id was used
--- for other content before (1|0), the value as it is now } (granted): one text, which costs less to read than its fields.
--- The occurrence's key is made here, from KEYS[1]: it shares KEYS[1]'s hash tag, so it is in the same slot.
--- Numbers stay the text they came as unless something is reckoned: to write one costs Lua as much as a command.
-local by_id, content, receipt, received_at, traceparent, attempt, crashes, replay, token, lease, ttl, horizon, leg,
-  state_ttl, event_time, most_legs = unpack(ARGV)
+-- KEYS[1]  the delivery, a hash of
+--   n        the last sequence number
+--   s<leg>   where the leg stands: moment, terminal, digests        c<leg>  the furthest moment claimed of it
+--   h        the event in hand: name, deadline ms
+--   e<name>  an event: first receipt, sequence, status; once done, when
+--   p<name>  how far it has got, until it is done: state (P|R|K), attempt, deadline ms, crashes, then
+--            P: token (no deadline: released), R: reason, K: reason, receipt of the copy that was parked
+--   b<name>  what its update says of the course, until it is done: whether it was overtaken (1|0), where the leg stood
+--   t<name>  the traceparent of its first receipt, until it is done
+--   i<id>    the content first seen under a provider's id            o<content>  the receipts that began an event
+-- ARGV     i<id> or o<content>, content, suffix of a forced replay, receipt, traceparent, attempt, crashes,
+--          replay (1|0), token, lease ms, ttl ms, horizon ms, leg, then the moment: time µs, kind, receipt ms, status,
+--          and how that status relates to the others
+-- Answers 'D' (done), 'S' (stale), 'B,ms' (busy), 'W,ms' (behind another event) or, granted, "G,name,first receipt,
+-- sequence,attempt,crashes,id reused,overtaken,traceparent,where the leg stood": one text, which costs less to read.
+-- Numbers stay the text they came as unless something is reckoned: to write one costs Lua as much as a command. No value
+-- is longer than 64 bytes, up to which Redis keeps a small hash compactly.
+local marker, content, forced, receipt, traceparent, attempt, crashes, replay, token, lease, ttl, horizon, leg, at, kind,
+  received, status, relations = unpack(ARGV)
+local MOST_FIELDS, KEPT_EVENTS, KEPT_LEGS, MOST_ANCHORS = 1024, 256, 32, 64
+local key, by_id = KEYS[1], string.sub(marker, 1, 1) == 'i'
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local changed_at = string.format('%.0f', now)
-local key, id_reused, sequence, before, reason, overtaken = KEYS[1], 0, nil, '', '', '0'
-local origin = { receipt, received_at, traceparent }
+local name = by_id and string.sub(marker, 2) .. content .. forced or ''
+local kept = redis.call('HMGET', key, 'n', 's' .. leg, 'c' .. leg, 'h', marker, 'e' .. name, 'p' .. name)
+local last, stands, claimed, in_hand, noted, event, progress = unpack(kept, 1, 7)
 
-if by_id == '1' then
-  local first = redis.call('SET', KEYS[2], content, 'NX', 'GET', 'PX', ttl)
-  if first and first ~= content then
-    id_reused = 1
-  end
-else
-  -- A receipt that is an anchor belongs to itself; one within the horizon of an anchor, either side, to the first
-  -- such there was; any other becomes an anchor. Not to the nearest: a later anchor could be nearer, and a copy that
-  -- alone carries one event on would be taken for another.
-  local anchors = redis.call('GET', KEYS[2]) or ''
-  local mine, first, kept = nil, nil, {}
-  for other, at in string.gmatch(anchors, '([^,]+)@(%-?%d+)') do
-    local apart = math.abs(tonumber(at) - tonumber(received_at))
-    if other == receipt then
-      mine = other
-    elseif not first and apart <= tonumber(horizon) then
-      first = other
-      origin = { other, at, '' }
+local anchor, anchored = receipt, false
+if not by_id then
+  if noted then
+    local first
+    for from = 1, #noted, 32 do
+      local other = string.sub(noted, from, from + 31)
+      if other == receipt then
+        first, anchored = receipt, true
+        break
+      elseif not first and math.abs(tonumber(string.sub(other, 1, 12), 16) - received) <= tonumber(horizon) then
+        first, anchored = other, true
+      end
     end
-    kept[#kept + 1] = other .. '@' .. at
+    anchor = first or receipt
   end
-  if mine then
-    origin = { receipt, received_at, traceparent }
+  name = content .. '.' .. string.sub(anchor, 25) .. forced
+  if anchored then
+    event, progress = unpack(redis.call('HMGET', key, 'e' .. name, 'p' .. name), 1, 2)
   end
-  local anchor = mine or first
-  if not anchor then
-    anchor = receipt
-    kept[#kept + 1] = receipt .. '@' .. received_at
-    -- Bounded: the oldest go first.
-    local from = math.max(1, #kept - 63)
-    redis.call('SET', KEYS[2], table.concat(kept, ',', from), 'PX', ttl)
-  end
-  key = KEYS[1] .. ':' .. anchor
-end
-if string.sub(replay, 1, 6) == 'force:' then
-  key = key .. ':' .. replay
 end
 
-local value = redis.call('GET', key)
-if value then
-  local old = {}
-  for field in string.gmatch(value .. '|', '([^|]*)|') do
-    old[#old + 1] = field
+if event then
+  if not progress then
+    return 'D'
   end
-  local state, old_attempt, deadline, old_crashes = old[1], tonumber(old[2]), tonumber(old[3]), tonumber(old[4])
-  if state == 'D' then
-    return { 'D' }
-  elseif state == 'P' then
-    if old[5] ~= token and deadline > now then
-      return { 'B', deadline - now }
+  local state, tried, deadline, crashed, rest = string.match(progress, '^(%u),(%d+),(%d*),(%d+),?(.*)$')
+  if state == 'P' then
+    local more = 0
+    if rest ~= token and deadline ~= '' then
+      local left = deadline - now
+      if left > 0 and left <= tonumber(lease) then
+        return 'B,' .. string.format('%.0f', left)
+      end
+      more = 1
     end
-    if replay == '' then
-      crashes = math.max(crashes, old_crashes)
+    if replay == '0' then
+      attempt, crashes = math.max(attempt, tried), math.max(crashes, crashed)
     end
-    -- Ours (the reply was lost), or let go (deadline 0): no crash. Else its holder did not come back.
-    if old[5] ~= token and deadline > 0 then
-      crashes = crashes + 1
+    crashes = crashes + more
+  elseif replay == '0' then
+    if state == 'R' and tonumber(attempt) < tonumber(tried) then
+      return 'S'
+    elseif state == 'K' and string.sub(rest, -32) == receipt then
+      return 'S'
     end
-    if replay == '' then
-      attempt = math.max(attempt, old_attempt)
-    end
-  elseif state == 'R' then
-    if replay == '' and tonumber(attempt) < old_attempt then
-      return { 'S' }
-    end
-  elseif state == 'K' then
-    if replay == '' and old[9] == receipt then
-      return { 'S' }
-    end
-  end
-  -- Every repeat is published with the event's first receipt.
-  if old[6] ~= '' then
-    origin = { old[6], old[7], old[8] }
-  end
-  -- And says of its delivery's course what the first said.
-  if old[11] and old[11] ~= '' then
-    sequence, before, overtaken = old[11], old[12], old[14] == '1' and '1' or '0'
-  end
-  reason = old[13] or ''
-end
-
-if not sequence then
-  local stands, claimed = 's:' .. leg, 'c:' .. leg
-  local kept = redis.call('HMGET', KEYS[3], 'n', stands, claimed)
-  -- Never below the time in ms: were the state lost, numbers would still only grow.
-  local last = tonumber(kept[1]) or 0
-  sequence = last < now and changed_at or string.format('%.0f', last + 1)
-  before = kept[2] or ''
-  -- Another worker may be about to publish what it claimed: whatever is claimed later and is older comes late.
-  local newest, received = kept[3], origin[2]
-  if newest then
-    local newest_event, newest_received = age(newest)
-    if is_newer(newest_event, newest_received, event_time, received) then
-      overtaken = '1'
-    else
-      event_time = event_time ~= '' and event_time or newest_event
-      received = tonumber(received) > tonumber(newest_received) and received or newest_received
-    end
-  end
-  -- Beside the sequence number there are two fields for each leg.
-  local most_fields = 2 * most_legs + (kept[1] and 1 or 0)
-  if overtaken == '0' and (newest or redis.call('HLEN', KEYS[3]) < most_fields) then
-    redis.call('HSET', KEYS[3], 'n', sequence, claimed, event_time .. ',' .. received)
-  else
-    redis.call('HSET', KEYS[3], 'n', sequence)
   end
 end
--- Each claim keeps the state alive, so that settling it need not.
-redis.call('PEXPIRE', KEYS[3], state_ttl)
+if in_hand then
+  local other, deadline = string.match(in_hand, '^(.*),(%d+)$')
+  local left = deadline - now
+  if other ~= name and left > 0 and left <= tonumber(lease) then
+    return 'W,' .. string.format('%.0f', left)
+  end
+end
 
 local deadline = string.format('%.0f', now + lease)
-local record = table.concat({
-  'P', attempt, deadline, crashes, token, origin[1], origin[2], origin[3], receipt, changed_at, sequence, before, reason,
-  overtaken,
-}, '|')
-redis.call('SET', key, record, 'PX', ttl)
-return { 'G', key, id_reused, record }
+local sequence, overtaken, before, id_reused = nil, '0', stands or '', '0'
+local fields = {
+  'h', name .. ',' .. deadline,
+  'p' .. name, table.concat({ 'P', attempt, deadline, crashes, token }, ','),
+}
+local function set(field, value)
+  fields[#fields + 1], fields[#fields + 2] = field, value
+end
+if event then
+  anchor, sequence = string.match(event, '^(%x+),(%d+)')
+  local course, trace = unpack(redis.call('HMGET', key, 'b' .. name, 't' .. name), 1, 2)
+  traceparent = trace or ''
+  before = ''
+  if course then
+    overtaken, before = string.match(course, '^(%d),(.*)$')
+  end
+else
+  last = tonumber(last) or 0
+  sequence = string.format('%.0f', last < now and now or last + 1)
+  if claimed and is_behind(at, kind, received, relations, claimed) then
+    overtaken = '1'
+  else
+    if claimed then
+      local claimed_at, claimed_kind, claimed_received = string.match(claimed, '^(%-?%d*),(%l),(%d+)')
+      if at == '' then
+        at, kind = claimed_at, claimed_kind
+      end
+      received = tonumber(claimed_received) > tonumber(received) and claimed_received or received
+    end
+    set('c' .. leg, table.concat({ at, kind, received, status }, ','))
+  end
+  set('n', sequence)
+  set('e' .. name, table.concat({ anchor, sequence, status }, ','))
+  if anchor ~= receipt then
+    traceparent = ''
+  end
+  if before ~= '' or overtaken == '1' then
+    set('b' .. name, overtaken .. ',' .. before)
+  end
+  if traceparent ~= '' then
+    set('t' .. name, traceparent)
+  end
+end
+if by_id then
+  if not noted then
+    set(marker, content)
+  elseif noted ~= content then
+    id_reused = '1'
+  end
+elseif not anchored then
+  -- Bounded: the oldest go first.
+  set(marker, string.sub(noted or '', -32 * (MOST_ANCHORS - 1)) .. receipt)
+end
+redis.call('HSET', key, unpack(fields))
+redis.call('PEXPIRE', key, ttl)
+
+-- A delivery may tell its position thousands of times: the oldest of what is done is forgotten.
+if not event and redis.call('HLEN', key) > MOST_FIELDS then
+  local all, value, done, legs, names, surplus = redis.call('HGETALL', key), {}, {}, {}, {}, {}
+  for index = 1, #all, 2 do
+    value[all[index]] = all[index + 1]
+  end
+  for field, text in pairs(value) do
+    local of, rest = string.sub(field, 1, 1), string.sub(field, 2)
+    if of == 'e' and value['p' .. rest] then
+      names[rest] = true
+    elseif of == 'e' then
+      done[#done + 1] = { rest, tonumber(string.match(text, ',(%d+)')) }
+    elseif of == 'c' then
+      legs[#legs + 1] = { rest, tonumber(string.match(text, ',%l,(%d+)')) }
+    end
+  end
+  local function newest_first(one, other)
+    return one[2] > other[2]
+  end
+  table.sort(done, newest_first)
+  table.sort(legs, newest_first)
+  for index, event in ipairs(done) do
+    if index <= KEPT_EVENTS then
+      names[event[1]] = true
+    else
+      surplus[#surplus + 1] = 'e' .. event[1]
+    end
+  end
+  for index = KEPT_LEGS + 1, #legs do
+    surplus[#surplus + 1] = 'c' .. legs[index][1]
+    surplus[#surplus + 1] = 's' .. legs[index][1]
+  end
+  local known = {}
+  for kept_name in pairs(names) do
+    known['i' .. string.sub(kept_name, 1, 8)], known['o' .. string.sub(kept_name, 1, 16)] = true, true
+  end
+  for field in pairs(value) do
+    local of = string.sub(field, 1, 1)
+    if (of == 'i' or of == 'o') and not known[field] then
+      surplus[#surplus + 1] = field
+    end
+  end
+  for from = 1, #surplus, 1000 do
+    redis.call('HDEL', key, unpack(surplus, from, math.min(from + 999, #surplus)))
+  end
+end
+return table.concat({
+  'G', name, anchor, sequence, attempt, crashes, id_reused, overtaken, traceparent, before,
+}, ',')

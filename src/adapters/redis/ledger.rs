@@ -1,21 +1,19 @@
 //! The ledger on Redis: each step is one script, one round trip, shared by the steps that are taken at once.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use deadpool_redis::redis::{Cmd, Value, cmd};
-use jiff::Timestamp;
 
 use super::calls::{CallError, Calls};
 use super::connection::RedisConnection;
+use super::delivery_key::DeliveryKeyText;
 use super::script::{HashedScript, Text, TextOrNothing};
 use super::{answer, policy};
-use crate::adapters::ledger_key::{LedgerKeys, leg_name};
-use crate::domain::envelope::Replay;
-use crate::domain::state::DeliveryState;
-use crate::ports::{Claim, ClaimRequest, EventRef, Ledger, LedgerError, MOST_LEGS, Settlement, StateRef};
+use crate::domain::claim::{Claim, ClaimRequest, EventRef, Mark};
+use crate::domain::event_name::{EventName, leg_name};
+use crate::ports::{Ledger, LedgerError};
 use crate::telemetry::metrics as m;
 
 /// What a ping writes.
@@ -24,14 +22,14 @@ const PROBE_TTL_MILLIS: u64 = 60_000;
 
 /// The index of events that wait for a retry.
 pub(super) const WAITING: &str = "mp:waiting";
-/// A copy that is this late is not waiting any more, or never will come.
+/// A copy that is this late is not waiting any more, or never will be delivered.
 const WAITING_GRACE_MILLIS: u64 = 60 * 60 * 1000;
 
 /// The ledger on Redis.
 pub struct RedisLedger {
     calls: Arc<Calls>,
     claim: HashedScript,
-    settle: HashedScript,
+    mark: HashedScript,
     wait: HashedScript,
 }
 
@@ -41,8 +39,8 @@ impl RedisLedger {
     pub fn new(connection: RedisConnection) -> Self {
         Self {
             calls: Arc::new(Calls::new(connection)),
-            claim: HashedScript::new(concat!(include_str!("age.lua"), include_str!("claim.lua"))),
-            settle: HashedScript::new(concat!(include_str!("age.lua"), include_str!("settle.lua"))),
+            claim: HashedScript::new(concat!(include_str!("order.lua"), include_str!("claim.lua"))),
+            mark: HashedScript::new(concat!(include_str!("order.lua"), include_str!("mark.lua"))),
             wait: HashedScript::new(include_str!("wait.lua")),
         }
     }
@@ -57,37 +55,67 @@ impl RedisLedger {
         self.calls.connection().follow().await;
     }
 
-    /// Notes that an event is about to wait, so that `milepost waiting` need not look through all events. The note is
-    /// only a hint, in a slot of its own: what the event's own value says counts.
+    /// Notes that an event is about to wait, so that `milepost waiting` need not look through all deliveries. The note is
+    /// only a hint, in a slot of its own: what the delivery's own record says counts.
     async fn index_waiting(&self, event: &EventRef, due: Duration) -> Result<(), LedgerError> {
-        let mut call = self.wait.call(&[WAITING], 3, event.key.len() + 20);
-        call.arg(&event.key).arg(millis(due)).arg(WAITING_GRACE_MILLIS);
+        let member = format!("{} {}", DeliveryKeyText(&event.delivery), event.name);
+        let mut call = self.wait.call(WAITING, 3, member.len() + 20);
+        call.arg(member).arg(millis(due)).arg(WAITING_GRACE_MILLIS);
         self.run("wait", &self.wait, call).await.map(drop)
     }
 
-    /// The call that asks for an event, and the state of its delivery.
-    fn claim_call(&self, request: &ClaimRequest) -> (Cmd, StateRef) {
-        let keys = LedgerKeys::new(&request.delivery, &request.identity);
-        let state =
-            StateRef { key: keys.state, leg: leg_name(request.leg.as_deref()), ttl: request.state_ttl };
-        let mut call = self.claim.call(&[&keys.event, &keys.companion, &state.key], 16, 320);
-        call.arg(u8::from(keys.by_id))
-            .arg(keys.content.as_str())
-            .arg(Text(request.origin.receipt))
-            .arg(request.origin.received_at.as_millisecond())
-            .arg(request.origin.traceparent.as_deref().unwrap_or_default())
-            .arg(request.attempt)
-            .arg(request.crashes)
-            .arg(TextOrNothing(request.replay.map(Replayed)))
-            .arg(Text(request.token.0.simple()))
-            .arg(millis(request.lease))
+    fn claim_call(&self, request: &ClaimRequest, leg: &str) -> Cmd {
+        let (marker, content) = match EventName::new(&request.identity) {
+            EventName::ById { id, content } => (format!("i{id}"), content),
+            EventName::ByContent { content } => (format!("o{content}"), content),
+        };
+        let (copy, moment) = (&request.copy, &request.moment);
+        let mut call = self.claim.call(DeliveryKeyText(&request.delivery), 18, 320);
+        call.arg(marker)
+            .arg(content)
+            .arg(EventName::forced(copy.replay))
+            .arg(Text(copy.receipt.digits()))
+            .arg(request.traceparent.as_deref().unwrap_or_default())
+            .arg(copy.attempt)
+            .arg(copy.crashes)
+            .arg(u8::from(copy.replay.is_some()))
+            .arg(Text(format_args!("{:016x}", copy.token.0)))
+            .arg(millis(copy.lease))
             .arg(millis(request.ttl))
             .arg(millis(request.horizon))
-            .arg(&state.leg)
-            .arg(millis(state.ttl))
-            .arg(TextOrNothing(request.event_time.map(Timestamp::as_microsecond)))
-            .arg(MOST_LEGS);
-        (call, state)
+            .arg(leg)
+            .arg(TextOrNothing(moment.event_time.map(|time| time.at.as_microsecond())))
+            .arg(moment.kind_code())
+            .arg(moment.received_at.as_millisecond())
+            .arg(Text(moment.status.code()))
+            .arg(request.precedence.as_str());
+        call
+    }
+
+    fn mark_call(&self, event: &EventRef, mark: Mark) -> Cmd {
+        let mut call = self.mark.call(DeliveryKeyText(&event.delivery), 8, 260);
+        call.arg(&event.name).arg(Text(format_args!("{:016x}", event.token.0)));
+        match mark {
+            Mark::Published(after) => {
+                let EventRef { first_receipt, sequence, status, .. } = event;
+                call.arg("D")
+                    .arg(Text(format_args!("{},{sequence},{}", first_receipt.digits(), status.code())))
+                    .arg(&event.leg)
+                    .arg(TextOrNothing(after))
+                    .arg(event.precedence.as_str())
+                    .arg(millis(event.ttl));
+            }
+            Mark::Retrying { attempt, due, reason } => {
+                call.arg("R").arg(attempt).arg(millis(due)).arg(reason.as_str());
+            }
+            Mark::Parked(reason) => {
+                call.arg("K").arg(reason.as_str()).arg(Text(event.receipt.digits()));
+            }
+            Mark::Released => {
+                call.arg("P");
+            }
+        }
+        call
     }
 
     async fn run(&self, op: &'static str, script: &HashedScript, call: Cmd) -> Result<Value, LedgerError> {
@@ -114,29 +142,17 @@ impl RedisLedger {
 #[async_trait]
 impl Ledger for RedisLedger {
     async fn claim(&self, request: &ClaimRequest) -> Result<Claim, LedgerError> {
-        let (call, state) = self.claim_call(request);
-        let reply = self.run("claim", &self.claim, call).await?;
-        answer::read(reply, request, state)
+        let leg = leg_name(request.leg.as_deref());
+        let reply = self.run("claim", &self.claim, self.claim_call(request, &leg)).await?;
+        answer::read(&reply, request, leg)
             .ok_or_else(|| LedgerError("its claim script gave an answer of another shape".to_owned()))
     }
 
-    async fn settle(&self, event: &EventRef, settlement: Settlement) -> Result<bool, LedgerError> {
-        let Written { what, attempt, after, due, reason } = settlement.into();
-        if !due.is_zero() {
+    async fn mark(&self, event: &EventRef, mark: Mark) -> Result<bool, LedgerError> {
+        if let Mark::Retrying { due, .. } = mark {
             self.index_waiting(event, due).await?;
         }
-        let mut call = self.settle.call(&[&event.key, &event.state.key], 10, 200);
-        call.arg(Text(event.token.0.simple()))
-            .arg(what)
-            .arg(attempt)
-            .arg(millis(event.ttl))
-            .arg(&event.state.leg)
-            .arg(TextOrNothing(after))
-            .arg(millis(event.state.ttl))
-            .arg(MOST_LEGS)
-            .arg(millis(due))
-            .arg(reason);
-        let reply = self.run("settle", &self.settle, call).await?;
+        let reply = self.run("mark", &self.mark, self.mark_call(event, mark)).await?;
         Ok(reply == Value::Int(1))
     }
 
@@ -147,41 +163,6 @@ impl Ledger for RedisLedger {
         let write = cmd("SET").arg(PROBE).arg(1).arg("PX").arg(PROBE_TTL_MILLIS).to_owned();
         let reply = write.query_async::<()>(&mut lease.connection).await;
         reply.map_err(|error| connection.failed(&lease, &error))
-    }
-}
-
-/// A settlement in the words of `settle.lua`.
-#[derive(Default)]
-struct Written {
-    what: &'static str,
-    attempt: u32,
-    after: Option<DeliveryState>,
-    due: Duration,
-    reason: &'static str,
-}
-
-impl From<Settlement> for Written {
-    fn from(settlement: Settlement) -> Self {
-        match settlement {
-            Settlement::Done(after) => Self { what: "D", after, ..Self::default() },
-            Settlement::Retrying { attempt, due, reason } => {
-                Self { what: "R", attempt, due, reason: reason.as_str(), ..Self::default() }
-            }
-            Settlement::Parked(reason) => Self { what: "K", reason: reason.as_str(), ..Self::default() },
-            Settlement::Released => Self { what: "released", ..Self::default() },
-        }
-    }
-}
-
-/// A replay in the words of `claim.lua`.
-struct Replayed(Replay);
-
-impl fmt::Display for Replayed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Replay::Normal => f.write_str("normal"),
-            Replay::Force(id) => write!(f, "force:{id}"),
-        }
     }
 }
 

@@ -1,6 +1,9 @@
-//! What the scripts keep of an event, read for a person. `claim.lua` describes it.
+//! What the ledger keeps of an event, read for an operator. `claim.lua` describes the fields.
 
 use jiff::Timestamp;
+
+use crate::domain::identity::ReceiptId;
+use crate::domain::status::Status;
 
 /// What became of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,7 +14,7 @@ pub enum State {
     Retrying,
     /// Its update is published.
     Done,
-    /// It waits for a person.
+    /// It is parked.
     Parked,
 }
 
@@ -30,78 +33,72 @@ impl State {
 
 /// An event as the ledger remembers it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
+pub struct EventRecord {
     /// What became of it.
     pub state: State,
     /// Attempts that failed.
     pub attempt: u32,
-    /// Of a claim: when its lease is over. Of a retry: when its copy comes back.
+    /// Of a claim: when its lease is over. Of a retry: when its copy is due.
     pub deadline: Option<Timestamp>,
     /// Claims that ran out unfinished.
     pub crashes: u32,
-    /// Its first receipt; empty when the claim was lost.
-    pub receipt: String,
-    /// When that was.
-    pub received_at: Option<Timestamp>,
-    /// When the state last changed.
-    pub changed_at: Option<Timestamp>,
-    /// Its place in its delivery.
-    pub sequence: Option<u64>,
+    /// Its first receipt.
+    pub receipt: ReceiptId,
+    /// What happened.
+    pub status: Option<Status>,
+    /// When it was first claimed, and its place in its delivery.
+    pub sequence: u64,
+    /// When it was marked done.
+    pub done_at: Option<Timestamp>,
     /// Why it last failed, in the word of `mp-reason`.
     pub reason: Option<String>,
 }
 
-impl Record {
-    /// Reads an event's value; `None` when it is none.
+impl EventRecord {
+    /// Reads an event from its field and, until it is done, the field of its progress; `None` when it is none.
     #[must_use]
-    pub fn parse(value: &str) -> Option<Self> {
-        let [
-            state,
-            attempt,
-            deadline,
-            crashes,
-            _token,
-            receipt,
-            received_at,
-            _trace,
-            _holder,
-            changed_at,
-            sequence,
-            _before,
-            reason,
-            _overtaken,
-        ] = fields(value);
-        let state = match state {
+    pub fn parse(event: &str, progress: Option<&str>) -> Option<Self> {
+        let mut parts = event.split(',');
+        let (receipt, sequence, status) = (parts.next()?, parts.next()?, parts.next()?);
+        let mut record = Self {
+            state: State::Done,
+            attempt: 0,
+            deadline: None,
+            crashes: 0,
+            receipt: receipt.parse().ok()?,
+            status: Status::from_code(status),
+            sequence: sequence.parse().ok()?,
+            done_at: parts.next().and_then(time),
+            reason: None,
+        };
+        if let Some(progress) = progress {
+            record.progress(progress)?;
+        }
+        Some(record)
+    }
+
+    /// When it was first claimed: its sequence number is not below the time in ms, and seldom above.
+    #[must_use]
+    pub fn claimed_at(&self) -> Option<Timestamp> {
+        Timestamp::from_millisecond(self.sequence.try_into().ok()?).ok()
+    }
+
+    fn progress(&mut self, progress: &str) -> Option<()> {
+        let mut parts = progress.split(',');
+        self.state = match parts.next()? {
             "P" => State::Claimed,
             "R" => State::Retrying,
-            "D" => State::Done,
             "K" => State::Parked,
             _ => return None,
         };
-        Some(Self {
-            state,
-            attempt: attempt.parse().unwrap_or_default(),
-            deadline: time(deadline).filter(|_| matches!(state, State::Claimed | State::Retrying)),
-            crashes: crashes.parse().unwrap_or_default(),
-            receipt: receipt.to_owned(),
-            received_at: time(received_at),
-            changed_at: time(changed_at),
-            sequence: sequence.parse().ok(),
-            reason: (!reason.is_empty()).then(|| reason.to_owned()),
-        })
+        self.attempt = parts.next()?.parse().ok()?;
+        self.deadline = parts.next().and_then(time);
+        self.crashes = parts.next()?.parse().ok()?;
+        self.reason = parts.next().filter(|_| self.state != State::Claimed).map(str::to_owned);
+        Some(())
     }
 }
 
-/// The fields of an event's value; those that an older version did not write are empty.
-pub(super) fn fields(value: &str) -> [&str; 14] {
-    let mut fields = [""; 14];
-    for (field, text) in fields.iter_mut().zip(value.split('|')) {
-        *field = text;
-    }
-    fields
-}
-
-/// Milliseconds since 1970; 0 and what is no number are no time.
 fn time(millis: &str) -> Option<Timestamp> {
-    Timestamp::from_millisecond(millis.parse().ok().filter(|millis| *millis > 0)?).ok()
+    Timestamp::from_millisecond(millis.parse().ok()?).ok()
 }

@@ -1,14 +1,15 @@
 //! Looks at what the ledger remembers, for an operator. Changes nothing, and walks the keys in small steps, so that a
 //! look during an incident does not become part of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use deadpool_redis::redis::{FromRedisValue, RedisResult, cmd, pipe};
-use sha2::{Digest, Sha256};
+use deadpool_redis::redis::{FromRedisValue, Pipeline, cmd, pipe};
 
 use super::connection::RedisConnection;
+use super::delivery_key::PREFIX;
 use super::ledger::WAITING;
-use super::record::{Record, State};
+use super::record::{EventRecord, State};
+use crate::domain::event_name::EventName;
 use crate::domain::state::DeliveryState;
 use crate::ports::LedgerError;
 
@@ -32,16 +33,7 @@ pub struct WaitingEvent {
     /// Its delivery.
     pub delivery: DeliveryName,
     /// What is remembered of it.
-    pub record: Record,
-}
-
-/// An event, and what is remembered of it.
-#[derive(Debug, Clone)]
-pub struct RememberedEvent {
-    /// Its key.
-    pub key: String,
-    /// Its value.
-    pub record: Record,
+    pub record: EventRecord,
 }
 
 /// A delivery, and what is remembered of it.
@@ -53,22 +45,22 @@ pub struct RememberedDelivery {
     pub sequence: Option<u64>,
     /// Where it stands; with several couriers, each leg of it by the ledger's name.
     pub legs: BTreeMap<String, DeliveryState>,
-    /// Its events, oldest first.
-    pub events: Vec<RememberedEvent>,
+    /// Its events, in the order claimed.
+    pub events: Vec<EventRecord>,
 }
 
 impl DeliveryName {
-    /// From any of a delivery's keys: what is in its braces.
+    /// From a delivery's key: what is in its braces.
     #[must_use]
     pub fn of_key(key: &str) -> Option<Self> {
-        let (tag, _) = key.strip_prefix("mp:{")?.rsplit_once('}')?;
+        let tag = key.strip_prefix(PREFIX)?.strip_suffix('}')?;
         let mut parts = tag.splitn(3, ':').map(str::to_owned);
         Some(Self { provider: parts.next()?, account: parts.next()?, delivery_id: parts.next()? })
     }
 
-    fn tag(&self) -> String {
+    fn key(&self) -> String {
         let Self { provider, account, delivery_id } = self;
-        format!("mp:{{{provider}:{account}:{delivery_id}}}")
+        format!("{PREFIX}{provider}:{account}:{delivery_id}}}")
     }
 }
 
@@ -84,19 +76,27 @@ impl Inspector {
         Self { connection }
     }
 
-    /// Every event whose copy waits for a retry, the next to come back first.
+    /// Every event whose copy waits for a retry, the next one due first.
     ///
     /// # Errors
     /// When Redis cannot be asked.
     pub async fn waiting(&self) -> Result<Vec<WaitingEvent>, LedgerError> {
-        let keys: Vec<String> = self.ask(cmd("ZRANGE").arg(WAITING).arg(0).arg(-1)).await?;
+        let members: Vec<String> = self.ask(cmd("ZRANGE").arg(WAITING).arg(0).arg(-1)).await?;
+        // An event's name has no space; a delivery's id may.
+        let events: Vec<_> = members.iter().filter_map(|member| member.rsplit_once(' ')).collect();
         let mut waiting = Vec::new();
-        for event in self.events(keys).await? {
-            let Some(delivery) = DeliveryName::of_key(&event.key) else { continue };
-            // The index is a hint: what is not retrying any more has come back.
-            if event.record.state == State::Retrying {
-                waiting.push(WaitingEvent { delivery, record: event.record });
+        for events in events.chunks(STEP) {
+            let mut reads = pipe();
+            for (key, name) in events {
+                reads.cmd("HMGET").arg(*key).arg(format!("e{name}")).arg(format!("p{name}"));
             }
+            let values: Vec<(Option<String>, Option<String>)> = self.ask_all(&reads).await?;
+            waiting.extend(events.iter().zip(values).filter_map(|((key, _), (event, progress))| {
+                let record = EventRecord::parse(&event?, progress.as_deref())?;
+                // The index is a hint: what is not retrying any more was delivered.
+                let waits = record.state == State::Retrying;
+                Some(WaitingEvent { delivery: DeliveryName::of_key(key)?, record }).filter(|_| waits)
+            }));
         }
         waiting.sort_by_key(|event| event.record.deadline);
         Ok(waiting)
@@ -107,49 +107,39 @@ impl Inspector {
     /// # Errors
     /// When Redis cannot be asked.
     pub async fn deliveries(&self, id: &str) -> Result<Vec<DeliveryName>, LedgerError> {
-        let event_id = hex::encode(Sha256::digest(id));
-        let mut names = Vec::new();
-        for pattern in [format!("mp:{{*:{}}}:s", escaped(id)), format!("mp:{{*}}:i:{event_id}")] {
-            names.extend(self.keys(&pattern).await?.iter().filter_map(|key| DeliveryName::of_key(key)));
+        let mut found = self.keys(&format!("{PREFIX}*:{}}}", escaped(id))).await?;
+        let marker = format!("i{}", EventName::id_part(id));
+        for keys in self.keys(&format!("{PREFIX}*")).await?.chunks(STEP) {
+            let mut reads = pipe();
+            for key in keys {
+                reads.hexists(key, &marker);
+            }
+            let known: Vec<bool> = self.ask_all(&reads).await?;
+            found.extend(keys.iter().zip(known).filter(|(_, known)| *known).map(|(key, _)| key.clone()));
         }
+        let mut names: Vec<_> = found.iter().filter_map(|key| DeliveryName::of_key(key)).collect();
         names.sort();
         names.dedup();
         Ok(names)
     }
 
-    /// What is remembered of a delivery.
+    /// What is remembered of a delivery: one read.
     ///
     /// # Errors
     /// When Redis cannot be asked.
     pub async fn delivery(&self, name: &DeliveryName) -> Result<RememberedDelivery, LedgerError> {
-        let tag = name.tag();
-        let state: BTreeMap<String, String> = self.ask(cmd("HGETALL").arg(format!("{tag}:s"))).await?;
-        let legs = state.iter().filter_map(|(field, value)| {
-            let leg = field.strip_prefix("s:")?;
-            Some((leg.to_owned(), value.parse().ok()?))
+        let fields: HashMap<String, String> = self.ask(cmd("HGETALL").arg(name.key())).await?;
+        let legs = fields
+            .iter()
+            .filter_map(|(field, value)| Some((field.strip_prefix('s')?.to_owned(), value.parse().ok()?)));
+        let events = fields.iter().filter_map(|(field, value)| {
+            let progress = fields.get(&format!("p{}", field.strip_prefix('e')?));
+            EventRecord::parse(value, progress.map(String::as_str))
         });
-        let legs = legs.collect();
-        let sequence = state.get("n").and_then(|number| number.parse().ok());
-        let mut events = self.events(self.keys(&format!("{}:e:*", escaped(&tag))).await?).await?;
-        events.sort_by_key(|event| (event.record.received_at, event.record.sequence));
-        Ok(RememberedDelivery { name: name.clone(), sequence, legs, events })
-    }
-
-    async fn events(&self, keys: Vec<String>) -> Result<Vec<RememberedEvent>, LedgerError> {
-        let mut events = Vec::new();
-        for keys in keys.chunks(STEP) {
-            let mut reads = pipe();
-            for key in keys {
-                reads.get(key);
-            }
-            let mut lease = self.connection.get().await?;
-            let values: RedisResult<Vec<Option<String>>> = reads.query_async(&mut lease.connection).await;
-            let values = values.map_err(|error| self.connection.failed(&lease, &error))?;
-            events.extend(keys.iter().zip(values).filter_map(|(key, value)| {
-                Some(RememberedEvent { key: key.clone(), record: Record::parse(&value?)? })
-            }));
-        }
-        Ok(events)
+        let mut events: Vec<_> = events.collect();
+        events.sort_by_key(|event| event.sequence);
+        let sequence = fields.get("n").and_then(|number| number.parse().ok());
+        Ok(RememberedDelivery { name: name.clone(), sequence, legs: legs.collect(), events })
     }
 
     async fn keys(&self, pattern: &str) -> Result<Vec<String>, LedgerError> {
@@ -168,6 +158,12 @@ impl Inspector {
         keys.sort();
         keys.dedup();
         Ok(keys)
+    }
+
+    async fn ask_all<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<Vec<T>, LedgerError> {
+        let mut lease = self.connection.get().await?;
+        let reply = commands.query_async(&mut lease.connection).await;
+        reply.map_err(|error| self.connection.failed(&lease, &error))
     }
 
     async fn ask<T: FromRedisValue>(&self, command: &deadpool_redis::redis::Cmd) -> Result<T, LedgerError> {

@@ -16,12 +16,11 @@ impl HashedScript {
         Self(Script::new(text))
     }
 
-    /// A call of the script with `keys`, to which its arguments are to be added: so many of about so many bytes.
-    pub(super) fn call(&self, keys: &[&str], arguments: usize, bytes: usize) -> Cmd {
+    /// A call of the script with one key, to which its arguments are to be added: so many of about so many bytes.
+    pub(super) fn call(&self, key: impl Display, arguments: usize, bytes: usize) -> Cmd {
         let hash = self.0.get_hash();
-        let head = "EVALSHA".len() + hash.len() + 1 + keys.iter().map(|key| key.len()).sum::<usize>();
-        let mut call = Cmd::with_capacity(3 + keys.len() + arguments, head + bytes);
-        call.arg("EVALSHA").arg(hash).arg(keys.len()).arg(keys);
+        let mut call = Cmd::with_capacity(4 + arguments, "EVALSHA".len() + hash.len() + 1 + bytes);
+        call.arg("EVALSHA").arg(hash).arg(1).arg(Text(key));
         call
     }
 

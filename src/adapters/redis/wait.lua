@@ -1,7 +1,7 @@
 -- Notes that an event is about to wait for a retry.
 --
--- KEYS[1]  the index: events' keys by when they come back, in ms
--- ARGV     event's key, due in ms, how long a note outlives its time in ms
+-- KEYS[1]  the index: "<delivery's key> <event's name>" by when the copy is due, in ms
+-- ARGV     event, due in ms, how long a note outlives its time in ms
 local event, due, grace = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -54,10 +54,8 @@ pub struct Memory {
     pub provider: ProviderId,
     /// For how long it may send an event again.
     pub resend_horizon: Duration,
-    /// For how long an event with an id of its own is remembered.
+    /// For how long a delivery and its events are remembered.
     pub dedup_ttl: Duration,
-    /// For how long an event known by its content is remembered.
-    pub content_ttl: Duration,
 }
 
 /// What the servers are compared with, and how they are reached.
@@ -86,12 +84,7 @@ impl Patient {
         };
         let memory = |&provider: &ProviderId| {
             let settings = config.provider(provider);
-            Memory {
-                provider,
-                resend_horizon: settings.resend_horizon,
-                dedup_ttl: settings.dedup_ttl,
-                content_ttl: settings.content_ttl,
-            }
+            Memory { provider, resend_horizon: settings.resend_horizon, dedup_ttl: settings.dedup_ttl }
         };
         Ok(Self {
             rabbit: rabbit_settings(config, &role.to_string()),

@@ -98,14 +98,13 @@ fn room(redis: &RedisFacts) -> Finding {
     }
 }
 
-/// The configuration is refused unless both memories are twice the horizon.
+/// The configuration is refused unless the memory is twice the horizon.
 fn memory(memory: &Memory) -> Finding {
-    let Memory { provider, resend_horizon, dedup_ttl, content_ttl } = memory;
+    let Memory { provider, resend_horizon, dedup_ttl } = memory;
     let says = format!(
-        "sends again for {}; events are remembered for {} by their id, {} by their content",
+        "sends again for {}; a delivery's events are remembered for {}",
         span(*resend_horizon),
-        span(*dedup_ttl),
-        span(*content_ttl)
+        span(*dedup_ttl)
     );
     Finding::ok("dedup_ttl", format!("memory of {provider}"), says)
 }

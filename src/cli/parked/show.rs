@@ -12,6 +12,7 @@ use super::{Broker, look, out};
 use crate::adapters::rabbit::parked::ParkedMessage;
 use crate::cli::line::printable;
 use crate::cli::{Exit, Global};
+use crate::domain::document::without_mark;
 use crate::domain::provider::ProviderId;
 
 /// What `milepost parked show` is asked.
@@ -67,7 +68,7 @@ enum Body {
 impl Body {
     fn read(message: &ParkedMessage, reveal: bool) -> Self {
         let body = &message.envelope.body;
-        match serde_json::from_slice(body) {
+        match serde_json::from_slice(without_mark(body)) {
             Ok(mut value) => {
                 mask(&mut value, reveal);
                 Self::Json(value)

@@ -8,16 +8,16 @@ use reqwest::header::HeaderName;
 
 use super::plan::Share;
 use super::target;
-use crate::cli::{duration, provider};
+use crate::cli::{duration, sample_source};
 use crate::domain::identity::Account;
-use crate::domain::provider::Provider;
+use crate::domain::samples::SampleSource;
 
 /// What `milepost send` is asked.
 #[derive(clap::Args)]
 pub struct Args {
     /// The provider to send as
-    #[arg(value_parser = provider, required_unless_present = "list")]
-    pub provider: Option<&'static dyn Provider>,
+    #[arg(value_parser = sample_source, required_unless_present = "list")]
+    pub provider: Option<&'static dyn SampleSource>,
     /// Send this one of the provider's documented payloads, each time as another event of another delivery
     /// [default: the first of --list]
     #[arg(long, value_name = "NAME", conflicts_with = "file")]

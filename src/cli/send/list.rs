@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::domain::provider::Provider;
+use crate::domain::samples::SampleSource;
 use crate::providers;
 
 /// Shows the samples of `provider`, one name a line, then its journeys with their steps as `--journey NAME: STEPS`; of
@@ -10,11 +10,11 @@ use crate::providers;
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn list(provider: Option<&dyn Provider>, out: &mut impl Write) -> io::Result<()> {
+pub fn list(provider: Option<&dyn SampleSource>, out: &mut impl Write) -> io::Result<()> {
     if let Some(provider) = provider {
         return list_one(provider, out);
     }
-    for (at, provider) in providers::ALL.iter().enumerate() {
+    for (at, provider) in providers::SAMPLE_SOURCES.iter().enumerate() {
         let gap = if at == 0 { "" } else { "\n" };
         writeln!(out, "{gap}{}:", provider.id())?;
         list_one(*provider, out)?;
@@ -22,7 +22,7 @@ pub fn list(provider: Option<&dyn Provider>, out: &mut impl Write) -> io::Result
     Ok(())
 }
 
-fn list_one(provider: &dyn Provider, out: &mut impl Write) -> io::Result<()> {
+fn list_one(provider: &dyn SampleSource, out: &mut impl Write) -> io::Result<()> {
     for sample in provider.samples() {
         writeln!(out, "{}", sample.name)?;
     }

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use super::delivered::{Delivered, Outcome, Reply, Resend, Which};
 use crate::domain::answer::Answer;
-use crate::domain::provider::SignedWebhook;
+use crate::domain::samples::SignedWebhook;
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// The wait before a webhook is sent again is anywhere between these, so that many do not come back in step.

@@ -5,8 +5,9 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::domain::authentication::AuthScheme;
 use crate::domain::journey::Personal;
-use crate::domain::provider::{AuthScheme, Provider, SignedWebhook, Signing};
+use crate::domain::samples::{SampleSource, SignedWebhook, Signing};
 use crate::domain::secret::Secret;
 
 /// 2025-01-01T00:00:00Z. Deliveries begin in the year from here on, those of one run all at the second that its seed
@@ -28,7 +29,7 @@ impl Content {
     ///
     /// # Errors
     /// When it has no such sample, or one is not JSON: then it cannot be given ids of its own.
-    pub fn of(provider: &dyn Provider, steps: &[&'static str]) -> anyhow::Result<Self> {
+    pub fn of(provider: &dyn SampleSource, steps: &[&'static str]) -> anyhow::Result<Self> {
         let step = |&name: &&'static str| {
             let sample = provider.samples().iter().find(|sample| sample.name == name);
             let sample = sample.with_context(|| format!("{} has no sample {name}", provider.id()))?;
@@ -65,7 +66,7 @@ impl Content {
 #[derive(Clone)]
 pub struct Webhooks {
     /// Who sends them.
-    pub provider: &'static dyn Provider,
+    pub provider: &'static dyn SampleSource,
     /// What the bodies are made from.
     pub content: Content,
     /// How they are signed.

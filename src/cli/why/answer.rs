@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::publications::Publication;
-use crate::adapters::redis::{DeliveryName, Record, RememberedDelivery, State};
+use crate::adapters::redis::{DeliveryName, EventRecord, RememberedDelivery, State};
 use crate::cli::line::printable;
 use crate::cli::parked::entry::Entry;
 use crate::cli::table::{Align, Table};
@@ -35,7 +35,7 @@ struct Asked {
 /// One event.
 #[derive(Default)]
 struct Row<'a> {
-    record: Option<&'a Record>,
+    record: Option<&'a EventRecord>,
     published: Vec<&'a Publication>,
     parked: Vec<&'a Entry>,
 }
@@ -90,16 +90,16 @@ impl Answer {
     }
 
     /// The events by their receipts: those that the id names, or else all of its delivery.
-    fn rows(&self) -> BTreeMap<&str, Row<'_>> {
-        let mut rows: BTreeMap<&str, Row<'_>> = BTreeMap::new();
+    fn rows(&self) -> BTreeMap<String, Row<'_>> {
+        let mut rows: BTreeMap<String, Row<'_>> = BTreeMap::new();
         for event in self.remembered.iter().flat_map(|delivery| &delivery.events) {
-            rows.entry(&event.record.receipt).or_default().record = Some(&event.record);
+            rows.entry(event.receipt.to_string()).or_default().record = Some(event);
         }
         for publication in &self.published {
-            rows.entry(&publication.data.receipt_id).or_default().published.push(publication);
+            rows.entry(publication.data.receipt_id.clone()).or_default().published.push(publication);
         }
         for entry in &self.parked {
-            rows.entry(&entry.about.id).or_default().parked.push(entry);
+            rows.entry(entry.about.id.clone()).or_default().parked.push(entry);
         }
         let of_the_delivery = self.remembered.iter().any(|known| known.name.delivery_id == self.id);
         let named = |receipt: &str, row: &Row<'_>| {
@@ -147,7 +147,7 @@ impl Answer {
             ("PARKED", Align::Left),
         ]);
         for (receipt, row) in self.rows() {
-            table.row(&row.cells(receipt, &self.asked, now));
+            table.row(&row.cells(&receipt, &self.asked, now));
         }
         table
     }
@@ -162,7 +162,7 @@ impl Answer {
             })
         });
         let events =
-            self.rows().into_iter().map(|(receipt, row)| row.as_json(receipt, now)).collect::<Vec<_>>();
+            self.rows().into_iter().map(|(receipt, row)| row.as_json(&receipt, now)).collect::<Vec<_>>();
         let unknown = self.unknown.iter().map(|(whom, why)| json!({"of": whom, "because": why}));
         json!({
             "id": self.id, "deliveries": deliveries.collect::<Vec<_>>(), "events": events,
@@ -175,7 +175,7 @@ impl Row<'_> {
     fn received_at(&self) -> Option<Timestamp> {
         let published = self.published.first().map(|one| one.data.received_at);
         let parked = self.parked.first().and_then(|entry| entry.about.received_at);
-        self.record.and_then(|record| record.received_at).or(published).or(parked)
+        self.record.map(|record| record.receipt.received_at()).or(published).or(parked)
     }
 
     fn event_id(&self) -> Option<&str> {
@@ -224,7 +224,8 @@ impl Row<'_> {
         });
         let ledger = self.record.map(|record| {
             json!({
-                "state": record.state.as_str(), "since": record.changed_at, "attempt": record.attempt,
+                "state": record.state.as_str(), "claimed_at": record.claimed_at(), "done_at": record.done_at,
+                "status": record.status, "attempt": record.attempt,
                 "crashes": record.crashes, "reason": record.reason, "sequence": record.sequence,
                 "deadline": record.deadline,
                 "deadline_in_seconds": record.deadline.map(|then| then.duration_since(now).as_secs_f64()),
@@ -239,8 +240,8 @@ impl Row<'_> {
 }
 
 /// What the ledger says, in a few words.
-fn ledger(record: &Record, now: Timestamp) -> String {
-    let since = record.changed_at.map_or_else(String::new, |time| format!(", {}", until(time, now)));
+fn ledger(record: &EventRecord, now: Timestamp) -> String {
+    let since = record.done_at.map_or_else(String::new, |time| format!(", {}", until(time, now)));
     match (record.state, record.deadline) {
         (State::Retrying, Some(due)) => format!("comes back {}", until(due, now)),
         (State::Claimed, Some(lease)) => format!("claimed, lease over {}", until(lease, now)),

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use super::content;
 use crate::domain::document::{self, Document, Extra};
 use crate::domain::identity::Identity;
+use crate::domain::order::TimeKind;
 use crate::domain::provider::DecodedUpdate;
 use crate::domain::status::{Phase, Status};
 use crate::domain::update::{
@@ -39,7 +40,10 @@ pub(super) fn decode(mut fields: Document<'_>) -> Result<DecodedUpdate, Poison> 
     let service = service(status, express_signs);
     let mut times: BTreeMap<_, _> =
         TIMES.into_iter().zip(read_times).filter_map(|(name, time)| Some((name, time?))).collect();
-    let event_time = times.remove("updatedAt").or_else(|| times.remove(own_time(status)?));
+    let (event_time, time_kind) = match times.remove("updatedAt") {
+        Some(time) => (Some(time), TimeKind::Change),
+        None => (own_time(status).and_then(|name| times.remove(name)), TimeKind::Substitute),
+    };
     times.extend(fields.time("createdAt", None).map(|time| ("createdAt", time)));
     let mut courier = object(&mut fields, "courier");
     let mut sender = object(&mut fields, "sender");
@@ -81,7 +85,7 @@ pub(super) fn decode(mut fields: Document<'_>) -> Result<DecodedUpdate, Poison> 
     }
     let identity = Identity { provider_event_id: None, fingerprint };
     let update = DeliveryUpdate { extra: rest.extra, ..update };
-    Ok(DecodedUpdate { identity, update, leg: None, unreadable_fields: rest.unreadable })
+    Ok(DecodedUpdate { identity, update, time_kind, leg: None, unreadable_fields: rest.unreadable })
 }
 
 /// `PENDING_DELIVERY` is two things: EXPRESS has picked the package up, LOGISTIC has it in a warehouse.

@@ -83,6 +83,10 @@ pub fn signed_with(secret: &str, path: &str, extra: &str, body: &[u8]) -> Vec<u8
     [head.as_bytes(), signature_with(secret, body).as_bytes(), b"\r\n", body].concat()
 }
 
+/// A header line of the shape of a signature: whether it is one shows only with the body.
+pub const UNPROVEN: &str =
+    "x-signature: 0000000000000000000000000000000000000000000000000000000000000000\r\n";
+
 /// The header line that signs `body`.
 pub fn signature(body: &[u8]) -> String {
     signature_with(SECRET, body)

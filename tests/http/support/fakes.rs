@@ -4,14 +4,11 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use jiff::Timestamp;
-use milepost::domain::answer::{Answer, Rejection, RejectionKind};
+use milepost::domain::answer::{Answer, RejectionKind};
+use milepost::domain::authentication::{AuthScheme, Authentication};
 use milepost::domain::envelope::Envelope;
-use milepost::domain::journey::{Journey, Personal, Sample};
-use milepost::domain::provider::{
-    AuthScheme, Credentials, Decoded, Headers, Provider, ProviderId, SignedWebhook, Signing, check_hmac,
-};
+use milepost::domain::provider::{Decoded, Provider, ProviderId};
 use milepost::domain::verdict::Poison;
 use milepost::ports::{Clock, Outbound, PublishError, Publisher};
 use tokio::sync::{Semaphore, watch};
@@ -19,6 +16,8 @@ use tokio::sync::{Semaphore, watch};
 use super::{NOW, within};
 
 pub type Answers = fn(Option<AuthScheme>, Result<(), RejectionKind>) -> Answer;
+
+pub const BY_SIGNATURE: Authentication = Authentication::Hmac { header: "x-signature" };
 
 /// A provider that signs with `x-signature`.
 pub struct TestProvider {
@@ -36,8 +35,8 @@ impl Provider for TestProvider {
         self.path
     }
 
-    fn auth_schemes(&self) -> &'static [AuthScheme] {
-        &[AuthScheme::Hmac]
+    fn authentication(&self) -> &'static [Authentication] {
+        &[BY_SIGNATURE]
     }
 
     fn resend_horizon(&self) -> Duration {
@@ -46,15 +45,6 @@ impl Provider for TestProvider {
 
     fn gives_up_after(&self) -> Duration {
         Duration::from_secs(30)
-    }
-
-    fn authenticate(
-        &self,
-        headers: &dyn Headers,
-        body: Bytes,
-        credentials: &Credentials,
-    ) -> Result<Bytes, Rejection> {
-        check_hmac(headers.get("x-signature"), &body, credentials).map(|()| body)
     }
 
     fn answer(&self, scheme: Option<AuthScheme>, outcome: Result<(), RejectionKind>) -> Answer {
@@ -67,20 +57,6 @@ impl Provider for TestProvider {
 
     fn transitions(&self) -> &'static milepost::domain::transitions::Transitions {
         &milepost::domain::transitions::Transitions { table: &[], steps: &[], ends: &[] }
-    }
-
-    fn samples(&self) -> &'static [Sample] {
-        &[]
-    }
-
-    fn journeys(&self) -> &'static [Journey] {
-        &[]
-    }
-
-    fn personalize(&self, _sample: &mut serde_json::Value, _personal: &Personal<'_>) {}
-
-    fn sign(&self, body: Bytes, _signing: &Signing<'_>) -> SignedWebhook {
-        SignedWebhook { headers: vec![], body }
     }
 }
 

@@ -14,8 +14,9 @@ use milepost::adapters::http::server::serve;
 use milepost::adapters::http::webhooks::Webhooks;
 use milepost::adapters::http::{Handler, HttpLimits, Stopping};
 use milepost::domain::answer::Answer;
+use milepost::domain::authentication::Credentials;
 use milepost::domain::identity::Account;
-use milepost::domain::provider::{AuthScheme, Credentials, ProviderId};
+use milepost::domain::provider::ProviderId;
 use milepost::domain::secret::Secret;
 use milepost::pipeline::receive::{Endpoint, LiveCredentials, Receiver};
 use milepost::ports::Clock;
@@ -25,8 +26,8 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-pub use client::{Client, Reply, signature, signed, signed_with};
-use fakes::{Answers, StoppedClock};
+pub use client::{Client, Reply, UNPROVEN, signature, signed, signed_with};
+use fakes::{Answers, BY_SIGNATURE, StoppedClock};
 pub use fakes::{FakePublisher, TestProvider};
 pub use log::log;
 
@@ -108,7 +109,7 @@ impl Server {
 pub async fn start(setup: Setup) -> (Server, Arc<FakePublisher>) {
     let live = |named: &[&str]| {
         let secrets = named.iter().filter_map(|secret| Secret::new(secret.as_bytes())).collect();
-        watch::channel(Arc::new(Credentials { header: None, scheme: AuthScheme::Hmac, secrets })).1
+        watch::channel(Arc::new(Credentials { authentication: BY_SIGNATURE, secrets })).1
     };
     let account = |name: &str| name.parse::<Account>().unwrap();
     let accounts = BTreeMap::from([

@@ -1,24 +1,26 @@
-//! The rows of design section 5's table, one test each, on both ledgers.
+//! The rows of the protocol's table (docs/ARCHITECTURE.md), one test each, on both ledgers.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use milepost::adapters::clock::SystemClock;
 use milepost::adapters::memory::MemoryLedger;
+use milepost::domain::claim::{Claim, ClaimRequest, Grant, Mark};
+use milepost::domain::delivery_record::{KEPT_EVENTS, KEPT_LEGS, MOST_FIELDS};
 use milepost::domain::envelope::Replay;
 use milepost::domain::fingerprint::Fingerprint;
-use milepost::domain::instant::ProviderTime;
+use milepost::domain::order::{Moment, TimeKind};
 use milepost::domain::provider::Provider as _;
 use milepost::domain::state::{DeliveryState, Place};
 use milepost::domain::status::Status;
 use milepost::domain::update::DeliveryUpdate;
 use milepost::domain::verdict::ParkReason;
-use milepost::ports::{Claim, ClaimRequest, Grant, Ledger, MOST_LEGS, Settlement};
+use milepost::ports::Ledger;
 use milepost::providers::TELYPORT;
 use uuid::Uuid;
 
 use crate::support::eventually;
-use crate::support::fixtures::{at, claim, redelivery, resend, retrying};
+use crate::support::fixtures::{at, claim, precedence, received_at, redelivery, resend, retrying};
 use crate::support::servers::redis_ledger;
 
 /// Makes a test of each function, on both ledgers.
@@ -69,9 +71,12 @@ on_both! {
     an_older_state_never_overwrites_a_newer_one
     an_older_event_claimed_after_a_newer_one_is_overtaken
     where_the_provider_gives_no_time_arrival_says_what_is_overtaken
-    a_settlement_that_does_not_count_moves_nothing
+    a_mark_that_does_not_count_moves_nothing
     legs_of_one_delivery_stand_apart_and_share_the_sequence
-    legs_are_bounded
+    a_delivery_is_bounded_and_forgets_the_oldest
+    while_an_event_is_in_hand_the_others_of_its_delivery_wait
+    a_lease_that_ran_out_holds_up_nothing
+    a_lease_longer_than_any_that_is_given_is_over
     a_lost_state_costs_the_state_and_the_sequence_still_grows
 }
 
@@ -84,11 +89,22 @@ fn granted(claim: Claim) -> Grant {
 
 /// Where a delivery stands that was last said to be at `status` at second `seconds`.
 fn standing(status: Status, seconds: i64) -> DeliveryState {
-    let mut update = DeliveryUpdate::new("D-1".to_owned(), status, String::new());
-    update.event_time = Some(ProviderTime { utc: at(seconds * 1000), original: String::new() });
-    let (_, state) =
-        DeliveryState::advance(None, Place::at(1), &update, &claim().origin, TELYPORT.transitions());
+    let update = DeliveryUpdate::new("D-1".to_owned(), status, String::new());
+    let moment = happened(status, seconds);
+    let rules = TELYPORT.transitions();
+    let (_, state) = DeliveryState::advance(None, Place::at(1), &update, moment, rules, precedence(status));
     state.expect("a first update")
+}
+
+/// `status`, at second `seconds` by the provider's clock.
+fn happened(status: Status, seconds: i64) -> Moment {
+    Moment::new(status, Some((at(seconds * 1000), TimeKind::Change)), at(1_739_365_639_201))
+}
+
+/// The same claim, of an update that says `status` at second `seconds`.
+fn saying(mut request: ClaimRequest, status: Status, seconds: i64) -> ClaimRequest {
+    (request.moment, request.precedence) = (happened(status, seconds), precedence(status));
+    request
 }
 
 /// Another event of the same delivery.
@@ -101,7 +117,7 @@ fn next(first: &ClaimRequest, id: &str) -> ClaimRequest {
 /// Claims and completes an event, after which the delivery stands at `after`.
 async fn done(ledger: &dyn Ledger, request: &ClaimRequest, after: DeliveryState) -> Grant {
     let grant = granted(ledger.claim(request).await.unwrap());
-    assert!(ledger.settle(&grant.event, Settlement::Done(Some(after))).await.unwrap());
+    assert!(ledger.mark(&grant.event, Mark::Published(Some(after))).await.unwrap());
     grant
 }
 
@@ -111,10 +127,10 @@ async fn a_new_event_is_granted_and_then_busy_for_every_other_copy(ledger: &dyn 
     let first = claim();
     let grant = granted(ledger.claim(&first).await.unwrap());
     assert_eq!((grant.attempt, grant.crashes, grant.id_reused), (0, 0, false));
-    assert_eq!(grant.origin, first.origin);
+    assert_eq!(grant.origin.receipt, first.copy.receipt);
     for other in [redelivery(&first), resend(&first)] {
         let Claim::Busy(remaining) = ledger.claim(&other).await.unwrap() else { panic!("not busy") };
-        assert!(remaining > Duration::from_secs(50) && remaining <= first.lease, "{remaining:?}");
+        assert!(remaining > Duration::from_secs(50) && remaining <= first.copy.lease, "{remaining:?}");
     }
 }
 
@@ -123,13 +139,13 @@ async fn a_claim_asked_again_with_its_own_token_is_still_ours(ledger: &dyn Ledge
     granted(ledger.claim(&first).await.unwrap());
     let again = granted(ledger.claim(&first).await.unwrap());
     assert_eq!(again.crashes, 0);
-    assert!(ledger.settle(&again.event, Settlement::Done(None)).await.unwrap());
+    assert!(ledger.mark(&again.event, Mark::Published(None)).await.unwrap());
 }
 
 async fn a_done_event_is_done_for_every_copy(ledger: &dyn Ledger) {
     let first = claim();
     let grant = granted(ledger.claim(&first).await.unwrap());
-    assert!(ledger.settle(&grant.event, Settlement::Done(None)).await.unwrap());
+    assert!(ledger.mark(&grant.event, Mark::Published(None)).await.unwrap());
     for other in [redelivery(&first), resend(&first), first] {
         assert_eq!(ledger.claim(&other).await.unwrap(), Claim::Done);
     }
@@ -137,10 +153,10 @@ async fn a_done_event_is_done_for_every_copy(ledger: &dyn Ledger) {
 
 async fn done_wins_over_a_token_that_is_no_longer_current(ledger: &dyn Ledger) {
     let mut slow = claim();
-    slow.lease = Duration::ZERO;
+    slow.copy.lease = Duration::ZERO;
     let slow_grant = granted(ledger.claim(&slow).await.unwrap());
     granted(ledger.claim(&redelivery(&slow)).await.unwrap());
-    assert!(ledger.settle(&slow_grant.event, Settlement::Done(None)).await.unwrap());
+    assert!(ledger.mark(&slow_grant.event, Mark::Published(None)).await.unwrap());
     assert_eq!(ledger.claim(&redelivery(&slow)).await.unwrap(), Claim::Done);
 }
 
@@ -150,17 +166,17 @@ async fn done_counts_even_when_the_key_was_lost(ledger: &dyn Ledger) {
     let mut grant = granted(ledger.claim(&first).await.unwrap());
     eventually("the key expires", || async {
         // Released changes something only while the claim is remembered.
-        (!ledger.settle(&grant.event, Settlement::Released).await.unwrap()).then_some(())
+        (!ledger.mark(&grant.event, Mark::Released).await.unwrap()).then_some(())
     })
     .await;
     grant.event.ttl = Duration::from_secs(600);
-    assert!(ledger.settle(&grant.event, Settlement::Done(None)).await.unwrap());
+    assert!(ledger.mark(&grant.event, Mark::Published(None)).await.unwrap());
     assert_eq!(ledger.claim(&redelivery(&first)).await.unwrap(), Claim::Done);
 }
 
 async fn a_claim_that_ran_out_is_taken_over_and_counts_as_a_crash(ledger: &dyn Ledger) {
     let mut first = claim();
-    first.lease = BRIEF;
+    first.copy.lease = BRIEF;
     granted(ledger.claim(&first).await.unwrap());
     for crashes in 1..=5 {
         let grant = eventually("the lease runs out", || async {
@@ -181,18 +197,15 @@ async fn a_claim_that_ran_out_is_taken_over_and_counts_as_a_crash(ledger: &dyn L
 async fn a_released_claim_is_taken_over_at_once_and_counts_as_none(ledger: &dyn Ledger) {
     let first = claim();
     let grant = granted(ledger.claim(&first).await.unwrap());
-    assert!(ledger.settle(&grant.event, Settlement::Released).await.unwrap());
+    assert!(ledger.mark(&grant.event, Mark::Released).await.unwrap());
     let taken = granted(ledger.claim(&redelivery(&first)).await.unwrap());
     assert_eq!(taken.crashes, 0);
-    assert!(
-        !ledger.settle(&grant.event, Settlement::Released).await.unwrap(),
-        "the old token is not current"
-    );
+    assert!(!ledger.mark(&grant.event, Mark::Released).await.unwrap(), "the old token is not current");
 }
 
 async fn the_crash_count_survives_a_lost_key_in_the_envelope(ledger: &dyn Ledger) {
     let mut first = claim();
-    (first.crashes, first.lease) = (3, Duration::ZERO);
+    (first.copy.crashes, first.copy.lease) = (3, Duration::ZERO);
     assert_eq!(granted(ledger.claim(&first).await.unwrap()).crashes, 3);
     assert_eq!(granted(ledger.claim(&redelivery(&first)).await.unwrap()).crashes, 4);
 }
@@ -200,45 +213,45 @@ async fn the_crash_count_survives_a_lost_key_in_the_envelope(ledger: &dyn Ledger
 async fn a_retrying_event_ignores_earlier_attempts_and_takes_its_own(ledger: &dyn Ledger) {
     let first = claim();
     let grant = granted(ledger.claim(&first).await.unwrap());
-    assert!(ledger.settle(&grant.event, retrying(1)).await.unwrap());
+    assert!(ledger.mark(&grant.event, retrying(1)).await.unwrap());
     assert_eq!(ledger.claim(&redelivery(&first)).await.unwrap(), Claim::Stale);
     assert_eq!(ledger.claim(&resend(&first)).await.unwrap(), Claim::Stale);
     let mut copy = redelivery(&first);
-    copy.attempt = 1;
+    copy.copy.attempt = 1;
     assert_eq!(granted(ledger.claim(&copy).await.unwrap()).attempt, 1);
 }
 
 async fn a_stale_token_settles_nothing(ledger: &dyn Ledger) {
     let mut slow = claim();
-    slow.lease = Duration::ZERO;
+    slow.copy.lease = Duration::ZERO;
     let slow_grant = granted(ledger.claim(&slow).await.unwrap());
     let mut fast = redelivery(&slow);
-    fast.lease = Duration::from_secs(60);
+    fast.copy.lease = Duration::from_secs(60);
     granted(ledger.claim(&fast).await.unwrap());
-    for settlement in [retrying(9), Settlement::Parked(ParkReason::Panic), Settlement::Released] {
-        assert!(!ledger.settle(&slow_grant.event, settlement).await.unwrap(), "{settlement:?}");
+    for mark in [retrying(9), Mark::Parked(ParkReason::Panic), Mark::Released] {
+        assert!(!ledger.mark(&slow_grant.event, mark).await.unwrap(), "{mark:?}");
     }
-    assert!(matches!(ledger.claim(&redelivery(&slow)).await.unwrap(), Claim::Busy(_)));
+    assert!(matches!(ledger.claim(&redelivery(&fast)).await.unwrap(), Claim::Busy(_)));
 }
 
 async fn a_parked_event_is_stale_for_its_own_copy_and_taken_by_a_resend(ledger: &dyn Ledger) {
     let first = claim();
     let grant = granted(ledger.claim(&first).await.unwrap());
-    assert!(ledger.settle(&grant.event, Settlement::Parked(ParkReason::Panic)).await.unwrap());
+    assert!(ledger.mark(&grant.event, Mark::Parked(ParkReason::Panic)).await.unwrap());
     assert_eq!(ledger.claim(&redelivery(&first)).await.unwrap(), Claim::Stale);
     let second = resend(&first);
     let grant = granted(ledger.claim(&second).await.unwrap());
-    assert!(ledger.settle(&grant.event, Settlement::Parked(ParkReason::Panic)).await.unwrap());
+    assert!(ledger.mark(&grant.event, Mark::Parked(ParkReason::Panic)).await.unwrap());
     assert_eq!(ledger.claim(&redelivery(&second)).await.unwrap(), Claim::Stale);
 }
 
 async fn a_replay_takes_a_retrying_and_a_parked_event_and_starts_afresh(ledger: &dyn Ledger) {
-    for settlement in [retrying(7), Settlement::Parked(ParkReason::Panic)] {
+    for mark in [retrying(7), Mark::Parked(ParkReason::Panic)] {
         let first = claim();
         let grant = granted(ledger.claim(&first).await.unwrap());
-        assert!(ledger.settle(&grant.event, settlement).await.unwrap());
+        assert!(ledger.mark(&grant.event, mark).await.unwrap());
         let mut replay = redelivery(&first);
-        replay.replay = Some(Replay::Normal);
+        replay.copy.replay = Some(Replay::Normal);
         assert_eq!(granted(ledger.claim(&replay).await.unwrap()).attempt, 0);
     }
 }
@@ -247,20 +260,20 @@ async fn a_replay_does_not_take_a_live_claim_nor_a_done_event(ledger: &dyn Ledge
     let first = claim();
     let grant = granted(ledger.claim(&first).await.unwrap());
     let mut replay = redelivery(&first);
-    replay.replay = Some(Replay::Normal);
+    replay.copy.replay = Some(Replay::Normal);
     assert!(matches!(ledger.claim(&replay).await.unwrap(), Claim::Busy(_)));
-    assert!(ledger.settle(&grant.event, Settlement::Done(None)).await.unwrap());
+    assert!(ledger.mark(&grant.event, Mark::Published(None)).await.unwrap());
     assert_eq!(ledger.claim(&replay).await.unwrap(), Claim::Done);
 }
 
 async fn a_forced_replay_claims_beside_a_done_event(ledger: &dyn Ledger) {
     let first = claim();
     let grant = granted(ledger.claim(&first).await.unwrap());
-    assert!(ledger.settle(&grant.event, Settlement::Done(None)).await.unwrap());
+    assert!(ledger.mark(&grant.event, Mark::Published(None)).await.unwrap());
     let mut forced = redelivery(&first);
-    forced.replay = Some(Replay::Force(Uuid::new_v4()));
+    forced.copy.replay = Some(Replay::Force(Uuid::new_v4()));
     let grant = granted(ledger.claim(&forced).await.unwrap());
-    assert!(ledger.settle(&grant.event, Settlement::Done(None)).await.unwrap());
+    assert!(ledger.mark(&grant.event, Mark::Published(None)).await.unwrap());
     assert_eq!(ledger.claim(&redelivery(&forced)).await.unwrap(), Claim::Done, "each force once");
     assert_eq!(ledger.claim(&redelivery(&first)).await.unwrap(), Claim::Done);
 }
@@ -268,7 +281,7 @@ async fn a_forced_replay_claims_beside_a_done_event(ledger: &dyn Ledger) {
 async fn the_same_id_with_other_content_is_an_event_of_its_own_and_flagged(ledger: &dyn Ledger) {
     let first = claim();
     let grant = granted(ledger.claim(&first).await.unwrap());
-    assert!(ledger.settle(&grant.event, Settlement::Done(None)).await.unwrap());
+    assert!(ledger.mark(&grant.event, Mark::Published(None)).await.unwrap());
     let mut other = resend(&first);
     other.identity.fingerprint = Fingerprint([8; 32]);
     let grant = granted(ledger.claim(&other).await.unwrap());
@@ -278,87 +291,79 @@ async fn the_same_id_with_other_content_is_an_event_of_its_own_and_flagged(ledge
 
 async fn every_repeat_carries_the_first_receipt(ledger: &dyn Ledger) {
     let mut first = claim();
-    first.lease = Duration::ZERO;
-    first.origin.traceparent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned());
+    first.copy.lease = Duration::ZERO;
+    first.traceparent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned());
     granted(ledger.claim(&first).await.unwrap());
-    let grant = granted(ledger.claim(&resend(&first)).await.unwrap());
-    assert_eq!(grant.origin, first.origin);
+    let mut other = resend(&first);
+    other.traceparent = Some("00-1af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned());
+    let grant = granted(ledger.claim(&other).await.unwrap());
+    assert_eq!((grant.origin.receipt, grant.origin.traceparent), (first.copy.receipt, first.traceparent));
 }
 
 async fn without_an_id_a_receipt_within_the_horizon_is_the_same_event_on_either_side(ledger: &dyn Ledger) {
-    let mut first = claim();
+    let mut first = received_at(claim(), 1_000_000);
     first.identity.provider_event_id = None;
-    first.origin.received_at = at(1_000_000);
     let grant = granted(ledger.claim(&first).await.unwrap());
-    assert!(ledger.settle(&grant.event, Settlement::Done(None)).await.unwrap());
-    for received_at in [1_000_000, 1_060_000, 940_000] {
-        let mut other = resend(&first);
-        other.origin.received_at = at(received_at);
-        assert_eq!(ledger.claim(&other).await.unwrap(), Claim::Done, "{received_at}");
+    assert!(ledger.mark(&grant.event, Mark::Published(None)).await.unwrap());
+    for millis in [1_000_000, 1_060_000, 940_000] {
+        let other = received_at(resend(&first), millis);
+        assert_eq!(ledger.claim(&other).await.unwrap(), Claim::Done, "{millis}");
     }
 }
 
 async fn without_an_id_a_receipt_beyond_the_horizon_is_an_event_of_its_own(ledger: &dyn Ledger) {
-    let mut first = claim();
+    let mut first = received_at(claim(), 1_000_000);
     first.identity.provider_event_id = None;
-    first.origin.received_at = at(1_000_000);
     let grant = granted(ledger.claim(&first).await.unwrap());
-    assert!(ledger.settle(&grant.event, Settlement::Done(None)).await.unwrap());
-    for received_at in [1_060_001, 939_999] {
-        let mut other = resend(&first);
-        other.origin.received_at = at(received_at);
+    assert!(ledger.mark(&grant.event, Mark::Published(None)).await.unwrap());
+    for millis in [1_060_001, 939_999] {
+        let other = received_at(resend(&first), millis);
         let grant = granted(ledger.claim(&other).await.unwrap());
-        assert_eq!(grant.origin.receipt, other.origin.receipt);
-        assert!(ledger.settle(&grant.event, Settlement::Done(None)).await.unwrap());
+        assert_eq!(grant.origin.receipt, other.copy.receipt);
+        assert!(ledger.mark(&grant.event, Mark::Published(None)).await.unwrap());
         // A copy near to it now belongs to it, and carries its receipt.
         let mut near = resend(&other);
-        near.lease = Duration::ZERO;
+        near.copy.lease = Duration::ZERO;
         assert_eq!(ledger.claim(&near).await.unwrap(), Claim::Done);
     }
 }
 
 async fn without_an_id_an_anchor_belongs_to_itself_whatever_is_nearer(ledger: &dyn Ledger) {
-    let mut first = claim();
+    let mut first = received_at(claim(), 1_000_000);
     first.identity.provider_event_id = None;
-    first.origin.received_at = at(1_000_000);
     let first_grant = granted(ledger.claim(&first).await.unwrap());
-    let mut second = resend(&first);
-    second.origin.received_at = at(1_070_000);
+    assert!(ledger.mark(&first_grant.event, Mark::Parked(ParkReason::Panic)).await.unwrap());
+    let second = received_at(resend(&first), 1_070_000);
     let second_grant = granted(ledger.claim(&second).await.unwrap());
-    assert!(ledger.settle(&second_grant.event, Settlement::Done(None)).await.unwrap());
-    // The first anchor's own copy, whatever time it now bears: its own, and still in flight.
-    let mut again = redelivery(&first);
-    again.origin.received_at = at(1_069_000);
-    assert!(matches!(ledger.claim(&again).await.unwrap(), Claim::Busy(_)));
-    assert!(ledger.settle(&first_grant.event, Settlement::Done(None)).await.unwrap());
+    assert!(ledger.mark(&second_grant.event, Mark::Published(None)).await.unwrap());
+    // The first anchor's own copy: its own, and still parked.
+    assert_eq!(ledger.claim(&redelivery(&first)).await.unwrap(), Claim::Stale);
+    assert_eq!(ledger.claim(&redelivery(&second)).await.unwrap(), Claim::Done);
 }
 
 async fn without_an_id_a_copy_stays_with_its_event_whatever_comes_nearer_later(ledger: &dyn Ledger) {
-    let mut first = claim();
-    (first.identity.provider_event_id, first.lease) = (None, Duration::ZERO);
-    first.origin.received_at = at(1_000_000);
+    let mut first = received_at(claim(), 1_000_000);
+    (first.identity.provider_event_id, first.copy.lease) = (None, Duration::ZERO);
     granted(ledger.claim(&first).await.unwrap());
     // A resend takes the event over, and its retry copy alone carries the event on.
-    let mut carrier = resend(&first);
-    carrier.origin.received_at = at(1_050_000);
+    let carrier = received_at(resend(&first), 1_050_000);
     let grant = granted(ledger.claim(&carrier).await.unwrap());
-    assert!(ledger.settle(&grant.event, retrying(1)).await.unwrap());
+    assert!(ledger.mark(&grant.event, retrying(1)).await.unwrap());
     assert_eq!(ledger.claim(&redelivery(&first)).await.unwrap(), Claim::Stale);
     // The content recurs as another event, nearer in time to the carrier, and is done.
-    let mut recurrence = resend(&first);
-    recurrence.origin.received_at = at(1_070_000);
+    let recurrence = received_at(resend(&first), 1_070_000);
     let grant = granted(ledger.claim(&recurrence).await.unwrap());
-    assert!(ledger.settle(&grant.event, Settlement::Done(None)).await.unwrap());
+    assert!(ledger.mark(&grant.event, Mark::Published(None)).await.unwrap());
     let mut copy = redelivery(&carrier);
-    copy.attempt = 1;
-    assert_eq!(granted(ledger.claim(&copy).await.unwrap()).origin.receipt, first.origin.receipt);
+    copy.copy.attempt = 1;
+    assert_eq!(granted(ledger.claim(&copy).await.unwrap()).origin.receipt, first.copy.receipt);
 }
 
 async fn an_event_is_forgotten_after_its_ttl(ledger: &dyn Ledger) {
     let mut first = claim();
     first.ttl = BRIEF;
     let grant = granted(ledger.claim(&first).await.unwrap());
-    assert!(ledger.settle(&grant.event, Settlement::Done(None)).await.unwrap());
+    assert!(ledger.mark(&grant.event, Mark::Published(None)).await.unwrap());
     eventually("it is forgotten", || async {
         matches!(ledger.claim(&redelivery(&first)).await.unwrap(), Claim::Granted(_)).then_some(())
     })
@@ -367,19 +372,19 @@ async fn an_event_is_forgotten_after_its_ttl(ledger: &dyn Ledger) {
 
 async fn a_takeover_goes_on_with_the_highest_attempt(ledger: &dyn Ledger) {
     let mut later = claim();
-    (later.attempt, later.lease) = (3, Duration::ZERO);
+    (later.copy.attempt, later.copy.lease) = (3, Duration::ZERO);
     granted(ledger.claim(&later).await.unwrap());
     let mut earlier = redelivery(&later);
-    earlier.attempt = 1;
+    earlier.copy.attempt = 1;
     assert_eq!(granted(ledger.claim(&earlier).await.unwrap()).attempt, 3);
 }
 
 async fn a_replay_forgets_the_crashes_before_it(ledger: &dyn Ledger) {
     let mut crashed = claim();
-    (crashed.crashes, crashed.lease) = (5, Duration::ZERO);
+    (crashed.copy.crashes, crashed.copy.lease) = (5, Duration::ZERO);
     assert_eq!(granted(ledger.claim(&crashed).await.unwrap()).crashes, 5);
     let mut replay = redelivery(&crashed);
-    (replay.replay, replay.crashes) = (Some(Replay::Normal), 0);
+    (replay.copy.replay, replay.copy.crashes) = (Some(Replay::Normal), 0);
     assert_eq!(granted(ledger.claim(&replay).await.unwrap()).crashes, 1, "the claim it takes over ran out");
 }
 
@@ -397,14 +402,14 @@ async fn a_claim_says_where_the_delivery_stood(ledger: &dyn Ledger) {
 
 async fn a_repeat_says_what_the_first_said_whatever_came_between(ledger: &dyn Ledger) {
     let mut first = claim();
-    first.lease = Duration::ZERO;
+    first.copy.lease = Duration::ZERO;
     let grant = granted(ledger.claim(&first).await.unwrap());
     done(ledger, &next(&first, "2"), standing(Status::Delivered, 2)).await;
     // A crash, then a retry: each takes the event again.
     for _ in 0..2 {
         let again = granted(ledger.claim(&resend(&first)).await.unwrap());
         assert_eq!((again.place, again.before), (grant.place, None));
-        assert!(ledger.settle(&again.event, retrying(0)).await.unwrap());
+        assert!(ledger.mark(&again.event, retrying(0)).await.unwrap());
     }
 }
 
@@ -413,30 +418,31 @@ async fn a_repeat_after_a_park_says_what_the_first_said(ledger: &dyn Ledger) {
     let assigned = standing(Status::Assigned, 1);
     done(ledger, &next(&first, "0"), assigned).await;
     let grant = granted(ledger.claim(&first).await.unwrap());
-    assert!(ledger.settle(&grant.event, Settlement::Parked(ParkReason::Panic)).await.unwrap());
+    assert!(ledger.mark(&grant.event, Mark::Parked(ParkReason::Panic)).await.unwrap());
     done(ledger, &next(&first, "2"), standing(Status::Delivered, 2)).await;
     let mut replay = redelivery(&first);
-    replay.replay = Some(Replay::Normal);
+    replay.copy.replay = Some(Replay::Normal);
     let again = granted(ledger.claim(&replay).await.unwrap());
     assert_eq!((again.place, again.before), (grant.place, Some(assigned)));
 }
 
 async fn an_older_state_never_overwrites_a_newer_one(ledger: &dyn Ledger) {
-    let first = claim();
-    let slow = granted(ledger.claim(&first).await.unwrap());
+    let mut first = claim();
+    first.copy.lease = Duration::ZERO;
+    let slow = granted(ledger.claim(&saying(first.clone(), Status::Assigned, 1)).await.unwrap());
     let delivered = standing(Status::Delivered, 2);
     done(ledger, &next(&first, "2"), delivered).await;
     // It is done all the same.
-    let older = Settlement::Done(Some(standing(Status::Assigned, 1)));
-    assert!(ledger.settle(&slow.event, older).await.unwrap());
+    let older = Mark::Published(Some(standing(Status::Assigned, 1)));
+    assert!(ledger.mark(&slow.event, older).await.unwrap());
     let after = granted(ledger.claim(&next(&first, "3")).await.unwrap());
     assert_eq!(after.before, Some(delivered));
 }
 
 async fn an_older_event_claimed_after_a_newer_one_is_overtaken(ledger: &dyn Ledger) {
     let event = |id: &str, first: &ClaimRequest, seconds: i64| {
-        let mut event = next(first, id);
-        (event.event_time, event.lease) = (Some(at(seconds * 1000)), Duration::ZERO);
+        let mut event = saying(next(first, id), Status::Assigned, seconds);
+        event.copy.lease = Duration::ZERO;
         event
     };
     let first = claim();
@@ -460,8 +466,8 @@ async fn an_older_event_claimed_after_a_newer_one_is_overtaken(ledger: &dyn Ledg
 async fn where_the_provider_gives_no_time_arrival_says_what_is_overtaken(ledger: &dyn Ledger) {
     let first = claim();
     let received = |id: &str, millis| {
-        let mut event = next(&first, id);
-        event.origin.received_at = at(millis);
+        let mut event = received_at(next(&first, id), millis);
+        event.copy.lease = Duration::ZERO;
         event
     };
     granted(ledger.claim(&received("1", 2000)).await.unwrap());
@@ -469,12 +475,12 @@ async fn where_the_provider_gives_no_time_arrival_says_what_is_overtaken(ledger:
     assert!(!granted(ledger.claim(&received("3", 2000)).await.unwrap()).place.overtaken);
 }
 
-async fn a_settlement_that_does_not_count_moves_nothing(ledger: &dyn Ledger) {
+async fn a_mark_that_does_not_count_moves_nothing(ledger: &dyn Ledger) {
     let first = claim();
     let assigned = standing(Status::Assigned, 1);
     let grant = done(ledger, &first, assigned).await;
-    let again = Settlement::Done(Some(standing(Status::Delivered, 9)));
-    assert!(!ledger.settle(&grant.event, again).await.unwrap());
+    let again = Mark::Published(Some(standing(Status::Delivered, 9)));
+    assert!(!ledger.mark(&grant.event, again).await.unwrap());
     let after = granted(ledger.claim(&next(&first, "2")).await.unwrap());
     assert_eq!(after.before, Some(assigned));
 }
@@ -489,6 +495,7 @@ async fn legs_of_one_delivery_stand_apart_and_share_the_sequence(ledger: &dyn Le
     let one = done(ledger, &first, whole).await;
     let two = done(ledger, &of_ann, ann).await;
     let three = granted(ledger.claim(&of_bob).await.unwrap());
+    assert!(ledger.mark(&three.event, Mark::Released).await.unwrap());
     of_ann.identity.provider_event_id = Some("4".to_owned());
     let four = granted(ledger.claim(&of_ann).await.unwrap());
     assert_eq!([one.before, two.before, three.before, four.before], [None, None, None, Some(ann)]);
@@ -496,30 +503,62 @@ async fn legs_of_one_delivery_stand_apart_and_share_the_sequence(ledger: &dyn Le
     assert!(sequences.is_sorted_by(|one, next| one < next), "{sequences:?}");
 }
 
-async fn legs_are_bounded(ledger: &dyn Ledger) {
+async fn a_delivery_is_bounded_and_forgets_the_oldest(ledger: &dyn Ledger) {
     let first = claim();
-    let state = standing(Status::Assigned, 1);
-    let leg = |at: usize| {
-        let mut of_leg = next(&first, &format!("event {at}"));
-        of_leg.leg = Some(format!("courier {at}"));
-        of_leg
+    let event = |number: usize| {
+        let mut event = received_at(next(&first, &format!("event {number}")), 1_000_000 + number as i64);
+        event.leg = Some(format!("courier {}", number % (2 * KEPT_LEGS)));
+        event
     };
-    for at in 0..=MOST_LEGS {
-        done(ledger, &leg(at), state).await;
+    let parked = granted(ledger.claim(&first).await.unwrap());
+    assert!(ledger.mark(&parked.event, Mark::Parked(ParkReason::Panic)).await.unwrap());
+    for number in 0..MOST_FIELDS {
+        done(ledger, &event(number), standing(Status::Assigned, 1)).await;
     }
-    let mut known = Vec::new();
-    for at in 0..=MOST_LEGS {
-        let mut again = leg(at);
-        again.identity.provider_event_id = Some(format!("again {at}"));
-        known.push(granted(ledger.claim(&again).await.unwrap()).before);
+    for number in MOST_FIELDS - KEPT_EVENTS / 2..MOST_FIELDS {
+        assert_eq!(ledger.claim(&resend(&event(number))).await.unwrap(), Claim::Done, "{number}");
     }
-    assert_eq!(known.pop(), Some(None));
-    assert!(known.iter().all(|before| *before == Some(state)), "{known:?}");
+    let oldest = resend(&event(0));
+    assert!(matches!(ledger.claim(&oldest).await.unwrap(), Claim::Granted(_)), "it is forgotten");
+    assert_eq!(ledger.claim(&redelivery(&first)).await.unwrap(), Claim::Stale, "what is not done is kept");
+}
+
+async fn while_an_event_is_in_hand_the_others_of_its_delivery_wait(ledger: &dyn Ledger) {
+    for mark in [Mark::Released, retrying(1), Mark::Parked(ParkReason::Panic), Mark::Published(None)] {
+        let first = claim();
+        let grant = granted(ledger.claim(&first).await.unwrap());
+        let second = next(&first, "2");
+        let Claim::Behind(left) = ledger.claim(&second).await.unwrap() else { panic!("not behind") };
+        assert!(left > Duration::from_secs(50) && left <= first.copy.lease, "{left:?}");
+        granted(ledger.claim(&claim()).await.unwrap());
+        assert!(ledger.mark(&grant.event, mark).await.unwrap());
+        granted(ledger.claim(&second).await.unwrap());
+    }
+}
+
+async fn a_lease_that_ran_out_holds_up_nothing(ledger: &dyn Ledger) {
+    let mut first = claim();
+    first.copy.lease = BRIEF;
+    granted(ledger.claim(&first).await.unwrap());
+    let second = next(&first, "2");
+    eventually("the lease runs out", || async {
+        matches!(ledger.claim(&second).await.unwrap(), Claim::Granted(_)).then_some(())
+    })
+    .await;
+}
+
+async fn a_lease_longer_than_any_that_is_given_is_over(ledger: &dyn Ledger) {
+    let mut first = claim();
+    first.copy.lease = Duration::from_secs(3600);
+    granted(ledger.claim(&first).await.unwrap());
+    let mut second = redelivery(&first);
+    second.copy.lease = Duration::from_secs(60);
+    assert_eq!(granted(ledger.claim(&second).await.unwrap()).crashes, 1, "a clock jumped");
 }
 
 async fn a_lost_state_costs_the_state_and_the_sequence_still_grows(ledger: &dyn Ledger) {
     let mut first = claim();
-    first.state_ttl = BRIEF;
+    first.ttl = BRIEF;
     let one = done(ledger, &first, standing(Status::Assigned, 1)).await;
     let mut at = 2;
     let lost = eventually("it is forgotten", || {

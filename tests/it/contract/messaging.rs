@@ -157,7 +157,7 @@ async fn the_prefetch_bounds_what_is_handed_out(broker: Broker) {
     let (first, _second) = (next(&mut subscription).await, next(&mut subscription).await);
     let more = tokio::time::timeout(Duration::from_millis(300), subscription.next()).await;
     assert!(more.is_err(), "a third was handed out");
-    subscription.settle(&mut vec![first.tag]);
+    subscription.acknowledge(&mut vec![first.tag]);
     assert_eq!(bodies(&mut subscription, 1).await, ["3"]);
 }
 
@@ -178,7 +178,7 @@ async fn what_is_settled_does_not_come_back(broker: Broker) {
     }
     let mut subscription = broker.subscribe(10).await;
     let mut tags = vec![next(&mut subscription).await.tag, next(&mut subscription).await.tag];
-    subscription.settle(&mut tags);
+    subscription.acknowledge(&mut tags);
     assert!(tags.is_empty(), "each tag is settled once");
     subscription.close().await;
     let mut subscription = broker.subscribe(10).await;
@@ -194,7 +194,7 @@ async fn settling_out_of_order_settles_just_those(broker: Broker) {
     for _ in 0..4 {
         tags.push(next(&mut subscription).await.tag);
     }
-    subscription.settle(&mut vec![tags[3], tags[0], tags[1]]);
+    subscription.acknowledge(&mut vec![tags[3], tags[0], tags[1]]);
     subscription.close().await;
     let mut subscription = broker.subscribe(10).await;
     assert_eq!(bodies(&mut subscription, 1).await, ["3"]);
@@ -210,7 +210,7 @@ async fn a_stopped_subscription_hands_out_nothing_more(broker: Broker) {
     let first = next(&mut subscription).await;
     subscription.stop().await;
     assert!(subscription.next().await.is_err());
-    subscription.settle(&mut vec![first.tag]);
+    subscription.acknowledge(&mut vec![first.tag]);
     subscription.close().await;
     let mut subscription = broker.subscribe(10).await;
     assert_eq!(bodies(&mut subscription, 1).await, ["2"]);

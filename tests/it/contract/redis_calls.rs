@@ -3,7 +3,8 @@
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use metrics_exporter_prometheus::PrometheusBuilder;
-use milepost::ports::{Claim, ClaimRequest, Ledger as _, Settlement};
+use milepost::domain::claim::{Claim, ClaimRequest, Mark};
+use milepost::ports::Ledger as _;
 
 use super::redis_values::{ask, granted};
 use crate::support::fixtures::{claim, redelivery};
@@ -21,7 +22,7 @@ async fn calls_made_at_once_each_get_their_own_answer() {
     let requests = many();
     for done in requests.iter().step_by(3) {
         let grant = granted(ledger.claim(done).await.unwrap());
-        assert!(ledger.settle(&grant.event, Settlement::Done(None)).await.unwrap());
+        assert!(ledger.mark(&grant.event, Mark::Published(None)).await.unwrap());
     }
     let again: Vec<_> = requests.iter().map(redelivery).collect();
     let answers = join_all(again.iter().map(|request| ledger.claim(request))).await;
@@ -29,7 +30,8 @@ async fn calls_made_at_once_each_get_their_own_answer() {
         match answer.unwrap() {
             Claim::Done => assert_eq!(index % 3, 0),
             Claim::Granted(grant) => {
-                assert_eq!((grant.origin, grant.event.token), (request.origin.clone(), request.token))
+                assert_eq!(grant.event.receipt, request.copy.receipt);
+                assert_eq!(grant.event.token, request.copy.token);
             }
             other => panic!("{index}: {other:?}"),
         }
@@ -41,9 +43,9 @@ async fn calls_made_at_once_each_get_their_own_answer() {
 async fn a_call_that_redis_refuses_fails_none_of_those_beside_it() {
     let ledger = redis_ledger();
     let requests = many();
-    let spoiled = granted(ledger.claim(&requests[MANY / 2]).await.unwrap()).event.key;
-    let _: u32 = ask(&["DEL", &spoiled]).await;
-    let _: u32 = ask(&["HSET", &spoiled, "no", "text"]).await;
+    let spoiled = &requests[MANY / 2].delivery;
+    let spoiled = format!("mp:{{telyport:{}:{}}}", spoiled.account, spoiled.delivery_id);
+    let () = ask(&["SET", &spoiled, "no hash"]).await;
     let answers = join_all(requests.iter().map(|request| ledger.claim(request))).await;
     let refused: Vec<_> = answers.iter().enumerate().filter(|(_, answer)| answer.is_err()).collect();
     assert!(matches!(refused.as_slice(), [(at, _)] if *at == MANY / 2), "{refused:?}");

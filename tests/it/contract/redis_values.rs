@@ -1,13 +1,17 @@
-//! What is kept in Redis: values of older versions, the state and its TTL, and the scripts themselves.
+//! What is kept in Redis: the fields of a delivery, how long they are kept, and the scripts themselves.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{Client, FromRedisValue, cmd};
+use milepost::domain::claim::{Claim, ClaimRequest, Grant, Mark};
+use milepost::domain::envelope::Replay;
 use milepost::domain::state::DeliveryState;
-use milepost::ports::{Claim, EventRef, Grant, Ledger as _, Settlement};
+use milepost::domain::verdict::ParkReason;
+use milepost::ports::Ledger as _;
 
-use crate::support::fixtures::{claim, redelivery, retrying};
+use crate::support::fixtures::{claim, redelivery, resend, retrying};
 use crate::support::servers::{redis_ledger, redis_url};
 
 async fn connection() -> MultiplexedConnection {
@@ -27,18 +31,13 @@ pub(super) fn granted(claim: Claim) -> Grant {
     }
 }
 
-fn standing() -> DeliveryState {
-    format!(",1000,assigned,0,{}", "0".repeat(48)).parse().expect("a state")
+/// The delivery's key.
+fn key(request: &ClaimRequest) -> String {
+    format!("mp:{{telyport:{}:{}}}", request.delivery.account, request.delivery.delivery_id)
 }
 
-/// Cuts an event's value down to the fields that an older version wrote, and puts other words in it.
-async fn older(event: &EventRef, fields: usize, changes: &[(usize, &str)]) {
-    let value: String = ask(&["GET", &event.key]).await;
-    let mut parts: Vec<_> = value.split('|').take(fields).collect();
-    for (at, text) in changes {
-        parts[*at] = text;
-    }
-    let () = ask(&["SET", &event.key, &parts.join("|")]).await;
+async fn fields(request: &ClaimRequest) -> BTreeMap<String, String> {
+    ask(&["HGETALL", &key(request)]).await
 }
 
 #[tokio::test]
@@ -49,67 +48,80 @@ async fn a_ledger_gives_redis_a_script_that_it_forgot() {
     let () = ask(&["SCRIPT", "FLUSH"]).await;
     granted(ledger.claim(&claim()).await.unwrap());
     let () = ask(&["SCRIPT", "FLUSH"]).await;
-    assert!(ledger.settle(&grant.event, Settlement::Done(None)).await.unwrap());
+    assert!(ledger.mark(&grant.event, Mark::Published(None)).await.unwrap());
 }
 
-/// Versions before wrote ten fields, twelve, thirteen and then fourteen.
+/// The fields are what an operator reads in Redis, and what docs/ARCHITECTURE.md lists.
 #[tokio::test]
-async fn a_claim_goes_on_from_a_value_of_an_older_version() {
-    for fields in [10, 12, 13, 14] {
-        let ledger = redis_ledger();
-        let first = claim();
-        let grant = granted(ledger.claim(&first).await.unwrap());
-        // An attempt that failed twice, crashed once and whose lease is over.
-        older(&grant.event, fields, &[(1, "2"), (2, "1"), (3, "1")]).await;
-        let again = granted(ledger.claim(&redelivery(&first)).await.unwrap());
-        assert_eq!((again.attempt, again.crashes, &again.origin), (2, 2, &first.origin), "{fields}");
-        assert!(!again.place.overtaken);
-        assert!(ledger.settle(&again.event, Settlement::Done(None)).await.unwrap());
-        assert_eq!(ledger.claim(&redelivery(&first)).await.unwrap(), Claim::Done);
+async fn a_delivery_is_one_hash_with_named_fields() {
+    let ledger = redis_ledger();
+    let mut first = claim();
+    first.traceparent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned());
+    let grant = granted(ledger.claim(&first).await.unwrap());
+    let (name, receipt) = (&grant.event.name, first.copy.receipt.digits().to_string());
+    let claimed = fields(&first).await;
+    let names: Vec<_> = claimed.keys().map(|field| &field[..1]).collect();
+    assert_eq!(names, ["c", "e", "h", "i", "n", "p", "t"], "{claimed:?}");
+    assert_eq!(claimed["n"], grant.place.sequence.to_string());
+    assert_eq!(claimed["c"], ",c,1739365639201,F");
+    assert_eq!(claimed[&format!("e{name}")], format!("{receipt},{},F", grant.place.sequence));
+    assert!(ledger.mark(&grant.event, Mark::Published(Some(standing()))).await.unwrap());
+    let done = fields(&first).await;
+    let names: Vec<_> = done.keys().map(|field| &field[..1]).collect();
+    assert_eq!(names, ["c", "e", "i", "n", "s"], "what only a repeat needs is gone: {done:?}");
+    assert_eq!(done["s"], standing().to_string());
+}
+
+/// Beyond 64 bytes Redis keeps a hash in a form that takes three times the memory.
+#[tokio::test]
+async fn no_value_is_too_long_for_the_compact_form() {
+    let ledger = redis_ledger();
+    let mut first = claim();
+    (first.traceparent, first.copy.attempt, first.copy.crashes) =
+        (Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()), 12, 3);
+    let mut second = resend(&first);
+    second.identity.provider_event_id = Some("event-2".to_owned());
+    let grant = granted(ledger.claim(&first).await.unwrap());
+    assert!(ledger.mark(&grant.event, Mark::Published(Some(standing()))).await.unwrap());
+    for mark in [retrying(13), Mark::Parked(ParkReason::RetriesExhausted), Mark::Released] {
+        let mut copy = redelivery(&second);
+        copy.copy.replay = Some(Replay::Normal);
+        let grant = granted(ledger.claim(&copy).await.unwrap());
+        assert!(ledger.mark(&grant.event, mark).await.unwrap());
+        let longest = fields(&first).await.into_iter().max_by_key(|(_, value)| value.len()).unwrap();
+        assert!(longest.1.len() <= 64, "{longest:?}");
     }
+    let encoding: String = ask(&["OBJECT", "ENCODING", &key(&first)]).await;
+    assert_eq!(encoding, "listpack");
 }
 
+/// A delivery that never expired would stay for ever.
 #[tokio::test]
-async fn a_settlement_goes_on_from_a_value_of_an_older_version() {
-    for fields in [10, 12, 13, 14] {
-        let ledger = redis_ledger();
-        let first = claim();
-        let grant = granted(ledger.claim(&first).await.unwrap());
-        older(&grant.event, fields, &[]).await;
-        assert!(ledger.settle(&grant.event, retrying(3)).await.unwrap(), "{fields}");
-        let value: String = ask(&["GET", &grant.event.key]).await;
-        let parts: Vec<_> = value.split('|').collect();
-        let receipt = first.origin.receipt.to_string();
-        assert_eq!((parts.len(), parts[0], parts[1], parts[5]), (14, "R", "3", receipt.as_str()), "{value}");
-        assert_eq!((parts[8], parts[12]), (receipt.as_str(), "publish_refused"), "{value}");
-        assert_eq!(ledger.claim(&redelivery(&first)).await.unwrap(), Claim::Stale);
-    }
-}
-
-/// A state that never expired would stay for ever.
-#[tokio::test]
-async fn a_state_that_is_lost_between_claim_and_settlement_comes_back_with_its_ttl() {
+async fn a_delivery_that_is_lost_between_claim_and_mark_is_kept_again_with_its_ttl() {
     let ledger = redis_ledger();
     let first = claim();
     let grant = granted(ledger.claim(&first).await.unwrap());
-    let state = &grant.event.state;
-    let _: u32 = ask(&["DEL", &state.key]).await;
-    assert!(ledger.settle(&grant.event, Settlement::Done(Some(standing()))).await.unwrap());
-    let left: i64 = ask(&["PTTL", &state.key]).await;
+    let _: u32 = ask(&["DEL", &key(&first)]).await;
+    assert!(ledger.mark(&grant.event, Mark::Published(Some(standing()))).await.unwrap());
+    let left: i64 = ask(&["PTTL", &key(&first)]).await;
     let left = Duration::from_millis(left.try_into().expect("it expires"));
-    assert!(left > state.ttl / 2 && left <= state.ttl, "{left:?}");
+    assert!(left > first.ttl / 2 && left <= first.ttl, "{left:?}");
 }
 
-/// A claim of an event that waited long keeps the state as the first claim did: its update is yet to be published.
+/// A claim of an event that waited long keeps the delivery as the first claim did: its update is yet to be published.
 #[tokio::test]
-async fn every_claim_keeps_the_state_alive() {
+async fn every_claim_keeps_the_delivery_alive() {
     let ledger = redis_ledger();
     let first = claim();
     let grant = granted(ledger.claim(&first).await.unwrap());
-    assert!(ledger.settle(&grant.event, retrying(0)).await.unwrap());
-    let state = &grant.event.state;
-    let _: u32 = ask(&["PEXPIRE", &state.key, "60000"]).await;
+    assert!(ledger.mark(&grant.event, retrying(0)).await.unwrap());
+    let _: u32 = ask(&["PEXPIRE", &key(&first), "60000"]).await;
     granted(ledger.claim(&redelivery(&first)).await.unwrap());
-    let left: i64 = ask(&["PTTL", &state.key]).await;
+    let left: i64 = ask(&["PTTL", &key(&first)]).await;
     assert!(left > 60_000, "{left}");
+}
+
+fn standing() -> DeliveryState {
+    let zeros = "A".repeat(24);
+    format!("1739365639201000,c,1739365639201,F,0,{zeros}").parse().expect("a state")
 }

@@ -13,7 +13,7 @@ use milepost::ports::Outbound;
 
 use super::{ask, drained, exhausted, json, listed, park, parked};
 use crate::support::eventually;
-use crate::support::fixtures::{EXPRESS, TELYPORT, account, envelope};
+use crate::support::fixtures::{EXPRESS, TELYPORT, account, at, envelope, receipt_at};
 use crate::support::fleet::{Real, telyport_body};
 use crate::support::servers::{Vhost, depth};
 
@@ -95,7 +95,7 @@ async fn a_list_is_filtered() {
     let real = Real::on(&vhost).await;
     let other = Envelope { account: "other".parse().expect("a name"), ..exhausted(2) };
     let ids = park(&real, vec![exhausted(0), exhausted(1), other]).await;
-    let poison = envelope(TELYPORT, "no JSON");
+    let poison = Envelope { receipt: receipt_at(at(1_700_000_000_000)), ..envelope(TELYPORT, "no JSON") };
     let poison_id = poison.receipt.to_string();
     let parking = Outbound::Parked(poison, ParkReason::Malformed, "not one JSON object");
     real.backends.publisher.publish(parking).await.expect("confirmed");

@@ -61,13 +61,13 @@ async fn what_is_exported_can_be_parked_elsewhere_exactly() {
     assert_eq!(here.len(), 20);
     for ((was, body), (is, copy)) in here.iter().zip(&there) {
         assert_eq!(body, copy);
-        for name in ["mp-provider", "mp-account", "mp-received-at", "mp-reason", "mp-detail", "mp-history"] {
+        for name in ["mp-attempt", "mp-crashes", "mp-reason", "mp-detail", "mp-history"] {
             assert_eq!(header(was, name), header(is, name), "{name}");
             assert!(header(is, name).is_some(), "{name}");
         }
         assert_eq!(
-            (was.message_id(), was.kind(), was.timestamp(), was.content_type()),
-            (is.message_id(), is.kind(), is.timestamp(), is.content_type())
+            (was.message_id(), was.correlation_id(), was.content_type()),
+            (is.message_id(), is.correlation_id(), is.content_type())
         );
     }
 }

@@ -1,6 +1,7 @@
 //! From the start to the end: ready when it can work, and drained when it is told to go.
 
-use milepost::domain::provider::{AuthScheme, Provider as _, SignedWebhook, Signing};
+use milepost::domain::authentication::AuthScheme;
+use milepost::domain::samples::{SampleSource as _, SignedWebhook, Signing};
 use milepost::domain::secret::Secret;
 use milepost::providers::TELYPORT as TELYPORT_PROVIDER;
 

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use futures_util::future::poll_immediate;
-use milepost::domain::provider::{AuthScheme, Provider as _, Signing};
+use milepost::domain::authentication::AuthScheme;
+use milepost::domain::samples::{SampleSource as _, Signing};
 use milepost::domain::secret::Secret;
 use milepost::providers::TELYPORT;
 

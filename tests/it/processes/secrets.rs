@@ -5,7 +5,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use lapin::options::BasicGetOptions;
-use milepost::domain::provider::{AuthScheme, Provider, ProviderId, SignedWebhook, Signing};
+use milepost::domain::authentication::AuthScheme;
+use milepost::domain::provider::ProviderId;
+use milepost::domain::samples::{SampleSource, SignedWebhook, Signing};
 use milepost::domain::secret::Secret;
 use milepost::providers::{EXPRESS_247, TELYPORT as TELYPORT_PROVIDER};
 use serde_json::Value;
@@ -34,7 +36,12 @@ fn with_secrets(program: Program) -> Program {
         .env("MILEPOST__LOG__FILTER", "trace")
 }
 
-fn sign(provider: &dyn Provider, body: impl Into<Bytes>, scheme: AuthScheme, secret: &str) -> SignedWebhook {
+fn sign(
+    provider: &dyn SampleSource,
+    body: impl Into<Bytes>,
+    scheme: AuthScheme,
+    secret: &str,
+) -> SignedWebhook {
     let secret = Secret::new(secret.as_bytes()).expect("not empty");
     provider.sign(body.into(), &Signing { scheme, header: None, secret: &secret })
 }

@@ -147,7 +147,7 @@ fn delivery(round: &Round, number: u64) -> Delivery {
     let webhooks = Webhooks {
         provider,
         content: Content::of(provider, journey.steps).expect("its own journey"),
-        scheme: provider.auth_schemes()[0],
+        scheme: provider.authentication()[0].scheme(),
         header: None,
         secret: Secret::new(SECRET.as_bytes()).expect("not empty"),
         seed: round.seed,

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use milepost::domain::journey::Journey;
-use milepost::domain::provider::Provider;
-use milepost::providers::ALL;
+use milepost::domain::samples::SampleSource;
+use milepost::providers::SAMPLE_SOURCES;
 use serde::Deserialize;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -23,7 +23,7 @@ const ROUND: usize = 200;
 /// One run of `milepost send`, which was accepted as a whole.
 #[derive(Clone)]
 pub struct Round {
-    pub provider: &'static dyn Provider,
+    pub provider: &'static dyn SampleSource,
     /// The deliveries it told; nothing if it sent what cannot be read.
     pub journey: Option<&'static Journey>,
     pub seed: u64,
@@ -50,8 +50,8 @@ impl Load {
     /// Whole deliveries of every provider, a tenth of the webhooks twice; and some that cannot be read.
     pub fn start(to: &str) -> Self {
         let stop = CancellationToken::new();
-        let journeys = ALL.iter().map(|&provider| (provider, provider.journeys().first()));
-        let unreadable = (ALL[0], None);
+        let journeys = SAMPLE_SOURCES.iter().map(|&provider| (provider, provider.journeys().first()));
+        let unreadable = (SAMPLE_SOURCES[0], None);
         let senders = journeys.chain([unreadable]).map(|(provider, journey)| {
             let (to, stop) = (to.to_owned(), stop.clone());
             tokio::spawn(async move {
@@ -76,7 +76,7 @@ impl Load {
     }
 }
 
-async fn round(provider: &'static dyn Provider, journey: Option<&'static Journey>, to: &str) -> Round {
+async fn round(provider: &'static dyn SampleSource, journey: Option<&'static Journey>, to: &str) -> Round {
     static ROUNDS: AtomicU64 = AtomicU64::new(0);
     let seed = ROUNDS.fetch_add(1, Ordering::Relaxed);
     let what = match journey {

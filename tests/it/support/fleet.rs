@@ -14,10 +14,10 @@ use milepost::adapters::rabbit::topology::{Topology, TopologyMode, parked_queue,
 use milepost::adapters::rabbit::{DelayLevels, RabbitInbox, RabbitPublisher};
 use milepost::app::backends::Backends;
 use milepost::domain::identity::ReceiptId;
+use milepost::domain::order::StatusOrder;
 use milepost::domain::provider::{Provider, ProviderId};
 use milepost::domain::retry::RetrySchedule;
-use milepost::pipeline::process::{ProcessSettings, Processor};
-use milepost::pipeline::settle::Settler;
+use milepost::pipeline::message::{ProcessSettings, Processor};
 use milepost::pipeline::worker::{Worker, WorkerSettings};
 use milepost::ports::Outbound;
 use milepost::providers::TELYPORT as TELYPORT_PROVIDER;
@@ -30,14 +30,13 @@ use super::fixtures::{EXPRESS, TELYPORT};
 use super::servers::{Vhost, channel, depth, rabbit_settings, redis_ledger_at, redis_url, topology_settings};
 
 /// The protocol's numbers for tests: short leases, so that crashes heal within seconds.
-pub fn process_settings() -> ProcessSettings {
+fn process_settings(schedule: RetrySchedule) -> ProcessSettings {
     ProcessSettings {
         processing_deadline: Duration::from_secs(2),
         lease: Duration::from_secs(3),
-        dedup_ttl: Duration::from_secs(3600),
-        content_ttl: Duration::from_secs(3600),
-        state_ttl: Duration::from_secs(3600),
+        ttl: Duration::from_secs(3600),
         resend_horizon: Duration::from_secs(60),
+        schedule,
     }
 }
 
@@ -142,14 +141,8 @@ pub fn worker(backends: &Backends, provider: &'static dyn Provider, schedule: Re
             publisher: Arc::clone(&backends.publisher),
             ledger: Arc::clone(&backends.ledger),
             clock: Arc::clone(&backends.clock),
-            settings: process_settings(),
-        },
-        settler: Settler {
-            provider: provider.id(),
-            publisher: Arc::clone(&backends.publisher),
-            ledger: Arc::clone(&backends.ledger),
-            clock: Arc::clone(&backends.clock),
-            schedule,
+            settings: process_settings(schedule),
+            status_order: StatusOrder::new(provider.transitions()),
         },
         settings: WorkerSettings {
             prefetch: 256,

@@ -81,7 +81,7 @@ async fn a_memory_that_is_too_short_is_refused_before_anything_is_checked() {
 
     let said = servers.check().await;
     let says = &said.on("memory of telyport")["says"];
-    assert_eq!(says, "sends again for 2 h; events are remembered for 14 d by their id, 1 d by their content");
+    assert_eq!(says, "sends again for 2 h; a delivery's events are remembered for 14 d");
 }
 
 /// Asks the management API for something, as its administrator.

@@ -59,7 +59,7 @@ async fn what_the_provider_chose_and_what_failed_is_exported_and_nothing_else() 
     let [(trace, span)] = &failure.links[..] else { panic!("{failure:#?}") };
     assert_ne!(*trace, failure.trace);
     // The attempt that it links to is missing, but the log has it.
-    let parked = worker.says("parked for a person").await;
+    let parked = worker.says("\"parked\"").await;
     assert_eq!((parked["trace_id"].as_str(), parked["span_id"].as_str()), (Some(&**trace), Some(&**span)));
 }
 
@@ -92,6 +92,6 @@ async fn a_trace_that_nobody_chose_goes_on_to_the_published_update() {
     assert!(received.ends_with("-00") && published.ends_with("-00"), "{received} {published}");
     let (trace, accepted) = (&published[3..35], receiver.says("webhook accepted").await);
     assert_eq!((&received[3..35], accepted["trace_id"].as_str()), (trace, Some(trace)));
-    assert_eq!(worker.says("\"settled\"").await["trace_id"], trace);
+    assert_eq!(worker.says("\"processed\"").await["trace_id"], trace);
     assert_eq!(collector.spans().len(), 0);
 }

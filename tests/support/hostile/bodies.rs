@@ -55,7 +55,7 @@ fn no_objects(shape: &Shape) -> impl Iterator<Item = Case> {
     let least = shape.least;
     let inside = &least[..least.len() - 1];
     let utf16: Vec<u8> = least.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    let bodies: [(&str, Vec<u8>); 22] = [
+    let bodies: [(&str, Vec<u8>); 23] = [
         ("empty", "".into()),
         ("white space", " \r\n".into()),
         ("null", "null".into()),
@@ -69,7 +69,8 @@ fn no_objects(shape: &Shape) -> impl Iterator<Item = Case> {
         ("a missing comma", least.replacen(',', " ", 1).into()),
         ("two objects", format!("{least}{least}").into()),
         ("more behind it", format!("{least};").into()),
-        ("a byte order mark", format!("\u{feff}{least}").into()),
+        ("two byte order marks", format!("\u{feff}\u{feff}{least}").into()),
+        ("a byte order mark in the middle", least.replacen(',', ",\u{feff}", 1).into()),
         ("UTF-16", utf16),
         ("no UTF-8", [inside.as_bytes(), b",\"note\":\"\xff\"}"].concat()),
         ("an overlong byte sequence", [inside.as_bytes(), b",\"note\":\"\xc0\xaf\"}"].concat()),
@@ -89,6 +90,9 @@ fn spelt_oddly(shape: &Shape) -> impl Iterator<Item = Case> {
     let published = |more: Value| Expected::Published(left_over(shape, more), 0);
     let bodies = [
         ("white space around it", format!("\r\n\t {} \n", least.replace(',', " ,\n")), published(json!({}))),
+        // A .NET habit. The signature is over the bytes as they were sent, the mark among them.
+        ("a byte order mark", format!("\u{feff}{least}"), published(json!({}))),
+        ("a byte order mark and white space", format!("\u{feff}\r\n {least}"), published(json!({}))),
         ("escaped names", least.replace("tatus\"", "t\\u0061tus\""), published(json!({}))),
         ("a slash escaped", format!("{inside},\"note\":\"a\\/b\"}}"), published(json!({"note": "a/b"}))),
         (

@@ -1,4 +1,4 @@
-//! Hostile webhooks of every provider, and what is documented to become of each (design section 3).
+//! Hostile webhooks of every provider, and what is documented to become of each.
 //!
 //! The unit tests ask the providers' code alone; `tests/it/hostile.rs` posts the same to a running fleet, and finds
 //! each again by its receipt. Every expectation is written by hand.
@@ -10,7 +10,8 @@ mod proofs;
 mod shapes;
 mod times;
 
-use milepost::domain::provider::{AuthScheme, Provider, SignedWebhook, Signing};
+use milepost::domain::authentication::AuthScheme;
+use milepost::domain::samples::{SampleSource, SignedWebhook, Signing};
 use milepost::domain::secret::Secret;
 use milepost::domain::verdict::ParkReason;
 use serde_json::{Value, json};
@@ -54,12 +55,12 @@ pub enum Refusal {
 
 impl Case {
     fn new(name: impl Into<String>, shape: &Shape, body: impl Into<Vec<u8>>, expected: Expected) -> Self {
-        let (name, scheme) = (name.into(), shape.provider.auth_schemes()[0]);
+        let (name, scheme) = (name.into(), shape.provider.authentication()[0].scheme());
         Self { name, scheme, expected, body: body.into(), tamper: |webhook| webhook }
     }
 
     /// The webhook as it is sent about the delivery `id`.
-    pub fn webhook(&self, provider: &dyn Provider, id: &str) -> SignedWebhook {
+    pub fn webhook(&self, provider: &dyn SampleSource, id: &str) -> SignedWebhook {
         let secret = Secret::new(SECRET.as_bytes()).expect("not empty");
         let signing = Signing { scheme: self.scheme, header: None, secret: &secret };
         (self.tamper)(provider.sign(named(&self.body, id).into(), &signing))

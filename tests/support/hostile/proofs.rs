@@ -2,7 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use milepost::domain::provider::{AuthScheme, SignedWebhook};
+use milepost::domain::authentication::{AuthScheme, Authentication};
+use milepost::domain::samples::SignedWebhook;
 use serde_json::{Value, json};
 
 use super::{Case, Expected, Refusal, SECRET, Shape};
@@ -11,8 +12,8 @@ use super::{Case, Expected, Refusal, SECRET, Shape};
 type Row = (&'static str, fn(SignedWebhook) -> SignedWebhook, bool);
 
 pub fn cases(shape: &Shape) -> Vec<Case> {
-    let schemes = shape.provider.auth_schemes().iter();
-    schemes.flat_map(|&scheme| rows(scheme).into_iter().map(move |row| case(shape, scheme, row))).collect()
+    let schemes = shape.provider.authentication().iter().map(Authentication::scheme);
+    schemes.flat_map(|scheme| rows(scheme).into_iter().map(move |row| case(shape, scheme, row))).collect()
 }
 
 fn case(shape: &Shape, scheme: AuthScheme, (name, tamper, taken): Row) -> Case {
@@ -38,7 +39,12 @@ fn rows(scheme: AuthScheme) -> Vec<Row> {
             ("in base64", |webhook| header(webhook, in_base64), false),
             ("hex of hex", |webhook| header(webhook, hex::encode), false),
             ("quoted", |webhook| header(webhook, |hex| format!("\"{hex}\"")), false),
-            ("twice", |webhook| header(webhook, |hex| format!("{hex},{hex}")), false),
+            // What a proxy makes of two lines with one name.
+            ("twice", |webhook| header(webhook, |hex| format!("{hex},{hex}")), true),
+            ("a wrong one before it", |webhook| beside(webhook, 1, other_digit), true),
+            ("seven wrong ones before it", |webhook| beside(webhook, 7, other_digit), true),
+            ("eight wrong ones before it", |webhook| beside(webhook, 8, other_digit), false),
+            ("two wrong ones", |webhook| beside(header(webhook, other_digit), 1, |_| "0".repeat(64)), false),
             ("all zeros", |webhook| header(webhook, |hex| "0".repeat(hex.len())), false),
             ("empty", |webhook| header(webhook, |_| String::new()), false),
             ("the secret itself", |webhook| header(webhook, |_| SECRET.to_owned()), false),
@@ -49,6 +55,7 @@ fn rows(scheme: AuthScheme) -> Vec<Row> {
         AuthScheme::Bearer => vec![
             ("scheme in lower case", |webhook| header(webhook, |all| all.replace("Bearer", "bearer")), true),
             ("another scheme", |webhook| header(webhook, |all| all.replace("Bearer", "Basic")), false),
+            ("a wrong one before it", |webhook| beside(webhook, 1, |all| format!("{all}x")), true),
             ("no scheme", |webhook| header(webhook, |_| SECRET.to_owned()), false),
             ("upper case", |webhook| header(webhook, |_| format!("Bearer {}", SECRET.to_uppercase())), false),
             ("one byte short", |webhook| header(webhook, shorter), false),
@@ -68,6 +75,7 @@ fn rows(scheme: AuthScheme) -> Vec<Row> {
             ("one byte short", |webhook| header(webhook, shorter), false),
             ("one byte long", |webhook| header(webhook, |secret| format!("{secret}x")), false),
             ("in base64", |webhook| header(webhook, |secret| STANDARD.encode(secret)), false),
+            ("a wrong one before it", |webhook| beside(webhook, 1, |secret| format!("{secret}x")), true),
             ("as a token", |webhook| header(webhook, |secret| format!("Bearer {secret}")), false),
             ("empty", |webhook| header(webhook, |_| String::new()), false),
             ("none", |webhook| SignedWebhook { headers: Vec::new(), ..webhook }, false),
@@ -75,6 +83,7 @@ fn rows(scheme: AuthScheme) -> Vec<Row> {
         ],
         AuthScheme::Basic => vec![
             ("scheme in capitals", |webhook| header(webhook, |all| all.replace("Basic", "BASIC")), true),
+            ("a wrong one before it", |webhook| beside(webhook, 1, |_| encoded("x:y")), true),
             ("not encoded", |webhook| header(webhook, |_| format!("Basic {SECRET}")), false),
             ("another scheme", |webhook| header(webhook, |all| all.replace("Basic", "Bearer")), false),
             ("encoding in lower case", |webhook| header(webhook, |all| all.to_lowercase()), false),
@@ -100,6 +109,16 @@ fn rows(scheme: AuthScheme) -> Vec<Row> {
             ("its name escaped", |webhook| replaced(webhook, "ApiKey", "Api\\u004bey"), false),
             ("twice", |webhook| in_body(webhook, &format!(r#"{{"ApiKey":"{SECRET}","#)), false),
             ("elsewhere, too", |webhook| in_body(webhook, &format!(r#"{{"note":"{SECRET}","#)), false),
+            (
+                "elsewhere, too, in escapes",
+                |webhook| in_body(webhook, &format!(r#"{{"note":"{}","#, escaped(SECRET))),
+                false,
+            ),
+            (
+                "elsewhere, too, in escapes and nested",
+                |webhook| in_body(webhook, &format!(r#"{{"X":{{"ApiKey":"{}"}},"#, escaped(SECRET))),
+                false,
+            ),
             // As Basic's and Bearer's: it says nothing of the body.
             ("with a re-serialized body", respaced, true),
         ],
@@ -109,6 +128,14 @@ fn rows(scheme: AuthScheme) -> Vec<Row> {
 fn header(mut webhook: SignedWebhook, change: impl FnOnce(String) -> String) -> SignedWebhook {
     let value = std::mem::take(&mut webhook.headers[0].1);
     webhook.headers[0].1 = change(value);
+    webhook
+}
+
+/// The same header so many times more, changed, before it: the sender rotates its secret.
+fn beside(mut webhook: SignedWebhook, times: usize, change: fn(String) -> String) -> SignedWebhook {
+    let (name, value) = webhook.headers[0].clone();
+    let other = (name, change(value));
+    webhook.headers.splice(0..0, std::iter::repeat_n(other, times));
     webhook
 }
 
@@ -123,6 +150,11 @@ fn in_base64(hex: String) -> String {
 
 fn shorter(value: String) -> String {
     value[..value.len() - 1].to_owned()
+}
+
+/// `text` as JSON may write it as well.
+fn escaped(text: &str) -> String {
+    text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect()
 }
 
 fn encoded(user_and_password: &str) -> String {

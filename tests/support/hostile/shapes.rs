@@ -1,12 +1,12 @@
 //! What the hostile bodies of a provider are made of: its least update, and where in it things are.
 
-use milepost::domain::provider::Provider;
+use milepost::domain::samples::SampleSource;
 use milepost::providers::{DASH, DELIVERECT, EXPRESS_247, HUBRISE, TELYPORT};
 use serde_json::{Value, json};
 
 /// One provider's bodies. Places in them are JSON pointers.
 pub struct Shape {
-    pub provider: &'static dyn Provider,
+    pub provider: &'static dyn SampleSource,
     /// The least body that is an update.
     pub least: &'static str,
     /// The update that it is.

@@ -16,7 +16,7 @@ pub struct Layer {
 }
 
 pub const LAYERS: [Layer; 19] = [
-    // The one exception: `backoff` has a type for the clock that it reads in vain (design section 5).
+    // The one exception: `backoff` has a type for the clock that it reads in vain.
     Layer { path: "domain/retry.rs", modules: &[], libraries: Only(&["backoff", "thiserror"]) },
     Layer { path: "domain/", modules: &[], libraries: Only(WORDS) },
     Layer { path: "providers/", modules: &["domain"], libraries: Only(WORDS) },

@@ -3,8 +3,8 @@
 use std::fs;
 
 use milepost::config::{Loaded, Sources, load};
+use milepost::domain::authentication::{Authentication, Credentials};
 use milepost::domain::identity::Account;
-use milepost::domain::provider::{AuthScheme, Credentials};
 use milepost::domain::secret::Secret;
 
 use super::{file, from_toml};
@@ -73,10 +73,10 @@ fn the_first_scheme_is_the_default_and_several_secrets_are_live() {
     .expect("valid");
     let accounts = &loaded.config.provider(EXPRESS).accounts;
     let default = accounts[&Account::default_account()].credentials();
-    assert_eq!(default.scheme, AuthScheme::ApiKey);
+    assert_eq!(default.authentication, Authentication::BodyKey { field: "ApiKey" });
     assert_eq!(secrets(&default), [b"old", b"new"]);
     let second = accounts[&"second".parse().expect("a name")].credentials();
-    assert_eq!(second.scheme, AuthScheme::Basic);
+    assert_eq!(second.authentication, Authentication::Basic);
     assert_eq!(secrets(&second), [b"user:pass:word"]);
     assert!(loaded.config.provider(TELYPORT).accounts.is_empty());
 }

@@ -90,7 +90,6 @@ const PROBLEMS: &[(&str, &str)] = &[
         "worker.claim_lease_ms = 11000",
         "worker.claim_lease_ms: must be above processing_deadline_ms + 1000 (from built in)",
     ),
-    ("worker.state_ttl_seconds = 0", "worker.state_ttl_seconds: must be from 1 to 315360000 (from built in)"),
     ("worker.drain_deadline_ms = 0", "worker.drain_deadline_ms: must be from 1 to 3600000 (from built in)"),
     (
         "worker.outage_patience_ms = 1500000",
@@ -131,12 +130,8 @@ const PROBLEMS: &[(&str, &str)] = &[
         "providers.telyport.dedup_ttl_seconds: must be at least 14400, twice the resend horizon (from built in)",
     ),
     (
-        "providers.247express.content_ttl_seconds = 86400",
-        "providers.247express.content_ttl_seconds: must be at least 172800, twice the resend horizon (from built in)",
-    ),
-    (
-        "providers.telyport.content_ttl_seconds = 400000000",
-        "providers.telyport.content_ttl_seconds: must be from 1 to 315360000 (from built in)",
+        "providers.telyport.dedup_ttl_seconds = 400000000",
+        "providers.telyport.dedup_ttl_seconds: must be from 1 to 315360000 (from built in)",
     ),
     (
         "[providers.telyport.accounts.Shop]\nsecrets = [\"s\"]",

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use milepost::domain::provider::{Decoded, Provider};
-use milepost::providers::{ALL, by_name};
+use milepost::domain::provider::Decoded;
+use milepost::domain::samples::SampleSource;
+use milepost::providers::{SAMPLE_SOURCES, sample_source};
 use serde_json::Value;
 
 use super::read;
@@ -17,7 +18,7 @@ fn the_words_in_the_table_become_the_statuses_beside_them() {
     let rows = rows();
     assert!(rows.len() > 40, "{rows:#?}");
     for (provider, word, phase, status) in rows {
-        let provider = by_name(&provider).unwrap_or_else(|| panic!("a column for {provider}"));
+        let provider = sample_source(&provider).unwrap_or_else(|| panic!("a column for {provider}"));
         let says = said_of(provider, &word);
         assert!(
             says.contains(&(phase.clone(), status.clone())),
@@ -30,7 +31,7 @@ fn the_words_in_the_table_become_the_statuses_beside_them() {
 #[test]
 fn whatever_a_provider_says_is_in_the_table() {
     let rows = rows();
-    for provider in ALL {
+    for provider in SAMPLE_SOURCES {
         let id = provider.id().as_str();
         for sample in provider.samples() {
             let update = update(*provider, sample.body).update;
@@ -75,7 +76,7 @@ fn cells(line: &str) -> Vec<String> {
 }
 
 /// What the provider's samples become with `word` as their status.
-fn said_of(provider: &dyn Provider, word: &str) -> BTreeSet<(String, String)> {
+fn said_of(provider: &dyn SampleSource, word: &str) -> BTreeSet<(String, String)> {
     let reworded = provider.samples().iter().filter_map(|sample| {
         let said = update(provider, sample.body).update.raw_status;
         let mut body = serde_json::from_str(sample.body).expect("JSON");

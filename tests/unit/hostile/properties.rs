@@ -1,19 +1,19 @@
 //! What holds for every body there could be, of every provider.
 
 use milepost::domain::provider::{Decoded, DecodedUpdate};
-use milepost::providers::ALL;
+use milepost::providers::SAMPLE_SOURCES;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::{Value, json};
 
 use super::cases::{SHAPES, Shape};
 use super::decoding::{RECEIPTS, check, event, respelled};
-use crate::support::{Pairs, any_json, credentials};
+use crate::support::{Pairs, any_json, open};
 
 /// A provider, by its place in the table, and one of its samples.
 fn any_sample() -> impl Strategy<Value = (usize, &'static str)> {
-    let samples = |at: usize| ALL[at].samples().iter().map(move |sample| (at, sample.body));
-    prop::sample::select((0..ALL.len()).flat_map(samples).collect::<Vec<_>>())
+    let samples = |at: usize| SAMPLE_SOURCES[at].samples().iter().map(move |sample| (at, sample.body));
+    prop::sample::select((0..SAMPLE_SOURCES.len()).flat_map(samples).collect::<Vec<_>>())
 }
 
 /// What may happen to bytes on their way.
@@ -119,17 +119,17 @@ fn update_of(shape: &Shape, id: &str, text: &str, event_id: Option<&str>) -> Dec
 proptest! {
     #[test]
     fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        ALL.iter().for_each(|provider| check(*provider, &bytes));
+        SAMPLE_SOURCES.iter().for_each(|provider| check(*provider, &bytes));
     }
 
     #[test]
     fn any_json_at_all(value in any_json()) {
-        ALL.iter().for_each(|provider| check(*provider, value.to_string().as_bytes()));
+        SAMPLE_SOURCES.iter().for_each(|provider| check(*provider, value.to_string().as_bytes()));
     }
 
     #[test]
     fn damaged_samples((provider, body) in any_sample(), damages in prop::collection::vec(any_damage(), 1..5)) {
-        check(ALL[provider], &damaged(body, &damages));
+        check(SAMPLE_SOURCES[provider], &damaged(body, &damages));
     }
 
     #[test]
@@ -137,7 +137,7 @@ proptest! {
         (provider, body) in any_sample(),
         values in prop::collection::vec((any::<Index>(), any_json()), 1..6),
     ) {
-        check(ALL[provider], replaced(body, &values).as_bytes());
+        check(SAMPLE_SOURCES[provider], replaced(body, &values).as_bytes());
     }
 
     /// Nobody gets in by chance, and nothing panics on the way.
@@ -150,10 +150,10 @@ proptest! {
         let proofs = [proof.clone(), format!("Bearer {proof}"), format!("Basic {proof}"), hex::encode(&proof)];
         for proof in proofs {
             let headers = names.map(|name| (name, proof.clone()));
-            for (provider, scheme) in ALL.iter().flat_map(|one| one.auth_schemes().iter().map(move |scheme| (one, scheme))) {
+            for (provider, how) in SAMPLE_SOURCES.iter().flat_map(|one| one.authentication().iter().map(move |how| (one, how))) {
                 for body in [bytes.clone(), object.to_string().into_bytes()] {
-                    let credentials = credentials(*scheme, &["the secret of nobody"]);
-                    prop_assert!(provider.authenticate(&Pairs(&headers), body.into(), &credentials).is_err());
+                    let nobodys = &["the secret of nobody"];
+                    prop_assert!(open(*provider, how.scheme(), &Pairs(&headers), body.into(), nobodys).is_err());
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! The table of statuses (design section 3), read from the least body of each provider.
+//! The table of statuses, read from the least body of each provider.
 
 use std::collections::{BTreeMap, BTreeSet};
 

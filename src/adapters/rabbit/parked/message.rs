@@ -6,10 +6,11 @@ use lapin::message::Delivery;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
 use crate::adapters::rabbit::envelope::{
-    self, ACCOUNT, ATTEMPT, CRASHES, DETAIL, HISTORY, Headers, PARKED_AT, REASON, RECEIVED_AT,
+    self, ATTEMPT, CRASHES, DETAIL, HISTORY, Headers, PARKED_AT, REASON,
 };
 use crate::domain::envelope::Envelope;
 use crate::domain::history::History;
+use crate::domain::identity::ReceiptId;
 use crate::domain::parked::Parked;
 use crate::domain::provider::ProviderId;
 use crate::ports::Tag;
@@ -45,14 +46,15 @@ fn about(properties: &BasicProperties, body: &[u8], provider: ProviderId) -> Par
     let headers = Headers(properties.headers().as_ref());
     let time = |name| headers.number(name).and_then(|at| Timestamp::from_millisecond(at).ok());
     let count = |name| headers.number(name).and_then(|count| count.try_into().ok()).unwrap_or_default();
+    let message_id = properties.message_id().as_ref().map(ShortString::as_str);
     let mut about = Parked {
-        id: Parked::id_of(properties.message_id().as_ref().map(ShortString::as_str), body),
+        id: Parked::id_of(message_id, body),
         provider,
-        account: headers.text(ACCOUNT).and_then(|name| name.parse().ok()),
+        account: envelope::account(properties),
         reason: headers.text(REASON).unwrap_or_else(|| "unknown".to_owned()),
         detail: headers.text(DETAIL),
         parked_at: time(PARKED_AT),
-        received_at: time(RECEIVED_AT),
+        received_at: message_id.and_then(|id| id.parse().ok()).map(ReceiptId::received_at),
         attempt: count(ATTEMPT),
         crashes: count(CRASHES),
         history: headers.text(HISTORY).map(|text| History::from_text(&text)).unwrap_or_default(),

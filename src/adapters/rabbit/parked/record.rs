@@ -19,7 +19,7 @@ use crate::adapters::rabbit::topology::text;
 /// What a header of ours begins with.
 const OURS: &str = "mp-";
 
-/// A parked message, whole: what it says for a person, and what it takes to park it again.
+/// A parked message, whole: what it says to an operator, and what it takes to park it again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// Its id.
@@ -29,15 +29,12 @@ pub struct Record {
     /// AMQP `message_id`.
     #[serde(default)]
     pub message_id: Option<String>,
-    /// AMQP `type`.
-    #[serde(default, rename = "type")]
-    pub kind: Option<String>,
+    /// AMQP `correlation_id`: the account.
+    #[serde(default)]
+    pub account: Option<String>,
     /// AMQP `content_type`.
     #[serde(default)]
     pub content_type: Option<String>,
-    /// AMQP `timestamp`, in seconds since 1970.
-    #[serde(default)]
-    pub timestamp: Option<u64>,
     /// Our headers, and the trace's. The broker's own are never put back: it would see a cycle.
     pub headers: BTreeMap<String, Header>,
     /// The bytes, in base64.
@@ -91,9 +88,8 @@ impl From<&ParkedMessage> for Record {
             id: about.id.clone(),
             provider: about.provider.to_string(),
             message_id: short(properties.message_id()),
-            kind: short(properties.kind()),
+            account: short(properties.correlation_id()),
             content_type: short(properties.content_type()),
-            timestamp: *properties.timestamp(),
             headers,
             body: STANDARD.encode(&message.envelope.body),
         }
@@ -124,14 +120,11 @@ impl Record {
         if let Some(id) = short("message_id", &self.message_id)? {
             properties = properties.with_message_id(id);
         }
-        if let Some(kind) = short("type", &self.kind)? {
-            properties = properties.with_type(kind);
+        if let Some(account) = short("account", &self.account)? {
+            properties = properties.with_correlation_id(account);
         }
         if let Some(content_type) = short("content_type", &self.content_type)? {
             properties = properties.with_content_type(content_type);
-        }
-        if let Some(timestamp) = self.timestamp {
-            properties = properties.with_timestamp(timestamp);
         }
         let body = STANDARD.decode(&self.body).map_err(|_| RecordError::Body)?;
         Ok((properties, body))

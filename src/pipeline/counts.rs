@@ -1,0 +1,66 @@
+//! What is counted and logged of a message's endings.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::domain::claim::Claim;
+use crate::domain::envelope::Envelope;
+use crate::domain::identity::ReceiptId;
+use crate::domain::order::is_believed;
+use crate::domain::provider::{DecodedUpdate, ProviderId};
+use crate::domain::state::{Course, Order};
+use crate::domain::status::Status;
+use crate::domain::verdict::{ParkReason, RetryReason};
+use crate::telemetry::metrics as m;
+
+pub(super) fn claimed(provider: ProviderId, claim: &Claim) {
+    let result = match claim {
+        Claim::Granted(grant) if grant.id_reused => "id_reused",
+        Claim::Granted(_) => "granted",
+        Claim::Busy(_) => "busy",
+        Claim::Behind(_) => "behind",
+        Claim::Done => "done",
+        Claim::Stale => "stale",
+    };
+    metrics::counter!(m::DEDUP_CLAIMS, "provider" => provider.as_str(), "result" => result).increment(1);
+}
+
+pub(super) fn published(
+    provider: ProviderId,
+    course: &Course,
+    update: &DecodedUpdate,
+    envelope: &Envelope,
+    now: Timestamp,
+) {
+    let provider = provider.as_str();
+    let received_at = envelope.receipt.received_at();
+    let age = now.duration_since(received_at).as_secs_f64().max(0.0);
+    metrics::histogram!(m::END_TO_END, "provider" => provider).record(age);
+    if course.order != Order::InOrder {
+        metrics::counter!(m::OUT_OF_ORDER, "provider" => provider, "order" => course.order.as_str())
+            .increment(1);
+    }
+    if update.update.status == Status::Unknown {
+        metrics::counter!(m::UNKNOWN_STATUS, "provider" => provider).increment(1);
+    }
+    if update.update.event_time.as_ref().is_some_and(|time| !is_believed(time.utc, received_at)) {
+        metrics::counter!(m::FUTURE_EVENT_TIMES, "provider" => provider).increment(1);
+    }
+    if update.unreadable_fields > 0 {
+        metrics::counter!(m::UNREADABLE_FIELDS, "provider" => provider)
+            .increment(update.unreadable_fields.into());
+    }
+}
+
+pub(super) fn retried(provider: ProviderId, reason: RetryReason, due: Duration) {
+    let provider = provider.as_str();
+    metrics::counter!(m::RETRIES, "provider" => provider, "reason" => reason.as_str()).increment(1);
+    metrics::histogram!(m::RETRY_DELAY, "provider" => provider).record(due.as_secs_f64());
+}
+
+pub(super) fn parked(provider: ProviderId, reason: ParkReason, detail: &'static str, receipt: ReceiptId) {
+    let (provider, reason) = (provider.as_str(), reason.as_str());
+    metrics::counter!(m::PARKED, "provider" => provider, "reason" => reason).increment(1);
+    tracing::warn!(provider, receipt.id = %receipt, reason, detail, "parked");
+}

@@ -1,0 +1,178 @@
+//! Which update is late: each rule by example, and what a subscriber may rely on as a property.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use milepost::domain::order::{Moment, StatusOrder, TimeKind, is_believed};
+use milepost::domain::provider::Provider;
+use milepost::domain::state::{DeliveryState, Order, Place};
+use milepost::domain::status::Status;
+use milepost::domain::update::DeliveryUpdate;
+use milepost::providers::{DASH, DELIVERECT, EXPRESS_247, SAMPLE_SOURCES, TELYPORT};
+use proptest::prelude::*;
+use proptest::sample::SizeRange;
+
+use crate::support::{personal, update};
+
+fn at(seconds: f64) -> Timestamp {
+    Timestamp::from_millisecond(1_739_365_639_000 + (seconds * 1000.0) as i64).expect("in range")
+}
+
+fn moment(status: Status, time: Option<(f64, TimeKind)>, received: f64) -> Moment {
+    Moment::new(status, time.map(|(seconds, kind)| (at(seconds), kind)), at(received))
+}
+
+/// What the second of two updates is called.
+fn second(provider: &dyn Provider, first: Moment, second: Moment) -> Order {
+    let rules = provider.transitions();
+    let order = StatusOrder::new(rules);
+    let mut state = None;
+    let mut last = None;
+    for moment in [first, second] {
+        let update = DeliveryUpdate::new("D".to_owned(), moment.status, String::new());
+        let precedence = order.of(moment.status);
+        let (course, after) =
+            DeliveryState::advance(state.as_ref(), Place::at(1), &update, moment, rules, precedence);
+        state = after.or(state);
+        last = Some(course.order);
+    }
+    last.expect("two updates")
+}
+
+const CHANGE: TimeKind = TimeKind::Change;
+const SUBSTITUTE: TimeKind = TimeKind::Substitute;
+
+#[test]
+fn a_time_far_after_the_receipt_orders_nothing() {
+    // 5 h 30 min ahead: India's time read as UTC.
+    let ahead = moment(Status::Assigned, Some((19_800.0, CHANGE)), 1.0);
+    assert_eq!(ahead.event_time, None);
+    let delivered = moment(Status::Delivered, Some((600.0, CHANGE)), 601.0);
+    assert_ne!(second(&TELYPORT, ahead, delivered), Order::Late);
+    assert!(is_believed(at(120.0), at(0.0)) && !is_believed(at(120.001), at(0.0)));
+}
+
+#[test]
+fn a_legal_step_forward_is_not_late_for_a_small_contradiction_of_times() {
+    let pending = moment(Status::PickedUp, Some((1.0, CHANGE)), 2.0);
+    let in_delivery = moment(Status::DropoffEnRoute, Some((0.0, SUBSTITUTE)), 3.0);
+    assert_eq!(second(&DASH, pending, in_delivery), Order::InOrder);
+    let created = moment(Status::Created, Some((5.0, SUBSTITUTE)), 6.0);
+    let started = moment(Status::Assigned, Some((3.0, CHANGE)), 7.0);
+    assert_eq!(second(&TELYPORT, created, started), Order::InOrder);
+    // The same two in the other order.
+    assert_eq!(second(&DASH, in_delivery, pending), Order::Late);
+    assert_eq!(second(&TELYPORT, started, created), Order::Late);
+}
+
+#[test]
+fn a_step_back_that_the_provider_has_is_judged_by_times_of_one_kind() {
+    let started = moment(Status::Assigned, Some((10.0, CHANGE)), 11.0);
+    let unassigned = |seconds| moment(Status::Created, Some((seconds, CHANGE)), 12.0);
+    assert_eq!(second(&TELYPORT, started, unassigned(11.0)), Order::InOrder);
+    assert_eq!(second(&TELYPORT, started, unassigned(9.0)), Order::Late);
+    let held = moment(Status::OnHold, Some((10.0, CHANGE)), 11.0);
+    let again = moment(Status::DropoffEnRoute, Some((20.0, CHANGE)), 21.0);
+    assert_eq!(second(&EXPRESS_247, held, again), Order::InOrder);
+}
+
+#[test]
+fn without_times_a_step_back_soon_after_is_a_message_that_was_overtaken() {
+    let cancelled = moment(Status::Cancelled, None, 100.0);
+    let created = |received| moment(Status::Created, None, received);
+    assert_eq!(second(&DELIVERECT, cancelled, created(101.0)), Order::Late);
+    assert_eq!(second(&DELIVERECT, cancelled, created(400.0)), Order::InOrder, "another attempt");
+    // No step leads back from here, however late.
+    let dropoff = moment(Status::DropoffArrived, None, 100.0);
+    assert_eq!(second(&DELIVERECT, dropoff, moment(Status::Assigned, None, 9000.0)), Order::Late);
+}
+
+#[test]
+fn the_same_status_is_ordered_by_time_and_then_by_receipt() {
+    let moved = |seconds, received| moment(Status::DropoffEnRoute, seconds, received);
+    assert_eq!(second(&DELIVERECT, moved(None, 10.0), moved(None, 9.0)), Order::Late);
+    assert_eq!(second(&DELIVERECT, moved(None, 10.0), moved(None, 10.0)), Order::InOrder);
+    let timed = |seconds, received| moved(Some((seconds, CHANGE)), received);
+    assert_eq!(second(&EXPRESS_247, timed(10.0, 11.0), timed(9.0, 12.0)), Order::Late);
+    assert_eq!(second(&EXPRESS_247, timed(9.0, 12.0), timed(10.0, 11.0)), Order::InOrder);
+}
+
+#[test]
+fn times_far_apart_decide_whatever_the_statuses_say() {
+    let started = moment(Status::Assigned, Some((1000.0, CHANGE)), 1001.0);
+    let old = moment(Status::PickedUp, Some((0.0, CHANGE)), 1002.0);
+    assert_eq!(second(&TELYPORT, started, old), Order::Late);
+}
+
+#[test]
+fn a_moment_is_kept_as_text() {
+    let kept = moment(Status::Assigned, Some((1.5, SUBSTITUTE)), 2.0);
+    assert_eq!(kept.to_string(), "1739365640500000,s,1739365641000,F");
+    assert_eq!(kept.to_string().parse::<Moment>().expect("a moment"), kept);
+    let silent = moment(Status::Unknown, None, 2.0);
+    assert_eq!(silent.to_string(), ",c,1739365641000,Z");
+    assert_eq!(silent.to_string().parse::<Moment>().expect("a moment"), silent);
+}
+
+/// A provider's whole delivery, the order in which its steps arrive, and how far each clock is off, in ms.
+fn arrival() -> impl Strategy<Value = (usize, usize, Vec<usize>, Vec<i64>)> {
+    let journeys: Vec<_> = (0..SAMPLE_SOURCES.len())
+        .flat_map(|at| (0..SAMPLE_SOURCES[at].journeys().len()).map(move |of| (at, of)))
+        .collect();
+    proptest::sample::select(journeys).prop_flat_map(|(provider, journey)| {
+        let steps = SAMPLE_SOURCES[provider].journeys()[journey].steps.len();
+        let order = Just((0..steps).collect::<Vec<_>>()).prop_shuffle();
+        let skews = proptest::collection::vec(-29_000..=29_000_i64, SizeRange::from(2 * steps));
+        (Just(provider), Just(journey), order, skews)
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+    /// Whoever takes each update that is not late, the last of the highest sequence, ends with the journey's last status:
+    /// in whatever order its steps arrive, and with every clock off by up to half a minute. A status that occurs twice in
+    /// a journey is a step back, which only times of one kind can tell from a message that was overtaken: there the
+    /// provider's clock is right.
+    #[test]
+    fn a_subscriber_ends_with_the_last_status_of_the_journey((provider, journey, order, skews) in arrival()) {
+        let provider = SAMPLE_SOURCES[provider];
+        let steps = provider.journeys()[journey].steps;
+        let rules = provider.transitions();
+        let statuses = StatusOrder::new(rules);
+        let begun = at(0.0);
+        let decoded: Vec<_> = (0..)
+            .zip(steps)
+            .map(|(step, name)| update(provider, &personal(provider, name, step, &begun.to_string()).to_string()))
+            .collect();
+        let repeats = (1..decoded.len()).any(|at| {
+            let status = decoded[at].update.status;
+            status != decoded[at - 1].update.status && decoded[..at].iter().any(|step| step.update.status == status)
+        });
+        let mut states = BTreeMap::new();
+        let mut shown = BTreeMap::new();
+        for (arrived, &step) in (0_i64..).zip(&order) {
+            let skew = |of: usize| SignedDuration::from_millis(skews[of]);
+            let step_of = &decoded[step];
+            let happened = begun + SignedDuration::from_secs(20 * step as i64);
+            let told = if repeats { happened } else { happened + skew(step) };
+            let event_time = step_of.update.event_time.as_ref().map(|_| (told, step_of.time_kind));
+            let received = begun + SignedDuration::from_secs(20 * arrived + 600) + skew(steps.len() + step) / 60;
+            let received = if event_time.is_some() { received } else { received - SignedDuration::from_secs(500) };
+            let moment = Moment::new(step_of.update.status, event_time, received);
+            let before: Option<DeliveryState> = states.get(&step_of.leg).copied();
+            let precedence = statuses.of(moment.status);
+            let place = Place::at(arrived.unsigned_abs());
+            let (course, after) =
+                DeliveryState::advance(before.as_ref(), place, &step_of.update, moment, rules, precedence);
+            if let Some(after) = after {
+                states.insert(step_of.leg.clone(), after);
+            }
+            if course.order != Order::Late {
+                shown.insert(step_of.leg.clone(), moment.status);
+            }
+        }
+        // Where several couriers carry it, each has a course of its own.
+        let last: BTreeMap<_, _> = decoded.iter().map(|step| (step.leg.clone(), step.update.status)).collect();
+        prop_assert_eq!(shown, last, "{} {:?} {:?} in {:?}", provider.id(), steps, skews, order);
+    }
+}
