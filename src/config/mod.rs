@@ -13,13 +13,14 @@ mod load;
 mod secret_files;
 mod sections;
 mod settings;
+mod sinks;
 mod urls;
 
 pub use error::{ConfigError, Problem};
 pub use load::{Loaded, Sources, load};
 pub use secret_files::{SecretFiles, Unusable};
 pub use settings::{
-    AccountSettings, Admin, Amqp, Config, Http, Log, MaxAge, ProviderSettings, Redis, Topology, Tracing,
-    Worker,
+    AccountSettings, Admin, Amqp, Config, Http, HubriseSink, Log, MaxAge, ProviderSettings, Redis, Remote,
+    Topology, Tracing, Worker,
 };
 pub use urls::RedactedUrl;

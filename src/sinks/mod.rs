@@ -2,7 +2,7 @@
 //!
 //! A sink decides what becomes of one message; [`Sink`] is all that the rest of Milepost knows of it. Its queue, retries,
 //! parking, draining, metrics and checks are the same for every sink. To add one: its file or directory here, its line
-//! in [`NAMES`], its binary, its configuration section and its manifests.
+//! in [`ALL`], its binary, its configuration section and its manifests.
 
 pub mod cells;
 pub mod hubrise;
@@ -14,33 +14,41 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use crate::domain::provider::ProviderId;
+use crate::domain::verdict::ParkReason;
 use crate::ports::CellsError;
 
-/// Every sink, by its short name: in queue names, metrics and commands.
-pub const NAMES: [&str; 1] = ["hubrise"];
+/// The HubRise sink's name where providers' names are: in queues, metrics and commands.
+pub const HUBRISE: ProviderId = ProviderId::new("sink-hubrise");
+/// Where services say which HubRise order a delivery belongs to.
+pub const HUBRISE_LINKS: ProviderId = ProviderId::new("links-hubrise");
+/// Every name that has a queue of its own.
+pub const ALL: [ProviderId; 2] = [HUBRISE, HUBRISE_LINKS];
+
+/// The sink, or its like, of that name.
+#[must_use]
+pub fn by_name(name: &str) -> Option<ProviderId> {
+    ALL.into_iter().find(|id| id.as_str() == name)
+}
 
 /// A message of a sink's queue: an event, and what became of it before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     /// The event.
     pub body: Bytes,
-    /// Attempts that failed before this one.
-    pub attempt: u32,
-    /// How often it waited without spending an attempt.
-    pub deferred: u32,
-    /// How often it waited because the system did not answer.
-    pub outages: u32,
-    /// When it was first taken, in milliseconds.
-    pub first_ms: i64,
     /// Why it waited last.
     pub reason: Option<String>,
+    /// Whether an operator sends it once more.
+    pub replayed: bool,
+    /// Now, in milliseconds: by how long it has been under way it is decided how long it waits.
+    pub now_ms: i64,
 }
 
 impl Message {
-    /// One that is taken for the first time.
+    /// Whether it waited for this reason.
     #[must_use]
-    pub const fn new(body: Bytes, first_ms: i64) -> Self {
-        Self { body, attempt: 0, deferred: 0, outages: 0, first_ms, reason: None }
+    pub fn waited_for(&self, reason: Reason) -> bool {
+        self.reason.as_deref() == Some(reason.as_str())
     }
 }
 
@@ -73,9 +81,14 @@ pub enum Outcome {
     Late,
     /// It was not known in time what it belongs to.
     Unlinked,
+    /// It says what a delivery belongs to, and that is kept.
+    Linked,
 }
 
 impl Outcome {
+    /// Every outcome, so that each metric label exists from the start.
+    pub const ALL: [Self; 5] = [Self::Shown, Self::Ignored, Self::Late, Self::Unlinked, Self::Linked];
+
     /// The metric label.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -84,6 +97,7 @@ impl Outcome {
             Self::Ignored => "ignored",
             Self::Late => "late",
             Self::Unlinked => "unlinked",
+            Self::Linked => "linked",
         }
     }
 }
@@ -138,44 +152,11 @@ impl Reason {
     }
 }
 
-/// Why a message needs an operator. A closed set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ParkReason {
-    /// It is no event.
-    Malformed,
-    /// The system will never take it.
-    Rejected,
-    /// What it belongs to is not ours to change.
-    Foreign,
-    /// The last attempt of the schedule failed.
-    RetriesExhausted,
-    /// Processing it panicked: a bug of ours.
-    Panic,
-}
-
-impl ParkReason {
-    /// Every reason, so that each metric label exists from the start.
-    pub const ALL: [Self; 5] =
-        [Self::Malformed, Self::Rejected, Self::Foreign, Self::RetriesExhausted, Self::Panic];
-
-    /// The metric label and the value of `mp-reason`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Malformed => "malformed",
-            Self::Rejected => "rejected",
-            Self::Foreign => "foreign_delivery",
-            Self::RetriesExhausted => "retries_exhausted",
-            Self::Panic => "panic",
-        }
-    }
-}
-
 /// A system that updates are written to.
 #[async_trait]
 pub trait Sink: Send + Sync {
-    /// Its short name.
-    fn name(&self) -> &'static str;
+    /// Its name where providers' names are.
+    fn id(&self) -> ProviderId;
 
     /// Writes what a message says, as far as that is still to be written. It may be dropped at any point, and the message
     /// come again: nothing is lost, and nothing is done twice that must not be.

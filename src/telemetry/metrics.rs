@@ -104,6 +104,8 @@ metrics! {
         "Claims asked of the ledger, by its answer (granted; busy: another copy is in hand; behind: another update of the delivery is; done; stale; id_reused).";
     REDIS_OP_DURATION = "milepost_redis_op_duration_seconds", Histogram, Some(Unit::Seconds), ["op"],
         "Round trips to Redis (claim, mark, wait, ping, cell_read, cell_swap).";
+    SINK_DEFERRALS = "milepost_sink_deferrals_total", Counter, None, ["sink", "reason"],
+        "Messages of a sink that wait without spending an attempt, by reason (interval, busy, limited, away, paused, unlinked).";
     HUBRISE_REQUESTS = "milepost_hubrise_requests_total", Counter, None, ["connection", "request", "result"],
         "Requests sent to HubRise, by connection, request and result (ok, not_found, no_such_path, rejected, denied, limited, no_answer).";
     HUBRISE_REQUEST_DURATION = "milepost_hubrise_request_duration_seconds", Histogram, Some(Unit::Seconds), ["request"],

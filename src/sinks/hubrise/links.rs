@@ -47,15 +47,15 @@ pub struct Link {
 pub struct Waiting(BTreeMap<i64, u32>);
 
 impl Waiting {
-    /// Counts one that begins to wait now, if there are fewer than `most`. Whatever waits longer than `longest` does not
-    /// count.
-    pub fn begin(&mut self, now_ms: i64, longest: Duration, most: u32) -> bool {
+    /// Counts one of `first_ms` that begins to wait, if there are fewer than `most`. Whatever waits longer than `longest`
+    /// does not count.
+    pub fn begin(&mut self, first_ms: i64, now_ms: i64, longest: Duration, most: u32) -> bool {
         let longest_ms = i64::try_from(longest.as_millis()).unwrap_or(i64::MAX);
         let oldest = now_ms.saturating_sub(longest_ms).div_euclid(HOUR_MS);
         self.0.retain(|hour, count| *hour >= oldest && *count > 0);
         let room = self.0.values().sum::<u32>() < most;
         if room {
-            *self.0.entry(now_ms.div_euclid(HOUR_MS)).or_default() += 1;
+            *self.0.entry(first_ms.div_euclid(HOUR_MS)).or_default() += 1;
         }
         room
     }

@@ -3,6 +3,7 @@
 //! [`core`] decides; here it is carried out. Nothing that is kept in Redis is the only place of anything: an update stays
 //! in the broker until HubRise shows it.
 
+pub mod announced;
 pub mod api;
 pub mod core;
 pub mod keys;
@@ -24,15 +25,15 @@ use self::settings::{Connection, Settings};
 use self::visit::Visit;
 use super::lanes::Lanes;
 use super::update::{Fit, Read, Update, read};
-use super::{Message, Outcome, ParkReason, Reason, Sink, Verdict, cells};
+use super::{HUBRISE, Message, Outcome, Reason, Sink, Verdict, cells};
+use crate::domain::provider::ProviderId;
+use crate::domain::verdict::ParkReason;
 use crate::ports::{Cells, CellsError};
 
 /// The provider whose updates come from HubRise itself.
-const OWN_PROVIDER: &str = "hubrise";
-/// The first wait of an update that is not linked; it doubles.
-const FIRST_LOOK: Duration = Duration::from_secs(5);
+pub const OWN_PROVIDER: &str = "hubrise";
 /// A link is noticed after this long at the latest.
-const LAST_LOOK: Duration = Duration::from_mins(5);
+const LONGEST_LOOK: Duration = Duration::from_mins(5);
 
 /// The sink.
 pub struct Hubrise {
@@ -88,17 +89,18 @@ impl Hubrise {
     ) -> Result<Verdict, CellsError> {
         let Settings { unlinked_for, unlinked_most, memory, .. } = self.settings;
         let (store, key) = (self.store.as_ref(), keys::unlinked(&connection.name));
-        let waits = message.reason.as_deref() == Some(Reason::Unlinked.as_str());
+        let (waits, first_ms) = (message.waited_for(Reason::Unlinked), update.received_ms);
         let longest_ms = i64::try_from(unlinked_for.as_millis()).unwrap_or(i64::MAX);
-        let (first_ms, waits_on) = cells::update(store, &key, memory, |waiting: &mut Waiting, now_ms| {
-            if !waits {
-                return (now_ms, waiting.begin(now_ms, unlinked_for, unlinked_most));
+        let waits_on = cells::update(store, &key, memory, |waiting: &mut Waiting, now_ms| {
+            let in_time = now_ms.saturating_sub(first_ms) < longest_ms;
+            match waits {
+                false => in_time && waiting.begin(first_ms, now_ms, unlinked_for, unlinked_most),
+                true if in_time => true,
+                true => {
+                    waiting.end(first_ms);
+                    false
+                }
             }
-            let in_time = now_ms.saturating_sub(message.first_ms) < longest_ms;
-            if !in_time {
-                waiting.end(message.first_ms);
-            }
-            (message.first_ms, in_time)
         })
         .await?;
         if !waits || !waits_on {
@@ -111,25 +113,37 @@ impl Hubrise {
         if !waits_on {
             return Ok(Verdict::Done(Outcome::Unlinked));
         }
-        let delay = FIRST_LOOK.saturating_mul(1 << message.deferred.min(10)).min(LAST_LOOK);
-        Ok(Verdict::Later { delay, why: Reason::Unlinked })
+        Ok(Verdict::Later { delay: patience(update, message, LONGEST_LOOK), why: Reason::Unlinked })
     }
 
     /// An update that waited for its link has it.
-    async fn linked(&self, connection: &Connection, message: &Message) -> Result<(), CellsError> {
-        if message.reason.as_deref() != Some(Reason::Unlinked.as_str()) {
+    async fn linked(
+        &self,
+        connection: &Connection,
+        update: &Update,
+        message: &Message,
+    ) -> Result<(), CellsError> {
+        if !message.waited_for(Reason::Unlinked) {
             return Ok(());
         }
         let key = keys::unlinked(&connection.name);
-        let end = |waiting: &mut Waiting, _| waiting.end(message.first_ms);
+        let end = |waiting: &mut Waiting, _| waiting.end(update.received_ms);
         cells::update(self.store.as_ref(), &key, self.settings.memory, end).await
     }
 }
 
+/// How long an update waits that nothing tells when to look again: as long as it has been under way, of which chance
+/// takes up to half away. So the waits double.
+fn patience(update: &Update, message: &Message, longest: Duration) -> Duration {
+    let age_ms = message.now_ms.saturating_sub(update.received_ms);
+    let age = Duration::from_millis(u64::try_from(age_ms).unwrap_or_default());
+    age.clamp(Duration::from_secs(1), longest).mul_f64(1.0 - rand::random::<f64>() / 2.0)
+}
+
 #[async_trait]
 impl Sink for Hubrise {
-    fn name(&self) -> &'static str {
-        "hubrise"
+    fn id(&self) -> ProviderId {
+        HUBRISE
     }
 
     async fn handle(&self, message: &Message) -> Result<Verdict, CellsError> {
@@ -149,7 +163,7 @@ impl Sink for Hubrise {
         }
         match self.order_of(&update, &fed).await? {
             Some((connection, order)) => {
-                self.linked(connection, message).await?;
+                self.linked(connection, &update, message).await?;
                 self.show(connection, &order, &update, message).await
             }
             None => self.unlinked(fed[0], &update, message).await,

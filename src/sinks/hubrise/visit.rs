@@ -10,7 +10,7 @@ use rand::random;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::Hubrise;
+use super::{Hubrise, patience};
 use super::core::answer::{Answer, Rejection};
 use super::core::carrier::Carrier;
 use super::core::decide::{self, Case, Obstacle, Run, Step, Trouble, admit, decide};
@@ -23,9 +23,10 @@ use super::keys;
 use super::links::{Known, Link};
 use super::office::{Noted, Pass};
 use super::settings::Connection;
+use crate::domain::verdict::ParkReason;
 use crate::ports::CellsError;
 use crate::sinks::update::Update;
-use crate::sinks::{Message, Outcome, ParkReason, Reason, Verdict, cells};
+use crate::sinks::{Message, Outcome, Reason, Verdict, cells};
 
 /// A visit has no use for more: look, POST, look again, POST without what was refused, and the order's own status.
 const MOST_REQUESTS: usize = 8;
@@ -133,6 +134,10 @@ impl<'a> Visit<'a> {
             .change(|record, now_ms| {
                 let is_new = record.owner.is_none();
                 settle_lease(record, now_ms);
+                if self.message.replayed {
+                    // Whoever replays it has seen to what HubRise refused.
+                    record.refused.clear();
+                }
                 let case = self.case(now_ms);
                 match admit(record, &case) {
                     Ok(()) => (self.next(record, now_ms), is_new),
@@ -241,7 +246,7 @@ impl<'a> Visit<'a> {
     fn end(&self, step: Step) -> Verdict {
         match (step, &self.rejection) {
             (Step::Done(decide::Outcome::Shown), Some(Rejection { text, .. })) => {
-                Verdict::Park(ParkReason::Rejected, text.clone())
+                Verdict::Park(ParkReason::SinkRefused, text.clone())
             }
             (Step::Done(outcome), _) => Verdict::Done(match outcome {
                 decide::Outcome::Shown => Outcome::Shown,
@@ -253,8 +258,8 @@ impl<'a> Visit<'a> {
             (Step::Retry(Trouble::OtherDelivery), _) => Verdict::Retry(Reason::Occupied),
             (Step::Park(obstacle), _) => {
                 let reason = match obstacle {
-                    Obstacle::NotADelivery => ParkReason::Rejected,
-                    Obstacle::Foreign | Obstacle::Second => ParkReason::Foreign,
+                    Obstacle::NotADelivery => ParkReason::SinkRefused,
+                    Obstacle::Foreign | Obstacle::Second => ParkReason::ForeignDelivery,
                 };
                 Verdict::Park(reason, obstacle.as_str().to_owned())
             }
@@ -277,15 +282,16 @@ impl<'a> Visit<'a> {
     }
 
     fn paused(&self) -> Verdict {
-        later(backoff(self.message.deferred), Reason::Paused)
+        later(patience(self.update, self.message, LONGEST_BACKOFF), Reason::Paused)
     }
 
     /// An outage spends no attempt. That HubRise answers others and never this update is the update's own failure.
     fn away(&self, noted: Noted) -> Verdict {
-        if noted.alone && self.message.outages > 0 {
+        if noted.alone && self.message.waited_for(Reason::Away) {
             return Verdict::Retry(Reason::Away);
         }
-        later(backoff(self.message.outages).max(millis(noted.wait_ms)), Reason::Away)
+        let wait = patience(self.update, self.message, LONGEST_BACKOFF);
+        later(wait.max(millis(noted.wait_ms)), Reason::Away)
     }
 
     /// Whether the token is for a location of this connection's, after so many orders were missing that it may not be.
@@ -365,10 +371,4 @@ fn later(delay: Duration, why: Reason) -> Verdict {
 
 fn millis(ms: i64) -> Duration {
     Duration::from_millis(u64::try_from(ms).unwrap_or_default())
-}
-
-/// A second, doubling; of which chance takes up to half away.
-fn backoff(tries: u32) -> Duration {
-    let full = Duration::from_secs(1 << tries.min(12)).min(LONGEST_BACKOFF);
-    full.mul_f64(1.0 - random::<f64>() / 2.0)
 }

@@ -32,7 +32,7 @@ pub const LAYERS: [Layer; 19] = [
     },
     Layer {
         path: "pipeline/",
-        modules: &["domain", "ports", "telemetry"],
+        modules: &["domain", "ports", "telemetry", "sinks"],
         libraries: Only(&[
             "bytes",
             "futures_util",
@@ -104,20 +104,30 @@ pub const LAYERS: [Layer; 19] = [
     // Its sections hold types of the adapters, and their libraries read the URLs.
     Layer {
         path: "config/",
-        modules: &["domain", "telemetry", "adapters"],
+        modules: &["domain", "telemetry", "sinks", "adapters"],
         libraries: AllBut(&["anyhow", "hyper", "reqwest", "tokio"]),
     },
     Layer {
         path: "app/",
-        modules: &["domain", "providers", "ports", "telemetry", "pipeline", "adapters", "config"],
+        modules: &["domain", "providers", "ports", "telemetry", "sinks", "pipeline", "adapters", "config"],
         libraries: AllBut(&["deadpool_redis", "lapin"]),
     },
     Layer {
         path: "cli/",
-        modules: &["domain", "providers", "ports", "telemetry", "adapters", "contract", "config", "app"],
+        modules: &[
+            "domain",
+            "providers",
+            "ports",
+            "telemetry",
+            "sinks",
+            "adapters",
+            "contract",
+            "config",
+            "app",
+        ],
         libraries: AllBut(&["deadpool_redis"]),
     },
-    Layer { path: "bin/", modules: &["providers", "app", "cli"], libraries: Only(&[]) },
+    Layer { path: "bin/", modules: &["providers", "sinks", "app", "cli"], libraries: Only(&[]) },
 ];
 
 /// Libraries that compute, and reach nothing outside the process.

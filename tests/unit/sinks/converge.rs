@@ -23,7 +23,7 @@ use milepost::sinks::hubrise::core::record::Style;
 use milepost::sinks::hubrise::core::request::Request;
 use milepost::sinks::hubrise::core::rule::{OrderId, Pattern, Rule, Source};
 use milepost::sinks::hubrise::settings::{Connection, LIMITS, Settings};
-use milepost::sinks::{Message, Outcome, Reason, Sink, Verdict};
+use milepost::sinks::{Message, Outcome, Sink, Verdict};
 use proptest::prelude::*;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
@@ -158,6 +158,7 @@ struct Sim {
     held: Vec<Held>,
     ended: Vec<Verdict>,
     steps: u32,
+    retries: u32,
 }
 
 fn settings(style: Style) -> Settings {
@@ -202,6 +203,7 @@ impl Sim {
             held: Vec::new(),
             ended: Vec::new(),
             steps: 0,
+            retries: 0,
         };
         sim.replicas = (0..2).map(|_| sim.replica()).collect();
         sim
@@ -252,7 +254,8 @@ impl Sim {
     fn take(&mut self, at: usize) {
         let (_, message) = self.queue.remove(at);
         let replica = self.shared.below(2);
-        let (sink, taken) = (Arc::clone(&self.replicas[replica]), message.clone());
+        let sink = Arc::clone(&self.replicas[replica]);
+        let taken = Message { now_ms: self.now(), ..message.clone() };
         let handling = Box::pin(async move { sink.handle(&taken).await });
         self.held.push(Held { replica, message, handling });
     }
@@ -265,15 +268,13 @@ impl Sim {
         match verdict {
             Err(_) => self.queue.push((now, message)),
             Ok(Verdict::Later { delay, why }) => {
-                message.deferred += 1;
-                message.outages += u32::from(why == Reason::Away);
                 message.reason = Some(why.as_str().to_owned());
                 self.queue.push((now + i64::try_from(delay.as_millis()).unwrap(), message));
             }
-            Ok(Verdict::Retry(_)) => {
-                message.attempt += 1;
-                assert!(message.attempt < 10, "attempts run out");
-                self.queue.push((now + (1 << message.attempt) * SECOND, message));
+            Ok(Verdict::Retry(why)) => {
+                message.reason = Some(why.as_str().to_owned());
+                self.retries += 1;
+                self.queue.push((now + 2 * SECOND, message));
             }
             Ok(ended) => self.ended.push(ended),
         }
@@ -337,7 +338,7 @@ fn events(journey: &[Said]) -> Vec<(i64, Value)> {
     for said in journey {
         now_ms += said.gap_s * SECOND;
         let time = Timestamp::from_millisecond(now_ms).unwrap().to_string();
-        let mut data = json!({ "time": time });
+        let mut data = json!({ "time": time, "received_at": time });
         if let Some(previous) = previous {
             data["previous_status"] = json!(previous);
         }
@@ -387,6 +388,10 @@ fn instant_ms(value: &Value) -> Option<i64> {
     value.as_str()?.parse::<Timestamp>().ok().map(Timestamp::as_millisecond)
 }
 
+fn message(event: &Value) -> Message {
+    Message { body: event.to_string().into(), reason: None, replayed: false, now_ms: NINE }
+}
+
 fn seed() -> impl Strategy<Value = u64> {
     any::<u64>()
 }
@@ -396,7 +401,7 @@ fn converges(journey: &[Said], seed: u64, forgets: bool, shuffled: bool) -> Resu
     let events = events(journey);
     let mut messages: Vec<_> = events
         .iter()
-        .map(|(at_ms, event)| (*at_ms, Message::new(event.to_string().into(), *at_ms)))
+        .map(|(at_ms, event)| (*at_ms, message(event)))
         .collect();
     if shuffled {
         // All at once, and each twice, as the broker may give them.

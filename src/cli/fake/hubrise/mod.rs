@@ -67,6 +67,24 @@ pub struct Args {
     pub faster: u32,
 }
 
+impl Args {
+    /// A stand-in that has every order, to be tried out.
+    #[must_use]
+    pub fn sample() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            token: SAMPLE_TOKEN.to_owned(),
+            location: SAMPLE_LOCATION.to_owned(),
+            orders: Vec::new(),
+            any_order: true,
+            per_minute: 500,
+            per_hour: 2_500,
+            per_day: 10_000,
+            faster: 1,
+        }
+    }
+}
+
 /// The token of the stand-in of `milepost run`, which listens on loopback alone.
 pub const SAMPLE_TOKEN: &str = "sample-token-hubrise";
 /// Its location.
