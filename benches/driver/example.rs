@@ -1,13 +1,16 @@
 //! What Milepost's own messages say: a few are made at the start of a row, and one of them is what floors and peers are
 //! told to send. So they send what Milepost sends, no more, whatever that comes to be.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use lapin::BasicProperties;
 use lapin::message::Delivery;
 use lapin::types::AMQPValue;
 use milepost::ports::Outbound;
 use serde_json::{Map, Value, json};
+use tokio::time::timeout;
 
 use crate::broker::UPDATES_QUEUE;
 use crate::http::{self, Request};
@@ -16,9 +19,10 @@ use crate::rig::Rig;
 use crate::side::Side;
 use crate::worker::leave;
 
-/// As many as the longest journey has steps.
-const MESSAGES: usize = 8;
+/// Enough for all steps of all providers' journeys.
+const MESSAGES: usize = 120;
 const PREFETCH: u16 = 64;
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One of Milepost's messages.
 pub struct Example {
@@ -48,7 +52,7 @@ impl Example {
         Ok(Self { properties: named(&message.properties)?, body: String::new() })
     }
 
-    /// An update of a row: of middling length.
+    /// An update of a row: the one nearest to the average length.
     pub async fn of_worker(rig: &Rig, row: &Row) -> anyhow::Result<Self> {
         let tag = format!("{}-example", row.name.replace(' ', ""));
         let webhooks = row.kind.webhooks(MESSAGES, &tag).enumerate();
@@ -56,17 +60,14 @@ impl Example {
         let prefetch = if let Load::Prefetch(prefetch) = row.load { prefetch } else { PREFETCH };
         let (channel, arriving) = rig.broker.listen(UPDATES_QUEUE).await?;
         let programs = rig.milepost_workers(row.kind.providers, prefetch).await?;
-        let mut updates: Vec<Delivery> = Vec::new();
-        let mut arriving = arriving.take(MESSAGES);
-        while let Some(update) = arriving.next().await {
-            updates.push(update?);
-        }
+        let updates: Vec<Delivery> = timeout(PATIENCE, arriving.take(MESSAGES).try_collect()).await??;
         leave(&channel).await?;
         for program in programs {
             program.stop().await?;
         }
-        updates.sort_by_key(|update| update.data.len());
-        let update = updates.swap_remove(updates.len() / 2);
+        let average = updates.iter().map(|update| update.data.len()).sum::<usize>() / MESSAGES;
+        let nearest = updates.into_iter().min_by_key(|update| update.data.len().abs_diff(average));
+        let update = nearest.context("nothing came out")?;
         Ok(Self { properties: named(&update.properties)?, body: String::from_utf8(update.data)? })
     }
 

@@ -71,6 +71,12 @@ pub async fn run(
     Ok(figures)
 }
 
+/// What they printed in the end.
+fn said(programs: &[Program]) -> String {
+    let last = |program: &Program| program.said().lines().last().unwrap_or_default().to_owned();
+    programs.iter().map(last).collect::<Vec<_>>().join("; ")
+}
+
 /// Ends a side's programs. Milepost alone knows an orderly end.
 async fn stop(side: Side, programs: Vec<Program>) -> anyhow::Result<()> {
     for program in programs {
@@ -111,7 +117,7 @@ impl Run<'_> {
                 let (begun, already) = begun.context("a tenth is less than all")?;
                 return meter.figures(&begun, &meter.read()?, depth - already);
             }
-            ensure!(Instant::now() < end, "{depth} of {} came out", self.row.events);
+            ensure!(Instant::now() < end, "{depth} of {} came out; {}", self.row.events, said(programs));
             sleep(LOOK_EVERY).await;
         }
     }
