@@ -7,11 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 use milepost::adapters::clock::SystemClock;
 use milepost::adapters::redis::{RedisClock, RedisConnection, RedisSettings};
 use milepost::domain::claim::{Claim, Mark};
-use milepost::domain::identity::ReceiptId;
 use milepost::ports::{Clock, Ledger as _};
 
 use crate::support::eventually;
-use crate::support::fixtures::{claim, resend};
+use crate::support::fixtures::{claim, received_at, resend};
 use crate::support::servers::{redis_ledger, redis_url};
 
 /// A clock that is off.
@@ -40,11 +39,9 @@ async fn two_receivers_with_different_clocks_take_a_resend_for_what_it_is() {
     eventually("they agree", || async { (apart() < SignedDuration::from_secs(1)).then_some(()) }).await;
 
     // Deliverect's: no id, no time, a horizon of a minute.
-    let mut first = claim();
+    let mut first = received_at(claim(), right.now().as_millisecond());
     first.identity.provider_event_id = None;
-    first.copy.receipt = ReceiptId::new(right.now(), &rand::random());
-    let mut again = resend(&first);
-    again.copy.receipt = ReceiptId::new(ahead.now(), &rand::random());
+    let again = received_at(resend(&first), ahead.now().as_millisecond());
     let ledger = redis_ledger();
     let Claim::Granted(grant) = ledger.claim(&first).await.unwrap() else { panic!("not granted") };
     assert!(ledger.mark(&grant.event, Mark::Published(None)).await.unwrap());
