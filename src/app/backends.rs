@@ -11,7 +11,7 @@ use crate::adapters::clock::SystemClock;
 use crate::adapters::memory::{MemoryBroker, MemoryLedger};
 use crate::adapters::rabbit::topology::{Topology, TopologySettings};
 use crate::adapters::rabbit::{DelayLevels, RabbitInbox, RabbitPublisher, RabbitSettings};
-use crate::adapters::redis::{RedisConnection, RedisLedger, RedisSettings};
+use crate::adapters::redis::{RedisClock, RedisConnection, RedisLedger, RedisSettings};
 use crate::config::Config;
 use crate::domain::provider::ProviderId;
 use crate::ports::{Clock, Inbox, Ledger, Publisher};
@@ -69,7 +69,7 @@ impl Backends {
         life.plumbing("publisher", Arc::clone(&publisher).run(life.closing.clone()));
         let url = reload.url("redis.url", &config.redis.url, &config.redis.url_file);
         let ledger = Arc::new(ledger(&RedisSettings { url, ..redis_settings(config) })?);
-        // A receiver has no use for Redis.
+        // A receiver has no use for the ledger.
         if role != Role::Receiver {
             let (followed, closing) = (Arc::clone(&ledger), life.closing.clone());
             life.plumbing("redis url", async move {
@@ -81,7 +81,13 @@ impl Backends {
                 closing.cancelled().await;
             });
         }
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let clock = RedisClock::new(Arc::new(SystemClock));
+        let (followed, closing, connection) =
+            (Arc::clone(&clock), life.closing.clone(), redis_connection(config)?);
+        life.plumbing("clock", async move {
+            closing.run_until_cancelled(followed.follow(connection)).await;
+        });
+        let clock: Arc<dyn Clock> = clock;
         Ok(Self { inbox: Arc::new(RabbitInbox::new(rabbit, Arc::clone(&clock))), publisher, ledger, clock })
     }
 }

@@ -102,10 +102,12 @@ metrics! {
         "Updates published with a status the provider does not document.";
     OUT_OF_ORDER = "milepost_updates_out_of_order_total", Counter, None, ["provider", "order"],
         "Updates published that do not fit what was published of their delivery before: late (older), or unexpected (a transition the provider does not have).";
+    CLOCK_SKEW = "milepost_clock_skew_seconds", Gauge, Some(Unit::Seconds), [],
+        "How far this machine's clock is ahead of Redis's, by which Milepost corrects it; 0 until Redis said the time.";
     FUTURE_EVENT_TIMES = "milepost_future_event_times_total", Counter, None, ["provider"],
         "Updates whose provider time lies more than 2 minutes after their receipt: it orders nothing.";
     UNREADABLE_FIELDS = "milepost_unreadable_fields_total", Counter, None, ["provider"],
-        "Optional fields that could not be read and were published verbatim in extra.";
+        "Optional fields that could not be read and were published in extra.";
     DEDUP_CLAIMS = "milepost_dedup_claims_total", Counter, None, ["provider", "result"],
         "Claims asked of the ledger, by its answer (granted; busy: another copy is in hand; behind: another update of the delivery is; done; stale; id_reused).";
     REDIS_OP_DURATION = "milepost_redis_op_duration_seconds", Histogram, Some(Unit::Seconds), ["op"],

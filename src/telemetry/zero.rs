@@ -23,6 +23,7 @@ const CONFIRM_RESULTS: [&str; 4] = ["ack", "refused", "unavailable", "unconfirme
 pub(super) fn create_all(role: Role, providers: &[&dyn Provider]) {
     gauge!(table::BUILD_INFO, "version" => env!("CARGO_PKG_VERSION"), "role" => role.to_string()).set(1.0);
     create(table::DRAINING, &[]);
+    create(table::CLOCK_SKEW, &[]);
     create(table::CONFIG_LAST_RELOAD, &[]);
     create(table::SECRET_RELOADS, &[&["ok", "kept"]]);
     create(table::TRACE_SPANS, &[&export::RESULTS]);
@@ -125,7 +126,7 @@ fn worker(providers: &[&str]) {
     create(table::DEDUP_CLAIMS, &[providers, &["granted", "busy", "behind", "done", "stale", "id_reused"]]);
     create(table::REDIS_MEMORY_USED, &[]);
     create(table::REDIS_MEMORY_LIMIT, &[]);
-    create(table::REDIS_OP_DURATION, &[&["claim", "settle", "wait", "ping"]]);
+    create(table::REDIS_OP_DURATION, &[&["claim", "mark", "wait", "ping"]]);
 }
 
 /// Creates a metric for every combination of `values`, one list for each of its labels.

@@ -91,6 +91,17 @@ def causes():
         "broker-alarm",
     )
     yield Alert(
+        "MilepostClockSkew",
+        "ticket",
+        f"max by ({PROCESS}) (abs(milepost_clock_skew_seconds))",
+        "> 2",
+        f"The clock of {WHERE}'s node is off",
+        "By {{ $value | humanizeDuration }} against Redis's, by which Milepost corrects it: a receiver that cannot reach Redis is not corrected, "
+        "and resends to it may come out as events of their own.",
+        "clock-skew",
+        lasting="5m",
+    )
+    yield Alert(
         "MilepostRedisUnreachable",
         "page",
         REDIS_PAUSED,

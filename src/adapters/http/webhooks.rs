@@ -62,6 +62,15 @@ impl Webhooks {
         })
     }
 
+    /// Says whether the broker takes messages. While it does not, every provider's loss clock runs, whether or not one
+    /// sends anything.
+    pub fn broker(&self, takes_messages: bool) {
+        let now = self.receiver.receipt().received_at;
+        for provider in self.receiver.providers() {
+            self.refusing.broker(provider, takes_messages, now);
+        }
+    }
+
     /// Whose webhook a path takes, and the path's pattern. One trailing slash is forgiven: the path is typed into a provider's form by
     /// hand, and some providers delete what is answered with 404.
     fn route(&self, path: &str) -> Option<(&'static str, Destination<'_>)> {

@@ -20,6 +20,9 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A broker that is silent for two of these is gone. A URL may say another number.
 const HEARTBEAT_SECONDS: u16 = 10;
+/// The largest frame. lapin keeps two buffers of 32 frames a connection: with RabbitMQ's 128 KiB these are 8 MiB, most of
+/// what a process holds. Webhooks have some KiB, and larger ones come in pieces.
+const FRAME_BYTES: u32 = 32 * 1024;
 /// However many addresses a broker has, each is given so long.
 const LEAST_TIME: Duration = Duration::from_secs(1);
 
@@ -64,6 +67,7 @@ pub async fn connect(settings: &RabbitSettings, purpose: &str) -> Result<Connect
     let name = format!("{} {purpose}", settings.name);
     let mut uri: AMQPUri = settings.url.now().parse().map_err(ConnectError::Url)?;
     uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
+    uri.query.frame_max.get_or_insert(FRAME_BYTES);
     within(settings.connect_timeout, async {
         let mut tried = Err(ConnectError::NoAddress);
         let uris = addresses(uri).await?;

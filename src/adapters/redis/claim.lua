@@ -155,7 +155,7 @@ elseif not anchored then
 end
 redis.call('HSET', key, unpack(fields))
 -- Kept for its time and an eighth, so that it need not be said each time.
-if not last or last == 0 or now - last > ttl / 8 then
+if redis.call('PTTL', key) < tonumber(ttl) then
   redis.call('PEXPIRE', key, math.ceil(ttl * 1.125))
 end
 

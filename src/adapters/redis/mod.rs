@@ -2,6 +2,7 @@
 
 mod answer;
 mod calls;
+mod clock;
 mod connection;
 mod delivery_key;
 mod inspect;
@@ -12,6 +13,7 @@ mod record;
 mod remembered;
 mod script;
 
+pub use clock::RedisClock;
 pub use connection::{RedisConnection, RedisSettings};
 pub use inspect::{RedisFacts, inspect};
 pub use ledger::RedisLedger;
