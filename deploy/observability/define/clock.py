@@ -49,7 +49,9 @@ RECORDS = (
         REFUSED_AT,
         latest(
             f"max by ({BY}) (milepost_last_refused_timestamp_seconds > 0 or {remembered(REFUSED_AT, TRIES_SECONDS)})",
-            f"max by ({BY}) ({REFUSING} > 0)",
+            # A receiver's clock also runs while it has no RabbitMQ, before it refuses anything: then all of them have to be
+            # without, and the provider has to be one that sends.
+            f"max by ({BY}) ({REFUSING}) and on ({BY}) (min by ({BY}) ({REFUSING}) > 0) and on ({BY}) {ACCEPTED_AT}",
         )
         + f" > time() - {TRIES_SECONDS}",
         empty="nothing is refused",
