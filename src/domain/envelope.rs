@@ -75,9 +75,9 @@ pub enum Replay {
 pub struct Envelope {
     /// The receiver's id of the request (`message_id`).
     pub receipt: ReceiptId,
-    /// Whose webhook (`mp-provider`).
+    /// Whose webhook: the queue says.
     pub provider: ProviderId,
-    /// For which account (`mp-account`).
+    /// For which account (`correlation_id`).
     pub account: Account,
     /// The sender's `Content-Type`.
     pub content_type: Option<String>,
