@@ -58,5 +58,5 @@ pub enum ConfigError {
 }
 
 fn lines(prefix: &str, problems: &[Problem]) -> String {
-    problems.iter().map(|problem| format!("\n  {prefix}{problem}")).collect()
+    problems.iter().fold(String::new(), |text, problem| text + "\n  " + prefix + &problem.to_string())
 }

@@ -12,3 +12,4 @@ mod reference;
 mod resend;
 mod send;
 mod table;
+mod unreachable;

@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
-use lapin::{Connection, ConnectionProperties};
+use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
+use lapin::uri::AMQPUri;
+use lapin::{Connection, ConnectionProperties, ErrorKind};
 use thiserror::Error;
 
 use super::topology::TopologyError;
@@ -29,17 +31,95 @@ pub struct RabbitSettings {
 }
 
 /// No connection could be made, or it could not be set up.
+///
+/// Each says all there is to say, and has no source: an error that repeats its source is printed twice.
 #[derive(Debug, Error)]
 pub enum ConnectError {
-    /// The broker, or the way there, said no.
-    #[error(transparent)]
-    Refused(#[from] lapin::Error),
+    /// The URL cannot be read.
+    #[error("not an AMQP URL")]
+    Url,
+    /// Nothing answers there.
+    #[error("cannot reach RabbitMQ at {address}: {why}")]
+    Unreachable {
+        /// Host and port.
+        address: String,
+        /// In the system's words.
+        why: String,
+    },
+    /// It answers, and does not know the user, or the password is another.
+    #[error("RabbitMQ at {0} refuses the user or the password")]
+    Credentials(String),
+    /// It knows the user, and does not let it into the virtual host.
+    #[error("RabbitMQ at {address} does not let this user in: {why}")]
+    NotAllowed {
+        /// Host and port.
+        address: String,
+        /// In the broker's words.
+        why: String,
+    },
+    /// The connection was made, and then the broker, or the way there, said no.
+    #[error("{}", words(.0))]
+    Refused(lapin::Error),
     /// The broker does not have, or will not take, what we need.
     #[error(transparent)]
     Topology(#[from] TopologyError),
     /// No answer in time.
     #[error("no answer within {0:?}")]
     TimedOut(Duration),
+}
+
+impl From<lapin::Error> for ConnectError {
+    fn from(error: lapin::Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl ConnectError {
+    /// What an operator can do about it.
+    #[must_use]
+    pub const fn remedy(&self) -> &'static str {
+        match self {
+            Self::Credentials(_) => "correct the user or the password in amqp.url",
+            Self::NotAllowed { .. } => {
+                "look at the virtual host in amqp.url, and at this user's rights in it"
+            }
+            _ => "look at amqp.url, and whether RabbitMQ runs",
+        }
+    }
+
+    /// Why no connection to `uri` could be made.
+    pub(super) fn to(uri: &AMQPUri, error: Self) -> Self {
+        let address = format!("{}:{}", uri.authority.host, uri.authority.port);
+        match error {
+            Self::Refused(error) => match refusal(&error) {
+                Some(AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED)) => Self::Credentials(address),
+                Some(AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED)) => {
+                    Self::NotAllowed { address, why: words(&error) }
+                }
+                _ => Self::Unreachable { address, why: words(&error) },
+            },
+            Self::TimedOut(limit) => {
+                Self::Unreachable { address, why: format!("no answer within {limit:?}") }
+            }
+            other => other,
+        }
+    }
+}
+
+fn refusal(error: &lapin::Error) -> Option<&AMQPErrorKind> {
+    match error.kind() {
+        ErrorKind::ProtocolError(error) => Some(error.kind()),
+        _ => None,
+    }
+}
+
+/// An error in the words of the system or the broker, said once.
+fn words(error: &lapin::Error) -> String {
+    match error.kind() {
+        ErrorKind::IOError(error) => error.to_string(),
+        ErrorKind::ProtocolError(error) => error.get_message().to_string(),
+        _ => error.to_string(),
+    }
 }
 
 /// Opens a connection for `purpose`, which is shown beside the name.
@@ -50,7 +130,10 @@ pub async fn connect(settings: &RabbitSettings, purpose: &str) -> Result<Connect
     let name = format!("{} {purpose}", settings.name);
     let properties = ConnectionProperties::default().with_connection_name(name.into());
     let url = settings.url.now();
-    within(settings.connect_timeout, async { Ok(Connection::connect(&url, properties).await?) }).await
+    // Its text is not repeated: it may hold a password.
+    let uri: AMQPUri = url.parse().map_err(|_| ConnectError::Url)?;
+    let connecting = async { Ok(Connection::connect_uri(uri.clone(), properties).await?) };
+    within(settings.connect_timeout, connecting).await.map_err(|error| ConnectError::to(&uri, error))
 }
 
 /// Waits until the URL is another than `used`, then until `open` succeeds with it. Whoever waits goes on with the
