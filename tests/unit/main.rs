@@ -28,6 +28,7 @@ mod number;
 mod registry;
 mod retry;
 mod secret;
+mod sql;
 mod state;
 mod support;
 mod telemetry;
