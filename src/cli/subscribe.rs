@@ -95,9 +95,7 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
     let flags = [("--amqp", &args.amqp), ("--management", &args.management)];
     let config = super::config::load_with(global, &flags)?.config;
     let Some(name) = &args.name else { return list(&config, args.json).await };
-    let connection = connect(&rabbit_settings(&config, "subscribe"), "subscribe")
-        .await
-        .with_context(|| format!("cannot connect to {}", config.amqp.url))?;
+    let connection = connect(&rabbit_settings(&config, "subscribe"), "subscribe").await?;
     let channel = connection.create_channel().await?;
     println!("{}", change(&channel, name, &args).await?);
     connection.close(200, "bye".into()).await?;

@@ -97,7 +97,7 @@ fn an_unusable_configuration_ends_with_78_and_no_password_is_repeated() {
     let output = milepost(&["tail", "--amqp", "amqp://guest:hunter2@[::/"]);
     let stderr = String::from_utf8(output.stderr).expect("text");
     assert_eq!(output.status.code(), Some(78));
-    assert!(stderr.contains("amqp.url: must be an amqp:// or amqps:// URL"), "{stderr}");
+    assert!(stderr.contains("amqp.url: must be an amqp:// or amqps:// URL (from --amqp)"), "{stderr}");
     assert!(!stderr.contains("hunter2"), "{stderr}");
 }
 

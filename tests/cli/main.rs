@@ -13,3 +13,4 @@ mod reference;
 mod resend;
 mod send;
 mod table;
+mod unreachable;

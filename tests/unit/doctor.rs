@@ -9,7 +9,7 @@ use milepost::adapters::rabbit::definitions::Definitions;
 use milepost::adapters::rabbit::management::{Found, FoundQueue};
 use milepost::adapters::rabbit::topology::{Topology, TopologySettings};
 use milepost::adapters::redis::RedisFacts;
-use milepost::app::doctor::{Broker, Facts, Finding, Level, ManagementFacts, Memory, diagnose};
+use milepost::app::doctor::{Broker, Facts, Finding, Level, ManagementFacts, Memory, NoBroker, diagnose};
 use milepost::domain::provider::ProviderId;
 use serde_json::{Value, json};
 
@@ -184,8 +184,8 @@ fn alarms_unrouted_messages_and_outages() {
     caught.unrouted = Some(3);
     let findings = diagnose(&facts(caught, redis()));
     assert_eq!(wrong(&findings), [(Level::Warn, "unrouted", "milepost.unrouted")]);
-    let down =
-        Facts { broker: Err("refused".to_owned()), redis: Some(Err("refused".to_owned())), memories: vec![] };
+    let no_broker = NoBroker { says: "refused".to_owned(), remedy: "look" };
+    let down = Facts { broker: Err(no_broker), redis: Some(Err("refused".to_owned())), memories: vec![] };
     assert_eq!(
         wrong(&diagnose(&down)),
         [(Level::Fail, "rabbitmq", "rabbitmq"), (Level::Fail, "redis", "redis")]

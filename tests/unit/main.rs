@@ -31,6 +31,7 @@ mod registry;
 mod retry;
 mod secret;
 mod sinks;
+mod sql;
 mod state;
 mod support;
 mod telemetry;

@@ -6,8 +6,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
 use lapin::uri::{AMQPScheme, AMQPUri};
-use lapin::{Connection, ConnectionProperties};
+use lapin::{Connection, ConnectionProperties, ErrorKind};
 use rand::seq::SliceRandom as _;
 use thiserror::Error;
 
@@ -40,17 +41,38 @@ pub struct RabbitSettings {
 }
 
 /// No connection could be made, or it could not be set up.
+///
+/// Each says all there is to say, and has no source: an error that repeats its source is printed twice.
 #[derive(Debug, Error)]
 pub enum ConnectError {
-    /// The broker, or the way there, said no.
-    #[error(transparent)]
-    Refused(#[from] lapin::Error),
+    /// The URL cannot be read.
+    #[error("not an AMQP URL")]
+    Url,
+    /// Nothing answers there.
+    #[error("cannot reach RabbitMQ at {address}: {why}")]
+    Unreachable {
+        /// Host and port.
+        address: String,
+        /// In the system's words.
+        why: String,
+    },
+    /// It answers, and does not know the user, or the password is another.
+    #[error("RabbitMQ at {0} refuses the user or the password")]
+    Credentials(String),
+    /// It knows the user, and does not let it into the virtual host.
+    #[error("RabbitMQ at {address} does not let this user in: {why}")]
+    NotAllowed {
+        /// Host and port.
+        address: String,
+        /// In the broker's words.
+        why: String,
+    },
+    /// The connection was made, and then the broker, or the way there, said no.
+    #[error("{}", words(.0))]
+    Refused(lapin::Error),
     /// The broker does not have, or will not take, what we need.
     #[error(transparent)]
     Topology(#[from] TopologyError),
-    /// The URL is none of AMQP's. What is wrong with it is left out: it has a password.
-    #[error("the URL cannot be used")]
-    Url(String),
     /// The broker's name has no address.
     #[error("the broker's name has no address")]
     NoAddress,
@@ -59,16 +81,72 @@ pub enum ConnectError {
     TimedOut(Duration),
 }
 
+impl From<lapin::Error> for ConnectError {
+    fn from(error: lapin::Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl ConnectError {
+    /// What an operator can do about it.
+    #[must_use]
+    pub const fn remedy(&self) -> &'static str {
+        match self {
+            Self::Credentials(_) => "correct the user or the password in amqp.url",
+            Self::NotAllowed { .. } => {
+                "look at the virtual host in amqp.url, and at this user's rights in it"
+            }
+            _ => "look at amqp.url, and whether RabbitMQ runs",
+        }
+    }
+
+    /// Why no connection to `uri` could be made.
+    pub(super) fn to(uri: &AMQPUri, error: Self) -> Self {
+        let address = format!("{}:{}", uri.authority.host, uri.authority.port);
+        match error {
+            Self::Refused(error) => match refusal(&error) {
+                Some(AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED)) => Self::Credentials(address),
+                Some(AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED)) => {
+                    Self::NotAllowed { address, why: words(&error) }
+                }
+                _ => Self::Unreachable { address, why: words(&error) },
+            },
+            Self::TimedOut(limit) => {
+                Self::Unreachable { address, why: format!("no answer within {limit:?}") }
+            }
+            Self::NoAddress => Self::Unreachable { address, why: error.to_string() },
+            other => other,
+        }
+    }
+}
+
+fn refusal(error: &lapin::Error) -> Option<&AMQPErrorKind> {
+    match error.kind() {
+        ErrorKind::ProtocolError(error) => Some(error.kind()),
+        _ => None,
+    }
+}
+
+/// An error in the words of the system or the broker, said once.
+fn words(error: &lapin::Error) -> String {
+    match error.kind() {
+        ErrorKind::IOError(error) => error.to_string(),
+        ErrorKind::ProtocolError(error) => error.get_message().to_string(),
+        _ => error.to_string(),
+    }
+}
+
 /// Opens a connection for `purpose`, which is shown beside the name.
 ///
 /// # Errors
 /// See [`ConnectError`].
 pub async fn connect(settings: &RabbitSettings, purpose: &str) -> Result<Connection, ConnectError> {
     let name = format!("{} {purpose}", settings.name);
-    let mut uri: AMQPUri = settings.url.now().parse().map_err(ConnectError::Url)?;
+    let mut uri: AMQPUri = settings.url.now().parse().map_err(|_| ConnectError::Url)?;
     uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
     uri.query.frame_max.get_or_insert(FRAME_BYTES);
-    within(settings.connect_timeout, async {
+    let asked = uri.clone();
+    let connecting = async {
         let mut tried = Err(ConnectError::NoAddress);
         let uris = addresses(uri).await?;
         let each = (settings.connect_timeout / u32::try_from(uris.len().max(1)).unwrap_or(1)).max(LEAST_TIME);
@@ -80,8 +158,8 @@ pub async fn connect(settings: &RabbitSettings, purpose: &str) -> Result<Connect
             }
         }
         tried
-    })
-    .await
+    };
+    within(settings.connect_timeout, connecting).await.map_err(|error| ConnectError::to(&asked, error))
 }
 
 /// The same broker by each address of its name, in any order, so that a dead one costs its share of the time and

@@ -44,7 +44,7 @@ const POLL: Duration = Duration::from_millis(20);
 #[derive(Debug, Error)]
 pub enum ParkedError {
     /// The broker cannot be reached.
-    #[error("cannot connect to the broker: {0}")]
+    #[error(transparent)]
     Connect(#[from] ConnectError),
     /// The queue was never declared.
     #[error("there is no queue {0}: see `milepost topology apply`")]

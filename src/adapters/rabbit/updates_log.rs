@@ -17,11 +17,15 @@ use thiserror::Error;
 use tokio::time::{sleep, timeout};
 
 use self::session::{Position, Session, offset_of};
+use super::connection::ConnectError;
 use super::topology::UPDATES_LOG;
 use crate::domain::retry::reconnect_delay;
 
 /// A connection that takes longer to make is given up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// In the broker's words for a user that it does not know, or another password.
+const LOGIN: &str = "Login was refused";
 
 /// Where in the log to start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,8 +58,8 @@ pub enum Outage {
     /// There was a subscription, and it is over: the broker or the stream went away.
     #[error("the subscription to updates ended")]
     Ended,
-    /// There is no connection to the broker.
-    #[error("no connection to the broker ({0})")]
+    /// There is no connection to the broker, or none that lets us in.
+    #[error("{0}")]
     NoBroker(String),
     /// The broker is there and does not let us read.
     #[error("the broker says: {0}")]
@@ -80,7 +84,7 @@ pub enum LogError {
     #[error("not an AMQP URL; expected amqp[s]://user:password@host[:port]/vhost")]
     Url,
     /// The broker answered, before the log was ever read, that we may not.
-    #[error("the broker refused us: {0}")]
+    #[error("{0}")]
     Refused(String),
     /// A queue of that name is no stream, so reading it would take its messages away.
     #[error("the queue {UPDATES_LOG} is not a stream")]
@@ -168,14 +172,18 @@ impl UpdatesLog {
                 }
                 Ok(self.tell(outage))
             }
-            Err(_) => Ok(self.tell(Outage::NoBroker("it does not answer".to_owned()))),
+            Err(_) => {
+                let error = ConnectError::to(&self.uri, ConnectError::TimedOut(CONNECT_TIMEOUT));
+                Ok(self.tell(Outage::NoBroker(error.to_string())))
+            }
         }
     }
 
     /// A refusal ends the reader only at first: a broker that is being restarted refuses for reasons of its own.
     fn outage(&self, error: &lapin::Error) -> Result<Outage, LogError> {
+        let why = || ConnectError::to(&self.uri, error.clone().into()).to_string();
         let ErrorKind::ProtocolError(protocol) = error.kind() else {
-            return Ok(Outage::NoBroker(error.to_string()));
+            return Ok(Outage::NoBroker(why()));
         };
         let message = protocol.get_message().to_string();
         match protocol.kind() {
@@ -183,11 +191,17 @@ impl UpdatesLog {
             AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND) if message.starts_with("NOT_FOUND - no queue") => {
                 Ok(Outage::NoLog)
             }
+            // The same code as for a wrong password, from a broker that let us in.
+            AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED)
+                if !message.contains(LOGIN) && !self.was_attached =>
+            {
+                Err(LogError::Refused(format!("the broker says: {message}")))
+            }
             AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED)
             | AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED)
                 if !self.was_attached =>
             {
-                Err(LogError::Refused(message))
+                Err(LogError::Refused(why()))
             }
             _ => Ok(Outage::Denied(message)),
         }

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::io::tcp::TcpSettings;
-use deadpool_redis::redis::{AsyncConnectionConfig, IntoConnectionInfo, RedisError};
-use deadpool_redis::{Connection, Manager, Pool, Runtime, Timeouts};
+use deadpool_redis::redis::{AsyncConnectionConfig, ErrorKind, IntoConnectionInfo, RedisError};
+use deadpool_redis::{Connection, Manager, Pool, PoolError, Runtime, Timeouts};
 use tokio::sync::Semaphore;
 
 use crate::adapters::live_url::LiveUrl;
@@ -85,7 +85,7 @@ impl RedisConnection {
     async fn switch(&self) -> Result<(), LedgerError> {
         let url = self.settings.url.now();
         let pool = pool(&url, self.settings.response_timeout).map_err(unavailable)?;
-        let connection = Some(pool.get().await.map_err(unavailable)?);
+        let connection = Some(pool.get().await.map_err(|error| unreachable(&url, error))?);
         let _turn = self.connecting.acquire().await.map_err(unavailable)?;
         let mut current = self.lock();
         let generation = current.generation + 1;
@@ -128,8 +128,11 @@ impl RedisConnection {
         if let Some(lease) = self.existing() {
             return Ok(lease);
         }
-        let pool = self.lock().pool.clone();
-        let connection = pool.get().await.map_err(unavailable)?;
+        let (url, pool) = {
+            let current = self.lock();
+            (Arc::clone(&current.url), current.pool.clone())
+        };
+        let connection = pool.get().await.map_err(|error| unreachable(&url, error))?;
         let clone = MultiplexedConnection::clone(&connection);
         let mut current = self.lock();
         current.generation += 1;
@@ -162,6 +165,19 @@ fn pool(url: &str, timeout: Duration) -> Result<Pool, RedisError> {
     let pool = Pool::builder(manager).max_size(1).timeouts(timeouts).runtime(Runtime::Tokio1).build();
     // Unwrap safety: building fails only when timeouts are set without a runtime.
     Ok(pool.expect("a runtime is given"))
+}
+
+/// Why no connection could be made, with the address and without the password.
+fn unreachable(url: &str, error: PoolError) -> LedgerError {
+    let address =
+        url.into_connection_info().map_or_else(|_| "its URL".to_owned(), |info| info.addr().to_string());
+    LedgerError(match error {
+        PoolError::Backend(error) if error.kind() == ErrorKind::AuthenticationFailed => {
+            format!("Redis at {address} refuses the user or the password")
+        }
+        PoolError::Backend(error) => format!("cannot reach Redis at {address}: {error}"),
+        error => format!("cannot reach Redis at {address}: {error}"),
+    })
 }
 
 fn unavailable(error: impl std::fmt::Display) -> LedgerError {

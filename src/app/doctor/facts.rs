@@ -2,23 +2,41 @@
 
 use std::time::Duration;
 
-use crate::adapters::rabbit::RabbitSettings;
+use thiserror::Error;
+
 use crate::adapters::rabbit::compare::{Compared, compare};
 use crate::adapters::rabbit::definitions::Definitions;
 use crate::adapters::rabbit::inspect::Inspector;
 use crate::adapters::rabbit::management::{Found, Management};
 use crate::adapters::rabbit::topology::{Topology, UNROUTED};
+use crate::adapters::rabbit::{ConnectError, RabbitSettings};
 use crate::adapters::redis::{self, RedisConnection, RedisFacts};
 use crate::app::backends::{rabbit_settings, redis_settings, role_topology};
 use crate::config::Config;
 use crate::domain::provider::ProviderId;
 use crate::telemetry::recorder::Role;
 
+/// Why the broker could not be looked at, and what can be done about it.
+#[derive(Debug, Clone, Error)]
+#[error("{says}")]
+pub struct NoBroker {
+    /// Why.
+    pub says: String,
+    /// What can be done.
+    pub remedy: &'static str,
+}
+
+impl From<ConnectError> for NoBroker {
+    fn from(error: ConnectError) -> Self {
+        Self { says: error.to_string(), remedy: error.remedy() }
+    }
+}
+
 /// Everything the rules look at.
 #[derive(Debug, Clone)]
 pub struct Facts {
     /// The broker, or why it cannot be connected to.
-    pub broker: Result<Broker, String>,
+    pub broker: Result<Broker, NoBroker>,
     /// Redis, or why it does not answer; nothing if this role does not use it.
     pub redis: Option<Result<RedisFacts, String>>,
     /// For how long events are remembered.
@@ -108,7 +126,7 @@ impl Patient {
     ///
     /// # Errors
     /// Why it cannot be connected to, or does not answer.
-    pub async fn broker(&self) -> Result<Broker, String> {
+    pub async fn broker(&self) -> Result<Broker, NoBroker> {
         let management = match &self.management {
             None => ManagementFacts::NotConfigured,
             Some(management) => match management.look().await {
@@ -116,8 +134,7 @@ impl Patient {
                 Err(error) => ManagementFacts::Failed(error.to_string()),
             },
         };
-        let words = |error: crate::adapters::rabbit::ConnectError| error.to_string();
-        let inspector = Inspector::connect(self.rabbit.clone()).await.map_err(words)?;
+        let inspector = Inspector::connect(self.rabbit.clone()).await?;
         let looking = async {
             let things = match &management {
                 ManagementFacts::Found(found) => {
@@ -127,7 +144,7 @@ impl Patient {
             };
             Ok((things, inspector.waiting(UNROUTED).await?))
         };
-        let looked = looking.await.map_err(words);
+        let looked: Result<_, ConnectError> = looking.await;
         inspector.close().await;
         let (things, unrouted) = looked?;
         Ok(Broker { things, unrouted, management })

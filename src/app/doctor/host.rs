@@ -1,6 +1,6 @@
 //! The servers themselves: whether they answer, their versions, alarms, and what must be looked at by hand.
 
-use super::facts::{Broker, Facts, ManagementFacts};
+use super::facts::{Broker, Facts, ManagementFacts, NoBroker};
 use super::finding::{Finding, Level};
 use crate::adapters::rabbit::compare::{Compared, Kind, Standing};
 use crate::adapters::rabbit::management::Found;
@@ -13,10 +13,7 @@ const OLDEST: (u32, u32) = (3, 10);
 pub(super) fn connections(facts: &Facts) -> Vec<Finding> {
     let mut findings = vec![match &facts.broker {
         Ok(_) => Finding::ok("rabbitmq", "rabbitmq", "can be connected to"),
-        Err(error) => {
-            let remedy = "look at amqp.url, and whether RabbitMQ runs";
-            Finding::new(Level::Fail, "rabbitmq", "rabbitmq", format!("no connection: {error}"), remedy)
-        }
+        Err(NoBroker { says, remedy }) => Finding::new(Level::Fail, "rabbitmq", "rabbitmq", says, *remedy),
     }];
     if let Ok(broker) = &facts.broker {
         let (check, subject) = ("management", "management API");

@@ -11,7 +11,7 @@ mod redis;
 mod shape;
 mod subscribers;
 
-pub use facts::{Broker, Facts, ManagementFacts, Memory, Patient};
+pub use facts::{Broker, Facts, ManagementFacts, Memory, NoBroker, Patient};
 pub use finding::{Finding, Level};
 
 /// Everything there is to say, in the order in which it is best mended.

@@ -14,7 +14,7 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     let mut findings = match &facts.redis {
         None => return Vec::new(),
         Some(Err(error)) => {
-            let remedy = "look at redis.url, and whether Redis runs";
+            let remedy = "look at redis.url (address, user, password), and whether Redis runs there";
             vec![Finding::new(Level::Fail, "redis", "redis", format!("does not answer: {error}"), remedy)]
         }
         Some(Ok(redis)) => vec![

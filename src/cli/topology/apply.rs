@@ -1,7 +1,5 @@
 //! `milepost topology apply`: declares it, or shows what that would do.
 
-use anyhow::Context as _;
-
 use super::{everyone, print};
 use crate::adapters::rabbit::compare::{Compared, Standing};
 use crate::adapters::rabbit::connect;
@@ -26,9 +24,7 @@ pub(super) async fn run(args: &Args, config: &Config) -> anyhow::Result<Exit> {
 
 async fn apply(config: &Config) -> anyhow::Result<Exit> {
     let topology = Topology::new(&topology_settings(config), &everyone());
-    let connection = connect(&rabbit_settings(config, "topology"), "apply")
-        .await
-        .with_context(|| format!("cannot connect to {}", config.amqp.url))?;
+    let connection = connect(&rabbit_settings(config, "topology"), "apply").await?;
     let channel = connection.create_channel().await?;
     topology.apply(&channel).await?;
     let Topology { exchanges, queues, bindings } = topology;
@@ -45,8 +41,7 @@ async fn apply(config: &Config) -> anyhow::Result<Exit> {
 
 async fn show(config: &Config) -> anyhow::Result<Exit> {
     let patient = Patient::new(config, Role::Run, &everyone())?;
-    let broker = patient.broker().await.map_err(anyhow::Error::msg);
-    let broker = broker.with_context(|| format!("cannot look at {}", config.amqp.url))?;
+    let broker = patient.broker().await?;
     print(&broker.things.iter().map(line).collect::<String>())?;
     let in_the_way = broker.things.iter().any(|thing| matches!(thing.standing, Standing::Differs(_)));
     Ok(if in_the_way { Exit::Failed } else { Exit::Done })

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use super::{BY_HAND, Servers};
+use crate::support::process::Program;
 use crate::support::servers::{OwnServers, Vhost, client};
 
 #[tokio::test]
@@ -39,6 +40,45 @@ async fn servers_that_do_not_answer_fail() {
     assert_eq!(said.at("fail"), [("rabbitmq", "rabbitmq"), ("redis", "redis")]);
     assert_eq!(said.code, Some(1));
     assert!(!format!("{said:?}").contains("the-password"));
+}
+
+/// A server that runs and refuses us is not said to be away.
+#[tokio::test]
+async fn a_wrong_password_is_said_to_be_one() {
+    let vhost = Vhost::new().await;
+    let servers = Servers::sound(&vhost).await;
+    let (host, amqp_address) = {
+        let url: reqwest::Url = vhost.amqp_url.parse().expect("a URL");
+        (url.clone(), format!("{}:{}", url.host_str().expect("a host"), url.port().expect("a port")))
+    };
+    let mut amqp = host;
+    amqp.set_password(Some("the-password")).expect("it may have one");
+    let mut redis: reqwest::Url = servers.redis.parse().expect("a URL");
+    let redis_address = format!("{}:{}", redis.host_str().expect("a host"), redis.port().expect("a port"));
+    redis.set_username("nobody").expect("it may have one");
+    redis.set_password(Some("the-password")).expect("it may have one");
+    let wrong = Servers { amqp: amqp.to_string(), management: None, redis: redis.to_string() };
+    let (code, lines, stderr) = wrong.program("topology check").output().await;
+    assert_eq!(code, Some(1), "{stderr:?}");
+    let says = lines.join("\n");
+    assert!(!says.contains("the-password"), "{says}");
+    let rabbit =
+        format!("RabbitMQ at {amqp_address} refuses the user or the password. Remedy: correct the user");
+    assert!(says.contains(&rabbit) && !says.contains("whether RabbitMQ runs"), "{says}");
+    assert!(says.contains(&format!("Redis at {redis_address} refuses the user or the password")), "{says}");
+
+    let refuses = format!("milepost: RabbitMQ at {amqp_address} refuses the user or the password");
+    for command in ["parked list", "topology apply", "subscribe orders #", "tail --count 1"] {
+        let (_, _, stderr) = Program::milepost(command).env("MILEPOST_AMQP_URL", &wrong.amqp).output().await;
+        assert_eq!(stderr, [refuses.as_str()], "{command}");
+    }
+    let nowhere =
+        vhost.amqp_url.rsplit_once('/').map(|(server, _)| format!("{server}/nowhere")).expect("a path");
+    let (_, _, stderr) = Program::milepost("parked list").env("MILEPOST_AMQP_URL", &nowhere).output().await;
+    let not_let_in = format!(
+        "milepost: RabbitMQ at {amqp_address} does not let this user in: NOT_ALLOWED - vhost nowhere"
+    );
+    assert!(stderr.join("\n").starts_with(&not_let_in), "{stderr:?}");
 }
 
 fn redis_cli(servers: &OwnServers, words: &[&str]) {
