@@ -168,6 +168,11 @@ impl Receiver {
         })
     }
 
+    /// The providers whose webhooks it takes.
+    pub fn providers(&self) -> impl Iterator<Item = ProviderId> {
+        self.endpoints.iter().map(|endpoint| endpoint.provider.id())
+    }
+
     /// A receipt for the request that arrives now.
     #[must_use]
     pub fn receipt(&self) -> Receipt {

@@ -58,6 +58,8 @@ metrics! {
         "From a webhook request's headers to its answer.";
     WEBHOOKS_REJECTED = "milepost_webhooks_rejected_total", Counter, None, ["provider", "reason"],
         "Webhooks not accepted, by reason.";
+    CONNECTIONS_ENDED = "milepost_connections_ended_total", Counter, None, ["reason"],
+        "HTTP connections ended from our side, of whichever port: their request's head was late (header_timeout), no request came (idle), they had proved nothing and made room for another one (evicted), or their peer had too many (peer_limit).";
     REFUSING_SINCE = "milepost_refusing_since_timestamp_seconds", Gauge, Some(Unit::Seconds), ["provider"],
         "Since when this receiver could take none of the provider's webhooks, as Unix time; 0 while it takes them, or was sent none.";
     GIVES_UP_AFTER = "milepost_provider_gives_up_after_seconds", Gauge, Some(Unit::Seconds), ["provider"],

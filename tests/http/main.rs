@@ -3,10 +3,16 @@
 
 mod admin;
 mod answers;
+mod attack;
 mod bounds;
 mod connections;
+mod crowd;
 mod descriptors;
+mod encodings;
+mod framing;
+mod idle;
 mod loss_clock;
 mod rotation;
+mod slow;
 mod stored;
 mod support;

@@ -16,6 +16,7 @@ mod express247;
 mod express247_auth;
 mod fake;
 mod fingerprint;
+mod framing;
 mod history;
 mod hostile;
 mod hubrise;

@@ -17,13 +17,13 @@ pub(super) struct Refusing(Mutex<BTreeMap<ProviderId, Timestamp>>);
 
 impl Refusing {
     /// Takes note of an answer. Only what is our fault or our load starts the clock, whether it was found out before or
-    /// after the webhook was authenticated: what anybody may send us does not, nor does it stop it. One webhook that is
-    /// taken stops it.
+    /// after the webhook was authenticated: what anybody may send us does not, nor does it stop it, and a body that was
+    /// too slow to keep its place may be anybody's. One webhook that is taken stops it.
     pub(super) fn note(&self, provider: ProviderId, outcome: Result<(), Rejection>, received_at: Timestamp) {
         let mut since = self.lock();
         match outcome.map_err(Rejection::kind) {
             Ok(()) if since.remove(&provider).is_some() => show(provider, None),
-            Err(RejectionKind::Unavailable) => {
+            Err(RejectionKind::Unavailable) if outcome != Err(Rejection::Evicted) => {
                 since.entry(provider).or_insert_with(|| {
                     show(provider, Some(received_at));
                     received_at

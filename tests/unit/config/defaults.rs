@@ -30,9 +30,12 @@ fn assert_defaults(config: &Config) {
     assert_eq!(config.http.max_body_bytes, 262_144);
     assert_eq!(config.http.header_timeout, ms(5000));
     assert_eq!(config.http.body_timeout, ms(10_000));
+    assert_eq!(config.http.idle_timeout, ms(620_000));
+    assert_eq!(config.http.min_body_rate.map(u32::from), Some(1024));
     assert_eq!(config.http.max_requests_in_flight, 256);
-    assert_eq!(config.http.max_bytes_in_flight, 33_554_432);
-    assert_eq!(config.http.max_connections, 512);
+    assert_eq!(config.http.max_bytes_in_flight, 8_388_608);
+    assert_eq!(config.http.max_connections, 1536);
+    assert_eq!(config.http.max_connections_per_peer, None);
     assert_eq!(config.http.retry_after, ms(5000));
     assert_eq!(config.http.shutdown_delay, ms(0));
     assert_eq!(config.admin.addr.to_string(), "0.0.0.0:9090");
@@ -82,8 +85,9 @@ fn the_shipped_file_names_every_key() {
     for keys in [
         "[amqp] url url_file management_url connect_timeout_ms confirm_timeout_ms",
         "[redis] url url_file response_timeout_ms",
-        "[http] addr max_body_bytes header_timeout_ms body_timeout_ms max_requests_in_flight max_bytes_in_flight \
-         max_connections retry_after_seconds shutdown_delay_ms",
+        "[http] addr max_body_bytes header_timeout_ms idle_timeout_ms body_timeout_ms min_body_bytes_per_second \
+         max_requests_in_flight max_bytes_in_flight max_connections max_connections_per_peer retry_after_seconds \
+         shutdown_delay_ms",
         "[admin] addr",
         "[topology] mode gate updates_max_age updates_max_bytes delivery_limit",
         "[worker] prefetch processing_deadline_ms claim_lease_ms drain_deadline_ms outage_patience_ms state_ttl_seconds",
