@@ -5,6 +5,7 @@ mod converge;
 mod course;
 mod decisions;
 mod fields;
+mod load;
 mod orders;
 mod reading;
 mod stages;
