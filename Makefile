@@ -5,7 +5,7 @@ SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run up down test docs manifests check fmt lint unit fuzz bench soak dashboards dashboard-preview
+.PHONY: help run up down test docs manifests check fmt lint unit fuzz bench costs soak dashboards dashboard-preview
 
 help: ## list what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,12 +58,20 @@ fuzz: ## fuzz the decoders, SECONDS in all (60); needs a nightly toolchain
 # What is measured is built as it is shipped.
 MEASURED = --bin milepost --example bench --example floor-receiver --example floor-relay
 
-bench: ## receiver and workers beside bare programs: 14 minutes (QUICK=1: one), ROWS=receiver,worker JSON=FILE WRITE=docs/performance.md
-	$(SERVERS) install
-	cargo build --release --quiet $(MEASURED)
-	target/release/examples/bench compare $(if $(QUICK),--quick) $(if $(ROWS),--rows $(ROWS)) $(if $(JSON),--json $(JSON)) $(if $(WRITE),--write $(WRITE))
+BENCH = target/release/examples/bench $(if $(GENERATION),--generation $(GENERATION))
 
-soak: ## the whole fleet at half its rate with trouble mixed in: MINUTES=20 RATE=EVENTS/S WRITE=docs/performance.md
+bench: ## receiver and workers beside bare programs: 14 minutes a generation (QUICK=1: one), GENERATION=today|debian12|both ROWS=receiver,worker PEERS=1 JSON=FILE WRITE=docs/performance.md
 	$(SERVERS) install
 	cargo build --release --quiet $(MEASURED)
-	target/release/examples/bench soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(RATE),--rate $(RATE)) $(if $(WRITE),--write $(WRITE))
+	$(if $(PEERS),benches/peers/install target/peers)
+	$(BENCH) compare $(if $(QUICK),--quick) $(if $(ROWS),--rows $(ROWS)) $(if $(PEERS),--peers target/peers) $(if $(JSON),--json $(JSON)) $(if $(WRITE),--write $(WRITE))
+
+costs: ## what each property, header and byte of a message costs RabbitMQ: 8 minutes a generation, GENERATION=... WRITE=docs/performance.md
+	$(SERVERS) install
+	cargo build --release --quiet --example bench
+	$(BENCH) costs $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(WRITE),--write $(WRITE))
+
+soak: ## the whole fleet at half its rate with trouble mixed in: MINUTES=20 RATE=EVENTS/S GENERATION=today|debian12 WRITE=docs/performance.md
+	$(SERVERS) install
+	cargo build --release --quiet $(MEASURED)
+	$(BENCH) soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(RATE),--rate $(RATE)) $(if $(WRITE),--write $(WRITE))

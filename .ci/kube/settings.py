@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 
 import yaml
@@ -13,6 +14,7 @@ import yaml
 MILEPOST = "target/debug/milepost"
 RENDERED = [Path("target/kube-check", f"{overlay.name}.yaml") for overlay in Path("deploy/overlays").iterdir()]
 SECRETS = "/run/secrets"
+VERSION = tomllib.loads(Path("Cargo.toml").read_text())["package"]["version"]
 URLS = {"amqp-url": "amqp://user:password@rabbitmq:5672/%2f", "redis-url": "redis://redis:6379/0"}
 
 
@@ -48,11 +50,27 @@ def judged(variables, configuration):
     return ended.stdout + ended.stderr if ended.returncode or "warning" in ended.stderr else ""
 
 
+def other_versions(path):
+    """What of a rendered file is not labelled with, or not an image of, this version."""
+    for made in yaml.safe_load_all(path.read_text()):
+        if made.get("kind") == "Deployment" and made["metadata"]["name"].startswith("milepost-"):
+            pod = made["spec"]["template"]
+            for labels in (made["metadata"]["labels"], pod["metadata"]["labels"]):
+                if labels.get("app.kubernetes.io/version") != VERSION:
+                    yield f"{path}: {made['metadata']['name']}: its version is not {VERSION}"
+            if not re.search(rf":({re.escape(VERSION)}|dev)$|@sha256:", pod["spec"]["containers"][0]["image"]):
+                yield f"{path}: {made['metadata']['name']}: its image is not {VERSION}"
+
+
 count, wrong = 0, []
 for path in [*RENDERED, Path("deploy/compose.yaml")]:
     for name, variables, configuration in containers(path):
         count += 1
         if says := judged(variables, configuration):
             wrong.append(f"{path}: {name}: {says}")
+for path in RENDERED:
+    wrong += other_versions(path)
+if f"image.version={VERSION} " not in Path("deploy/image/Dockerfile").read_text():
+    wrong.append(f"deploy/image/Dockerfile: its label is not of version {VERSION}")
 if wrong or not count:
     sys.exit("\n".join(wrong) or "there is no container that runs Milepost")

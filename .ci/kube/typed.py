@@ -7,12 +7,14 @@ import yaml
 
 # Where the type of a kind is: of these packages, or in rabbitmq.d.ts.
 TYPES = {
+    "external-secrets.io": "@kubernetes-models/external-secrets/{group}/{version}/{kind}",
+    "gateway.networking.k8s.io": "@kubernetes-models/gateway-api/{group}/{version}/{kind}",
     "keda.sh": "@kubernetes-models/keda/{group}/{version}/{kind}",
     "monitoring.coreos.com": "@kubernetes-models/prometheus-operator/{group}/{version}/{kind}",
     "rabbitmq.com": "{group}/{version}",
 }
 # What kubernetes-validate has checked.
-BUILT_IN = {"apps", "policy", "networking.k8s.io"}
+BUILT_IN = {"apps", "autoscaling", "policy", "networking.k8s.io"}
 
 count = 0
 for path in sys.argv[1:]:

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use crate::process;
+use crate::side::Side;
 
 /// What one side did in one run.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -24,19 +26,46 @@ pub struct Figures {
     pub broker_cpu: f64,
     /// The same of Redis.
     pub redis_cpu: f64,
+    /// Bytes that Redis remembers an event in, of workers.
+    pub redis_bytes: f64,
+    /// Bytes of what came out, on average, of workers.
+    pub body_bytes: f64,
     /// MiB in RAM at the end of the run, of the largest process.
     pub rss: f64,
     /// The most it ever was.
     pub peak_rss: f64,
 }
 
+impl Figures {
+    /// Microseconds of CPU an event of all three: what an event costs the machine.
+    pub fn sum(&self) -> f64 {
+        self.cpu + self.broker_cpu + self.redis_cpu
+    }
+}
+
 /// One repetition: the sides, one right after the other.
-#[derive(Debug, Clone, Serialize)]
-pub struct Repetition {
-    pub milepost: Figures,
-    pub floor: Figures,
-    /// Of workers alone.
-    pub to_updates: Option<Figures>,
+#[derive(Debug, Clone)]
+pub struct Repetition(pub Vec<(Side, Figures)>);
+
+impl Repetition {
+    pub fn of(&self, side: Side) -> Option<&Figures> {
+        self.0.iter().find(|(whose, _)| *whose == side).map(|(_, figures)| figures)
+    }
+
+    /// The peer with the highest rate.
+    pub fn best_peer(&self) -> Option<&Figures> {
+        let peers = self.0.iter().filter(|(side, _)| matches!(side, Side::Peer(_)));
+        peers.map(|(_, figures)| figures).max_by(|one, other| one.rate.total_cmp(&other.rate))
+    }
+
+    /// By the sides' names.
+    pub fn json(&self) -> Value {
+        self.0
+            .iter()
+            .map(|(side, figures)| (side.name().to_owned(), json!(figures)))
+            .collect::<Map<_, _>>()
+            .into()
+    }
 }
 
 /// The processes whose CPU time is read.

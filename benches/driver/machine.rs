@@ -3,18 +3,14 @@
 use std::fs;
 use std::process::Command;
 
-use crate::servers::Servers;
-
-/// The machine and the versions, as a list.
-pub fn list(servers: &Servers) -> String {
+/// The machine, as a list.
+pub fn list() -> String {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let lines = [
         ("processor", format!("{cores} x {}", line_of("/proc/cpuinfo", "model name"))),
         ("memory", line_of("/proc/meminfo", "MemTotal")),
         ("kernel", fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default()),
         ("Rust", said("rustc", &["--version"])),
-        ("RabbitMQ", servers.rabbit_version().unwrap_or_default()),
-        ("Redis", said("redis-server", &["--version"])),
         ("Milepost", concat!(env!("CARGO_PKG_VERSION"), ", release build").to_owned()),
         ("measured", said("date", &["-u", "+%Y-%m-%d %H:%M UTC"])),
         ("load average before", fs::read_to_string("/proc/loadavg").unwrap_or_default()),

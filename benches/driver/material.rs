@@ -11,6 +11,7 @@ use milepost::domain::samples::{SampleSource, SignedWebhook, Signing};
 use milepost::domain::secret::Secret;
 use milepost::ports::Clock as _;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 /// What every account is configured with.
 pub const SECRET: &str = "a secret of the benchmark";
@@ -91,10 +92,8 @@ impl Webhook {
 
     /// As the receiver stores it. The receipt holds `index`.
     pub fn stored(self, index: usize) -> Envelope {
-        let mut own = [0; 10];
-        own[2..].copy_from_slice(&(index as u64).to_be_bytes());
         Envelope {
-            receipt: ReceiptId::new(SystemClock.now(), &own),
+            receipt: numbered(index),
             provider: self.provider.id(),
             account: self.account,
             content_type: Some("application/json".to_owned()),
@@ -107,6 +106,20 @@ impl Webhook {
             body: self.body,
         }
     }
+}
+
+/// A receipt as a receiver makes them, with the time in its first bits, and with a number in place of chance.
+fn numbered(index: usize) -> ReceiptId {
+    let mut chance = [0; 10];
+    chance[2..].copy_from_slice(&(index as u64).to_be_bytes());
+    ReceiptId::new(SystemClock.now(), &chance)
+}
+
+/// The number in a receipt.
+pub fn number(receipt: &str) -> anyhow::Result<usize> {
+    // Beside the variant, which are the two highest bits.
+    let (_, low) = receipt.parse::<Uuid>()?.as_u64_pair();
+    Ok(usize::try_from(low & (u64::MAX >> 2))?)
 }
 
 /// What the webhooks are signed with.

@@ -9,16 +9,19 @@ use std::time::Duration;
 use anyhow::Context as _;
 use milepost::adapters::rabbit::topology::UPDATES;
 use milepost::config::{Config, Sources};
-use milepost::domain::provider::ProviderId;
 use milepost::domain::samples::SampleSource;
 use milepost::providers;
+use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use crate::broker::{Broker, RELAYED_QUEUE, UPDATES_QUEUE};
+use crate::broker::Broker;
+use crate::example::Example;
 use crate::figures::Meter;
 use crate::material::{SECRET, account};
+use crate::peers::{self, Peer, Peers};
 use crate::process::{Program, Readiness, cpu, free_address};
-use crate::servers::Servers;
+use crate::servers::{Generation, Servers};
+use crate::side::{Side, work_queue};
 
 /// A routing key as updates have.
 const UPDATE_KEY: &str = "telyport.default.pickup.assigned";
@@ -30,54 +33,25 @@ pub const MANY_ACCOUNTS: usize = 100;
 const LOOK: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Whose programs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    Milepost,
-    Floor,
-    /// The relay again, but to the exchange of the updates, so that RabbitMQ does for it what it does for Milepost.
-    ToUpdates,
-}
-
-impl Side {
-    /// The queue its receiver publishes to.
-    pub fn intake(self, provider: ProviderId) -> String {
-        match self {
-            Self::Milepost | Self::ToUpdates => work_queue(provider),
-            Self::Floor => format!("floor.{provider}"),
-        }
-    }
-
-    /// The queue its worker's output comes to.
-    pub fn output(self) -> &'static str {
-        match self {
-            Self::Milepost | Self::ToUpdates => UPDATES_QUEUE,
-            Self::Floor => RELAYED_QUEUE,
-        }
-    }
-}
-
-/// Both sides' workers take from here.
-pub fn work_queue(provider: ProviderId) -> String {
-    milepost::adapters::rabbit::topology::work_queue(provider)
-}
-
 pub struct Rig {
     pub broker: Broker,
     pub config: Config,
     programs: PathBuf,
+    peers: Option<Peers>,
     // Dropped last: they end with it.
     pub servers: Servers,
 }
 
 impl Rig {
-    /// Starts the servers. The binary is the one beside this program's folder.
-    pub async fn new() -> anyhow::Result<Self> {
+    /// Starts the servers. The binary is the one beside this program's folder. Peers are in a folder of their own, if they
+    /// are measured.
+    pub async fn new(generation: Generation, peers: Option<&Path>) -> anyhow::Result<Self> {
+        let peers = peers.map(Peers::in_folder).transpose()?;
         let programs = std::env::current_exe()?.parent().context("it is in a folder")?.to_owned();
-        let servers = Servers::start()?;
+        let servers = Servers::start(generation)?;
         let config = load(&settings(&servers, &[]))?;
         let broker = Broker::connect(&config).await?;
-        Ok(Self { broker, config, programs, servers })
+        Ok(Self { broker, config, programs, peers, servers })
     }
 
     pub fn meter(&self, programs: &[Program]) -> Meter {
@@ -98,19 +72,22 @@ impl Rig {
         }
     }
 
-    /// Starts a receiver. Returns where it listens.
-    pub async fn receiver(&self, side: Side) -> anyhow::Result<(Program, SocketAddr)> {
-        match side {
-            Side::Milepost => self.milepost_receiver(&[]).await,
+    /// Starts a receiver, which says what the example says. Returns where it listens.
+    pub async fn receiver(&self, side: Side, example: &Example) -> anyhow::Result<(Program, SocketAddr)> {
+        let amqp_url = &self.servers.amqp_url;
+        let addr = free_address().await?;
+        let program = match side {
+            Side::Milepost => return self.milepost_receiver(&[]).await,
             Side::Floor | Side::ToUpdates => {
-                let addr = free_address().await?;
-                let arguments = [&self.servers.amqp_url, &addr.to_string(), SECRET];
-                let program = self.programs.join("floor-receiver");
-                let program =
-                    Program::start(&program, &arguments, Readiness::Says, self.servers.dir()).await?;
-                Ok((program, addr))
+                let says = example.properties.to_string();
+                self.start("floor-receiver", &[amqp_url, &addr.to_string(), SECRET, &says]).await?
             }
-        }
+            Side::Peer(peer) => {
+                let settings = peers::receiver_settings(amqp_url, addr, example);
+                self.peer(peer, "receiver", &settings).await?
+            }
+        };
+        Ok((program, addr))
     }
 
     /// Starts Milepost's receiver with `more` in its configuration.
@@ -120,32 +97,60 @@ impl Rig {
         Ok((self.milepost("receiver", &more).await?, addr))
     }
 
-    /// Starts a worker for each provider.
+    /// Starts a worker for each provider, which says what the example says.
     pub async fn workers(
         &self,
         side: Side,
         providers: &[&dyn SampleSource],
         prefetch: u16,
+        example: &Example,
+    ) -> anyhow::Result<Vec<Program>> {
+        if side == Side::Milepost {
+            return self.milepost_workers(providers, prefetch).await;
+        }
+        let Servers { amqp_url, redis_url, .. } = &self.servers;
+        let mut programs = Vec::new();
+        for provider in providers {
+            let from = work_queue(provider.id());
+            let program = if let Side::Peer(peer) = side {
+                let settings = peers::worker_settings(amqp_url, redis_url, &from, prefetch, example);
+                self.peer(peer, "worker", &settings).await?
+            } else {
+                let (update, prefetch) = (example.json(), prefetch.to_string());
+                let mut arguments = vec![amqp_url, from.as_str(), "", side.output(), &prefetch];
+                if side == Side::ToUpdates {
+                    arguments = vec![amqp_url, &from, UPDATES, UPDATE_KEY, &prefetch, &update];
+                }
+                self.start("floor-relay", &arguments).await?
+            };
+            programs.push(program);
+        }
+        Ok(programs)
+    }
+
+    /// Starts Milepost's worker for each provider.
+    pub async fn milepost_workers(
+        &self,
+        providers: &[&dyn SampleSource],
+        prefetch: u16,
     ) -> anyhow::Result<Vec<Program>> {
         let mut programs = Vec::new();
         for provider in providers {
-            let id = provider.id();
-            programs.push(match side {
-                Side::Milepost => {
-                    let settings = [format!("worker.prefetch = {prefetch}")];
-                    self.milepost(&format!("worker-{id}"), &settings).await?
-                }
-                Side::Floor | Side::ToUpdates => {
-                    let (from, prefetch) = (work_queue(id), prefetch.to_string());
-                    let (exchange, key) =
-                        if side == Side::ToUpdates { (UPDATES, UPDATE_KEY) } else { ("", side.output()) };
-                    let arguments = [&self.servers.amqp_url, &from, exchange, key, &prefetch];
-                    let program = self.programs.join("floor-relay");
-                    Program::start(&program, &arguments, Readiness::Says, self.servers.dir()).await?
-                }
-            });
+            let settings = [format!("worker.prefetch = {prefetch}")];
+            programs.push(self.milepost(&format!("worker-{}", provider.id()), &settings).await?);
         }
         Ok(programs)
+    }
+
+    async fn start(&self, floor: &str, arguments: &[&str]) -> anyhow::Result<Program> {
+        Program::start(&self.programs.join(floor), arguments, Readiness::Says, self.servers.dir()).await
+    }
+
+    async fn peer(&self, peer: Peer, role: &str, settings: &Value) -> anyhow::Result<Program> {
+        let peers = self.peers.as_ref().context("peers were not asked for")?;
+        let (program, script) = peers.program(peer, role);
+        let arguments = [path(&script)?, &settings.to_string()];
+        Program::start(&program, &arguments, Readiness::Says, self.servers.dir()).await
     }
 
     /// Starts a role with `more` in its configuration: the one program under the role's name, as in the image.

@@ -3,10 +3,13 @@
 use serde_json::{Value, json};
 
 use crate::figures::{Figures, Repetition, Spread};
-use crate::plan::Row;
+use crate::plan::{Role, Row};
+use crate::servers::Generation;
+use crate::side::Side;
 
 /// A row and what was measured.
 pub struct Measured {
+    pub generation: Generation,
     pub row: Row,
     pub repetitions: Vec<Repetition>,
 }
@@ -14,68 +17,80 @@ pub struct Measured {
 impl Measured {
     /// Every single measurement.
     pub fn json(&self) -> Value {
-        json!({ "role": self.row.role.as_str(), "row": self.row.name, "repetitions": self.repetitions })
+        json!({
+            "generation": self.generation.as_str(),
+            "role": self.row.role.as_str(),
+            "row": self.row.name,
+            "repetitions": self.repetitions.iter().map(Repetition::json).collect::<Vec<_>>(),
+        })
     }
 }
 
-/// One column: its heading and its figure.
+/// One column: its heading, its figure, and how many places that has.
 type Column = (&'static str, fn(&Figures) -> f64, usize);
 
-/// Whose figures: those of a floor, where it was measured.
-type Of = fn(&Repetition) -> Option<&Figures>;
+/// What Milepost is compared with: its name, and its figures where it was measured.
+type Other = (&'static str, fn(&Repetition) -> Option<&Figures>);
 
-/// The floors, and what they are called.
-pub const FLOORS: [(&str, Of); 2] = [
-    ("floor", |repetition| Some(&repetition.floor)),
-    ("floor to updates", |repetition| repetition.to_updates.as_ref()),
+/// What Milepost is compared with.
+pub const OTHERS: [Other; 3] = [
+    ("floor", |repetition| repetition.of(Side::Floor)),
+    ("floor to updates", |repetition| repetition.of(Side::ToUpdates)),
+    ("best peer", Repetition::best_peer),
 ];
 
-const COMPARED: [Column; 5] = [
+const COMPARED: [Column; 6] = [
     ("events/s", |figures| figures.rate, 2),
     ("p50", |figures| figures.p50, 2),
     ("p99", |figures| figures.p99, 2),
     ("CPU", |figures| figures.cpu, 2),
     ("RabbitMQ's CPU", |figures| figures.broker_cpu, 2),
+    ("sum of CPU", Figures::sum, 2),
 ];
 
-const SHOWN: [Column; 8] = [
+const SHOWN: [Column; 9] = [
     ("events/s", |figures| figures.rate, 0),
     ("p50 ms", |figures| figures.p50, 2),
     ("p99 ms", |figures| figures.p99, 2),
     ("CPU µs", |figures| figures.cpu, 1),
     ("RabbitMQ µs", |figures| figures.broker_cpu, 1),
     ("Redis µs", |figures| figures.redis_cpu, 1),
+    ("sum µs", Figures::sum, 1),
     ("RSS MiB", |figures| figures.rss, 1),
     ("peak MiB", |figures| figures.peak_rss, 1),
 ];
 
-/// Milepost's figures divided by a floor's, repetition by repetition. Nothing where that floor was not measured.
-pub fn ratios(measured: &[&Measured], (floor, of): (&str, Of)) -> Option<String> {
-    let mut lines = vec![heading(&format!("milepost / {floor}"), "events", &COMPARED)];
-    for Measured { row, repetitions } in measured {
-        let mut line = vec![row.name.to_owned(), events(repetitions)];
+/// Of workers alone.
+const SHOWN_OF_WORKERS: [Column; 2] =
+    [("Redis bytes", |figures| figures.redis_bytes, 0), ("event bytes", |figures| figures.body_bytes, 0)];
+
+/// Milepost's figures divided by another's, repetition by repetition. Nothing where that was not measured.
+pub fn ratios(measured: &[&Measured], (name, other): Other) -> Option<String> {
+    let mut lines = vec![heading(&[&format!("milepost / {name}"), "events"], &COMPARED)];
+    for Measured { row, repetitions, .. } in measured {
+        let pairs: Vec<_> =
+            repetitions.iter().filter_map(|each| Some((each.of(Side::Milepost)?, other(each)?))).collect();
+        let Some((first, _)) = pairs.first() else { continue };
+        let mut line = vec![row.name.to_owned(), format!("{} x {}", repetitions.len(), first.events)];
         for (_, figure, places) in COMPARED {
-            let ratio = |each: &Repetition| Some(figure(&each.milepost) / figure(of(each)?));
-            line.push(spread(repetitions.iter().filter_map(ratio), places));
+            line.push(spread(pairs.iter().map(|(milepost, other)| figure(milepost) / figure(other)), places));
         }
         lines.push(line);
     }
-    let measured = measured.iter().any(|row| row.repetitions.iter().any(|each| of(each).is_some()));
-    measured.then(|| aligned(&lines))
+    (lines.len() > 1).then(|| aligned(&lines))
 }
 
 /// The figures themselves.
-pub fn figures(measured: &[&Measured]) -> String {
-    let milepost: (&str, Of) = ("milepost", |repetition| Some(&repetition.milepost));
-    let mut lines = vec![heading("", "", &SHOWN)];
-    for Measured { row, repetitions } in measured {
-        for (side, of) in [milepost].into_iter().chain(FLOORS) {
-            if repetitions.iter().all(|each| of(each).is_none()) {
-                continue;
-            }
-            let mut line = vec![row.name.to_owned(), side.to_owned()];
-            for (_, figure, places) in SHOWN {
-                line.push(spread(repetitions.iter().filter_map(of).map(figure), places));
+pub fn figures(measured: &[&Measured], role: Role) -> String {
+    let of_workers = if role == Role::Worker { &SHOWN_OF_WORKERS[..] } else { &[] };
+    let columns = [&SHOWN, of_workers].concat();
+    let mut lines = vec![heading(&["", ""], &columns)];
+    for Measured { row, repetitions, .. } in measured {
+        let sides = repetitions.first().map(|first| first.0.as_slice()).unwrap_or_default();
+        for (side, _) in sides {
+            let mut line = vec![row.name.to_owned(), side.name().to_owned()];
+            for (_, figure, places) in &columns {
+                line.push(spread(repetitions.iter().filter_map(|each| each.of(*side)).map(figure), *places));
             }
             lines.push(line);
         }
@@ -83,14 +98,9 @@ pub fn figures(measured: &[&Measured]) -> String {
     aligned(&lines)
 }
 
-fn heading(first: &str, second: &str, columns: &[Column]) -> Vec<String> {
+fn heading(first: &[&str], columns: &[Column]) -> Vec<String> {
     let names = columns.iter().map(|(name, ..)| *name);
-    [first, second].into_iter().chain(names).map(str::to_owned).collect()
-}
-
-fn events(repetitions: &[Repetition]) -> String {
-    let each = repetitions.first().map_or(0, |first| first.milepost.events);
-    format!("{} x {each}", repetitions.len())
+    first.iter().copied().chain(names).map(str::to_owned).collect()
 }
 
 /// The median, then least and greatest.

@@ -11,13 +11,16 @@ use lapin::message::Delivery;
 use milepost::domain::envelope::Envelope;
 use milepost::ports::Outbound;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
-use uuid::Uuid;
 
 use crate::broker::Broker;
+use crate::example::Example;
 use crate::figures::{Figures, as_f64, percentiles};
+use crate::material::number;
 use crate::plan::{Load, Row};
 use crate::process::Program;
-use crate::rig::{Rig, Side, work_queue};
+use crate::redis;
+use crate::rig::Rig;
+use crate::side::{Side, work_queue};
 
 /// How often the depth of the output is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -27,7 +30,13 @@ const PACED: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// One run. `rate` is Milepost's in this repetition, unless it is being measured. `tag` is the run's own.
-pub async fn run(rig: &Rig, side: Side, row: &Row, tag: &str, rate: Option<f64>) -> anyhow::Result<Figures> {
+pub async fn run(
+    rig: &Rig,
+    side: Side,
+    row: &Row,
+    (tag, rate): (&str, Option<f64>),
+    example: &Example,
+) -> anyhow::Result<Figures> {
     let inputs: Vec<_> = row.kind.providers.iter().map(|provider| work_queue(provider.id())).collect();
     let output = [side.output().to_owned()];
     rig.broker.expect(&inputs, 0).await?;
@@ -35,18 +44,21 @@ pub async fn run(rig: &Rig, side: Side, row: &Row, tag: &str, rate: Option<f64>)
     let run = Run { broker: &rig.broker, side, row, tag };
     let prefetch = if let Load::Prefetch(prefetch) = row.load { prefetch } else { 256 };
     let figures = if let Load::OneInFlight = row.load {
-        let programs = rig.workers(side, row.kind.providers, prefetch).await?;
+        let programs = rig.workers(side, row.kind.providers, prefetch, example).await?;
         let figures = run.one_by_one(rig, &programs).await?;
         stop(side, programs).await?;
         figures
     } else {
         run.fill().await?;
         rig.rest().await?;
-        let programs = rig.workers(side, row.kind.providers, prefetch).await?;
+        let used = redis::used_memory(&rig.servers.redis_url).await?;
+        let programs = rig.workers(side, row.kind.providers, prefetch, example).await?;
         let mut figures = run.drain(rig, &programs).await?;
+        let more = redis::used_memory(&rig.servers.redis_url).await? - used;
+        figures.redis_bytes = more / as_f64(row.events);
         rig.broker.expect(&output, row.events).await?;
         rig.broker.purge(&output).await?;
-        (figures.p50, figures.p99) = run.paced(rate.unwrap_or(figures.rate) / 2.0).await?;
+        run.paced(rate.unwrap_or(figures.rate) / 2.0, &mut figures).await?;
         stop(side, programs).await?;
         figures
     };
@@ -59,7 +71,13 @@ pub async fn run(rig: &Rig, side: Side, row: &Row, tag: &str, rate: Option<f64>)
     Ok(figures)
 }
 
-/// Ends a side's programs. A floor knows no orderly end.
+/// What they printed in the end.
+fn said(programs: &[Program]) -> String {
+    let last = |program: &Program| program.said().lines().last().unwrap_or_default().to_owned();
+    programs.iter().map(last).collect::<Vec<_>>().join("; ")
+}
+
+/// Ends a side's programs. Milepost alone knows an orderly end.
 async fn stop(side: Side, programs: Vec<Program>) -> anyhow::Result<()> {
     for program in programs {
         let orderly = program.stop().await?;
@@ -99,13 +117,13 @@ impl Run<'_> {
                 let (begun, already) = begun.context("a tenth is less than all")?;
                 return meter.figures(&begun, &meter.read()?, depth - already);
             }
-            ensure!(Instant::now() < end, "{depth} of {} came out", self.row.events);
+            ensure!(Instant::now() < end, "{depth} of {} came out; {}", self.row.events, said(programs));
             sleep(LOOK_EVERY).await;
         }
     }
 
-    /// The latencies at so many messages a second. The first fifth warms up.
-    async fn paced(&self, rate: f64) -> anyhow::Result<(f64, f64)> {
+    /// The latencies at so many messages a second, and the length of what comes out. The first fifth warms up.
+    async fn paced(&self, rate: f64, figures: &mut Figures) -> anyhow::Result<()> {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Some thousands.
         let count = (rate * PACED.as_secs_f64()) as usize;
         let messages: Vec<_> = self.messages("p", count).collect();
@@ -132,19 +150,23 @@ impl Run<'_> {
             anyhow::Ok(sent)
         };
         let receiving = async {
-            let mut arrived = vec![None; count];
+            let (mut arrived, mut bytes) = (vec![None; count], 0);
             for _ in 0..count {
                 let next = timeout(PATIENCE, arriving.next()).await.context("not all came through")?;
                 let delivery = next.context("the queue is gone")??;
                 let slot = arrived.get_mut(self.index(&delivery)?).context("an index of another run")?;
                 ensure!(slot.replace(Instant::now()).is_none(), "one came through twice");
+                bytes += delivery.data.len();
             }
-            anyhow::Ok(arrived)
+            anyhow::Ok((arrived, bytes))
         };
-        let (sent, arrived) = tokio::try_join!(sending, receiving)?;
+        let (sent, (arrived, bytes)) = tokio::try_join!(sending, receiving)?;
         leave(&channel).await?;
         let latencies = sent.iter().zip(&arrived).skip(count / 5);
-        Ok(percentiles(latencies.filter_map(|(sent, arrived)| Some((*arrived)? - *sent)).collect()))
+        let latencies = latencies.filter_map(|(sent, arrived)| Some((*arrived)? - *sent)).collect();
+        (figures.p50, figures.p99) = percentiles(latencies);
+        figures.body_bytes = as_f64(bytes) / as_f64(count);
+        Ok(())
     }
 
     /// One message after the other. The first tenth warms up.
@@ -152,7 +174,7 @@ impl Run<'_> {
         let meter = rig.meter(programs);
         let (channel, mut arriving) = self.broker.listen(self.side.output()).await?;
         let warm_up = self.row.events / 10;
-        let (mut begun, mut latencies) = (meter.read()?, Vec::new());
+        let (mut begun, mut latencies, mut bytes) = (meter.read()?, Vec::new(), 0);
         for (index, message) in self.messages("o", self.row.events).enumerate() {
             if index == warm_up {
                 begun = meter.read()?;
@@ -164,9 +186,11 @@ impl Run<'_> {
             ensure!(self.index(&delivery)? == index, "another one came through");
             if index >= warm_up {
                 latencies.push(sent.elapsed());
+                bytes += delivery.data.len();
             }
         }
         let mut figures = meter.figures(&begun, &meter.read()?, latencies.len())?;
+        figures.body_bytes = as_f64(bytes) / as_f64(latencies.len());
         (figures.p50, figures.p99) = percentiles(latencies);
         leave(&channel).await?;
         Ok(figures)
@@ -175,18 +199,16 @@ impl Run<'_> {
     /// Which message became this: its receipt says so.
     fn index(&self, delivery: &Delivery) -> anyhow::Result<usize> {
         let receipt = match self.side {
-            Side::Floor | Side::ToUpdates => delivery.properties.message_id().as_ref().map(|id| id.as_str()),
-            Side::Milepost => receipt(&delivery.data),
+            Side::Floor => delivery.properties.message_id().as_ref().map(|id| id.as_str()),
+            Side::Milepost | Side::ToUpdates | Side::Peer(_) => receipt(&delivery.data),
         };
-        let receipt: Uuid = receipt.context("no receipt")?.parse()?;
-        // The last 62 bits; before them is the UUID's variant.
-        Ok(usize::try_from(receipt.as_u64_pair().1 & (u64::MAX >> 2))?)
+        number(receipt.context("no receipt")?)
     }
 }
 
 /// Closes a listener's channel. RabbitMQ settles for it what it was handed, and what is not settled when the channel
 /// closes comes back into a quorum queue: seen in one of a dozen runs when it was closed at once.
-async fn leave(channel: &Channel) -> anyhow::Result<()> {
+pub async fn leave(channel: &Channel) -> anyhow::Result<()> {
     sleep(Duration::from_millis(300)).await;
     Ok(channel.close(200, "bye".into()).await?)
 }
@@ -197,4 +219,10 @@ pub fn receipt(event: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(event).ok()?;
     let at = text.rfind(FIELD)? + FIELD.len();
     text.get(at..at + 36)
+}
+
+/// Its id: the first, before that of anything in it.
+pub fn id(event: &[u8]) -> Option<&str> {
+    let (_, rest) = std::str::from_utf8(event).ok()?.split_once("\"id\":\"")?;
+    Some(rest.split_once('"')?.0)
 }

@@ -1,8 +1,10 @@
 //! The floor under the receiver: verify an HMAC over the body, publish it with a confirm to a quorum queue, answer 200.
 //! No metrics, no logs, no limits, no second try: what any receiver on this broker and machine has to do at least.
 //!
-//! `floor-receiver AMQP_URL ADDR SECRET` takes `POST /webhooks/NAME…` with the hex HMAC-SHA256 of the body in
-//! `x-signature`, publishes to the queue `floor.NAME`, and says `ready` once it listens.
+//! `floor-receiver AMQP_URL ADDR SECRET SAYS` takes `POST /webhooks/NAME…` with the hex HMAC-SHA256 of the body in
+//! `x-signature`, publishes to the queue `floor.NAME` with the properties that SAYS has, and says `ready` once it listens.
+
+mod says;
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -23,24 +25,27 @@ use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProper
 use sha2::Sha256;
 use tokio::net::TcpListener;
 
-const PERSISTENT: u8 = 2;
-
 struct Floor {
     channel: Channel,
     /// A publish takes its tag and queues its frames in its first poll; one at a time, or confirms get mixed up.
     turn: Mutex<()>,
     key: Hmac<Sha256>,
+    /// What Milepost's receiver says of a webhook; the same of each.
+    properties: BasicProperties,
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
-    let [url, addr, secret] = arguments.as_slice() else { anyhow::bail!("expected AMQP_URL ADDR SECRET") };
+    let [url, addr, secret, says] = arguments.as_slice() else {
+        anyhow::bail!("expected AMQP_URL ADDR SECRET SAYS")
+    };
+    let properties = serde_json::from_str::<says::Says>(says)?.properties()?;
     let connection = Connection::connect(url, ConnectionProperties::default()).await?;
     let channel = connection.create_channel().await?;
     channel.confirm_select(ConfirmSelectOptions::default()).await?;
     let key = Hmac::new_from_slice(secret.as_bytes())?;
-    let floor = Arc::new(Floor { channel, turn: Mutex::default(), key });
+    let floor = Arc::new(Floor { channel, turn: Mutex::default(), key, properties });
     let listener = TcpListener::bind(addr).await?;
     println!("ready");
     loop {
@@ -75,7 +80,7 @@ impl Floor {
     }
 
     async fn publish(&self, queue: String, body: &[u8]) -> lapin::Result<Confirmation> {
-        let properties = BasicProperties::default().with_delivery_mode(PERSISTENT);
+        let properties = self.properties.clone();
         let options = BasicPublishOptions::default();
         let mut sending =
             pin!(self.channel.basic_publish("".into(), queue.into(), options, body, properties));

@@ -20,6 +20,7 @@ PREFETCH = 64
 STREAM = "milepost.updates.log"
 PERSONAL = (
     "courier", "position", "sender", "recipient", "recipient_name", "origin", "destination", "proof", "tracking_url", "extra",
+    "extra_as_text",
 )
 
 
@@ -34,6 +35,15 @@ class Recent(OrderedDict):
 
 
 events, sequences = Recent(), Recent()
+
+
+def number(text):
+    """A number in `extra` that Python refuses, or takes for infinity, stays text: it must not cost the update."""
+    try:
+        value = float(text) if set(text) & set(".eE") else int(text)
+    except ValueError:  # More digits than Python reads.
+        return text
+    return text if value in (float("inf"), float("-inf")) else value
 
 
 def is_news(event):
@@ -79,7 +89,7 @@ def main():
         if method is None:
             continue  # Nothing came for a second: look whether to stop.
         try:
-            event = json.loads(body)
+            event = json.loads(body, parse_int=number, parse_float=number)
             apply(event)
         except (ValueError, KeyError, TypeError, AttributeError):
             # Not an event of Milepost's: no further try can mend it.

@@ -11,20 +11,21 @@
 // Settings of Milepost itself come from its configuration; a service has its own ways.
 #![allow(clippy::disallowed_methods)]
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::error::Error;
 
 use futures_util::StreamExt as _;
 use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, BasicRejectOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Connection, ConnectionProperties};
-use serde_json::Value;
+use serde::de::DeserializeOwned;
+use serde_json::value::{RawValue, to_raw_value};
 use tokio::signal::unix::{SignalKind, signal};
 
 const PREFETCH: u16 = 64;
 const STREAM: &str = "milepost.updates.log";
 const OFFSET: &str = "x-stream-offset";
-const PERSONAL: [&str; 10] = [
+const PERSONAL: [&str; 11] = [
     "courier",
     "position",
     "sender",
@@ -35,7 +36,11 @@ const PERSONAL: [&str; 10] = [
     "proof",
     "tracking_url",
     "extra",
+    "extra_as_text",
 ];
+
+/// Members that are read when they are needed: nothing in `extra`, which is the provider's, costs an update.
+type Members = BTreeMap<String, Box<RawValue>>;
 
 /// The latest 100,000 entries. In a service of yours this is a table, written together with the effect.
 #[derive(Default)]
@@ -67,24 +72,29 @@ struct Service {
 impl Service {
     /// The effect, once for each event; `None` when it is not an event of Milepost's.
     fn apply(&mut self, body: &[u8]) -> Option<()> {
-        let mut event: Value = serde_json::from_slice(body).ok()?;
-        let id = event["id"].as_str()?.to_owned();
+        let mut event: Members = serde_json::from_slice(body).ok()?;
+        let mut data: Members = read(event.get("data")?)?;
+        let id: String = read(event.get("id")?)?;
         if !self.events.entries.contains_key(&id) {
-            let label = if self.is_news(&event)? { "news" } else { "record" };
-            strip_personal_data(&mut event["data"]);
-            println!("{label} {event}");
+            let label = if self.is_news(&event, &data)? { "news" } else { "record" };
+            strip_personal_data(&mut data);
+            event.insert("data".to_owned(), to_raw_value(&data).ok()?);
+            println!("{label} {}", serde_json::to_string(&event).ok()?);
             self.events.put(id, 0);
         }
         Some(())
     }
 
     /// Whether the event says more about its delivery than was known; if not, it is for the record only.
-    fn is_news(&mut self, event: &Value) -> Option<bool> {
-        let delivery = format!("{} {}", event["source"].as_str()?, event["subject"].as_str()?);
+    fn is_news(&mut self, event: &Members, data: &Members) -> Option<bool> {
+        let [source, subject] = ["source", "subject"].map(|name| event.get(name).and_then(|text| read(text)));
+        let delivery: [String; 2] = [source?, subject?];
+        let delivery = delivery.join(" ");
         let highest = self.sequences.entries.get(&delivery).copied().unwrap_or(-1);
-        // The oldest updates that the stream keeps may have no sequence.
-        let sequence = event["data"]["sequence"].as_i64().unwrap_or(highest + 1);
-        let news = event["data"]["order"] != "late" && sequence > highest;
+        // The oldest updates that the stream keeps may have no sequence and no order.
+        let sequence = data.get("sequence").map_or(Some(highest + 1), |sequence| read(sequence))?;
+        let late = data.get("order").is_some_and(|order| order.get() == r#""late""#);
+        let news = !late && sequence > highest;
         if news {
             self.sequences.put(delivery, sequence);
         }
@@ -92,12 +102,15 @@ impl Service {
     }
 }
 
-fn strip_personal_data(data: &mut Value) {
-    if let Some(data) = data.as_object_mut() {
-        data.retain(|key, _| !PERSONAL.contains(&key.as_str()));
-        if let Some(reason) = data.get_mut("reason").and_then(Value::as_object_mut) {
-            reason.retain(|key, _| key == "code");
-        }
+fn read<T: DeserializeOwned>(member: &RawValue) -> Option<T> {
+    serde_json::from_str(member.get()).ok()
+}
+
+fn strip_personal_data(data: &mut Members) {
+    data.retain(|name, _| !PERSONAL.contains(&name.as_str()));
+    if let Some(mut reason) = data.remove("reason").and_then(|reason| read::<Members>(&reason)) {
+        reason.retain(|name, _| name == "code");
+        data.extend(to_raw_value(&reason).map(|reason| ("reason".to_owned(), reason)));
     }
 }
 

@@ -11,7 +11,7 @@ use crate::adapters::clock::SystemClock;
 use crate::adapters::memory::{MemoryBroker, MemoryCells, MemoryLedger};
 use crate::adapters::rabbit::topology::{LINKS, SinkQueue, Topology, TopologySettings, UPDATES};
 use crate::adapters::rabbit::{DelayLevels, RabbitInbox, RabbitPublisher, RabbitSettings};
-use crate::adapters::redis::{RedisCells, RedisConnection, RedisLedger, RedisSettings};
+use crate::adapters::redis::{RedisCells, RedisClock, RedisConnection, RedisLedger, RedisSettings};
 use crate::config::Config;
 use crate::domain::provider::ProviderId;
 use crate::ports::{Cells, Clock, Inbox, Ledger, Publisher};
@@ -76,7 +76,7 @@ impl Backends {
         let ledger = Arc::new(ledger(&redis)?);
         // A connection of its own: what a sink reads and swaps is larger than what a worker claims.
         let cells = Arc::new(RedisCells::new(RedisConnection::new(&redis).context("the Redis URL")?));
-        // A receiver has no use for Redis.
+        // A receiver has no use for the ledger.
         if role != Role::Receiver {
             let (followed, closing) = (Arc::clone(&ledger), life.closing.clone());
             life.plumbing("redis url", async move {
@@ -94,7 +94,13 @@ impl Backends {
                 closing.cancelled().await;
             });
         }
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let clock = RedisClock::new(Arc::new(SystemClock));
+        let (followed, closing, connection) =
+            (Arc::clone(&clock), life.closing.clone(), redis_connection(config)?);
+        life.plumbing("clock", async move {
+            closing.run_until_cancelled(followed.follow(connection)).await;
+        });
+        let clock: Arc<dyn Clock> = clock;
         let inbox = Arc::new(RabbitInbox::new(rabbit, Arc::clone(&clock)));
         Ok(Self { inbox, publisher, ledger, cells, clock })
     }

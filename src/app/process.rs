@@ -87,14 +87,24 @@ impl Process {
     ) -> anyhow::Result<SocketAddr> {
         let listener = listen(config.http.addr, "http.addr").await?;
         let addr = listener.local_addr()?;
-        let publisher = Arc::clone(&backends.publisher);
-        self.require("broker", move || publisher.ready());
+        // Once is enough: in an outage it answers in the providers' own words, which a proxy before it cannot.
+        let connected_once = {
+            let (publisher, connected) = (Arc::clone(&backends.publisher), Arc::new(AtomicBool::new(false)));
+            move || {
+                connected.load(Ordering::Relaxed) || {
+                    let ready = publisher.ready();
+                    connected.fetch_or(ready, Ordering::Relaxed) || ready
+                }
+            }
+        };
+        self.require("broker", connected_once.clone());
         let limits = limits(config);
         let receiver = roles::receiver(backends, config, served, &mut self.reload);
         let webhooks = Webhooks::new(receiver, limits, self.traces.as_ref().map(Traces::sampling));
         // Every request ends by itself within its own timeouts.
         let drain = config.http.header_timeout + config.http.body_timeout + config.amqp.confirm_timeout;
         let stopping = Stopping { delay: config.http.shutdown_delay, drain };
+        let (watched, publisher) = (Arc::clone(&webhooks), Arc::clone(&backends.publisher));
         let serving = server::serve(listener, webhooks, limits, self.life.stopping.clone(), stopping);
         self.life.role("receiver", serving);
         let heartbeat = self.heartbeat("receiver");
@@ -104,6 +114,9 @@ impl Process {
             let mut tick = tokio::time::interval(Duration::from_secs(1));
             while closing.run_until_cancelled(tick.tick()).await.is_some() {
                 heartbeat.beat();
+                if connected_once() {
+                    watched.broker(publisher.ready());
+                }
             }
         });
         tracing::info!(%addr, "listening for webhooks");

@@ -18,6 +18,7 @@ use crate::sinks::Sink;
 use crate::sinks::hubrise::Hubrise;
 use crate::sinks::hubrise::announced::Announced;
 use crate::telemetry::health::Heartbeat;
+use crate::telemetry::metrics::INFLIGHT_LIMIT;
 
 /// A receiver of these providers' webhooks, whose secrets `reload` keeps.
 #[must_use]
@@ -48,6 +49,8 @@ pub fn worker(
     subscribed: Arc<AtomicBool>,
 ) -> Worker {
     let settings = config.provider(provider.id());
+    metrics::gauge!(INFLIGHT_LIMIT, "provider" => provider.id().as_str())
+        .set(f64::from(config.worker.prefetch));
     Worker {
         inbox: Arc::clone(&backends.inbox),
         processor: Processor {

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 use super::{Exit, Global};
-use crate::config::{ConfigError, Loaded, Sources};
+use crate::config::{ConfigError, Flag, Loaded, Sources};
 use crate::providers;
 
 /// What `milepost config` is asked.
@@ -35,14 +35,29 @@ pub fn load(global: Global) -> Result<Loaded, ConfigError> {
     load_with(global, &[])
 }
 
-/// The same, but what a flag says counts as said by the variable named with it.
+/// The flags that set a key, and which.
+const FLAGS: [(&str, &str); 5] = [
+    ("--amqp", "amqp.url"),
+    ("--management", "amqp.management_url"),
+    ("--redis", "redis.url"),
+    ("--http", "http.addr"),
+    ("--admin", "admin.addr"),
+];
+
+/// The same, with what the flags of [`FLAGS`] say over it.
 ///
 /// # Errors
 /// When it cannot be used.
 pub fn load_with(global: Global, flags: &[(&str, &Option<String>)]) -> Result<Loaded, ConfigError> {
-    let mut sources = Sources { file: global.config, ..Sources::from_env() };
-    for (variable, said) in flags {
-        sources.variables.extend(said.iter().map(|value| (variable.into(), value.into())));
-    }
+    let sources = Sources { file: global.config, flags: set(flags), ..Sources::from_env() };
     crate::config::load(&sources, providers::ALL)
+}
+
+/// Of the flags, those that were given.
+pub(super) fn set(flags: &[(&str, &Option<String>)]) -> Vec<Flag> {
+    let set = flags.iter().filter_map(|(given, text)| {
+        let &(name, key) = FLAGS.iter().find(|(name, _)| name == given)?;
+        Some(Flag { name, key, text: (*text).clone()? })
+    });
+    set.collect()
 }

@@ -17,6 +17,7 @@ pub mod subscribe;
 pub mod table;
 pub mod tail;
 pub mod topology;
+pub mod wait;
 pub mod waiting;
 pub mod why;
 
@@ -91,6 +92,8 @@ pub enum Command {
     Config(config::Command),
     /// What subscribers are promised: schemas, topics, examples, and pages about them
     Contract(contract::Args),
+    /// Do nothing until told to stop: for a pod in which other commands are run
+    Wait,
     /// Print what a shell needs to complete these commands
     Completions(completions::Args),
     /// Print what the code says of its commands or its metrics, as a Markdown page
@@ -148,6 +151,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Topology(command) => topology::run(command, cli.global).await,
         Command::Config(command) => config::run(&command, cli.global),
         Command::Contract(args) => contract::run(args),
+        Command::Wait => wait::run().await,
         Command::Completions(args) => completions::run(&args),
         Command::Reference(args) => reference::run(&args),
     }

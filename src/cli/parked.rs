@@ -85,9 +85,9 @@ fn say_where(info: &PanicHookInfo<'_>) {
 }
 
 impl Broker {
-    /// How to reach it; a broker named by its flag counts as named by its variable.
+    /// How to reach it.
     fn settings(&self, global: Global) -> Result<RabbitSettings, ConfigError> {
-        let config = load_with(global, &[("MILEPOST_AMQP_URL", &self.amqp)])?.config;
+        let config = load_with(global, &[("--amqp", &self.amqp)])?.config;
         Ok(rabbit_settings(&config, "operator"))
     }
 }

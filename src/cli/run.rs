@@ -1,6 +1,5 @@
 //! `milepost run`: the whole fleet in one process, in memory unless it is given real servers.
 
-use std::ffi::OsString;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -126,18 +125,15 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
 
 /// The configuration. While it listens on loopback alone, a provider without any account gets the sample one.
 fn load(args: &Args, global: Global, stand_in: Option<&StandIn>) -> anyhow::Result<Loaded> {
-    let mut sources = Sources { base: DEFAULTS.to_owned(), file: global.config, ..Sources::from_env() };
-    let mut set = |name: &str, value: String| sources.variables.push((name.into(), OsString::from(value)));
-    for (name, url) in [("MILEPOST_AMQP_URL", &args.amqp), ("MILEPOST_REDIS_URL", &args.redis)] {
-        if let Some(url) = url {
-            set(name, url.clone());
-        }
-    }
-    for (name, addr) in [("MILEPOST_HTTP_ADDR", args.http), ("MILEPOST_ADMIN_ADDR", args.admin)] {
-        if let Some(addr) = addr {
-            set(name, addr.to_string());
-        }
-    }
+    let [http, admin] = [args.http, args.admin].map(|addr| addr.map(|addr| addr.to_string()));
+    let flags = super::config::set(&[
+        ("--amqp", &args.amqp),
+        ("--redis", &args.redis),
+        ("--http", &http),
+        ("--admin", &admin),
+    ]);
+    let base = DEFAULTS.to_owned();
+    let mut sources = Sources { base, file: global.config, flags, ..Sources::from_env() };
     let loaded = crate::config::load(&sources, providers::ALL)?;
     if !loaded.config.http.addr.ip().is_loopback() {
         return Ok(loaded);

@@ -92,7 +92,7 @@ fn pattern(text: &str) -> Result<Pattern, String> {
 /// When the broker or its management API cannot be reached or refuses, in their words; and when a queue that is to be
 /// removed is in use.
 pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
-    let flags = [("MILEPOST_AMQP_URL", &args.amqp), ("MILEPOST_AMQP_MANAGEMENT_URL", &args.management)];
+    let flags = [("--amqp", &args.amqp), ("--management", &args.management)];
     let config = super::config::load_with(global, &flags)?.config;
     let Some(name) = &args.name else { return list(&config, args.json).await };
     let connection = connect(&rabbit_settings(&config, "subscribe"), "subscribe")

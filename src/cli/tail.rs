@@ -63,7 +63,7 @@ fn since(text: &str) -> Result<Since, String> {
 /// When the configuration or the broker cannot be used at all, or the output cannot be written.
 pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
     let now = SystemClock.now();
-    let config = super::config::load_with(global, &[("MILEPOST_AMQP_URL", &args.amqp)])?.config;
+    let config = super::config::load_with(global, &[("--amqp", &args.amqp)])?.config;
     let mut log = UpdatesLog::new(config.amqp.url.expose(), start(args.since, now)?, now)?;
     let mut out = BufWriter::new(tokio::io::stdout());
     let mut signals = Signals::new().context("cannot listen for signals")?;

@@ -42,7 +42,7 @@ pub struct Args {
 /// # Errors
 /// When the configuration or Redis cannot be used, or the output cannot be written.
 pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
-    let config = load_with(global, &[("MILEPOST_REDIS_URL", &args.redis)])?.config;
+    let config = load_with(global, &[("--redis", &args.redis)])?.config;
     let inspector = Inspector::new(redis_connection(&config)?);
     let mut waiting = inspector.waiting().await.context("cannot ask the ledger")?;
     if let Some(provider) = args.provider {

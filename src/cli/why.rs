@@ -50,7 +50,7 @@ pub struct Args {
 /// # Errors
 /// When the configuration cannot be used, or the output cannot be written.
 pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
-    let flags = [("MILEPOST_AMQP_URL", &args.broker.amqp), ("MILEPOST_REDIS_URL", &args.redis)];
+    let flags = [("--amqp", &args.broker.amqp), ("--redis", &args.redis)];
     let config = load_with(global, &flags)?.config;
     let now = SystemClock.now();
     let answer = ask(&args, &config, now).await?;

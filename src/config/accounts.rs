@@ -81,7 +81,8 @@ fn account_settings(
             findings.value(&format!("{path}.auth"), named(name).ok_or(format_args!("must be {allowed}")))
         }
     };
-    if account.secrets.is_empty() && account.secret_files.is_empty() && account.secret_dir.is_none() {
+    let none = account.secrets.is_empty() && account.secret_files.is_empty() && account.secret_dir.is_none();
+    if none && findings.all_read(path) {
         findings.problem(path, "has neither secrets nor secret_files nor secret_dir");
     }
     let authentication = authentication?;

@@ -134,7 +134,7 @@ fn http(raw: &HttpSection, findings: &mut Findings) -> Option<Http> {
     let shutdown_delay =
         findings.number("http.shutdown_delay_ms", raw.shutdown_delay_ms, 0..=LONGEST_DELAY_MS);
     let bytes = findings.number("http.max_bytes_in_flight", raw.max_bytes_in_flight, 1..=u64::from(u32::MAX));
-    if raw.max_bytes_in_flight < raw.max_body_bytes {
+    if raw.max_bytes_in_flight < raw.max_body_bytes && findings.all_read("http") {
         findings.problem("http.max_bytes_in_flight", "must not be below max_body_bytes");
     }
     Some(Http {
@@ -183,7 +183,8 @@ fn worker(raw: &WorkerSection, findings: &mut Findings) -> Option<Worker> {
     }
     let deadline = findings.millis("worker.processing_deadline_ms", raw.processing_deadline_ms);
     let claim_lease = findings.millis("worker.claim_lease_ms", raw.claim_lease_ms);
-    if raw.claim_lease_ms <= raw.processing_deadline_ms.saturating_add(LEASE_MARGIN_MS) {
+    let least = raw.processing_deadline_ms.saturating_add(LEASE_MARGIN_MS);
+    if raw.claim_lease_ms <= least && findings.all_read("worker") {
         // Otherwise another worker could take an event over while this one still publishes it.
         let message = format_args!("must be above processing_deadline_ms + {LEASE_MARGIN_MS}");
         findings.problem("worker.claim_lease_ms", message);

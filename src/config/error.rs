@@ -1,6 +1,7 @@
 //! What can be wrong with a configuration.
 
 use std::fmt;
+use std::fmt::Write as _;
 use std::io;
 use std::path::PathBuf;
 
@@ -13,7 +14,7 @@ pub struct Problem {
     pub key: String,
     /// What is wrong. Never the value itself.
     pub message: String,
-    /// The file or the variable that set the key, when one did.
+    /// The file, the variable or the flag that set the key, when one did.
     pub origin: Option<String>,
 }
 
@@ -47,11 +48,19 @@ pub enum ConfigError {
         /// What the parser expected.
         message: String,
     },
-    /// Keys are unknown, or their values make no sense: one line each.
-    #[error("the configuration is not valid:{}", lines(.0))]
-    Invalid(Vec<Problem>),
+    /// Keys are unknown, or their values make no sense: one line each, and one for each warning.
+    #[error("the configuration is not valid:{}{}", lines("", problems), lines("warning: ", warnings))]
+    Invalid {
+        /// What has to change.
+        problems: Vec<Problem>,
+        /// What may be the reason, such as a variable with a name that is not quite one of ours.
+        warnings: Vec<Problem>,
+    },
 }
 
-fn lines(problems: &[Problem]) -> String {
-    problems.iter().fold(String::new(), |text, problem| text + "\n  " + &problem.to_string())
+fn lines(prefix: &str, problems: &[Problem]) -> String {
+    problems.iter().fold(String::new(), |mut lines, problem| {
+        let _ = write!(lines, "\n  {prefix}{problem}");
+        lines
+    })
 }

@@ -18,6 +18,8 @@ pub(super) const LONGEST_TTL_SECONDS: u64 = 10 * 365 * 24 * 60 * 60;
 pub(super) struct Findings {
     pub(super) problems: Vec<Problem>,
     pub(super) warnings: Vec<Problem>,
+    /// Keys that could not be read, and so have their defaults.
+    unread: Vec<String>,
 }
 
 impl Findings {
@@ -27,6 +29,20 @@ impl Findings {
 
     pub(super) fn warning(&mut self, key: &str, message: impl Display) {
         self.warnings.push(Problem { key: key.to_owned(), message: message.to_string(), origin: None });
+    }
+
+    /// Something that could not be read at all, at its key.
+    pub(super) fn unread(&mut self, key: &str, message: impl Display) {
+        self.problem(key, message);
+        self.unread.push(key.to_owned());
+    }
+
+    /// Whether everything at `key` and below could be read: what depends on the rest is judged another time.
+    pub(super) fn all_read(&self, key: &str) -> bool {
+        let beneath = |unread: &String| {
+            unread.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        !self.unread.iter().any(beneath)
     }
 
     /// The value, or a problem at its key.

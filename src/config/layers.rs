@@ -8,13 +8,15 @@ use figment::util::nest;
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
-use super::error::{ConfigError, Problem};
-use super::load::Sources;
+use super::alike;
+use super::error::ConfigError;
+use super::findings::Findings;
+use super::load::{Flag, Sources};
 
 /// Names the file, unless `--config` does.
-const FILE_VARIABLE: &str = "MILEPOST_CONFIG";
+pub(super) const FILE_VARIABLE: &str = "MILEPOST_CONFIG";
 /// The variables with a name of their own. Their text is taken as it is.
-const SHORT_VARIABLES: [(&str, &str); 5] = [
+pub(super) const SHORT_VARIABLES: [(&str, &str); 5] = [
     ("MILEPOST_AMQP_URL", "amqp.url"),
     ("MILEPOST_AMQP_MANAGEMENT_URL", "amqp.management_url"),
     ("MILEPOST_REDIS_URL", "redis.url"),
@@ -23,7 +25,7 @@ const SHORT_VARIABLES: [(&str, &str); 5] = [
 ];
 /// `MILEPOST__SECTION__KEY` sets any other key. Kubernetes injects `MILEPOST_…_PORT` and the like for
 /// services, with one underscore; those are none of ours.
-const GENERAL_PREFIX: &str = "MILEPOST__";
+pub(super) const GENERAL_PREFIX: &str = "MILEPOST__";
 
 /// The layer that set a key. An element of a list came with its list.
 pub(super) fn origin(figment: &Figment, key: &str) -> Option<String> {
@@ -32,10 +34,10 @@ pub(super) fn origin(figment: &Figment, key: &str) -> Option<String> {
     Some(layer.name.to_string())
 }
 
-/// Layers the sources.
-pub(super) fn merge(sources: &Sources) -> Result<Figment, ConfigError> {
+/// Layers the sources. A variable that cannot be used is a problem, and sets nothing.
+pub(super) fn merge(sources: &Sources, findings: &mut Findings) -> Result<Figment, ConfigError> {
     let mut figment = Figment::from(toml("built in", &sources.base)?);
-    let variables = variables(sources)?;
+    let variables = variables(sources, findings);
     let named = || variables.iter().rev().find(|(name, _)| *name == FILE_VARIABLE);
     let file = sources.file.clone().or_else(|| named().map(|(_, path)| PathBuf::from(path)));
     if let Some(path) = file {
@@ -45,7 +47,10 @@ pub(super) fn merge(sources: &Sources) -> Result<Figment, ConfigError> {
     }
     for (name, text) in &variables {
         if let Some(path) = name.strip_prefix(GENERAL_PREFIX) {
-            figment = figment.merge(general(name, path, text)?);
+            match general(name, path, text) {
+                Some(layer) => figment = figment.merge(layer),
+                None => findings.problem(name, "names no key: it must be MILEPOST__SECTION__KEY"),
+            }
         }
     }
     for (name, text) in &variables {
@@ -53,37 +58,45 @@ pub(super) fn merge(sources: &Sources) -> Result<Figment, ConfigError> {
             figment = figment.merge(Layer::new(name, nest(key, Value::from(*text))));
         }
     }
+    for Flag { name, key, text } in &sources.flags {
+        figment = figment.merge(Layer::new(name, nest(key, Value::from(text.as_str()))));
+    }
     Ok(figment)
 }
 
-/// The variables that are ours.
-fn variables(sources: &Sources) -> Result<Vec<(&str, &str)>, ConfigError> {
+/// The variables that are ours. Those that seem to be meant for ours are worth a warning.
+fn variables<'a>(sources: &'a Sources, findings: &mut Findings) -> Vec<(&'a str, &'a str)> {
     let ours = |name: &str| {
         name == FILE_VARIABLE
             || name.starts_with(GENERAL_PREFIX)
             || SHORT_VARIABLES.iter().any(|(short, _)| *short == name)
     };
-    let named = sources.variables.iter().filter_map(|(name, text)| Some((name.to_str()?, text)));
-    let variables = named.filter(|(name, _)| ours(name)).map(|(name, text)| {
-        let text = text.to_str().ok_or_else(|| invalid(name, "is not UTF-8"))?;
-        Ok((name, text))
-    });
-    variables.collect()
+    let mut variables = Vec::new();
+    for (name, text) in &sources.variables {
+        let Some(name) = name.to_str() else { continue };
+        match text.to_str() {
+            Some(text) if ours(name) => variables.push((name, text)),
+            None if ours(name) => findings.problem(name, "is not UTF-8"),
+            _ => {
+                if let Some(meant) = alike::variable(name) {
+                    findings.warning(name, format_args!("sets nothing, did you mean {meant}?"));
+                }
+            }
+        }
+    }
+    variables
 }
 
 /// `MILEPOST__A__B_C` sets `a.b_c`, to whatever its text reads as: a number, `["a list"]`, or else a string.
-fn general(name: &str, path: &str, text: &str) -> Result<Layer, ConfigError> {
+/// `None` when it names no key.
+fn general(name: &str, path: &str, text: &str) -> Option<Layer> {
     let key = path.to_ascii_lowercase().replace("__", ".");
     if key.split('.').any(str::is_empty) {
-        return Err(invalid(name, "names no key: it must be MILEPOST__SECTION__KEY"));
+        return None;
     }
     // Unwrap safety: the error type has no values.
     let value: Value = text.parse().expect("infallible");
-    Ok(Layer::new(name, nest(&key, value)))
-}
-
-fn invalid(name: &str, message: &str) -> ConfigError {
-    ConfigError::Invalid(vec![Problem { key: name.to_owned(), message: message.to_owned(), origin: None }])
+    Some(Layer::new(name, nest(&key, value)))
 }
 
 /// One source, under the name that errors give it.

@@ -3,13 +3,10 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use figment::error::{Actual, Kind};
-
 use super::error::{ConfigError, Problem};
 use super::findings::Findings;
-use super::sections::Sections;
 use super::settings::Config;
-use super::{check, layers};
+use super::{check, layers, structure};
 use crate::domain::provider::Provider;
 
 /// Where a configuration comes from. Each layer wins over the ones before it.
@@ -20,8 +17,22 @@ pub struct Sources {
     pub base: String,
     /// The file named by `--config`; without it `MILEPOST_CONFIG` names one, or there is none.
     pub file: Option<PathBuf>,
-    /// Environment variables. Of one name the last wins, so a flag that overrides one is appended.
+    /// Environment variables. Of one name the last wins.
     pub variables: Vec<(OsString, OsString)>,
+    /// What the command line sets.
+    pub flags: Vec<Flag>,
+}
+
+/// A key that the command line sets.
+// Not `Debug`: its text may hold a secret.
+#[derive(Clone)]
+pub struct Flag {
+    /// As it is typed, such as `--amqp`, for errors.
+    pub name: &'static str,
+    /// The key that it sets.
+    pub key: &'static str,
+    /// To what.
+    pub text: String,
 }
 
 impl Sources {
@@ -44,56 +55,19 @@ pub struct Loaded {
 /// Reads the configuration.
 ///
 /// # Errors
-/// All that does not make sense, at once. What cannot be read as TOML, or has an unknown key or a value of
-/// the wrong type, is reported first and alone.
+/// All that does not make sense, at once: unknown keys, values of the wrong type, and values that cannot be. Only a file
+/// that cannot be read, or is not TOML, is reported alone.
 pub fn load(sources: &Sources, providers: &[&dyn Provider]) -> Result<Loaded, ConfigError> {
-    let figment = layers::merge(sources)?;
     let mut findings = Findings::default();
-    let config = match figment.extract::<Sections>() {
-        Ok(sections) => check::check(&sections, providers, &mut findings),
-        Err(error) => {
-            findings.problem(&error.path.join("."), describe(&error.kind));
-            None
-        }
-    };
-    let Findings { mut problems, mut warnings } = findings;
+    let figment = layers::merge(sources, &mut findings)?;
+    let sections = structure::read(&figment, &sources.flags, &mut findings);
+    let config = check::check(&sections, providers, &mut findings);
+    let Findings { mut problems, mut warnings, .. } = findings;
     for problem in problems.iter_mut().chain(&mut warnings) {
         problem.origin = layers::origin(&figment, &problem.key);
     }
-    config.map(|config| Loaded { config, warnings }).ok_or(ConfigError::Invalid(problems))
-}
-
-/// A type error in words, without the value.
-fn describe(kind: &Kind) -> String {
-    match kind {
-        Kind::UnknownField(..) => "no such key".to_owned(),
-        Kind::InvalidType(actual, expected) | Kind::InvalidValue(actual, expected) => {
-            format!("must be {}, not {}", expected_type(expected), actual_type(actual))
-        }
-        _ => "cannot be read".to_owned(),
-    }
-}
-
-fn expected_type(expected: &str) -> &str {
-    match expected {
-        "u64" => "a whole number from 0",
-        "f64" => "a number",
-        "a boolean" => "true or false",
-        "a map" => "a table",
-        "a sequence" => "a list",
-        other => other,
-    }
-}
-
-fn actual_type(actual: &Actual) -> &'static str {
-    match actual {
-        Actual::Bool(_) => "true or false",
-        Actual::Signed(number) if *number < 0 => "a negative number",
-        Actual::Signed(_) | Actual::Unsigned(_) => "a number",
-        Actual::Float(_) => "a fraction",
-        Actual::Str(_) | Actual::Char(_) => "a string",
-        Actual::Seq => "a list",
-        Actual::Map => "a table",
-        _ => "that",
+    match config {
+        Some(config) => Ok(Loaded { config, warnings }),
+        None => Err(ConfigError::Invalid { problems, warnings }),
     }
 }

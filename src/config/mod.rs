@@ -5,6 +5,7 @@
 //! values, because any value may be a secret. This is the only room that reads environment variables.
 
 mod accounts;
+mod alike;
 mod check;
 mod error;
 mod findings;
@@ -14,10 +15,11 @@ mod secret_files;
 mod sections;
 mod settings;
 mod sinks;
+mod structure;
 mod urls;
 
 pub use error::{ConfigError, Problem};
-pub use load::{Loaded, Sources, load};
+pub use load::{Flag, Loaded, Sources, load};
 pub use secret_files::{SecretFiles, Unusable};
 pub use settings::{
     AccountSettings, Admin, Amqp, Config, Http, HubriseSink, Log, MaxAge, ProviderSettings, Redis, Remote,

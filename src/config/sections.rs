@@ -15,6 +15,11 @@ macro_rules! section {
             $(pub(super) $key: $type),*
         }
 
+        impl $name {
+            #[allow(dead_code)] // Of the sections within providers nobody asks.
+            pub(super) const KEYS: &[&str] = &[$(stringify!($key)),*];
+        }
+
         impl Default for $name {
             fn default() -> Self {
                 Self { $($key: $default),* }
@@ -47,6 +52,21 @@ pub(super) struct Sections {
     pub(super) tracing: TracingSection,
     pub(super) providers: BTreeMap<String, ProviderSection>,
     pub(super) sinks: SinksSection,
+}
+
+impl Sections {
+    /// The sections that every installation has, each with its keys.
+    pub(super) const KEYS: [(&str, &[&str]); 9] = [
+        ("amqp", AmqpSection::KEYS),
+        ("redis", RedisSection::KEYS),
+        ("http", HttpSection::KEYS),
+        ("admin", AdminSection::KEYS),
+        ("topology", TopologySection::KEYS),
+        ("worker", WorkerSection::KEYS),
+        ("retry", RetrySection::KEYS),
+        ("log", LogSection::KEYS),
+        ("tracing", TracingSection::KEYS),
+    ];
 }
 
 section!(AmqpSection {

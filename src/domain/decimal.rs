@@ -7,11 +7,13 @@ use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use thiserror::Error;
 
+use super::number::Number;
+
 /// Longer than this is no coordinate, weight or amount.
 const MOST_BYTES: usize = 40;
 
-/// A decimal number exactly as it was sent, digits and trailing zeros included. A JSON string in events: most JSON
-/// readers would make a float of a number.
+/// A decimal number exactly as it was sent, digits and trailing zeros included; an exponent is written out (`-3.8e-05`
+/// is `-0.000038`). A JSON string in events: most JSON readers would make a float of a number.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, JsonSchema)]
 #[schemars(extend("pattern" = r"^-?[0-9]+(\.[0-9]+)?$", "maxLength" = MOST_BYTES))]
 pub struct Decimal(String);
@@ -32,16 +34,11 @@ impl Decimal {
 impl FromStr for Decimal {
     type Err = DecimalError;
 
-    /// Digits with an optional sign and fraction, as JSON and people write them; no exponent.
+    /// Digits with an optional minus, fraction and exponent, as JSON and people write them.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let unsigned = text.strip_prefix('-').unwrap_or(text);
-        let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, "0"));
-        let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-        if text.len() <= MOST_BYTES && digits(whole) && digits(fraction) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(DecimalError)
-        }
+        let number = Number::parse(text).filter(|_| !text.starts_with('+')).ok_or(DecimalError)?;
+        let plain = if text.contains(['e', 'E']) { number.plain() } else { Some(text.to_owned()) };
+        plain.filter(|plain| plain.len() <= MOST_BYTES).map(Self).ok_or(DecimalError)
     }
 }
 

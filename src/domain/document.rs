@@ -1,11 +1,10 @@
 //! One JSON object, taken apart field by field, so that nothing in it is lost unnoticed.
 //!
 //! A decoder takes the fields it knows; whatever is left (unknown fields, and known ones whose value cannot be
-//! read) is returned verbatim by [`Document::into_extra`]. Values stay slices of the body until they are taken:
-//! numbers never pass through a float.
+//! read) is returned by [`Document::into_extra`]. Values stay slices of the body until they are taken: numbers never pass
+//! through a float.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::tz::Offset;
@@ -14,14 +13,16 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::decimal::Decimal;
+use super::extra::{Extra, one_line};
 use super::instant::{self, ProviderTime};
+use super::number::Number;
 use super::verdict::Poison;
 
 /// Deeper nesting than this is parked: it is no provider's, and it would be a subscriber's parser's problem.
 const DEEPEST: usize = 32;
 
-/// What the model has no place for, verbatim, by the path it came from.
-pub type Extra = BTreeMap<String, Box<RawValue>>;
+/// The longest id of a delivery or an event.
+const LONGEST_ID: usize = 256;
 
 /// A JSON object whose fields are taken one by one.
 #[derive(Debug, Default)]
@@ -89,25 +90,41 @@ impl<'a> Document<'a> {
         value
     }
 
-    /// Takes a text; an empty one says as little as `null`. A number is taken as its digits: providers disagree
-    /// with their own documents there.
+    /// Takes a text; an empty one says as little as `null`. A number is taken by its digits ([`text`]): providers
+    /// disagree with their own documents there.
     pub fn text(&mut self, name: &str) -> Option<String> {
         self.read(name, text).filter(|text| !text.is_empty())
     }
 
-    /// Takes a text that identifies something: at most 256 bytes.
+    /// Takes an optional text that identifies something, if it is usable ([`is_usable`]).
     pub fn id(&mut self, name: &str) -> Option<String> {
-        self.read(name, |raw| text(raw).filter(|id| id.len() <= 256)).filter(|id| !id.is_empty())
+        self.read(name, |raw| text(raw).filter(|id| id.is_empty() || is_usable(id)))
+            .filter(|id| !id.is_empty())
+    }
+
+    /// Takes the delivery's id; there may be none here, or one that is neither a text nor a number.
+    ///
+    /// # Errors
+    /// [`Poison`] when it is not usable: everything about the delivery would go under an id that no system downstream
+    /// could name.
+    pub fn delivery_id(&mut self, name: &str) -> Result<Option<String>, Poison> {
+        let no_text = self.peek(name).is_some_and(|raw| raw.get().starts_with('"') && text(raw).is_none());
+        match self.text(name) {
+            id if no_text || id.as_deref().is_some_and(|id| !is_usable(id)) => {
+                Err(Poison::malformed("a delivery's id that is not usable"))
+            }
+            id => Ok(id),
+        }
     }
 
     /// Takes a decimal number, written as a number or as a string, exactly as it was sent.
     pub fn decimal(&mut self, name: &str) -> Option<Decimal> {
-        self.read(name, |raw| text(raw)?.parse().ok())
+        self.read(name, decimal)
     }
 
-    /// Takes a whole number, written as a number or as a string of digits.
+    /// Takes a whole number, written as a number or as a string; `1.0` is one.
     pub fn integer(&mut self, name: &str) -> Option<i64> {
-        self.read(name, |raw| text(raw)?.parse().ok())
+        self.read(name, |raw| Number::parse(&spelling(raw)?)?.whole()?.parse().ok())
     }
 
     /// Takes `true` or `false`.
@@ -118,13 +135,13 @@ impl<'a> Document<'a> {
     /// Takes a time: an epoch number, which may be in a string, or text as [`instant::from_text`] reads it.
     pub fn time(&mut self, name: &str, default_offset: Option<Offset>) -> Option<ProviderTime> {
         let read = |raw| {
-            let original = text(raw)?;
+            let original = spelling(raw)?;
             if original.is_empty() {
                 return Some(None);
             }
-            let utc = match original.parse() {
-                Ok(number) => instant::from_epoch(number),
-                Err(_) => instant::from_text(&original, default_offset),
+            let utc = match Number::parse(&original) {
+                Some(number) => instant::from_epoch(&number),
+                None => instant::from_text(&original, default_offset),
             }?;
             Some(Some(ProviderTime { utc, original }))
         };
@@ -158,49 +175,37 @@ impl<'a> Document<'a> {
         self.unreadable
     }
 
-    /// What was not taken, verbatim, each name behind `prefix`. A name that is taken already (a top-level
-    /// `data.x` beside the `x` of `data`) gets `_` behind it: nothing overwrites anything.
+    /// What was not taken, each name behind `prefix`.
     pub fn into_extra(self, prefix: &str, extra: &mut Extra) {
         for (name, raw) in self.fields {
-            let Some(raw) = raw else { continue };
-            let mut path = format!("{prefix}{name}");
-            while extra.contains_key(&path) {
-                path.push('_');
+            if let Some(raw) = raw {
+                extra.insert(format!("{prefix}{name}"), raw);
             }
-            extra.insert(path, one_line(raw));
         }
     }
 }
 
-/// A value as it was sent, but for the white space between its parts: an event is one line, whatever a provider's
-/// JSON looks like.
-#[must_use]
-pub fn one_line(raw: &RawValue) -> Box<RawValue> {
-    let json = raw.get();
-    // Most providers send none.
-    if !json.bytes().any(|byte| byte.is_ascii_whitespace()) {
-        return raw.to_owned();
-    }
-    let (mut compact, mut in_string, mut escaped) = (String::with_capacity(json.len()), false, false);
-    for character in json.chars() {
-        if in_string {
-            in_string = escaped || character != '"';
-            escaped = !escaped && character == '\\';
-        } else {
-            if character.is_ascii_whitespace() {
-                continue;
-            }
-            in_string = character == '"';
-        }
-        compact.push(character);
-    }
-    // Without the white space it is the same JSON. Should that ever be wrong, it stays as it was.
-    RawValue::from_string(compact).unwrap_or_else(|_| raw.to_owned())
-}
-
-/// A JSON string, or the digits of a number; `None` for anything else.
+/// A JSON string, or a number by its digits, so that a whole one is the same text however it is spelt: `90.0` and `9e1`
+/// are `90`. A number that is not whole, or that has too many digits, is as it was sent. `None` for anything else.
 #[must_use]
 pub fn text(raw: &RawValue) -> Option<String> {
+    let said = spelling(raw)?;
+    let is_whole_by_value = raw.get() == said && said.contains(['.', 'e', 'E']);
+    Some(if is_whole_by_value {
+        Number::parse(&said).and_then(|number| number.whole()).unwrap_or(said)
+    } else {
+        said
+    })
+}
+
+/// A decimal number, written as a number or as a string.
+#[must_use]
+pub fn decimal(raw: &RawValue) -> Option<Decimal> {
+    spelling(raw)?.parse().ok()
+}
+
+/// A JSON string, or a number as it was sent.
+fn spelling(raw: &RawValue) -> Option<String> {
     let json = raw.get();
     match json.as_bytes().first()? {
         b'"' => serde_json::from_str(json).ok(),
@@ -213,6 +218,17 @@ pub fn text(raw: &RawValue) -> Option<String> {
 #[must_use]
 pub fn without_mark(body: &[u8]) -> &[u8] {
     body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
+}
+
+/// Whether a text can identify something downstream: it is not blank, no longer than [`LONGEST_ID`] bytes, and has
+/// nothing that `CloudEvents` forbids in an attribute (control characters and noncharacters).
+fn is_usable(id: &str) -> bool {
+    let forbidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{fdd0}'..='\u{fdef}')
+            || matches!(u32::from(c) & 0xffff, 0xfffe | 0xffff)
+    };
+    id.len() <= LONGEST_ID && !id.trim().is_empty() && !id.contains(forbidden)
 }
 
 /// Whether brackets outside strings nest no deeper than [`DEEPEST`]. Linear, and says nothing about validity.

@@ -3,6 +3,10 @@
 //! The encoding is canonical and type-tagged: key order, white space and the spelling of a number or of a
 //! string's escapes do not matter; absent, `null` and `""` are three different things. Which fields count is each
 //! provider's to say (`providers.md`).
+//!
+//! So `90`, `90.0` and `9e1` are the same content, exactly and without a float: a sender whose JSON library changes, or
+//! a proxy that writes the body anew, repeats an event and makes no other. `90` and `"90"` differ: the type was changed
+//! on purpose.
 
 use std::fmt;
 
@@ -11,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::document::entries;
 use super::instant::ProviderTime;
+use super::number::Number;
 
 /// A digest of an event's content.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -88,7 +93,11 @@ impl Fingerprinter {
                 }
                 Err(_) => self.bytes(b'r', json.as_bytes()),
             },
-            Some(b'-' | b'0'..=b'9') => self.bytes(b'n', canonical_number(json).as_bytes()),
+            Some(b'-' | b'0'..=b'9') => match Number::parse(json) {
+                Some(number) => self.bytes(b'n', number.canonical().as_bytes()),
+                // An exponent beyond 32 bits: its spelling is all there is.
+                None => self.bytes(b'n', json.as_bytes()),
+            },
             _ => self.bytes(b'l', json.as_bytes()),
         }
     }
@@ -104,22 +113,4 @@ impl Fingerprinter {
             self.value(value);
         }
     }
-}
-
-/// One spelling for each number, exactly: `1`, `1.0`, `10e-1` and `0.1E+1` are the same, and no digit is lost.
-/// An exponent beyond 32 bits keeps its spelling.
-fn canonical_number(json: &str) -> String {
-    let (negative, rest) = json.strip_prefix('-').map_or((false, json), |rest| (true, rest));
-    let (mantissa, exponent) = rest.split_once(['e', 'E']).unwrap_or((rest, "0"));
-    let Ok(exponent) = exponent.parse::<i32>() else { return json.to_owned() };
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let digits = format!("{whole}{fraction}");
-    let significant = digits.trim_start_matches('0').trim_end_matches('0');
-    if significant.is_empty() {
-        return "0".to_owned();
-    }
-    let trailing = digits.len() - digits.trim_end_matches('0').len();
-    let length = |digits: usize| i64::try_from(digits).unwrap_or(i64::MAX);
-    let exponent = i64::from(exponent) - length(fraction.len()) + length(trailing);
-    format!("{}{significant}e{exponent}", if negative { "-" } else { "" })
 }

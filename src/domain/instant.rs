@@ -6,6 +6,8 @@ use jiff::tz::{Offset, TimeZone};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::number::Number;
+
 /// A provider's own time: the instant in UTC, and the text it was sent as.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ProviderTime {
@@ -15,21 +17,25 @@ pub struct ProviderTime {
     pub original: String,
 }
 
+const BILLION: i128 = 1_000_000_000;
 /// Epoch numbers below this are seconds, from it on milliseconds: 10^11 s is the year 5138, 10^11 ms is 1973.
-const FIRST_MILLISECOND: i64 = 100_000_000_000;
+const FIRST_MILLISECOND: i128 = 100_000_000_000 * BILLION;
 /// Epoch seconds before this (1973) are not a delivery's time but a default such as `0`.
-const FIRST_SECOND: i64 = 100_000_000;
+const FIRST_SECOND: i128 = 100_000_000 * BILLION;
 /// Epoch milliseconds from this on (year 5138) are not believed.
-const LAST_MILLISECOND: i64 = 100_000_000_000_000;
+const LAST_MILLISECOND: i128 = 100_000_000_000_000 * BILLION;
 
-/// Reads an epoch number in seconds or in milliseconds, told apart by size; `None` when it is neither.
+/// Reads an epoch number in seconds or in milliseconds, told apart by size, with a fraction or without one; `None` when
+/// it is neither. What is finer than a nanosecond is left out.
 #[must_use]
-pub fn from_epoch(number: i64) -> Option<Timestamp> {
-    match number {
-        FIRST_SECOND..FIRST_MILLISECOND => Timestamp::from_second(number).ok(),
-        FIRST_MILLISECOND..LAST_MILLISECOND => Timestamp::from_millisecond(number).ok(),
-        _ => None,
-    }
+pub fn from_epoch(number: &Number<'_>) -> Option<Timestamp> {
+    let billionths = number.billionths()?;
+    let nanoseconds = match billionths {
+        FIRST_SECOND..FIRST_MILLISECOND => billionths,
+        FIRST_MILLISECOND..LAST_MILLISECOND => billionths / 1_000,
+        _ => return None,
+    };
+    Timestamp::from_nanosecond(nanoseconds).ok()
 }
 
 /// Reads ISO 8601 / RFC 3339 text with up to nine fractional digits and any offset. Text without an offset

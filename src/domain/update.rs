@@ -1,7 +1,7 @@
 //! The normalized update: the `data` of every published event.
 //!
-//! Absent means that the provider did not say. What has no place here is in `extra`, verbatim; so is a field that the
-//! provider sent as `null`, which tells "there is none" from "not said".
+//! Absent means that the provider did not say. What has no place here is in `extra`; so is a field that the provider sent
+//! as `null`, which tells "there is none" from "not said".
 //!
 //! These types and their documentation are the contract with subscribers: `contract` makes the schema from them. What
 //! holds personal data has `x-personal` there.
@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::decimal::Decimal;
-use super::document::Extra;
+use super::extra::Extra;
 use super::instant::ProviderTime;
 use super::status::{Phase, Status};
 
@@ -49,7 +49,7 @@ pub struct DeliveryUpdate {
     pub status: Status,
     /// The stage `status` belongs to.
     pub phase: Phase,
-    /// The provider's own word, verbatim.
+    /// The provider's own word, verbatim; of a whole number its digits, however it was spelt.
     pub raw_status: String,
     /// Whether the provider's rules leave it at that: nothing more is to come, but for corrections.
     pub terminal: bool,
@@ -125,9 +125,8 @@ pub struct DeliveryUpdate {
     /// The provider's own id of this event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider_event_id: Option<String>,
-    /// Whatever the provider sent that has no place above, verbatim, by its own field name.
-    #[serde(skip_serializing_if = "Extra::is_empty")]
-    #[schemars(extend("x-personal" = true))]
+    /// Whatever the provider sent that has no place above.
+    #[serde(flatten)]
     pub extra: Extra,
 }
 

@@ -1,6 +1,6 @@
 //! What is counted and logged of a message's endings.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -13,6 +13,10 @@ use crate::domain::state::{Course, Order};
 use crate::domain::status::Status;
 use crate::domain::verdict::{ParkReason, RetryReason};
 use crate::telemetry::metrics as m;
+use crate::telemetry::seldom::Seldom;
+
+/// The broker does not say which queue refused, and may refuse as often as there are updates.
+static REFUSED: Seldom = Seldom::every(Duration::from_mins(1));
 
 pub(super) fn claimed(provider: ProviderId, claim: &Claim) {
     let result = match claim {
@@ -57,6 +61,15 @@ pub(super) fn retried(provider: ProviderId, reason: RetryReason, due: Duration) 
     let provider = provider.as_str();
     metrics::counter!(m::RETRIES, "provider" => provider, "reason" => reason.as_str()).increment(1);
     metrics::histogram!(m::RETRY_DELAY, "provider" => provider).record(due.as_secs_f64());
+    let RetryReason::PublishRefused = reason;
+    if let Some(times) = REFUSED.happened(Instant::now()) {
+        tracing::warn!(
+            provider,
+            times,
+            "a subscriber's full queue refuses updates: they are retried, and every other subscriber gets them again; \
+             `milepost topology check` names the queues that may"
+        );
+    }
 }
 
 pub(super) fn parked(provider: ProviderId, reason: ParkReason, detail: &'static str, receipt: ReceiptId) {

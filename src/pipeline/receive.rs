@@ -147,6 +147,11 @@ impl Receiver {
         Self { endpoints, publisher, clock }
     }
 
+    /// Whose webhooks it takes.
+    pub fn providers(&self) -> impl Iterator<Item = ProviderId> {
+        self.endpoints.iter().map(|endpoint| endpoint.provider.id())
+    }
+
     /// The destination by its names; no account means the default one. `None` when there is no such provider.
     #[must_use]
     pub fn named(&self, provider: &str, account: Option<&str>) -> Option<Destination<'_>> {

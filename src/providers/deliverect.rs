@@ -12,8 +12,8 @@ use serde_json::value::RawValue;
 
 use crate::domain::answer::{Answer, RejectionKind};
 use crate::domain::authentication::{AuthScheme, Authentication};
-use crate::domain::decimal::Decimal;
-use crate::domain::document::{self, Document, Extra};
+use crate::domain::document::{self, Document};
+use crate::domain::extra::Extra;
 use crate::domain::fingerprint::Fingerprinter;
 use crate::domain::identity::Identity;
 use crate::domain::order::TimeKind;
@@ -129,7 +129,7 @@ fn decode(mut fields: Document<'_>) -> Result<DecodedUpdate, Poison> {
         .field("trackingURL", fields.peek("trackingURL"))
         .finish();
 
-    let delivery_id = fields.id("orderId").ok_or(Poison::missing("orderId"))?;
+    let delivery_id = fields.delivery_id("orderId")?.ok_or(Poison::missing("orderId"))?;
     let raw_status = fields.text("status").ok_or(Poison::missing("status"))?;
     let references = References { merchant_order: fields.text("channelOrderId"), ..References::default() };
     let courier =
@@ -174,7 +174,7 @@ fn decode(mut fields: Document<'_>) -> Result<DecodedUpdate, Poison> {
 fn position(path: &str, raw: &RawValue) -> Option<(Position, Extra)> {
     if raw.get().starts_with('[') {
         let [longitude, latitude] = serde_json::from_str::<[&RawValue; 2]>(raw.get()).ok()?;
-        let position = Position::new(decimal(latitude)?, decimal(longitude)?)?;
+        let position = Position::new(document::decimal(latitude)?, document::decimal(longitude)?)?;
         return Some((position, Extra::new()));
     }
     let mut fields = Document::parse(raw.get().as_bytes()).ok()?;
@@ -190,8 +190,4 @@ fn position(path: &str, raw: &RawValue) -> Option<(Position, Extra)> {
 fn flat(fields: &mut Document<'_>) -> Option<Position> {
     let mut either = |long: &str, short: &str| fields.decimal(long).or_else(|| fields.decimal(short));
     Position::new(either("latitude", "lat")?, either("longitude", "lng")?)
-}
-
-fn decimal(raw: &RawValue) -> Option<Decimal> {
-    document::text(raw)?.parse().ok()
 }

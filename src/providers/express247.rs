@@ -11,7 +11,8 @@ use jiff::tz::Offset;
 
 use crate::domain::answer::{Answer, RejectionKind};
 use crate::domain::authentication::{AuthScheme, Authentication};
-use crate::domain::document::{Document, Extra};
+use crate::domain::document::Document;
+use crate::domain::extra::Extra;
 use crate::domain::fingerprint::Fingerprinter;
 use crate::domain::identity::Identity;
 use crate::domain::order::TimeKind;
@@ -134,7 +135,7 @@ fn decode(mut fields: Document<'_>) -> Result<DecodedUpdate, Poison> {
         .field("ReceiverName", fields.peek("ReceiverName"))
         .finish();
 
-    let delivery_id = fields.id("OrderCode").ok_or(Poison::missing("OrderCode"))?;
+    let delivery_id = fields.delivery_id("OrderCode")?.ok_or(Poison::missing("OrderCode"))?;
     let raw_status = fields.text("Status").ok_or(Poison::missing("Status"))?;
     let provider_event_id = fields.id("TransactionId");
     let references = References {

@@ -14,8 +14,8 @@ use serde_json::value::RawValue;
 
 use crate::domain::answer::{Answer, RejectionKind};
 use crate::domain::authentication::{AuthScheme, Authentication};
-use crate::domain::decimal::Decimal;
-use crate::domain::document::{self, Document, Extra};
+use crate::domain::document::{self, Document};
+use crate::domain::extra::Extra;
 use crate::domain::fingerprint::Fingerprinter;
 use crate::domain::identity::Identity;
 use crate::domain::order::TimeKind;
@@ -206,11 +206,13 @@ impl Fields<'_> {
     /// Takes the delivery's id, from its state or else from beside it. The others stay in `extra`, and must not say
     /// another.
     fn delivery_id(&mut self) -> Result<String, Poison> {
-        let id = self
-            .state
-            .id("id")
-            .or_else(|| ENVELOPE_IDS.iter().find_map(|name| self.envelope.id(name)))
-            .ok_or(Poison::missing("the delivery's id"))?;
+        let mut id = self.state.delivery_id("id")?;
+        for name in ENVELOPE_IDS {
+            if id.is_none() {
+                id = self.envelope.delivery_id(name)?;
+            }
+        }
+        let id = id.ok_or(Poison::missing("the delivery's id"))?;
         let others = ENVELOPE_IDS.map(|name| text(&self.envelope, name));
         if others.iter().any(|other| !other.is_empty() && *other != id) {
             return Err(Poison::contradiction("`new_state` and the ids beside it disagree"));
@@ -221,7 +223,7 @@ impl Fields<'_> {
 
 /// Takes both coordinates or neither: half a position, or one that is not on Earth, stays for `extra`.
 fn position(state: &mut Document<'_>) -> Option<Position> {
-    let coordinate = |name| text(state, name).parse::<Decimal>().ok();
+    let coordinate = |name| state.peek(name).and_then(document::decimal);
     let [latitude, longitude] = COORDINATES.map(coordinate);
     let position =
         latitude.zip(longitude).and_then(|(latitude, longitude)| Position::new(latitude, longitude));

@@ -10,7 +10,8 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 
 use crate::domain::authentication::Authentication;
-use crate::domain::document::{self, Document, Extra};
+use crate::domain::document::{self, Document};
+use crate::domain::extra::Extra;
 use crate::domain::fingerprint::Fingerprinter;
 use crate::domain::identity::Identity;
 use crate::domain::order::TimeKind;
@@ -124,8 +125,8 @@ impl<'a> Fields<'a> {
         let [order, state, updated, properties] =
             ["orderID", "status", "updatedAt", "additionalProperties"].map(|name| self.peek(name));
 
-        let delivery_id = self.required("orderID", Document::id)?;
-        let raw_status = self.required("status", Document::text)?;
+        let delivery_id = self.required("orderID", Document::delivery_id)?;
+        let raw_status = self.required("status", |fields, name| Ok(fields.text(name)))?;
         let updated_at = self.either(|fields| fields.time("updatedAt", None));
         // The envelope's `timestamp` is not part of it: it may well be the time of the sending.
         let fingerprint = Fingerprinter::new()
@@ -194,9 +195,9 @@ impl<'a> Fields<'a> {
     fn required(
         &mut self,
         name: &'static str,
-        read: fn(&mut Document<'a>, &str) -> Option<String>,
+        read: fn(&mut Document<'a>, &str) -> Result<Option<String>, Poison>,
     ) -> Result<String, Poison> {
-        match (read(&mut self.data, name), read(&mut self.top, name)) {
+        match (read(&mut self.data, name)?, read(&mut self.top, name)?) {
             (Some(inside), Some(beside)) if inside != beside => {
                 Err(Poison::contradiction("`data` and the fields beside it disagree"))
             }

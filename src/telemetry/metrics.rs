@@ -66,6 +66,10 @@ metrics! {
         "When the provider's last webhook that this receiver refused through no fault of its sender was received, as Unix time; 0 before the first.";
     GIVES_UP_AFTER = "milepost_provider_gives_up_after_seconds", Gauge, Some(Unit::Seconds), ["provider"],
         "For how long the provider keeps sending a webhook that is not taken; 0 when its documents do not say that it sends again.";
+    RECEIVER_USED = "milepost_receiver_used", Gauge, None, ["of"],
+        "What the receiver holds of what it bounds: requests under way, bytes of their bodies, connections.";
+    RECEIVER_LIMIT = "milepost_receiver_limit", Gauge, None, ["of"],
+        "How much it may hold of each: beyond it requests get 503, and connections wait to be accepted.";
     PUBLISH_CONFIRMS = "milepost_publish_confirms_total", Counter, None, ["stage", "result"],
         "Publishes by what was published (raw, update, later, parked) and the broker's answer (ack, refused, unavailable, unconfirmed).";
     PUBLISH_CONFIRM_DURATION = "milepost_publish_confirm_duration_seconds", Histogram, Some(Unit::Seconds), ["stage"],
@@ -88,6 +92,8 @@ metrics! {
         "Messages parked, by reason.";
     INFLIGHT = "milepost_inflight_messages", Gauge, None, ["provider"],
         "Messages taken off the queue and not yet settled.";
+    INFLIGHT_LIMIT = "milepost_inflight_limit", Gauge, None, ["provider"],
+        "How many messages a worker takes off the queue before it settles one: worker.prefetch.";
     OLDEST_INFLIGHT_AGE = "milepost_oldest_inflight_age_seconds", Gauge, Some(Unit::Seconds), ["provider"],
         "Age of the oldest message taken and not yet settled.";
     PAUSED = "milepost_paused", Gauge, None, ["provider", "reason"],
@@ -96,14 +102,30 @@ metrics! {
         "Updates published with a status the provider does not document.";
     OUT_OF_ORDER = "milepost_updates_out_of_order_total", Counter, None, ["provider", "order"],
         "Updates published that do not fit what was published of their delivery before: late (older), or unexpected (a transition the provider does not have).";
+    CLOCK_SKEW = "milepost_clock_skew_seconds", Gauge, Some(Unit::Seconds), [],
+        "How far this machine's clock is ahead of Redis's, by which Milepost corrects it; 0 until Redis said the time.";
     FUTURE_EVENT_TIMES = "milepost_future_event_times_total", Counter, None, ["provider"],
         "Updates whose provider time lies more than 2 minutes after their receipt: it orders nothing.";
     UNREADABLE_FIELDS = "milepost_unreadable_fields_total", Counter, None, ["provider"],
-        "Optional fields that could not be read and were published verbatim in extra.";
+        "Optional fields that could not be read and were published in extra.";
     DEDUP_CLAIMS = "milepost_dedup_claims_total", Counter, None, ["provider", "result"],
         "Claims asked of the ledger, by its answer (granted; busy: another copy is in hand; behind: another update of the delivery is; done; stale; id_reused).";
     REDIS_OP_DURATION = "milepost_redis_op_duration_seconds", Histogram, Some(Unit::Seconds), ["op"],
         "Round trips to Redis (claim, mark, wait, ping, cell_read, cell_swap).";
+    REDIS_MEMORY_USED = "milepost_redis_memory_used_bytes", Gauge, Some(Unit::Bytes), [],
+        "Memory that Redis uses, as it says itself; 0 while it does not say.";
+    REDIS_MEMORY_LIMIT = "milepost_redis_memory_limit_bytes", Gauge, Some(Unit::Bytes), [],
+        "Memory that Redis may use (maxmemory); 0 is all there is, or it does not say.";
+    PROCESS_CPU = "milepost_process_cpu_seconds", Gauge, Some(Unit::Seconds), [],
+        "CPU time that the process has used; it only grows.";
+    PROCESS_MEMORY = "milepost_process_resident_memory_bytes", Gauge, Some(Unit::Bytes), [],
+        "Memory of the process that is really there.";
+    PROCESS_MEMORY_LIMIT = "milepost_process_memory_limit_bytes", Gauge, Some(Unit::Bytes), [],
+        "Memory that its container may use; 0 is no limit.";
+    PROCESS_OPEN_FILES = "milepost_process_open_files", Gauge, None, [],
+        "Files and connections that the process has open.";
+    PROCESS_OPEN_FILES_LIMIT = "milepost_process_open_files_limit", Gauge, None, [],
+        "Files and connections that it may have open.";
     SINK_DEFERRALS = "milepost_sink_deferrals_total", Counter, None, ["sink", "reason"],
         "Messages of a sink that wait without spending an attempt, by reason (interval, busy, limited, away, paused, unlinked).";
     HUBRISE_REQUESTS = "milepost_hubrise_requests_total", Counter, None, ["connection", "request", "result"],

@@ -7,6 +7,8 @@ pub mod metrics;
 pub mod recorder;
 pub mod reference;
 pub mod sampling;
+pub mod seldom;
 pub mod trace;
 pub mod traces;
+pub mod usage;
 mod zero;

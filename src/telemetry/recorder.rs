@@ -10,7 +10,7 @@ use thiserror::Error;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::metrics::{self as table, Kind};
-use super::zero;
+use super::{usage, zero};
 use crate::domain::provider::{Provider, ProviderId};
 
 /// Between two upkeeps. Samples wait in memory until the next one or the next scrape.
@@ -79,12 +79,14 @@ impl Metrics {
         self.0.render()
     }
 
-    /// Does the exporter's housekeeping, until dropped. Without it samples pile up while nobody scrapes.
+    /// Does the exporter's housekeeping, until dropped: without it samples pile up while nothing scrapes. Shows what the
+    /// process uses as often.
     pub async fn upkeep(self) {
         let mut ticks = interval(UPKEEP_PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
+            usage::show();
             self.0.run_upkeep();
         }
     }

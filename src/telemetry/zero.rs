@@ -23,9 +23,19 @@ const CONFIRM_RESULTS: [&str; 4] = ["ack", "refused", "unavailable", "unconfirme
 pub(super) fn create_all(role: Role, providers: &[&dyn Provider]) {
     gauge!(table::BUILD_INFO, "version" => env!("CARGO_PKG_VERSION"), "role" => role.to_string()).set(1.0);
     create(table::DRAINING, &[]);
+    create(table::CLOCK_SKEW, &[]);
     create(table::CONFIG_LAST_RELOAD, &[]);
     create(table::SECRET_RELOADS, &[&["ok", "kept"]]);
     create(table::TRACE_SPANS, &[&export::RESULTS]);
+    for metric in [
+        table::PROCESS_CPU,
+        table::PROCESS_MEMORY,
+        table::PROCESS_MEMORY_LIMIT,
+        table::PROCESS_OPEN_FILES,
+        table::PROCESS_OPEN_FILES_LIMIT,
+    ] {
+        create(metric, &[]);
+    }
     connection("publish");
     if matches!(role, Role::Receiver | Role::Run) {
         receiver(providers);
@@ -54,6 +64,9 @@ fn publishes(stages: &[&str]) {
 
 fn receiver(providers: &[&dyn Provider]) {
     publishes(&["raw"]);
+    for metric in [table::RECEIVER_USED, table::RECEIVER_LIMIT] {
+        create(metric, &[&["requests", "bytes", "connections"]]);
+    }
     let mut names = vec![NOBODY];
     for provider in providers {
         let name = provider.id().as_str();
@@ -121,6 +134,7 @@ fn worker(providers: &[&str]) {
         table::END_TO_END,
         table::RETRY_DELAY,
         table::INFLIGHT,
+        table::INFLIGHT_LIMIT,
         table::OLDEST_INFLIGHT_AGE,
         table::UNKNOWN_STATUS,
         table::FUTURE_EVENT_TIMES,
@@ -135,7 +149,9 @@ fn worker(providers: &[&str]) {
     create(table::PARKED, &[providers, &ParkReason::ALL.map(ParkReason::as_str)]);
     create(table::PAUSED, &[providers, &["redis", "rabbitmq"]]);
     create(table::DEDUP_CLAIMS, &[providers, &["granted", "busy", "behind", "done", "stale", "id_reused"]]);
-    create(table::REDIS_OP_DURATION, &[&["claim", "settle", "wait", "ping"]]);
+    create(table::REDIS_MEMORY_USED, &[]);
+    create(table::REDIS_MEMORY_LIMIT, &[]);
+    create(table::REDIS_OP_DURATION, &[&["claim", "mark", "wait", "ping"]]);
 }
 
 /// Creates a metric for every combination of `values`, one list for each of its labels.

@@ -164,6 +164,26 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
 }
 
 #[test]
+fn what_only_waits_ends_when_it_is_told_to() {
+    let mut waiting = Command::new(env!("CARGO_BIN_EXE_milepost"));
+    let mut waiting = waiting.arg("wait").env_clear().spawn().expect("it runs");
+    // Both handlers are there once /proc says that SIGTERM (bit 14) is caught.
+    let caught = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", waiting.id())).unwrap_or_default();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:").map(str::trim));
+        mask.and_then(|mask| u64::from_str_radix(mask, 16).ok()).is_some_and(|mask| mask & 1 << 14 != 0)
+    };
+    let end = std::time::Instant::now() + Duration::from_secs(30);
+    while !caught() && std::time::Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(waiting.try_wait().expect("it is ours").is_none(), "it waits");
+    let pid = waiting.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill").success());
+    assert_eq!(waiting.wait().expect("it ends").code(), Some(0));
+}
+
+#[test]
 fn called_by_a_roles_name_it_is_that_role() {
     let roles = [
         ("receiver", env!("CARGO_BIN_EXE_milepost-receiver")),

@@ -2,6 +2,7 @@
 
 mod commands;
 mod contract;
+mod docs;
 mod fake;
 mod journey;
 mod line;

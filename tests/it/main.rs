@@ -3,6 +3,7 @@
 // Where the servers are, and which process is to crash, comes from the environment: these tests have no configuration.
 #![allow(clippy::disallowed_methods)]
 
+mod clocks;
 mod contract;
 mod course;
 mod crash;
@@ -10,9 +11,11 @@ mod hostile;
 mod invariants;
 mod parked;
 mod processes;
+mod redis_acl;
 mod redis_policy;
 mod restart;
 mod rollout;
+mod silence;
 mod subscribe;
 mod support;
 mod tls;

@@ -27,7 +27,7 @@ fn file(name: &str, content: &[u8]) -> PathBuf {
 
 fn with_variables(base: &str, variables: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
     let variables = variables.iter().map(|(name, text)| (name.into(), text.into())).collect();
-    load(&Sources { base: base.to_owned(), file: None, variables }, PROVIDERS)
+    load(&Sources { base: base.to_owned(), variables, ..Sources::default() }, PROVIDERS)
 }
 
 fn from_toml(toml: &str) -> Result<Loaded, ConfigError> {

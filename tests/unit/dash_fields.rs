@@ -13,7 +13,7 @@ fn wrong_types_are_kept_and_counted() {
         "courier": "Agus", "trackingURL": false, "weight": "heavy", "sender": [], "recipient": 5,
         "origin": {"address": {"street": "Cipete"}, "coordinates": [106.8, -6.27]},
         "destination": {"address": 12, "coordinates": {"latitude": "south", "longitude": 106.8}},
-        "packages": {"name": "Helm"}, "media": "none", "quote": {"amount": "1e3"},
+        "packages": {"name": "Helm"}, "media": "none", "quote": {"amount": "1e"},
         "failedReason": ["a"], "failedAt": "yesterday", "createdAt": {}, "updatedAt": true,
     });
     let expected = json!({
@@ -27,7 +27,7 @@ fn wrong_types_are_kept_and_counted() {
             "weight": "heavy", "sender": [], "recipient": 5, "origin.address": {"street": "Cipete"},
             "origin.coordinates": [106.8, -6.27], "destination.coordinates.latitude": "south",
             "destination.coordinates.longitude": 106.8, "packages": {"name": "Helm"}, "media": "none",
-            "quote.amount": "1e3", "failedReason": ["a"], "failedAt": "yesterday", "createdAt": {},
+            "quote.amount": "1e", "failedReason": ["a"], "failedAt": "yesterday", "createdAt": {},
             "updatedAt": true,
         },
     });
@@ -72,7 +72,7 @@ fn numbers_stay_exact() {
         update["origin"]["position"],
         json!({"latitude": "-6.42879250000000000001", "longitude": "106.10"})
     );
-    assert_eq!(update["packages"], json!([{"price": "12345678901234567890.10"}]));
+    assert_eq!(update["packages"], json!([{"price": "12345678901234567890.10", "height": "100"}]));
 }
 
 #[test]

@@ -1,7 +1,8 @@
 use std::borrow::Cow;
 
 use jiff::tz::Offset;
-use milepost::domain::document::{Document, Extra, entries};
+use milepost::domain::document::{Document, entries};
+use milepost::domain::extra::Extra;
 use milepost::domain::verdict::{ParkReason, Poison};
 use proptest::prelude::*;
 use serde_json::value::RawValue;
@@ -20,7 +21,8 @@ fn refused(body: impl AsRef<[u8]>) -> Poison {
 fn extra(document: Document<'_>) -> Value {
     let mut extra = Extra::new();
     document.into_extra("", &mut extra);
-    serde_json::to_value(extra).expect("verbatim JSON")
+    let published = serde_json::to_value(extra).expect("JSON");
+    published.get("extra").cloned().unwrap_or(json!({}))
 }
 
 #[test]
@@ -100,12 +102,13 @@ fn a_nested_object_that_contradicts_itself_is_refused_and_kept() {
 #[test]
 fn values_are_taken_by_type() {
     let mut document = parse(
-        r#"{"text":"a\u00e9","number":12.50,"digits":"42","whole":-7,"float":1.5,"object":{"x":1},"no":false}"#,
+        r#"{"text":"a\u00e9","number":12.50,"digits":"42","whole":-7,"zeros":-7.00,"float":1.5,"object":{"x":1},"no":false}"#,
     );
     assert_eq!(document.text("text").as_deref(), Some("aé"));
     assert_eq!(document.text("number").as_deref(), Some("12.50"));
     assert_eq!(document.integer("digits"), Some(42));
     assert_eq!(document.integer("whole"), Some(-7));
+    assert_eq!(document.integer("zeros"), Some(-7));
     assert_eq!(document.integer("float"), None);
     assert_eq!(document.text("no"), None);
     assert_eq!(document.text("absent"), None);
@@ -143,7 +146,8 @@ fn a_time_is_an_epoch_number_or_text() {
     let vietnam = Some(Offset::constant(7));
     let mut document = parse(
         r#"{"ms":1739365639201,"s":1739365639,"digits":"1739365639201","iso":"2025-02-12T13:07:19.201Z",
-            "local":"2019-08-07 11:24:12","zero":0,"float":1.5,"words":"soon","list":[1]}"#,
+            "local":"2019-08-07 11:24:12","fraction":1739365639.201,"exponent":"1.739365639201E12","zero":0,"float":1.5,
+            "words":"soon","list":[1]}"#,
     );
     let mut utc = |name| document.time(name, vietnam).map(|time| (time.utc.to_string(), time.original));
     let time = |utc: &str, original: &str| Some((utc.to_owned(), original.to_owned()));
@@ -152,6 +156,8 @@ fn a_time_is_an_epoch_number_or_text() {
     assert_eq!(utc("digits"), time("2025-02-12T13:07:19.201Z", "1739365639201"));
     assert_eq!(utc("iso"), time("2025-02-12T13:07:19.201Z", "2025-02-12T13:07:19.201Z"));
     assert_eq!(utc("local"), time("2019-08-07T04:24:12Z", "2019-08-07 11:24:12"));
+    assert_eq!(utc("fraction"), time("2025-02-12T13:07:19.201Z", "1739365639.201"));
+    assert_eq!(utc("exponent"), time("2025-02-12T13:07:19.201Z", "1.739365639201E12"));
     for unreadable in ["zero", "float", "words", "list"] {
         assert_eq!(utc(unreadable), None);
     }
@@ -160,26 +166,43 @@ fn a_time_is_an_epoch_number_or_text() {
 
 #[test]
 fn numbers_are_never_rounded() {
-    let number = "123456789012345678901234567890.10e400";
-    let mut document = Document::parse(b"{\"a\":123456789012345678901234567890.10e400}").expect("JSON");
+    let number = "123456789012345678901234567890.10e4";
+    let body = format!("{{\"a\":{number}}}");
     let mut kept = Extra::new();
-    Document::parse(b"{\"a\":123456789012345678901234567890.10e400}")
-        .expect("JSON")
-        .into_extra("", &mut kept);
-    assert_eq!(kept["a"].get(), number);
-    assert_eq!(document.text("a").as_deref(), Some(number));
+    parse(&body).into_extra("", &mut kept);
+    assert_eq!(kept.get("a").map(RawValue::get), Some(number));
+    assert_eq!(parse(&body).text("a").as_deref(), Some("1234567890123456789012345678901000"));
+    assert_eq!(parse(r#"{"a":1.50,"b":1e400}"#).text("a").as_deref(), Some("1.50"));
+    assert_eq!(parse(r#"{"a":1.50,"b":1e400}"#).text("b").as_deref(), Some("1e400"));
 }
 
 #[test]
-fn a_lone_surrogate_is_unreadable_and_kept() {
-    let mut document = parse(r#"{"a":"\ud800","b":"\udc00x"}"#);
+fn a_lone_surrogate_is_unreadable_and_kept_as_text() {
+    let mut document = parse(r#"{"a":"\ud800","b":"\udc00x","c":1}"#);
     assert_eq!(document.text("a"), None);
     assert_eq!(document.id("b"), None);
     assert_eq!(document.unreadable(), 2);
     let mut extra = Extra::new();
     document.into_extra("", &mut extra);
-    assert_eq!(extra["a"].get(), r#""\ud800""#);
-    assert_eq!(extra["b"].get(), r#""\udc00x""#);
+    let published = serde_json::to_value(extra).expect("JSON");
+    let expected = json!({
+        "extra": {"a": r#""\ud800""#, "b": r#""\udc00x""#, "c": 1}, "extra_as_text": ["a", "b"],
+    });
+    assert_eq!(published, expected);
+}
+
+#[test]
+fn a_delivery_id_that_is_not_usable_is_malformed() {
+    let mut document = parse(r#"{"a":"a\u0001","b":" ","c":"","d":null,"e":{},"f":"é 1","g":7.0}"#);
+    for unusable in ["a", "b"] {
+        let poison = document.delivery_id(unusable).expect_err("refused");
+        assert_eq!(poison, Poison::malformed("a delivery's id that is not usable"), "{unusable}");
+    }
+    for absent in ["c", "d", "e", "x"] {
+        assert_eq!(document.delivery_id(absent), Ok(None), "{absent}");
+    }
+    assert_eq!(document.delivery_id("f"), Ok(Some("é 1".to_owned())));
+    assert_eq!(document.delivery_id("g"), Ok(Some("7".to_owned())));
 }
 
 #[test]
@@ -194,8 +217,8 @@ fn left_overs_of_two_levels_do_not_overwrite_each_other() {
     let mut extra = Extra::new();
     document.into_extra("", &mut extra);
     data.into_extra("data.", &mut extra);
-    let kept: Vec<_> = extra.values().map(|raw| raw.get()).collect();
-    assert_eq!(kept, [r#""top""#, r#""nested""#]);
+    let published = serde_json::to_value(extra).expect("JSON");
+    assert_eq!(published, json!({"extra": {"data.x": "top", "data.x_": "nested"}}));
 }
 
 #[test]
@@ -253,6 +276,6 @@ fn what_was_not_taken_is_one_line_and_otherwise_as_it_was_sent() {
     let body = "{\"a\": {\n  \"b c\" : [ 1.50,\t\"x \\\" y\" ]\r\n}, \"d\": 1E+2}";
     let mut extra = Extra::new();
     Document::parse(body.as_bytes()).unwrap().into_extra("", &mut extra);
-    assert_eq!(extra["a"].get(), r#"{"b c":[1.50,"x \" y"]}"#);
-    assert_eq!(extra["d"].get(), "1E+2");
+    assert_eq!(extra.get("a").map(RawValue::get), Some(r#"{"b c":[1.50,"x \" y"]}"#));
+    assert_eq!(extra.get("d").map(RawValue::get), Some("1E+2"));
 }

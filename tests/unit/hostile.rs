@@ -3,6 +3,7 @@
 #[path = "../support/hostile/mod.rs"]
 mod cases;
 mod properties;
+mod readers;
 mod statuses;
 
 #[path = "../support/decoding.rs"]
@@ -28,7 +29,8 @@ fn outcome(provider: &dyn SampleSource, case: &Case) -> Result<Expected, Rejecti
         .map_err(Rejection::kind)?;
     Ok(match provider.decode(&stored) {
         Ok(Decoded::Update(decoded)) => Expected::Published(
-            serde_json::to_value(&decoded.update).expect("JSON"),
+            // What serde cannot read back is no update that is expected.
+            serde_json::to_value(&decoded.update).unwrap_or_else(|error| error.to_string().into()),
             decoded.unreadable_fields,
         ),
         Ok(Decoded::Ignored) => Expected::Ignored,
@@ -38,6 +40,7 @@ fn outcome(provider: &dyn SampleSource, case: &Case) -> Result<Expected, Rejecti
 
 #[test]
 fn each_hostile_webhook_becomes_what_is_documented() {
+    let mut failures = Vec::new();
     for shape in &SHAPES {
         let provider = shape.provider;
         for case in cases::cases(shape) {
@@ -53,9 +56,12 @@ fn each_hostile_webhook_becomes_what_is_documented() {
                 }
                 (expected, _) => expected.clone(),
             };
-            assert_eq!(outcome, Ok(expected), "{what}");
+            if outcome.as_ref() != Ok(&expected) {
+                failures.push(format!("{what}:\n    {outcome:?}\n    is not {expected:?}"));
+            }
         }
     }
+    assert!(failures.is_empty(), "{} cases:\n{}", failures.len(), failures.join("\n"));
 }
 
 /// A name tells a failure, so none is used twice.

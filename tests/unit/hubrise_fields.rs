@@ -138,6 +138,7 @@ fn a_fee_is_an_exact_amount_and_a_currency() {
         ("1200 JPY", "1200", "JPY"),
         ("-1.00 EUR", "-1.00", "EUR"),
         ("123456789012345678901234.05 KWD", "123456789012345678901234.05", "KWD"),
+        ("1e3 JPY", "1000", "JPY"),
     ] {
         let (update, unreadable) = money(fee);
         assert_eq!((&update["fee"], unreadable), (&json!({"amount": amount, "currency": currency}), 0));
@@ -154,7 +155,7 @@ fn a_fee_is_an_exact_amount_and_a_currency() {
         " 4.50 EUR",
         "4.50 EUR ",
         "4.50 €",
-        "1e3 EUR",
+        "1e99 EUR",
         ". EUR",
         " EUR",
         "NaN EUR",
@@ -187,6 +188,8 @@ fn a_position_keeps_every_digit() {
         assert_eq!(update["position"], json!({"latitude": latitude, "longitude": longitude}));
         assert_eq!(unreadable, 0);
     }
+    let (update, _) = at(json!("4.8e1"), json!("-3.8e-05"));
+    assert_eq!(update["position"], json!({"latitude": "48", "longitude": "-0.000038"}));
     for (latitude, longitude, counted) in [
         (json!("90.1"), json!("2.35"), 2),
         (json!("2.35"), json!("180.0000001"), 2),
@@ -195,7 +198,7 @@ fn a_position_keeps_every_digit() {
         (json!("48.85"), Value::Null, 1),
         (json!(""), json!("2.35"), 1),
         (json!("48,85"), json!("2,35"), 2),
-        (json!("4.8e1"), json!("2.35"), 2),
+        (json!("9.1e1"), json!("2.35"), 2),
         (json!(true), json!("2.35"), 2),
         (json!({"value": "48.85"}), json!(["2.35"]), 2),
         (json!("1".repeat(41)), json!("2.35"), 2),

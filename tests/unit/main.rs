@@ -25,6 +25,7 @@ mod hubrise_fields;
 mod identity;
 mod instant;
 mod journeys;
+mod number;
 mod order;
 mod registry;
 mod retry;

@@ -3,4 +3,6 @@
 mod logging;
 mod metrics;
 mod reference;
+mod seldom;
 mod traces;
+mod usage;

@@ -96,9 +96,7 @@ fn an_update_without_order_or_status_is_parked() {
         park(&started(|body| body["data"]["status"] = nothing.clone()), "status");
         park(&started(|body| body["data"] = nothing), "orderID");
     }
-    park(&started(|body| body["data"]["orderID"] = json!("x".repeat(257))), "orderID");
     park(&json!({}), "orderID");
-    assert_parked(&TELYPORT, br#"{"orderID":"\ud800","status":"NEW"}"#, ParkReason::MissingField, "orderID");
 }
 
 #[test]
@@ -158,7 +156,9 @@ fn optional_properties_that_contradict_themselves_cost_nothing() {
     let body = r#"{"data":{"orderID":"IN1","status":"STARTED","additionalProperties":{"a":1,"a":2}}}"#;
     let decoded = update(&TELYPORT, body);
     assert_eq!(decoded.unreadable_fields, 1);
-    assert_eq!(decoded.update.extra["data.additionalProperties"].get(), r#"{"a":1,"a":2}"#);
+    let extra = serde_json::to_value(&decoded.update.extra).expect("JSON");
+    assert_eq!(extra["extra"]["data.additionalProperties"], json!(r#"{"a":1,"a":2}"#));
+    assert_eq!(extra["extra_as_text"], json!(["data.additionalProperties"]));
 }
 
 #[test]

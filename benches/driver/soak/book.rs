@@ -8,7 +8,7 @@ use lapin::message::Delivery;
 use uuid::Uuid;
 
 use crate::table::aligned;
-use crate::worker::receipt;
+use crate::worker::{id, receipt};
 
 /// All events of a run, by their numbers.
 pub struct Book {
@@ -63,8 +63,7 @@ impl Book {
     /// Enters an update.
     pub fn came_out(&mut self, update: &Delivery) -> anyhow::Result<()> {
         let receipt = number(receipt(&update.data).context("an event without a receipt")?)?;
-        let id = update.properties.message_id().as_ref().context("an event without an id")?;
-        let id = number(id.as_str())?;
+        let id = number(id(&update.data).context("an event without an id")?)?;
         if self.receipts.contains_key(&receipt) {
             self.enter(receipt, id);
         } else {

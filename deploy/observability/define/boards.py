@@ -1,8 +1,9 @@
 """Every board, the one to start with first."""
 
+from .fleet import of_one_fleet
 from .overview import overview
 from .rabbitmq import rabbitmq
 from .receiver import receiver
 from .worker import worker
 
-BOARDS = (overview(), receiver(), worker(), rabbitmq())
+BOARDS = tuple(map(of_one_fleet, (overview(), receiver(), worker(), rabbitmq())))

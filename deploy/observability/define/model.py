@@ -2,8 +2,22 @@
 
 from dataclasses import dataclass, field
 
-# Put where you publish the repository before it (Prometheus's and Alertmanager's templates can): only you know.
-RUNBOOK = "docs/runbook.md"
+# What tells fleets in one Prometheus apart (Kubernetes's service discovery says it of every target; elsewhere there is
+# none, and one fleet); a provider in a fleet; and a process. None of the rules adds up what these tell apart.
+FLEET = "namespace"
+BY = f"{FLEET}, provider"
+PROCESS = f"{FLEET}, pod, instance"
+# The same for people, in an alert's texts.
+WHO = "{{ with $labels.namespace }}{{ . }}: {{ end }}{{ $labels.provider }}"
+WHERE = "{{ with $labels.namespace }}{{ . }}/{{ end }}{{ or $labels.pod $labels.instance }}"
+# The jobs that scrape Milepost's RabbitMQ: other teams' brokers in the same Prometheus are none of ours.
+BROKER = 'job="milepost-rabbitmq"'
+QUEUES = 'job="milepost-rabbitmq-queues"'
+
+
+def le(bound):
+    """The matcher of a histogram's bucket whose bound is a whole number: Prometheus 3 writes 60 as 60.0."""
+    return f'le=~"{bound}([.]0)?"'
 
 
 @dataclass(frozen=True)
@@ -66,6 +80,15 @@ class Record:
     expr: str
     labels: dict[str, str] = field(default_factory=dict)
     empty: str = ""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rules that are evaluated one after the other, every `interval`; "" is Prometheus's own interval."""
+
+    name: str
+    rules: tuple
+    interval: str = ""
 
 
 @dataclass(frozen=True)

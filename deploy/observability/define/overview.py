@@ -1,9 +1,12 @@
 """The overview: what an SRE reads in ten seconds."""
 
-from .causes import PARKED_NOW, READY, UNACKED
-from .model import Board, Panel, Query, Row
+from .causes import PARKED_NOW, READY, UNACKED, queues
+from .model import BROKER, BY, Board, Panel, Query, Row
 from .panels import AMBER, GREEN, LOSS_CLOCK, RATE, RED, SETTLED, one, quantile, rate
 from .slo import ACCEPTED, SLOS
+
+
+DELAY = 'queue=~"milepost\\\\.delay\\\\..+"'
 
 
 def accepting():
@@ -25,7 +28,7 @@ def accepting():
 
 def overview():
     accepted = ACCEPTED.replace("WINDOW", RATE)
-    ended = rate(f'{SETTLED}{{outcome=~"published|duplicate|ignored"}}', "provider")
+    ended = rate(f'{SETTLED}{{outcome=~"published|duplicate|ignored"}}', BY)
     return Board(
         "milepost-overview",
         "Milepost / overview",
@@ -50,8 +53,8 @@ def overview():
                     ),
                     LOSS_CLOCK,
                     Panel(
-                        "Parked for a person",
-                        "Messages that no retry can mend, or that ran out of retries. They are kept whole until somebody replays them.",
+                        "Parked",
+                        "Messages that no retry can help, or that ran out of retries. They are kept whole until an operator replays them.",
                         "short",
                         one(PARKED_NOW, "{{provider}}"),
                         kind="stat",
@@ -62,10 +65,10 @@ def overview():
                     ),
                     Panel(
                         "What fires",
-                        "Milepost's alerts that fire now; their runbook links are on the alerts themselves.",
+                        "Milepost's alerts that fire now; each alert itself has the link to its runbook section.",
                         "short",
                         one(
-                            'count by (severity, alertname, provider) (ALERTS{alertname=~"Milepost.+",alertstate="firing"})',
+                            'count by (severity, alertname, provider) (ALERTS{alertname=~"Milepost.+",alertname!="MilepostWatchdog",alertstate="firing"})',
                             "{{severity}} {{alertname}} {{provider}}",
                         ),
                         kind="table",
@@ -81,7 +84,7 @@ def overview():
                         (
                             Query('min(milepost_broker_connected{role="publish"})', "RabbitMQ: publish"),
                             Query('min(milepost_broker_connected{role="consume"} > bool 0)', "RabbitMQ: consume"),
-                            Query('max({__name__=~"rabbitmq_alarms_.+"}) == bool 0', "RabbitMQ: no alarm"),
+                            Query(f'max({{__name__=~"rabbitmq_alarms_.+",{BROKER}}}) == bool 0', "RabbitMQ: no alarm"),
                             Query('sum(milepost_paused{reason="redis"}) == bool 0', "Redis"),
                         ),
                         kind="stat",
@@ -130,7 +133,7 @@ def overview():
                         (
                             Query(f"{READY} + {UNACKED}", "{{provider}}"),
                             Query(
-                                'sum(rabbitmq_detailed_queue_messages{queue=~"milepost\\\\.delay\\\\..+"})', "retries"
+                                f"sum({queues('messages', DELAY)})", "retries"
                             ),
                         ),
                         width=5,

@@ -4,7 +4,8 @@ In a query, $__rate_interval, $provider and the like are Grafana's. What counts 
 it comes from the promises (slo.py) and the causes (causes.py).
 """
 
-from .model import Panel, Query, Row
+from . import clock
+from .model import BY, Panel, Query, Row
 from .slo import ratio_name
 
 RATE = "$__rate_interval"
@@ -38,11 +39,11 @@ def one(expr, legend):
     return (Query(expr, legend),)
 
 
-REFUSED = "on (provider) milepost:refusing_since:timestamp_seconds"
+REFUSED = f"on ({BY}) {clock.REFUSING_SINCE}"
 LOSS_CLOCK = Panel(
     "Loss clock",
-    "LOST IN: we refuse this provider's webhooks, and so long it takes until the first of them is gone for good, because the provider gives "
-    "up sending it; below zero, it is. Others: for how long an outage may last; 0 means that the provider is not known to send again at all. "
+    "LOST IN: we refuse this provider's webhooks: time until the first of them is lost because the provider gives up sending it; below zero, "
+    "it is lost. Others: for how long an outage may last; 0 means that the provider is not known to send again at all. "
     "Runbook: receiver-refusing.",
     "s",
     (
@@ -66,7 +67,7 @@ def slo_row(slos, only=""):
         tuple(
             Panel(
                 f"Budget spent: {slo.title}",
-                f"{slo.promise}. 1 spends the budget of a month in a month; at 14.4 for an hour somebody is woken.",
+                f"{slo.promise}. 1 spends the budget of a month in a month; 14.4 for an hour pages.",
                 "none",
                 tuple(
                     Query(
@@ -141,11 +142,11 @@ def rollout(role):
                 ),
             ),
             Panel(
-                "Connections to RabbitMQ made again",
+                "Reconnections to RabbitMQ in an hour",
                 "Each is a connection that was lost.",
                 "short",
                 one(
-                    f'sum by (instance) (increase(milepost_broker_reconnects_total[{RATE}]) and on (instance) milepost_build_info{{role=~"{role}|run"}})',
+                    f'sum by (instance) (increase(milepost_broker_reconnects_total[1h]) and on (instance) milepost_build_info{{role=~"{role}|run"}})',
                     "{{instance}}",
                 ),
                 width=12,
@@ -156,6 +157,40 @@ def rollout(role):
                 "ops",
                 one(f"sum by (result) (rate(milepost_trace_spans_total[{RATE}]))", "{{result}}"),
                 width=12,
+            ),
+        ),
+    )
+
+
+def resources(role):
+    """What each process of a role uses of its machine."""
+    of = f'and on (instance) milepost_build_info{{role=~"{role}|run"}}'
+    process = "{{pod}} {{instance}}"
+    return Row(
+        "Resources",
+        (
+            Panel(
+                "Memory",
+                "Of each process, and the limit of its container, at which it is killed.",
+                "bytes",
+                (
+                    Query(f"milepost_process_resident_memory_bytes {of}", process),
+                    Query(f"max(milepost_process_memory_limit_bytes {of}) > 0", "limit"),
+                ),
+                empty="a process may have no limit",
+            ),
+            Panel(
+                "CPU",
+                "Processors in use by each process.",
+                "short",
+                one(f"rate(milepost_process_cpu_seconds[{RATE}]) {of}", process),
+            ),
+            Panel(
+                "Open files",
+                "Share of the files and connections that a process may have open.",
+                "percentunit",
+                one(f"(milepost_process_open_files / (milepost_process_open_files_limit > 0)) {of}", process),
+                most=1,
             ),
         ),
     )

@@ -1,7 +1,11 @@
 """RabbitMQ's board: Milepost's queues, and how close the broker is to its limits."""
 
-from .model import Board, Panel, Query, Row
+from .causes import UNROUTED, queues
+from .model import BROKER, Board, Panel, Query, Row
 from .panels import GREEN, RATE, RED, one
+
+
+OTHERS = 'queue!~"milepost\\\\..*|amq\\\\..*"'
 
 
 def rabbitmq():
@@ -18,7 +22,7 @@ def rabbitmq():
                         title,
                         about,
                         "short",
-                        one(f"sum by (queue) (rabbitmq_detailed_queue_{name}{{{ours}}})", "{{queue}}"),
+                        one(f"sum by (queue) ({queues(name, ours)})", "{{queue}}"),
                     )
                     for title, about, name in (
                         (
@@ -27,7 +31,7 @@ def rabbitmq():
                             "messages_ready",
                         ),
                         ("Unacked", "Messages that a consumer holds.", "messages_unacked"),
-                        ("Consumers", "Who takes from each queue. Parked and delay queues have none.", "consumers"),
+                        ("Consumers", "What takes from each queue. Parked and delay queues have none.", "consumers"),
                     )
                 )
                 + (
@@ -35,7 +39,7 @@ def rabbitmq():
                         "Unrouted",
                         "Should be impossible: a queue or a binding is missing.",
                         "short",
-                        one('sum(rabbitmq_detailed_queue_messages{queue="milepost.unrouted"})', "messages"),
+                        one(f"sum({queues('messages', UNROUTED)})", "messages"),
                         kind="stat",
                         steps=((0, GREEN), (1, RED)),
                     ),
@@ -44,9 +48,16 @@ def rabbitmq():
                         "Messages that a delay level passed on, or that a queue gave up after too many deliveries.",
                         "ops",
                         tuple(
-                            Query(f"sum(rate(rabbitmq_global_messages_dead_lettered_{why}_total[{RATE}]))", why)
+                            Query(f"sum(rate(rabbitmq_global_messages_dead_lettered_{why}_total{{{BROKER}}}[{RATE}]))", why)
                             for why in ("expired", "delivery_limit")
                         ),
+                    ),
+                    Panel(
+                        "Longest of the subscribers' queues",
+                        "One that is full and rejects (x-overflow reject-publish) makes every other subscriber get repeats: MilepostUpdatesRefused.",
+                        "short",
+                        one(f"topk(10, max by (queue) ({queues('messages', OTHERS)}))", "{{queue}}"),
+                        empty="there may be no subscriber with a queue",
                     ),
                     Panel(
                         "Connected",
@@ -64,7 +75,7 @@ def rabbitmq():
                         "Share of the limit at which RabbitMQ blocks publishers.",
                         "percentunit",
                         one(
-                            "rabbitmq_process_resident_memory_bytes / rabbitmq_resident_memory_limit_bytes",
+                            f"rabbitmq_process_resident_memory_bytes{{{BROKER}}} / rabbitmq_resident_memory_limit_bytes{{{BROKER}}}",
                             "{{instance}}",
                         ),
                     ),
@@ -73,7 +84,7 @@ def rabbitmq():
                         "How many times the least free space that RabbitMQ insists on is free; at 1 it blocks publishers.",
                         "none",
                         one(
-                            "rabbitmq_disk_space_available_bytes / rabbitmq_disk_space_available_limit_bytes",
+                            f"rabbitmq_disk_space_available_bytes{{{BROKER}}} / rabbitmq_disk_space_available_limit_bytes{{{BROKER}}}",
                             "{{instance}}",
                         ),
                     ),
@@ -81,7 +92,7 @@ def rabbitmq():
                         "File descriptors",
                         "Share of the most it may open.",
                         "percentunit",
-                        one("rabbitmq_process_open_fds / rabbitmq_process_max_fds", "{{instance}}"),
+                        one(f"rabbitmq_process_open_fds{{{BROKER}}} / rabbitmq_process_max_fds{{{BROKER}}}", "{{instance}}"),
                     ),
                 ),
             ),

@@ -1,7 +1,8 @@
 """The receiver's board: what providers see of us."""
 
+from . import clock
 from .model import Board, Panel, Row
-from .panels import LOSS_CLOCK, buckets, confirms, one, percentiles, rate, rollout, slo_row
+from .panels import LOSS_CLOCK, buckets, confirms, one, percentiles, rate, resources, rollout, slo_row
 from .slo import NOT_OUR_FAULT, SLOS
 
 
@@ -11,7 +12,7 @@ def receiver():
     return Board(
         "milepost-receiver",
         "Milepost / receiver",
-        "What providers see of us, and what stands behind the answers.",
+        "What providers see of us, and what is behind the answers.",
         (
             slo_row(SLOS[:2], "$provider"),
             Row(
@@ -73,7 +74,7 @@ def receiver():
                         "Refusing for",
                         "How long we have been refusing each provider; nothing while we take its webhooks.",
                         "s",
-                        one(f"time() - milepost:refusing_since:timestamp_seconds{{{mine}}}", "{{provider}}"),
+                        one(f"time() - {clock.REFUSING_SINCE}{{{mine}}}", "{{provider}}"),
                         width=9,
                         empty="nothing is refused",
                     ),
@@ -89,7 +90,28 @@ def receiver():
                     ),
                 ),
             ),
+            Row(
+                "Load",
+                tuple(
+                    Panel(
+                        title,
+                        about,
+                        "percentunit",
+                        one(
+                            f'max by (pod, instance) (milepost_receiver_used{{of="{of}"}} / (milepost_receiver_limit{{of="{of}"}} > 0))',
+                            "{{pod}} {{instance}}",
+                        ),
+                        most=1,
+                    )
+                    for title, about, of in (
+                        ("Requests under way", "Share of http.max_requests_in_flight; beyond it: 503, saturated.", "requests"),
+                        ("Bodies in memory", "Share of http.max_bytes_in_flight; beyond it: 503, saturated.", "bytes"),
+                        ("Open connections", "Share of http.max_connections; beyond it callers wait.", "connections"),
+                    )
+                ),
+            ),
             confirms("raw"),
+            resources("receiver"),
             rollout("receiver"),
         ),
         provider=True,

@@ -1,6 +1,8 @@
 """A worker's board: one provider's queue, and what becomes of it."""
 
+from .causes import queues
 from .model import Board, Panel, Query, Row
+from .overview import DELAY
 from .panels import (
     GREEN,
     OF_WORKER,
@@ -13,6 +15,7 @@ from .panels import (
     percentiles,
     quantile,
     rate,
+    resources,
     rollout,
     slo_row,
 )
@@ -22,7 +25,7 @@ from .slo import SLOS
 def worker():
     mine = 'provider=~"$provider"'
     end_to_end, delay = f"milepost_end_to_end_seconds{{{mine}}}", f"milepost_retry_delay_seconds{{{mine}}}"
-    queue = 'queue="milepost.webhooks.$provider"'
+    queue, parked = 'queue="milepost.webhooks.$provider"', 'queue="milepost.parked.$provider"'
     return Board(
         "milepost-worker",
         "Milepost / worker of a provider",
@@ -37,8 +40,8 @@ def worker():
                         "ready wait for a worker; unacked are in one.",
                         "short",
                         (
-                            Query(f"sum(rabbitmq_detailed_queue_messages_ready{{{queue}}})", "ready"),
-                            Query(f"sum(rabbitmq_detailed_queue_messages_unacked{{{queue}}})", "unacked"),
+                            Query(f"sum({queues('messages_ready', queue)})", "ready"),
+                            Query(f"sum({queues('messages_unacked', queue)})", "unacked"),
                         ),
                         width=6,
                     ),
@@ -46,16 +49,19 @@ def worker():
                         "Consumers",
                         "Workers that take from the queue; at 0 nothing is published.",
                         "short",
-                        one(f"sum(rabbitmq_detailed_queue_consumers{{{queue}}})", "consumers"),
+                        one(f"sum({queues('consumers', queue)})", "consumers"),
                         kind="stat",
                         steps=((0, RED), (1, GREEN)),
                         width=6,
                     ),
                     Panel(
                         "In work",
-                        "Messages that its workers took and have not settled.",
+                        "Messages that its workers took and have not settled, and how many they may take (worker.prefetch of each).",
                         "short",
-                        one(f"sum(milepost_inflight_messages{{{mine}}})", "messages"),
+                        (
+                            Query(f"sum(milepost_inflight_messages{{{mine}}})", "messages"),
+                            Query(f"sum(milepost_inflight_limit{{{mine}}})", "limit"),
+                        ),
                         width=6,
                     ),
                     Panel(
@@ -92,6 +98,9 @@ def worker():
                                 f"sum(rate(milepost_unreadable_fields_total{{{mine}}}[{RATE}]))", "unreadable field"
                             ),
                             Query(rate(f"milepost_updates_out_of_order_total{{{mine}}}", "order"), "{{order}}"),
+                            Query(
+                                f"sum(rate(milepost_future_event_times_total{{{mine}}}[{RATE}]))", "time in the future"
+                            ),
                         ),
                     ),
                     Panel(
@@ -131,20 +140,20 @@ def worker():
                         "Waiting for a retry",
                         "All providers' messages in the delay queues.",
                         "short",
-                        one('sum(rabbitmq_detailed_queue_messages{queue=~"milepost\\\\.delay\\\\..+"})', "messages"),
+                        one(f"sum({queues('messages', DELAY)})", "messages"),
                     ),
                     Panel(
-                        "Parked, by reason",
+                        "Parked in an hour, by reason",
                         "malformed, missing_field and contradiction together: the provider changed its format.",
                         "short",
-                        one(f"sum by (reason) (increase(milepost_parked_total{{{mine}}}[{RATE}]))", "{{reason}}"),
+                        one(f"sum by (reason) (increase(milepost_parked_total{{{mine}}}[1h]))", "{{reason}}"),
                         width=12,
                     ),
                     Panel(
                         "Parked now",
-                        "Messages that wait for a person.",
+                        "Messages that need an operator.",
                         "short",
-                        one('sum(rabbitmq_detailed_queue_messages{queue="milepost.parked.$provider"})', "messages"),
+                        one(f"sum({queues('messages', parked)})", "messages"),
                         width=12,
                     ),
                 ),
@@ -157,6 +166,7 @@ def worker():
                         "granted: new; done: a duplicate; busy: another copy is in work; stale: an old copy; id_reused: the same id with other content.",
                         "ops",
                         one(rate(f"milepost_dedup_claims_total{{{mine}}}", "result"), "{{result}}"),
+                        width=12,
                     ),
                     Panel(
                         "Redis's answers",
@@ -166,17 +176,31 @@ def worker():
                             f"histogram_quantile(0.99, sum by (le, op) (rate(milepost_redis_op_duration_seconds_bucket[{RATE}]) {OF_WORKER}))",
                             "{{op}}",
                         ),
+                        width=12,
                         empty="an operation that is not asked for has no quantile",
+                    ),
+                    Panel(
+                        "Redis's memory",
+                        "What Redis says that it uses, and its maxmemory, if it has one. Full, it refuses, and workers pause.",
+                        "bytes",
+                        (
+                            Query("max(milepost_redis_memory_used_bytes)", "used"),
+                            Query("max(milepost_redis_memory_limit_bytes) > 0", "maxmemory"),
+                        ),
+                        width=12,
+                        empty="Redis may have no maxmemory",
                     ),
                     Panel(
                         "Waiting for what is away",
                         "Messages that wait in the worker until Redis or RabbitMQ is back; meanwhile it takes no others.",
                         "short",
                         one(f"sum by (reason) (milepost_paused{{{mine}}})", "{{reason}}"),
+                        width=12,
                     ),
                 ),
             ),
             confirms("update|later|parked", OF_WORKER),
+            resources("worker-$provider"),
             rollout("worker-$provider"),
         ),
         provider=True,

@@ -2,19 +2,35 @@
 
 import json
 
-from .model import RUNBOOK
+from .fleet import CHOSEN
+from .model import Record
 
 HEADER = "# Made by deploy/observability/generate from what is in define/: change it there.\n"
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 GRAFANA_WIDTH = 24
+# Every receiver has it from its start; recording rules may not be loaded.
+PROVIDERS = "milepost_provider_gives_up_after_seconds"
 
 
 def variables(board):
     source = {"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus"}
+    fleet = {
+        "name": "namespace",
+        "label": "Fleet",
+        "type": "query",
+        "datasource": SOURCE,
+        "refresh": 2,
+        "sort": 1,
+        # Where there are no namespaces, nothing is chosen, which fits series without one.
+        "query": {"query": "label_values(milepost_build_info, namespace)", "refId": "namespace"},
+        "multi": False,
+        "includeAll": False,
+    }
     if not board.provider:
-        return [source]
+        return [source, fleet]
     return [
         source,
+        fleet,
         {
             "name": "provider",
             "label": "Provider",
@@ -22,7 +38,7 @@ def variables(board):
             "datasource": SOURCE,
             "refresh": 2,
             "sort": 1,
-            "query": {"query": "label_values(milepost:gives_up_after:seconds, provider)", "refId": "provider"},
+            "query": {"query": f"label_values({PROVIDERS}{{{CHOSEN}}}, provider)", "refId": "provider"},
             # A worker's board is about one: its queues are named after it.
             "multi": board.uid == "milepost-receiver",
             "includeAll": board.uid == "milepost-receiver",
@@ -174,7 +190,7 @@ def record_rule(record):
     return f"      - record: {record.name}\n" + block("expr", record.expr, 8) + entries("labels", record.labels, 8)
 
 
-def alert_rule(alert):
+def alert_rule(alert, runbook_url):
     return (
         f"      - alert: {alert.name}\n"
         + block("expr", alert.expr, 8)
@@ -182,19 +198,24 @@ def alert_rule(alert):
         + entries("labels", {"severity": alert.severity}, 8)
         + entries(
             "annotations",
-            {"summary": alert.summary, "description": alert.description, "runbook_url": f"{RUNBOOK}#{alert.runbook}"},
+            {"summary": alert.summary, "description": alert.description, "runbook_url": f"{runbook_url}#{alert.runbook}"},
             8,
         )
     )
 
 
-def rules(name, records, alerts):
-    """A rule file of one group; its rules are evaluated in the order given."""
-    return (
-        f"{HEADER}groups:\n  - name: {name}\n    rules:\n"
-        + "".join(map(record_rule, records))
-        + "".join(map(alert_rule, alerts))
+def group_of_rules(group, runbook_url):
+    """Its rules are evaluated in the order given."""
+    interval = f"    interval: {group.interval}\n" if group.interval else ""
+    written = (
+        record_rule(rule) if isinstance(rule, Record) else alert_rule(rule, runbook_url) for rule in group.rules
     )
+    return f"  - name: {group.name}\n{interval}    rules:\n" + "".join(written)
+
+
+def rules(groups, runbook_url):
+    """A rule file."""
+    return f"{HEADER}groups:\n" + "".join(group_of_rules(group, runbook_url) for group in groups)
 
 
 def prometheus_rule(name, rule_file):

@@ -1,4 +1,4 @@
-"""Draws every panel of every board into one picture, for a person without Grafana. Needs matplotlib."""
+"""Draws every panel of every board into one picture, for readers without Grafana. Needs matplotlib."""
 
 import math
 
@@ -7,6 +7,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 from matplotlib.colors import LogNorm  # noqa: E402
+from PIL import Image  # noqa: E402
 
 from define.boards import BOARDS  # noqa: E402
 
@@ -37,32 +38,58 @@ def colour_of(panel, name, value):
     return chosen
 
 
-def lines(axes, panel, found):
+class Clock:
+    """Times of the proof as a picture has them: every phase is as wide as the others, however long it lasted."""
+
+    def __init__(self, began, seen, end):
+        self.edges = [*began, end]
+        # When each phase was shown by the overview: after that its trouble is over, and it goes on for a while.
+        self.seen = list(seen)
+
+    def __call__(self, time):
+        for number, (begin, end) in enumerate(zip(self.edges[:-1], self.edges[1:], strict=True)):
+            if time < end:
+                return number + max(time - begin, 0) / (end - begin)
+        return float(len(self.edges) - 1)
+
+    @property
+    def phases(self):
+        return len(self.edges) - 1
+
+
+def lines(axes, panel, found, clock):
     for name, points in found:
-        axes.plot([time for time, _ in points], [value for _, value in points], linewidth=1, label=name)
+        axes.plot([clock(time) for time, _ in points], [value for _, value in points], linewidth=1, label=name)
     if found:
-        # Twelve queues' names would hide their lines.
+        # Below the picture, where no line is. Twelve queues' names would leave it no room.
         handles, names = axes.get_legend_handles_labels()
-        axes.legend(handles[:10], names[:10], fontsize=5, loc="upper left", ncol=2, framealpha=0.6)
+        names = [name if len(name) <= 30 else f"{name[:29]}…" for name in names]
+        place = {"loc": "upper left", "bbox_to_anchor": (-0.02, -0.1), "borderaxespad": 0}
+        axes.legend(handles[:8], names[:8], fontsize=5, ncol=4 if panel.width > 8 else 3, frameon=False, **place)
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter(lambda value, _: spoken(value, panel.unit))
 
 
-def bands(axes, panel, found, phases):
-    """A stat over time: one band a name in the colour of each moment, and its value at the end of each phase."""
+def bands(axes, panel, found, clock):
+    """A stat over time: one band a name in the colour of each moment, and its value when each phase was seen."""
     found = sorted(found, reverse=True)
-    for row, (name, points) in enumerate(found):
-        for time, value in points:
-            axes.barh(row, STEP, left=time, height=0.8, color=colour_of(panel, name, value), alpha=0.65, linewidth=0)
-        axes.text(axes.get_xlim()[0], row + 0.25, f" {name}", fontsize=5.5, va="center", weight="bold")
-        for begin, end in phases:
-            if last := [value for time, value in points if begin <= time < end]:
+    most = 12
+    for row, (name, points) in enumerate(found[-most:]):
+        for (time, value), (until, _) in zip(points, [*points[1:], (points[-1][0] + STEP, 0)], strict=True):
+            begin, end = clock(time), clock(min(until, time + STEP))
+            colour = colour_of(panel, name, value)
+            axes.barh(row, end - begin, left=begin, height=0.8, align="center", color=colour, alpha=0.65, linewidth=0)
+        shown = name if len(name) <= 40 else f"{name[:39]}…"
+        axes.text(-0.05, row, shown, fontsize=5.5, ha="right", va="center")
+        for number, (begin, end) in enumerate(zip(clock.edges[:-1], clock.seen, strict=True)):
+            if last := [value for time, value in points if begin <= time <= end]:
                 word = panel.words[round(last[-1])][0] if panel.words else spoken(last[-1], panel.unit)
-                axes.text(end - 1, row - 0.15, word, fontsize=5.5, ha="right", va="center")
+                axes.text(number + 0.5, row, word, fontsize=5.5, ha="center", va="center")
+    axes.set_ylim(-0.6, max(len(found[-most:]), 3) - 0.4)
     axes.set_yticks([])
 
 
-def heat(axes, panel, found):
+def heat(axes, panel, found, clock):
     """Each bucket's own share: Prometheus's are cumulative."""
     rows = sorted((float(name.replace("+Inf", "inf")), dict(points)) for name, points in found)
     times = sorted({time for _, points in rows for time in points})
@@ -71,8 +98,11 @@ def heat(axes, panel, found):
         cells.append([max(points.get(time, 0) - below[time], 0) or math.nan for time in times])
         below = {time: points.get(time, 0) for time in times}
     if times:
-        axes.pcolormesh(times, range(len(rows)), cells, cmap="Oranges", norm=LogNorm(), shading="nearest")
-        axes.set_yticks(range(len(rows)), [f"{bound:g}" for bound, _ in rows], fontsize=4)
+        axes.pcolormesh(
+            [clock(time) for time in times], range(len(rows)), cells, cmap="Oranges", norm=LogNorm(), shading="nearest"
+        )
+        few = range(0, len(rows), 2)
+        axes.set_yticks(few, [spoken(rows[row][0], "s") for row in few], fontsize=4)
 
 
 def placed(boards):
@@ -90,22 +120,24 @@ def placed(boards):
             top += height
 
 
-def draw(path, prometheus, start, end, began):
-    """Draws the time from `start` to `end`; `began` has the phases and when each began."""
-    layout = list(placed(BOARDS))
-    tall = max(top + panel.height for panel, top, _, _ in layout) + 1
-    figure = plt.figure(figsize=(WIDTH * UNIT, tall * UNIT / 2), dpi=110)
-    edges = [*began.values(), end]
-    phases = list(zip(edges[:-1], edges[1:], strict=True))
+def draw(path, prometheus, start, end, began, seen, boards=BOARDS):
+    """Draws the time from `start` to `end`; `began` has the phases and when each began, `seen` when each was shown."""
+    layout = list(placed(boards))
+    tall = max(top + panel.height for panel, top, _, _ in layout) + 2
+    figure = plt.figure(figsize=(WIDTH * UNIT, tall * UNIT / 2), dpi=100)
+    clock = Clock(began.values(), seen.values(), end)
     for panel, top, x, heading in layout:
+        # A stat has its names to the left of it; a line has them below.
+        stat = panel.kind not in ("heatmap", "timeseries")
+        names = panel.width * (0.42 if panel.kind == "table" else 0.34)
+        left, below = (min(names, 4.2) if stat else 1.5), (2 if stat else 3)
         place = (
-            (x + 1.5) / WIDTH,
-            1 - (top + panel.height - 0.9) / tall,
-            (panel.width - 1.8) / WIDTH,
-            (panel.height - 2) / tall,
+            (x + left) / WIDTH,
+            1 - (top + panel.height + 0.4 - (0 if stat else 1)) / tall,
+            (panel.width - left - 0.3) / WIDTH,
+            (panel.height - below) / tall,
         )
         axes = figure.add_axes(place)
-        axes.set_xlim(start, end)
         found = []
         for query in panel.queries:
             found += [
@@ -113,20 +145,22 @@ def draw(path, prometheus, start, end, began):
                 for labels, points in prometheus.over(query.expr, start, end, STEP)
             ]
         if panel.kind == "heatmap":
-            heat(axes, panel, found)
+            heat(axes, panel, found, clock)
         elif panel.kind == "timeseries":
-            lines(axes, panel, found)
+            lines(axes, panel, found, clock)
         else:
-            bands(axes, panel, found, phases)
-        axes.set_title(panel.title, fontsize=7, loc="left")
-        axes.set_xlim(start, end)
-        axes.set_xticks([(begin + end) / 2 for begin, end in phases], range(1, len(phases) + 1), fontsize=6)
-        axes.tick_params(axis="x", length=0)
+            bands(axes, panel, found, clock)
+        figure.text((x + 0.3) / WIDTH, place[1] + place[3] + 0.35 / tall, panel.title, fontsize=7.5, weight="bold")
+        axes.set_xlim(0, clock.phases)
+        axes.set_xticks([number + 0.5 for number in range(clock.phases)], range(1, clock.phases + 1), fontsize=5)
+        axes.tick_params(axis="x", length=0, pad=1)
         axes.tick_params(axis="y", labelsize=5)
-        for begun in began.values():
-            axes.axvline(begun, color="black", linewidth=0.3)
+        for number in range(1, clock.phases):
+            axes.axvline(number, color="black", linewidth=0.3)
         if heading:
-            figure.text(0.01, 1 - (top - 0.4) / tall, heading, fontsize=10, weight="bold")
+            figure.text(0.01, 1 - (top + 0.9) / tall, heading, fontsize=11, weight="bold")
     legend = ", ".join(f"{number} {name}" for number, name in enumerate(began, 1))
-    figure.text(0.99, 1 - 0.8 / tall, legend, fontsize=9, ha="right", va="top")
+    figure.text(0.99, 1 - 0.9 / tall, legend, fontsize=8, ha="right")
     figure.savefig(path)
+    # A few colours are all there are.
+    Image.open(path).convert("RGB").quantize(64).save(path, optimize=True)

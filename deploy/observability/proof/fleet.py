@@ -136,7 +136,8 @@ class Fleet:
         """Prometheus with the shipped configuration and rules, but for the pace: a proof has no minutes to wait."""
         shutil.copytree(HERE / "rules", self.folder / "rules")
         for path in (self.folder / "rules").glob("*.yml"):
-            path.write_text(re.sub(r"^( +for:) .*$", r"\1 10s", path.read_text(), flags=re.MULTILINE))
+            rules = re.sub(r"^( +for:) .*$", r"\1 10s", path.read_text(), flags=re.MULTILINE)
+            path.write_text(re.sub(r"^( +interval:) .*$", r"\1 2s", rules, flags=re.MULTILINE))
         config = (HERE / "prometheus.yml").read_text()
         for key, pace in (("scrape_interval", "1s"), ("scrape_timeout", "1s"), ("evaluation_interval", "2s")):
             config = re.sub(rf"^  {key}: .*$", f"  {key}: {pace}", config, flags=re.MULTILINE)

@@ -12,7 +12,7 @@ ACCEPTING, PUBLISHING, LOSS, PARKED = (
     "Are we accepting?",
     "Are we publishing?",
     "Loss clock",
-    "Parked for a person",
+    "Parked",
 )
 DEPENDS, BEHIND, FIRES = "What we depend on", "How far behind", "What fires"
 
@@ -51,7 +51,7 @@ FLOWS = (
 
 @dataclass(frozen=True)
 class Phase:
-    """A time in the fleet's life: `trouble` begins on entry and is mended on exit."""
+    """A time in the fleet's life: `trouble` begins on entry and is over on exit."""
 
     name: str
     trouble: Callable

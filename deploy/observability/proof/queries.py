@@ -9,7 +9,7 @@ import urllib.parse
 from .fleet import get
 
 # With a scrape each second; Grafana makes it four scrapes.
-VARIABLES = {"$__rate_interval": "10s", "$provider": "telyport"}
+VARIABLES = {"$__rate_interval": "10s", "$provider": "telyport", "$namespace": ""}
 
 
 def filled_in(expr):

@@ -5,6 +5,7 @@
 //! would only have to be taken away again.
 
 pub mod admin;
+mod load;
 mod record;
 mod refusing;
 pub mod server;
@@ -17,6 +18,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Request;
 use hyper::body::Incoming;
+use metrics::Gauge;
 
 /// What one port allows its callers.
 #[derive(Debug, Clone, Copy)]
@@ -57,4 +59,9 @@ pub type Response = hyper::Response<Full<Bytes>>;
 pub trait Handler: Send + Sync + 'static {
     /// Answers one. The future is dropped when the caller goes away.
     fn handle(&self, request: Request<Incoming>) -> impl Future<Output = Response> + Send;
+
+    /// Where its open connections are counted, if they are.
+    fn connections(&self) -> Option<&Gauge> {
+        None
+    }
 }

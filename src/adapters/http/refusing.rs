@@ -18,7 +18,7 @@ pub(super) struct Refusing(Mutex<BTreeMap<ProviderId, Known>>);
 /// When the provider's webhooks were received that ended so.
 #[derive(Default)]
 struct Known {
-    /// The first of those refused since one was accepted.
+    /// The first of those refused since one was accepted, or when the broker went away.
     refusing_since: Option<Timestamp>,
     last_accepted: Option<Timestamp>,
     last_refused: Option<Timestamp>,
@@ -47,6 +47,24 @@ impl Refusing {
                 });
             }
             Err(_) => {}
+        }
+    }
+
+    /// Takes note of whether the broker takes messages. While it does not, the clock runs from the moment that is seen;
+    /// back again, it stops unless a webhook was refused meanwhile.
+    pub(super) fn broker(&self, provider: ProviderId, takes_messages: bool, now: Timestamp) {
+        let mut all = self.lock();
+        let known = all.entry(provider).or_default();
+        match known.refusing_since {
+            None if !takes_messages => {
+                known.refusing_since = Some(now);
+                show(REFUSING_SINCE, provider, Some(now));
+            }
+            Some(since) if takes_messages && known.last_refused < Some(since) => {
+                known.refusing_since = None;
+                show(REFUSING_SINCE, provider, None);
+            }
+            _ => {}
         }
     }
 

@@ -21,6 +21,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::load::Held;
 use super::{Handler, HttpLimits, Response, Stopping};
 
 /// The read buffer, and so the largest request head.
@@ -53,7 +54,8 @@ pub async fn serve<H: Handler>(
         let (handler, stop, end) = (Arc::clone(&handler), stop.clone(), end.clone());
         connections.spawn(async move {
             let handler = Leaving { handler, stop };
-            converse(stream, handler, &limits, &end, stopping.drain).await;
+            let _counted = handler.handler.connections().map(|open| Held::new(open, 1));
+            converse(stream, &handler, &limits, &end, stopping.drain).await;
             drop(slot);
         });
     }
@@ -107,14 +109,13 @@ fn is_the_callers(error: &Error) -> bool {
 /// One connection, from its first request to its last.
 async fn converse<H: Handler>(
     stream: TcpStream,
-    handler: Leaving<H>,
+    handler: &Leaving<H>,
     limits: &HttpLimits,
     end: &CancellationToken,
     drain: Duration,
 ) {
     // An answer is one small write: waiting for more to send with it only delays it. Not fatal when it fails.
     let _ = stream.set_nodelay(true);
-    let handler = &handler;
     let service =
         service_fn(move |request| async move { Ok::<_, Infallible>(handler.handle(request).await) });
     let mut connection = pin!(

@@ -12,10 +12,11 @@ use hyper::body::{Body, Incoming};
 use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, StatusCode};
-use tokio::sync::Semaphore;
+use metrics::Gauge;
 use tokio::time::timeout;
 use tracing::Span;
 
+use super::load::{self, Bound};
 use super::record::Answered;
 use super::refusing::Refusing;
 use super::{Handler, HttpLimits, Response, span};
@@ -36,8 +37,9 @@ const LINGER: Duration = Duration::from_secs(2);
 pub struct Webhooks {
     receiver: Receiver,
     limits: HttpLimits,
-    requests: Semaphore,
-    bytes: Semaphore,
+    requests: Bound,
+    bytes: Bound,
+    connections: Gauge,
     refusing: Refusing,
     sampling: Option<Sampling>,
 }
@@ -46,9 +48,27 @@ impl Webhooks {
     /// A port that takes `receiver`'s webhooks within `limits`, and traces some requests.
     #[must_use]
     pub fn new(receiver: Receiver, limits: HttpLimits, sampling: Option<Sampling>) -> Arc<Self> {
-        let requests = Semaphore::new(limits.max_requests_in_flight);
-        let bytes = Semaphore::new(limits.max_bytes_in_flight);
-        Arc::new(Self { receiver, limits, requests, bytes, refusing: Refusing::default(), sampling })
+        let requests = Bound::new("requests", limits.max_requests_in_flight);
+        let bytes = Bound::new("bytes", limits.max_bytes_in_flight);
+        let connections = load::shown("connections", limits.max_connections);
+        Arc::new(Self {
+            receiver,
+            limits,
+            requests,
+            bytes,
+            connections,
+            refusing: Refusing::default(),
+            sampling,
+        })
+    }
+
+    /// Says whether the broker takes messages. While it does not, every provider's loss clock runs, whether or not one
+    /// sends anything.
+    pub fn broker(&self, takes_messages: bool) {
+        let now = self.receiver.receipt().received_at;
+        for provider in self.receiver.providers() {
+            self.refusing.broker(provider, takes_messages, now);
+        }
     }
 
     /// Whose webhook a path takes, and the path's pattern. One trailing slash is forgiven: the path is typed into a provider's form by
@@ -90,10 +110,10 @@ impl Webhooks {
             return Err(Rejection::TooLarge);
         }
         // Both are held until the webhook is stored, and given back however this future ends.
-        let _request = self.requests.try_acquire().map_err(|_| Rejection::Saturated)?;
+        let _request = self.requests.take(1).ok_or(Rejection::Saturated)?;
         let _bytes = u32::try_from(reserved)
             .ok()
-            .and_then(|reserved| self.bytes.try_acquire_many(reserved).ok())
+            .and_then(|reserved| self.bytes.take(reserved))
             .ok_or(Rejection::Saturated)?;
         let body =
             timeout(self.limits.body_timeout, read(body, max)).await.map_err(|_| Rejection::TooSlow)??;
@@ -125,6 +145,10 @@ impl Webhooks {
 }
 
 impl Handler for Webhooks {
+    fn connections(&self) -> Option<&Gauge> {
+        Some(&self.connections)
+    }
+
     async fn handle(&self, request: Request<Incoming>) -> Response {
         let arrived = Instant::now();
         let receipt = self.receiver.receipt();

@@ -3,17 +3,28 @@
 //! lapin's own recovery gives up after 16 tries and resumes consumers silently, so it is off: whoever owns a
 //! connection makes a new one, with new channels, when it is lost.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{Connection, ConnectionProperties};
+use rand::seq::SliceRandom as _;
 use thiserror::Error;
 
 use super::topology::TopologyError;
 use crate::adapters::live_url::LiveUrl;
 use crate::domain::retry::reconnect_delay;
 
-/// A broker that does not say goodbye is left without.
+/// Closing is bounded: a broker that does not answer is disconnected.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A broker that is silent for two of these is gone. A URL may say another number.
+const HEARTBEAT_SECONDS: u16 = 10;
+/// The largest frame. lapin keeps two buffers of 32 frames a connection: with RabbitMQ's 128 KiB these are 8 MiB, most of
+/// what a process holds. Webhooks have some KiB, and larger ones come in pieces.
+const FRAME_BYTES: u32 = 32 * 1024;
+/// However many addresses a broker has, each is given so long.
+const LEAST_TIME: Duration = Duration::from_secs(1);
 
 /// How to reach RabbitMQ, and who we say we are.
 #[derive(Clone)]
@@ -37,6 +48,12 @@ pub enum ConnectError {
     /// The broker does not have, or will not take, what we need.
     #[error(transparent)]
     Topology(#[from] TopologyError),
+    /// The URL is none of AMQP's. What is wrong with it is left out: it has a password.
+    #[error("the URL cannot be used")]
+    Url(String),
+    /// The broker's name has no address.
+    #[error("the broker's name has no address")]
+    NoAddress,
     /// No answer in time.
     #[error("no answer within {0:?}")]
     TimedOut(Duration),
@@ -48,9 +65,41 @@ pub enum ConnectError {
 /// See [`ConnectError`].
 pub async fn connect(settings: &RabbitSettings, purpose: &str) -> Result<Connection, ConnectError> {
     let name = format!("{} {purpose}", settings.name);
-    let properties = ConnectionProperties::default().with_connection_name(name.into());
-    let url = settings.url.now();
-    within(settings.connect_timeout, async { Ok(Connection::connect(&url, properties).await?) }).await
+    let mut uri: AMQPUri = settings.url.now().parse().map_err(ConnectError::Url)?;
+    uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
+    uri.query.frame_max.get_or_insert(FRAME_BYTES);
+    within(settings.connect_timeout, async {
+        let mut tried = Err(ConnectError::NoAddress);
+        let uris = addresses(uri).await?;
+        let each = (settings.connect_timeout / u32::try_from(uris.len().max(1)).unwrap_or(1)).max(LEAST_TIME);
+        for uri in uris {
+            let properties = ConnectionProperties::default().with_connection_name(name.as_str().into());
+            tried = within(each, async { Ok(Connection::connect_uri(uri, properties).await?) }).await;
+            if tried.is_ok() {
+                break;
+            }
+        }
+        tried
+    })
+    .await
+}
+
+/// The same broker by each address of its name, in any order, so that a dead one costs its share of the time and
+/// connections spread. With TLS the name itself: the certificate is for that.
+async fn addresses(uri: AMQPUri) -> Result<Vec<AMQPUri>, ConnectError> {
+    if uri.scheme == AMQPScheme::AMQPS {
+        return Ok(vec![uri]);
+    }
+    let name = (uri.authority.host.as_str(), uri.authority.port);
+    let mut found: Vec<_> =
+        tokio::net::lookup_host(name).await.map_err(|_| ConnectError::NoAddress)?.collect();
+    found.shuffle(&mut rand::rng());
+    let at = |address: SocketAddr| {
+        let mut uri = uri.clone();
+        uri.authority.host = address.ip().to_string();
+        uri
+    };
+    Ok(found.into_iter().map(at).collect())
 }
 
 /// Waits until the URL is another than `used`, then until `open` succeeds with it. Whoever waits goes on with the

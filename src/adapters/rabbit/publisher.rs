@@ -41,6 +41,17 @@ pub struct RabbitPublisher {
     /// The usable channel, and the one writer's turn.
     channel: Mutex<Option<Arc<Channel>>>,
     blocked: AtomicBool,
+    /// Whether the connection answers.
+    answers: Mutex<Answers>,
+    /// The topology was declared by this process once: from then on it is only looked at.
+    declared: AtomicBool,
+}
+
+/// When the broker last answered a publish on the connection in use, and since when it does not.
+#[derive(Default)]
+struct Answers {
+    last: Option<Instant>,
+    none_since: Option<Instant>,
 }
 
 /// A connection that can be published on.
@@ -68,8 +79,9 @@ impl RabbitPublisher {
         mode: TopologyMode,
         delays: DelayLevels,
     ) -> Arc<Self> {
-        let (channel, blocked) = (Mutex::default(), AtomicBool::new(false));
-        Arc::new(Self { settings, topology, mode, delays, channel, blocked })
+        let (channel, answers) = (Mutex::default(), Mutex::default());
+        let (blocked, declared) = (AtomicBool::new(false), AtomicBool::new(false));
+        Arc::new(Self { settings, topology, mode, delays, channel, blocked, answers, declared })
     }
 
     /// Connects, declares or checks the topology, and starts over with growing jittered pauses whenever the
@@ -103,17 +115,42 @@ impl RabbitPublisher {
     async fn open(&self) -> Result<Opened, ConnectError> {
         let url = self.settings.url.now();
         let connection = connect(&self.settings, "publish").await?;
+        self.prepare(&connection).await?;
         let setting_up = async {
             let channel = connection.create_channel().await?;
-            match self.mode {
-                TopologyMode::Apply => self.topology.apply(&channel).await?,
-                TopologyMode::Verify => self.topology.verify(&channel).await?,
-            }
             channel.confirm_select(ConfirmSelectOptions::default()).await?;
             Ok(channel)
         };
-        let channel = within(3 * self.settings.connect_timeout, setting_up).await?;
+        let channel = within(self.settings.connect_timeout, setting_up).await?;
         Ok(Opened { url, connection, channel })
+    }
+
+    /// Looks whether the broker has what is needed, and declares it when it does not, or was never asked to. Declaring
+    /// takes each node of a cluster; when one of them hangs and all is there, a look must do.
+    async fn prepare(&self, connection: &Connection) -> Result<(), ConnectError> {
+        let limit = 3 * self.settings.connect_timeout;
+        let look = || async {
+            let channel = connection.create_channel().await?;
+            self.topology.verify(&channel).await?;
+            Ok(())
+        };
+        if self.mode == TopologyMode::Verify {
+            return within(limit, look()).await;
+        }
+        if self.declared.load(Ordering::Relaxed) && within(limit, look()).await.is_ok() {
+            return Ok(());
+        }
+        let declaring = async {
+            let channel = connection.create_channel().await?;
+            self.topology.apply(&channel).await?;
+            Ok(())
+        };
+        match within(limit, declaring).await {
+            Err(ConnectError::TimedOut(_)) => within(limit, look()).await?,
+            declared => declared?,
+        }
+        self.declared.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Publishes on this connection until it is lost, or `shutdown`; or until there is one with a newer URL, which is
@@ -125,6 +162,7 @@ impl RabbitPublisher {
     ) -> Option<Opened> {
         let mut events = pin!(connection.events_listener());
         self.blocked.store(connection.status().blocked(), Ordering::Relaxed);
+        *self.answers() = Answers::default();
         *self.lock() = Some(Arc::new(channel.clone()));
         metrics::gauge!(m::BROKER_CONNECTED, "role" => "publish").set(1.0);
         tracing::info!("publishing: connected");
@@ -148,7 +186,8 @@ impl RabbitPublisher {
         None
     }
 
-    /// Returns when the connection or the channel can no longer be used.
+    /// Returns when the connection or the channel can no longer be used: it is lost, or confirms nothing any more. The
+    /// second may last for ever, with a connection that looks sound (a partition, a node that hangs).
     async fn watch(
         &self,
         mut events: std::pin::Pin<&mut (impl Stream<Item = Event> + Send)>,
@@ -172,6 +211,37 @@ impl RabbitPublisher {
                 },
                 _ = look.tick() => {}
             }
+            let silent = self.answers().none_since;
+            if silent.is_some_and(|since| since.elapsed() >= 2 * self.settings.confirm_timeout) {
+                tracing::warn!("publishing: nothing is confirmed on this connection: giving it up");
+                return;
+            }
+        }
+    }
+
+    fn answers(&self) -> MutexGuard<'_, Answers> {
+        // A panic elsewhere cannot leave two times half-written.
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_silent(&self) -> bool {
+        self.answers().none_since.is_some()
+    }
+
+    /// Notes what a publish that began at `began` says of the connection: any answer, that it lives; none in time while
+    /// nothing else was answered either, that it may not. Until it is known, nothing more is sent on it.
+    fn judge(&self, began: Instant, result: Result<(), PublishError>) {
+        match result {
+            Ok(()) | Err(PublishError::Refused) => {
+                *self.answers() = Answers { last: Some(Instant::now()), none_since: None };
+            }
+            Err(PublishError::Unconfirmed) if began.elapsed() >= self.settings.confirm_timeout => {
+                let mut answers = self.answers();
+                if answers.last.is_none_or(|last| last < began) {
+                    answers.none_since.get_or_insert(began);
+                }
+            }
+            Err(PublishError::Unconfirmed | PublishError::Unavailable) => {}
         }
     }
 
@@ -181,7 +251,7 @@ impl RabbitPublisher {
     }
 
     async fn send(&self, message: Message) -> Result<(), PublishError> {
-        if self.blocked.load(Ordering::Relaxed) {
+        if self.blocked.load(Ordering::Relaxed) || self.is_silent() {
             return Err(PublishError::Unavailable);
         }
         let channel = self.lock().clone().ok_or(PublishError::Unavailable)?;
@@ -275,6 +345,7 @@ impl Publisher for RabbitPublisher {
         let result = tokio::time::timeout(self.settings.confirm_timeout, self.send(message))
             .await
             .unwrap_or(Err(PublishError::Unconfirmed));
+        self.judge(began, result);
         let label = result.map_or_else(PublishError::as_str, |()| "ack");
         metrics::counter!(m::PUBLISH_CONFIRMS, "stage" => stage, "result" => label).increment(1);
         metrics::histogram!(m::PUBLISH_CONFIRM_DURATION, "stage" => stage)
@@ -283,6 +354,6 @@ impl Publisher for RabbitPublisher {
     }
 
     fn ready(&self) -> bool {
-        !self.blocked.load(Ordering::Relaxed) && self.lock().is_some()
+        !self.blocked.load(Ordering::Relaxed) && !self.is_silent() && self.lock().is_some()
     }
 }

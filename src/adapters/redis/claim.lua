@@ -4,12 +4,13 @@
 -- KEYS[1]  the delivery, a hash of
 --   n        the last sequence number
 --   s<leg>   where the leg stands: moment, terminal, digests        c<leg>  the furthest moment claimed of it
---   h        the event in hand: name, deadline ms
+--   h        the claim in hand: event's name, attempt, deadline ms (none: released), crashes, token; empty: none
+--   b        what the update in hand says of the course: overtaken (1) and traced (2) added up, where the leg stood
+--   t        the traceparent of its first receipt, if it was traced
 --   e<name>  an event: first receipt, sequence, status; once done, when
---   p<name>  how far it has got, until it is done: state (P|R|K), attempt, deadline ms, crashes, then
---            P: token (no deadline: released), R: reason, K: reason, receipt of the copy that was parked
---   b<name>  what its update says of the course, until it is done: whether it was overtaken (1|0), where the leg stood
---   t<name>  the traceparent of its first receipt, until it is done
+--   p<name>  how far an event has got that is neither in hand nor done: state (P|R|K), attempt, deadline ms, crashes, then
+--            P (its lease ran out, and another was claimed): token, R: reason, K: reason, receipt of the parked copy
+--   b<name>, t<name>  as b and t, for an event that has a p
 --   i<id>    the content first seen under a provider's id            o<content>  the receipts that began an event
 -- ARGV     i<id> or o<content>, content, suffix of a forced replay, receipt, traceparent, attempt, crashes,
 --          replay (1|0), token, lease ms, ttl ms, horizon ms, leg, then the moment: time µs, kind, receipt ms, status,
@@ -21,7 +22,7 @@
 local marker, content, forced, receipt, traceparent, attempt, crashes, replay, token, lease, ttl, horizon, leg, at, kind,
   received, status, relations = unpack(ARGV)
 local MOST_FIELDS, KEPT_EVENTS, KEPT_LEGS, MOST_ANCHORS = 1024, 256, 32, 64
-local key, by_id = KEYS[1], string.sub(marker, 1, 1) == 'i'
+local key, by_id = KEYS[1], string.byte(marker) == 105
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local name = by_id and string.sub(marker, 2) .. content .. forced or ''
@@ -49,17 +50,23 @@ if not by_id then
   end
 end
 
+local held, held_progress
+if in_hand and in_hand ~= '' then
+  held, held_progress = string.match(in_hand, '^([^,]+),(.*)$')
+end
 if event then
-  if not progress then
+  if held == name then
+    progress = 'P,' .. held_progress
+  elseif not progress then
     return 'D'
   end
-  local state, tried, deadline, crashed, rest = string.match(progress, '^(%u),(%d+),(%d*),(%d+),?(.*)$')
+  local state, tried, deadline, crashed, rest = string.match(progress, '^(%u),(%d+),(%d*),(%d+),(.*)$')
   if state == 'P' then
     local more = 0
     if rest ~= token and deadline ~= '' then
       local left = deadline - now
       if left > 0 and left <= tonumber(lease) then
-        return 'B,' .. string.format('%.0f', left)
+        return string.format('B,%d', left)
       end
       more = 1
     end
@@ -75,36 +82,47 @@ if event then
     end
   end
 end
-if in_hand then
-  local other, deadline = string.match(in_hand, '^(.*),(%d+)$')
-  local left = deadline - now
-  if other ~= name and left > 0 and left <= tonumber(lease) then
-    return 'W,' .. string.format('%.0f', left)
+local fields = {}
+local function set(field, value)
+  local count = #fields
+  fields[count + 1], fields[count + 2] = field, value
+end
+if held and held ~= name then
+  local deadline = string.match(held_progress, '^%d+,(%d+)')
+  local left = deadline and deadline - now or 0
+  if left > 0 and left <= tonumber(lease) then
+    return string.format('W,%d', left)
+  end
+  -- Its worker did not finish. What it had in hand is put aside, for its copy to find.
+  local course, trace = unpack(redis.call('HMGET', key, 'b', 't'), 1, 2)
+  set('p' .. held, 'P,' .. held_progress)
+  set('b' .. held, course)
+  if tonumber(string.sub(course, 1, 1)) >= 2 then
+    set('t' .. held, trace)
   end
 end
 
-local deadline = string.format('%.0f', now + lease)
-local sequence, overtaken, before, id_reused = nil, '0', stands or '', '0'
-local fields = {
-  'h', name .. ',' .. deadline,
-  'p' .. name, table.concat({ 'P', attempt, deadline, crashes, token }, ','),
-}
-local function set(field, value)
-  fields[#fields + 1], fields[#fields + 2] = field, value
-end
+set('h', string.format('%s,%s,%d,%s,%s', name, attempt, now + lease, crashes, token))
+local sequence, overtaken, before, id_reused = nil, 0, stands or '', '0'
 if event then
   anchor, sequence = string.match(event, '^(%x+),(%d+)')
-  local course, trace = unpack(redis.call('HMGET', key, 'b' .. name, 't' .. name), 1, 2)
-  traceparent = trace or ''
-  before = ''
-  if course then
-    overtaken, before = string.match(course, '^(%d),(.*)$')
+  local own = held == name and '' or name
+  local course, trace = unpack(redis.call('HMGET', key, 'b' .. own, 't' .. own), 1, 2)
+  local flags
+  flags, before = string.match(course, '^(%d),(.*)$')
+  overtaken, traceparent = flags % 2, tonumber(flags) >= 2 and trace or ''
+  if own ~= '' then
+    set('b', course)
+    redis.call('HDEL', key, 'p' .. name, 'b' .. name, 't' .. name)
+    if traceparent ~= '' then
+      set('t', traceparent)
+    end
   end
 else
   last = tonumber(last) or 0
-  sequence = string.format('%.0f', last < now and now or last + 1)
+  sequence = string.format('%d', last < now and now or last + 1)
   if claimed and is_behind(at, kind, received, relations, claimed) then
-    overtaken = '1'
+    overtaken = 1
   else
     if claimed then
       local claimed_at, claimed_kind, claimed_received = string.match(claimed, '^(%-?%d*),(%l),(%d+)')
@@ -113,18 +131,16 @@ else
       end
       received = tonumber(claimed_received) > tonumber(received) and claimed_received or received
     end
-    set('c' .. leg, table.concat({ at, kind, received, status }, ','))
+    set('c' .. leg, at .. ',' .. kind .. ',' .. received .. ',' .. status)
   end
   set('n', sequence)
-  set('e' .. name, table.concat({ anchor, sequence, status }, ','))
+  set('e' .. name, anchor .. ',' .. sequence .. ',' .. status)
   if anchor ~= receipt then
     traceparent = ''
   end
-  if before ~= '' or overtaken == '1' then
-    set('b' .. name, overtaken .. ',' .. before)
-  end
+  set('b', (traceparent == '' and overtaken or overtaken + 2) .. ',' .. before)
   if traceparent ~= '' then
-    set('t' .. name, traceparent)
+    set('t', traceparent)
   end
 end
 if by_id then
@@ -138,19 +154,23 @@ elseif not anchored then
   set(marker, string.sub(noted or '', -32 * (MOST_ANCHORS - 1)) .. receipt)
 end
 redis.call('HSET', key, unpack(fields))
-redis.call('PEXPIRE', key, ttl)
+-- Kept for its time and an eighth, so that it need not be said each time.
+if redis.call('PTTL', key) < tonumber(ttl) then
+  redis.call('PEXPIRE', key, math.ceil(ttl * 1.125))
+end
 
--- A delivery may tell its position thousands of times: the oldest of what is done is forgotten.
-if not event and redis.call('HLEN', key) > MOST_FIELDS then
+-- A delivery may tell its position thousands of times: the oldest of what is done is forgotten. Looked at now and then.
+if not event and now % 16 == 0 and redis.call('HLEN', key) > MOST_FIELDS then
   local all, value, done, legs, names, surplus = redis.call('HGETALL', key), {}, {}, {}, {}, {}
   for index = 1, #all, 2 do
     value[all[index]] = all[index + 1]
   end
+  names[name] = true
   for field, text in pairs(value) do
     local of, rest = string.sub(field, 1, 1), string.sub(field, 2)
     if of == 'e' and value['p' .. rest] then
       names[rest] = true
-    elseif of == 'e' then
+    elseif of == 'e' and rest ~= name then
       done[#done + 1] = { rest, tonumber(string.match(text, ',(%d+)')) }
     elseif of == 'c' then
       legs[#legs + 1] = { rest, tonumber(string.match(text, ',%l,(%d+)')) }
@@ -186,6 +206,5 @@ if not event and redis.call('HLEN', key) > MOST_FIELDS then
     redis.call('HDEL', key, unpack(surplus, from, math.min(from + 999, #surplus)))
   end
 end
-return table.concat({
-  'G', name, anchor, sequence, attempt, crashes, id_reused, overtaken, traceparent, before,
-}, ',')
+return 'G,' .. name .. ',' .. anchor .. ',' .. sequence .. ',' .. attempt .. ',' .. crashes .. ',' .. id_reused .. ','
+  .. overtaken .. ',' .. traceparent .. ',' .. before

@@ -54,6 +54,13 @@ pub(super) async fn policy(connection: &RedisConnection) -> Result<Option<String
     Ok(info.and_then(|info| field(&info, "maxmemory_policy")))
 }
 
+/// The memory that it uses, and the most it may use, where this user may see it.
+pub(super) async fn memory(connection: &RedisConnection) -> Result<(Option<u64>, Option<u64>), LedgerError> {
+    let info: Option<String> = ask(connection, &["INFO", "memory"]).await?;
+    let bytes = |name: &str| field(info.as_deref()?, name)?.parse().ok();
+    Ok((bytes("used_memory"), bytes("maxmemory")))
+}
+
 fn field(info: &str, name: &str) -> Option<String> {
     let value = |line: &str| Some(line.strip_prefix(name)?.strip_prefix(':')?.to_owned());
     info.lines().find_map(value)

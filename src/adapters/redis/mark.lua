@@ -15,28 +15,33 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 if what == 'D' then
   local event, leg, after, relations, ttl = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
-  local kept = redis.call('HMGET', key, 'e' .. name, 'p' .. name, 'h', 's' .. leg)
-  local known, progress, in_hand, stands = unpack(kept, 1, 4)
-  if known and not progress then
-    return 0
-  end
-  event = event .. ',' .. string.format('%.0f', now)
+  local in_hand, stands = unpack(redis.call('HMGET', key, 'h', 's' .. leg), 1, 2)
+  local held = in_hand and string.sub(in_hand, 1, #name + 1) == name .. ','
+  event = string.format('%s,%d', event, now)
   if stands and after ~= '' then
     local at, kind, received = string.match(after, '^(%-?%d*),(%l),(%d+)')
     if is_behind(at, kind, received, relations, stands) then
       after = ''
     end
   end
+  if held then
+    if after == '' then
+      redis.call('HSET', key, 'e' .. name, event, 'h', '')
+    else
+      redis.call('HSET', key, 'e' .. name, event, 'h', '', 's' .. leg, after)
+    end
+    return 1
+  end
+  local known, progress = unpack(redis.call('HMGET', key, 'e' .. name, 'p' .. name), 1, 2)
+  if known and not progress then
+    return 0
+  end
   if after == '' then
     redis.call('HSET', key, 'e' .. name, event)
   else
     redis.call('HSET', key, 'e' .. name, event, 's' .. leg, after)
   end
-  if in_hand and string.sub(in_hand, 1, #name + 1) == name .. ',' then
-    redis.call('HDEL', key, 'p' .. name, 'b' .. name, 't' .. name, 'h')
-  else
-    redis.call('HDEL', key, 'p' .. name, 'b' .. name, 't' .. name)
-  end
+  redis.call('HDEL', key, 'p' .. name, 'b' .. name, 't' .. name)
   -- A claim keeps the delivery for as long as it is remembered; what was lost since begins anew.
   if not known then
     redis.call('PEXPIRE', key, ttl)
@@ -44,21 +49,30 @@ if what == 'D' then
   return 1
 end
 
-local progress, in_hand = unpack(redis.call('HMGET', key, 'p' .. name, 'h'), 1, 2)
-local state, attempt, deadline, crashes, holder =
-  string.match(progress or '', '^(%u),(%d+),(%d*),(%d+),?(.*)$')
-if state ~= 'P' or holder ~= token then
+local in_hand, displaced, course, trace = unpack(redis.call('HMGET', key, 'h', 'p' .. name, 'b', 't'), 1, 4)
+local held, attempt, crashes, holder = string.match(in_hand or '', '^([^,]+),(%d+),%d*,(%d+),(%x+)$')
+local ours = held == name
+if not ours then
+  attempt, crashes, holder = string.match(displaced or '', '^P,(%d+),%d*,(%d+),(%x+)$')
+end
+if holder ~= token then
   return 0
 end
-local rest = token
-deadline = ''
+local deadline, rest = '', token
 if what == 'R' then
-  attempt, deadline, rest = ARGV[4], string.format('%.0f', now + ARGV[5]), ARGV[6]
+  attempt, deadline, rest = ARGV[4], string.format('%d', now + ARGV[5]), ARGV[6]
 elseif what == 'K' then
   rest = ARGV[4] .. ',' .. ARGV[5]
 end
-redis.call('HSET', key, 'p' .. name, table.concat({ what, attempt, deadline, crashes, rest }, ','))
-if in_hand and string.sub(in_hand, 1, #name + 1) == name .. ',' then
-  redis.call('HDEL', key, 'h')
+local progress = table.concat({ attempt, deadline, crashes, rest }, ',')
+if not ours then
+  redis.call('HSET', key, 'p' .. name, what .. ',' .. progress)
+elseif what == 'P' then
+  redis.call('HSET', key, 'h', name .. ',' .. progress)
+else
+  redis.call('HSET', key, 'p' .. name, what .. ',' .. progress, 'b' .. name, course, 'h', '')
+  if tonumber(string.sub(course, 1, 1)) >= 2 then
+    redis.call('HSET', key, 't' .. name, trace)
+  end
 end
 return 1

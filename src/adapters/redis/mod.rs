@@ -3,16 +3,19 @@
 mod answer;
 mod calls;
 mod cells;
+mod clock;
 mod connection;
 mod delivery_key;
 mod inspect;
 mod ledger;
+mod memory;
 mod policy;
 mod record;
 mod remembered;
 mod script;
 
 pub use cells::RedisCells;
+pub use clock::RedisClock;
 pub use connection::{RedisConnection, RedisSettings};
 pub use inspect::{RedisFacts, inspect};
 pub use ledger::RedisLedger;

@@ -1,21 +1,25 @@
-//! What Redis does when its memory is full.
+//! What Redis does when its memory is full, and how full it is.
 //!
 //! Under any policy but `noeviction` it makes room by forgetting keys, and each event it forgets may be published
 //! again. Redis is still of use then, so nobody is stopped; but it is said loudly.
 
 use super::connection::RedisConnection;
 use super::inspect::policy;
+use super::memory;
 use crate::domain::retry::reconnect_delay;
 
 /// The only policy that forgets nothing.
 pub const KEEPS_ALL: &str = "noeviction";
 
-/// Waits until Redis answers, reads its policy once and logs what is wrong with it.
+/// Waits until Redis answers, reads its policy once and logs what is wrong with it; then shows its memory for ever.
 pub(super) async fn check(connection: &RedisConnection) {
     let mut tries = 0;
     loop {
         match policy(connection).await {
-            Ok(policy) => return report(policy.as_deref()),
+            Ok(policy) => {
+                report(policy.as_deref());
+                return memory::watch(connection).await;
+            }
             // An outage is reported by those who have work to do.
             Err(_) => tokio::time::sleep(reconnect_delay(tries, rand::random())).await,
         }

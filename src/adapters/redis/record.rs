@@ -55,9 +55,10 @@ pub struct EventRecord {
 }
 
 impl EventRecord {
-    /// Reads an event from its field and, until it is done, the field of its progress; `None` when it is none.
+    /// Reads an event from its field and, until it is done, how far it has got: the field for that, or the claim in hand,
+    /// which begins with the event's name. `None` when it is none.
     #[must_use]
-    pub fn parse(event: &str, progress: Option<&str>) -> Option<Self> {
+    pub fn parse(event: &str, progress: Option<String>) -> Option<Self> {
         let mut parts = event.split(',');
         let (receipt, sequence, status) = (parts.next()?, parts.next()?, parts.next()?);
         let mut record = Self {
@@ -72,7 +73,7 @@ impl EventRecord {
             reason: None,
         };
         if let Some(progress) = progress {
-            record.progress(progress)?;
+            record.progress(&progress)?;
         }
         Some(record)
     }

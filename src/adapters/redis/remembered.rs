@@ -92,7 +92,7 @@ impl Inspector {
             }
             let values: Vec<(Option<String>, Option<String>)> = self.ask_all(&reads).await?;
             waiting.extend(events.iter().zip(values).filter_map(|((key, _), (event, progress))| {
-                let record = EventRecord::parse(&event?, progress.as_deref())?;
+                let record = EventRecord::parse(&event?, progress)?;
                 // The index is a hint: what is not retrying any more was delivered.
                 let waits = record.state == State::Retrying;
                 Some(WaitingEvent { delivery: DeliveryName::of_key(key)?, record }).filter(|_| waits)
@@ -132,9 +132,11 @@ impl Inspector {
         let legs = fields
             .iter()
             .filter_map(|(field, value)| Some((field.strip_prefix('s')?.to_owned(), value.parse().ok()?)));
+        let in_hand = fields.get("h").and_then(|claim| claim.split_once(','));
         let events = fields.iter().filter_map(|(field, value)| {
-            let progress = fields.get(&format!("p{}", field.strip_prefix('e')?));
-            EventRecord::parse(value, progress.map(String::as_str))
+            let name = field.strip_prefix('e')?;
+            let claim = in_hand.filter(|(held, _)| *held == name).map(|(_, claim)| format!("P,{claim}"));
+            EventRecord::parse(value, claim.or_else(|| fields.get(&format!("p{name}")).cloned()))
         });
         let mut events: Vec<_> = events.collect();
         events.sort_by_key(|event| event.sequence);

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 
 use super::content;
-use crate::domain::document::{self, Document, Extra};
+use crate::domain::document::{self, Document};
+use crate::domain::extra::Extra;
 use crate::domain::identity::Identity;
 use crate::domain::order::TimeKind;
 use crate::domain::provider::DecodedUpdate;
@@ -30,7 +31,7 @@ pub(super) fn decode(mut fields: Document<'_>) -> Result<DecodedUpdate, Poison> 
     let read_times = TIMES.map(|name| fields.time(name, None));
     let fingerprint = content::fingerprint(&fields, &read_times, &sent_times);
 
-    let delivery_id = fields.id("deliveryID").ok_or(Poison::missing("deliveryID"))?;
+    let delivery_id = fields.delivery_id("deliveryID")?.ok_or(Poison::missing("deliveryID"))?;
     let raw_status = fields.text("status").ok_or(Poison::missing("status"))?;
     let mut rest = Rest::default();
     let tracking_url = fields.text("trackingURL");
@@ -175,7 +176,7 @@ fn place(fields: &mut Document<'_>, name: &str, rest: &mut Rest) -> Place {
 /// Takes both coordinates or, where they are no place on Earth, neither.
 fn position(fields: &mut Document<'_>) -> Option<Position> {
     let names = ["latitude", "longitude"];
-    let [latitude, longitude] = names.map(|name| fields.peek(name).and_then(document::text)?.parse().ok());
+    let [latitude, longitude] = names.map(|name| fields.peek(name).and_then(document::decimal));
     let position =
         latitude.zip(longitude).and_then(|(latitude, longitude)| Position::new(latitude, longitude));
     for name in names {
@@ -234,7 +235,7 @@ fn list<'a, T: Default>(
         let Ok(mut object) = Document::parse(raw.get().as_bytes()) else {
             if raw.get() != "null" {
                 rest.unreadable += 1;
-                rest.extra.insert(path, document::one_line(raw));
+                rest.extra.insert(path, raw);
             }
             return T::default();
         };

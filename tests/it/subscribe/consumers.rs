@@ -15,10 +15,11 @@ use crate::support::servers::{Vhost, depth};
 /// What is personal in the sample that is sent below.
 const IN_SAMPLE: [&str; 2] = ["John Doe", "12345678990"];
 /// The members of an update that may hold personal data; so may the text and the comments of its reason.
-const PERSONAL: [&str; 10] = [
+const PERSONAL: [&str; 11] = [
     "courier",
     "destination",
     "extra",
+    "extra_as_text",
     "origin",
     "position",
     "proof",
@@ -195,5 +196,44 @@ async fn each_applies_only_what_is_newer_and_parks_what_it_cannot_read() {
             (depth(&channel, &format!("{name}.parked")).await == 3).then_some(())
         })
         .await;
+    }
+}
+
+/// As Milepost publishes none any more, and the stream may still have.
+#[tokio::test]
+async fn nothing_in_extra_costs_an_update() {
+    let vhost = Vhost::new().await;
+    vhost.declare(Duration::from_secs(1), &[TELYPORT]).await;
+    for (name, _) in CONSUMERS {
+        subscribed(&vhost, &format!("{name} # --park")).await;
+    }
+    let digits = "7".repeat(5_000);
+    let odd = [
+        &digits,
+        "1e999",
+        "[-1e999, 1.5e3]",
+        r#""\ud800""#,
+        r#"{"\udc00": "\ud83d"}"#,
+        r#"{"a": 1, "a": 2}"#,
+        &format!("{}1{}", "[".repeat(60), "]".repeat(60)),
+        "{}",
+    ];
+    let bodies: Vec<_> = (0..)
+        .zip(odd)
+        .map(|(at, odd)| {
+            let plain = event(&format!("event-{at}"), "in_order", at);
+            let with_odd = plain.replacen(r#""extra":{"#, &format!(r#""extra":{{"odd":{odd},"#), 1);
+            assert_ne!(plain, with_odd);
+            with_odd
+        })
+        .collect();
+    let key = "telyport.default.pickup.assigned";
+    publish(&vhost, &bodies.iter().map(|body| (key, body.as_bytes())).collect::<Vec<_>>()).await;
+    for (name, consumer) in CONSUMERS {
+        let (printed, _) = run_until(consumer(&vhost, name), &format!("event-{}", odd.len() - 1)).await;
+        let expected: Vec<_> = (0..odd.len()).map(|at| format!("event-{at}")).collect();
+        assert_eq!(ids(&printed), expected, "{name}");
+        assert!(printed.iter().all(|(label, _)| label == "news"), "{name}: {printed:?}");
+        assert_eq!(depth(&vhost.channel().await, &format!("{name}.parked")).await, 0, "{name}");
     }
 }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use url::Url;
 
@@ -13,6 +14,8 @@ pub struct Proxy {
     /// Bound and not listening: the port is ours, and closed.
     closed: Option<TcpSocket>,
     serving: Option<JoinHandle<()>>,
+    /// How often the connections of the moment fell silent.
+    silences: watch::Sender<u32>,
 }
 
 impl Proxy {
@@ -22,7 +25,7 @@ impl Proxy {
         socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
         let addr = socket.local_addr().expect("bound");
         let server = url.parse().expect("a URL");
-        Self { server, addr, closed: Some(socket), serving: None }
+        Self { server, addr, closed: Some(socket), serving: None, silences: watch::Sender::new(0) }
     }
 
     /// The server's URL by this way.
@@ -37,7 +40,13 @@ impl Proxy {
         let socket = self.closed.take().expect("closed until now");
         let listener = socket.listen(64).expect("listens");
         let to = (self.server.host_str().expect("a host").to_owned(), self.server.port().expect("a port"));
-        self.serving = Some(tokio::spawn(serve(listener, to)));
+        self.serving = Some(tokio::spawn(serve(listener, to, self.silences.subscribe())));
+    }
+
+    /// Passes nothing on any more on the connections there are, and ends none: a link that drops everything, a server that
+    /// hangs. Connections made from now on work.
+    pub fn silence(&self) {
+        self.silences.send_modify(|silences| *silences += 1);
     }
 
     /// Ends every connection and takes no more.
@@ -55,13 +64,18 @@ impl Drop for Proxy {
 }
 
 /// The connections end with this task, as the set they are in does.
-async fn serve(listener: TcpListener, to: (String, u16)) {
+async fn serve(listener: TcpListener, to: (String, u16), silences: watch::Receiver<u32>) {
     let mut connections = JoinSet::new();
     while let Ok((mut near, _)) = listener.accept().await {
-        let to = to.clone();
+        let (to, mut silences) = (to.clone(), silences.clone());
+        silences.mark_unchanged();
         connections.spawn(async move {
             let mut far = TcpStream::connect(to).await?;
-            tokio::io::copy_bidirectional(&mut near, &mut far).await.map(drop)
+            tokio::select! {
+                ended = tokio::io::copy_bidirectional(&mut near, &mut far) => ended.map(drop),
+                // Both ends stay open.
+                _ = silences.changed() => std::future::pending().await,
+            }
         });
     }
 }

@@ -33,8 +33,6 @@ fn required(shape: &Shape) -> Vec<Case> {
             cases.push(case(shape, format!("{name} {nothing}"), &body, parked(detail)));
         }
     }
-    let long = with(shape.least, shape.id.0, json!("x".repeat(257)));
-    cases.push(case(shape, "an id too long", &long, parked(shape.id.1)));
     cases
 }
 

@@ -5,6 +5,9 @@
 
 mod bodies;
 mod fields;
+mod ids;
+mod left_overs;
+mod numbers;
 mod places;
 mod proofs;
 mod shapes;
@@ -85,6 +88,9 @@ pub fn cases(shape: &Shape) -> Vec<Case> {
     let mut cases = Vec::new();
     cases.extend(bodies::cases(shape));
     cases.extend(fields::cases(shape));
+    cases.extend(ids::cases(shape));
+    cases.extend(left_overs::cases(shape));
+    cases.extend(numbers::cases(shape));
     cases.extend(times::cases(shape));
     cases.extend(places::cases(shape));
     cases.extend(proofs::cases(shape));
@@ -133,6 +139,11 @@ fn put(body: &mut Value, pointer: &str, value: Value) {
         &mut object[name]
     });
     *place = value;
+}
+
+/// `least` with JSON spelt as `sent` at `pointer`: most JSON libraries would spell it otherwise.
+fn spelt(least: &str, pointer: &str, sent: &str) -> String {
+    with(least, pointer, json!("spelt")).to_string().replacen("\"spelt\"", sent, 1)
 }
 
 /// The name that a field left in `extra` gets there.

@@ -15,6 +15,15 @@ pub fn cases(shape: &Shape) -> Vec<Case> {
         (json!(0), json!(0)),
         (json!("-6.2777751234567890123456"), json!(106.800_365)),
     ];
+    // Near Greenwich and the equator, as libraries write small numbers; and as they write whole ones.
+    let spelt = [
+        (["51.4779", "-3.8e-05"], ["51.4779", "-0.000038"]),
+        (["3.8E-5", "-1.0e-7"], ["0.000038", "-0.00000010"]),
+        (["5.14779e1", "1.8e2"], ["51.4779", "180"]),
+        (["\"-3.8e-05\"", "\"1E+1\""], ["-0.000038", "10"]),
+        (["0e5", "-0.0e-2"], ["0", "-0.000"]),
+        (["-9.0e1", "1.80e2"], ["-90", "180"]),
+    ];
     let elsewhere = [
         (json!(90.0001), json!(0)),
         (json!(0), json!(-180.0001)),
@@ -27,6 +36,9 @@ pub fn cases(shape: &Shape) -> Vec<Case> {
         (json!(true), json!([2.3413])),
         (json!("48.85 "), json!("2.34")),
         (json!(1e300), json!(1)),
+        (json!(9.1e1), json!(1)),
+        (json!(1e-300), json!(1)),
+        (json!("1e"), json!("e1")),
     ];
     let mut cases = Vec::new();
     for (latitude, longitude) in on_earth {
@@ -34,6 +46,15 @@ pub fn cases(shape: &Shape) -> Vec<Case> {
         let mut update = (shape.update)();
         put(&mut update, place, json!({"latitude": digits(&latitude), "longitude": digits(&longitude)}));
         cases.push(case(shape, form, [&latitude, &longitude], Expected::Published(update, 0)));
+    }
+    for (sent, [latitude, longitude]) in spelt {
+        let mut update = (shape.update)();
+        put(&mut update, place, json!({"latitude": latitude, "longitude": longitude}));
+        let body = case(shape, form, [&json!("north"), &json!("west")], Expected::Ignored).body;
+        let body = String::from_utf8(body).expect("text");
+        let body = body.replacen("\"north\"", sent[0], 1).replacen("\"west\"", sent[1], 1);
+        let name = format!("position spelt {} {}", sent[0], sent[1]);
+        cases.push(Case::new(name, shape, body, Expected::Published(update, 0)));
     }
     for (latitude, longitude) in elsewhere {
         let expected = left(shape, form, [&latitude, &longitude]);

@@ -14,6 +14,8 @@ pub struct Shape {
     /// The delivery's id, and what is said of a body without it.
     pub id: (&'static str, &'static str),
     pub status: &'static str,
+    /// The event's id, where the provider gives any.
+    pub event_id: Option<&'static str>,
     /// Whether a body that is no JSON object is refused at the door, or parked.
     pub refuses_what_is_no_object: bool,
     /// An optional text, and where in the update it goes.
@@ -47,6 +49,7 @@ pub static SHAPES: [Shape; 5] = [
         },
         id: ("/data/orderID", "orderID"),
         status: "/data/status",
+        event_id: Some("/webhookEventID"),
         refuses_what_is_no_object: false,
         text: ("/data/businessOrderID", "/references/merchant_order"),
         unreadable: || {
@@ -75,6 +78,7 @@ pub static SHAPES: [Shape; 5] = [
         update: || json!({"delivery_id": "@", "status": "dropoff_en_route", "phase": "dropoff", "raw_status": "25", "terminal": false}),
         id: ("/OrderCode", "OrderCode"),
         status: "/Status",
+        event_id: Some("/TransactionId"),
         refuses_what_is_no_object: true,
         text: ("/Mailman", "/courier/name"),
         unreadable: || {
@@ -107,6 +111,7 @@ pub static SHAPES: [Shape; 5] = [
         update: || json!({"delivery_id": "@", "status": "pickup_en_route", "phase": "pickup", "raw_status": "83", "terminal": false}),
         id: ("/orderId", "orderId"),
         status: "/status",
+        event_id: None,
         refuses_what_is_no_object: true,
         text: ("/courierName", "/courier/name"),
         unreadable: || {
@@ -141,6 +146,7 @@ pub static SHAPES: [Shape; 5] = [
         },
         id: ("/deliveryID", "deliveryID"),
         status: "/status",
+        event_id: None,
         refuses_what_is_no_object: false,
         text: ("/courier/name", "/courier/name"),
         unreadable: || {
@@ -187,6 +193,7 @@ pub static SHAPES: [Shape; 5] = [
         },
         id: ("/new_state/id", "the delivery's id"),
         status: "/new_state/status",
+        event_id: Some("/id"),
         refuses_what_is_no_object: false,
         text: ("/new_state/driver_name", "/courier/name"),
         unreadable: || {

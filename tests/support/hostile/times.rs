@@ -2,13 +2,24 @@
 
 use serde_json::{Value, json};
 
-use super::{Case, Expected, Shape, path, put, with};
+use super::{Case, Expected, Shape, path, put, spelt};
 
 /// What is sent, and the instant it is.
-const READABLE: [(&str, &str); 19] = [
+const READABLE: [(&str, &str); 29] = [
     ("1739365639", "2025-02-12T13:07:19Z"),
     ("1739365639201", "2025-02-12T13:07:19.201Z"),
     (r#""1739365639201""#, "2025-02-12T13:07:19.201Z"),
+    // Whole numbers as some libraries write them, and seconds with a fraction.
+    ("1.739365639201e12", "2025-02-12T13:07:19.201Z"),
+    ("1739365639201.0", "2025-02-12T13:07:19.201Z"),
+    ("1.739365639E+9", "2025-02-12T13:07:19Z"),
+    ("1739365639.201", "2025-02-12T13:07:19.201Z"),
+    ("1739365639.5", "2025-02-12T13:07:19.5Z"),
+    ("1.7393656392014892e9", "2025-02-12T13:07:19.2014892Z"),
+    ("1739365639201.4892", "2025-02-12T13:07:19.2014892Z"),
+    ("1739365639.12345678999", "2025-02-12T13:07:19.123456789Z"),
+    ("1e12", "2001-09-09T01:46:40Z"),
+    (r#""1739365639.201""#, "2025-02-12T13:07:19.201Z"),
     (r#""2025-02-12T13:07:19Z""#, "2025-02-12T13:07:19Z"),
     (r#""2025-02-12t13:07:19z""#, "2025-02-12T13:07:19Z"),
     (r#""2025-02-12T13:07:19.201Z""#, "2025-02-12T13:07:19.201Z"),
@@ -30,12 +41,14 @@ const READABLE: [(&str, &str); 19] = [
 ];
 
 /// What is sent, and is no time: it is kept, and counted.
-const UNREADABLE: [&str; 18] = [
+const UNREADABLE: [&str; 20] = [
     "0",
     "-1739365639",
-    "1739365639.5",
-    "1e12",
+    "1.5",
+    "1e14",
+    "-1.739365639201e12",
     "99999999999999999999",
+    r#""1739365639,201""#,
     "true",
     "[1739365639]",
     r#"{"$date":1739365639201}"#,
@@ -93,5 +106,5 @@ fn empty(shape: &Shape) -> Case {
 
 /// The least body with a time as it is spelt.
 fn body(shape: &Shape, sent: &str) -> String {
-    with(shape.least, shape.time.0, json!("a time")).to_string().replace("\"a time\"", sent)
+    spelt(shape.least, shape.time.0, sent)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use milepost::config::{ConfigError, Loaded, Sources, load};
+use milepost::config::{ConfigError, Flag, Loaded, Sources, load};
 use milepost::domain::identity::Account;
 use milepost::domain::secret::Secret;
 
@@ -11,7 +11,7 @@ use crate::fake::{PROVIDERS, TELYPORT};
 
 fn from_file(name: &str, toml: &str, variables: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
     let variables = variables.iter().map(|(name, text)| (name.into(), text.into())).collect();
-    load(&Sources { base: String::new(), file: Some(file(name, toml.as_bytes())), variables }, PROVIDERS)
+    load(&Sources { file: Some(file(name, toml.as_bytes())), variables, ..Sources::default() }, PROVIDERS)
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn of_one_variable_the_last_wins() {
 fn a_roles_own_defaults_lose_to_the_file() {
     let base = "http.addr = \"127.0.0.1:8080\"\nlog.format = \"text\"";
     let path = file("over-base.toml", b"http.addr = \"0.0.0.0:80\"");
-    let config = load(&Sources { base: base.to_owned(), file: Some(path), variables: Vec::new() }, PROVIDERS)
+    let config = load(&Sources { base: base.to_owned(), file: Some(path), ..Sources::default() }, PROVIDERS)
         .expect("valid")
         .config;
     assert_eq!(config.http.addr.to_string(), "0.0.0.0:80");
@@ -106,7 +106,7 @@ fn the_flag_wins_over_the_variable_that_names_the_file() {
     let flag = file("flag.toml", b"worker.prefetch = 101");
     let variable = file("variable.toml", b"worker.prefetch = 102");
     let variables = vec![("MILEPOST_CONFIG".into(), variable.into_os_string())];
-    let mut sources = Sources { base: String::new(), file: None, variables };
+    let mut sources = Sources { variables, ..Sources::default() };
     assert_eq!(load(&sources, PROVIDERS).expect("valid").config.worker.prefetch, 102);
     sources.file = Some(flag);
     assert_eq!(load(&sources, PROVIDERS).expect("valid").config.worker.prefetch, 101);
@@ -119,11 +119,55 @@ fn variables_that_kubernetes_injects_are_none_of_ours() {
         ("MILEPOST_SERVICE_HOST", "10.0.0.1"),
         ("MILEPOST_RECEIVER_PORT_8080_TCP_ADDR", "10.0.0.1"),
         ("MILEPOST_HTTP_ADDR_PORT", "tcp://10.0.0.1:80"),
-        ("MILEPOST_WORKER_PREFETCH", "0"),
-        ("milepost__worker__prefetch", "0"),
+        ("MILEPOST_REDIS_PORT", "tcp://10.0.0.1:6379"),
+        ("MILEPOST_AMQP_SERVICE_PORT", "5672"),
+        ("MILEPOST_SEND_SECRET", "s"),
+        ("MILEPOST_TEST_AMQP_URL", "amqp://h"),
         ("PATH", "/bin"),
     ];
-    assert_eq!(with_variables("", &injected).expect("ignored").config.worker.prefetch, 256);
+    assert_eq!(with_variables("", &injected).expect("ignored").warnings, []);
+}
+
+#[test]
+fn a_variable_that_seems_to_be_meant_for_ours_is_worth_a_warning() {
+    for (name, meant) in [
+        ("MILEPOST_AMPQ_URL", "MILEPOST_AMQP_URL"),
+        ("MILEPOST_AMQP_URI", "MILEPOST_AMQP_URL"),
+        ("MILPOST_REDIS_URL", "MILEPOST_REDIS_URL"),
+        ("MILEPOST_REDIS_ULR", "MILEPOST_REDIS_URL"),
+        ("MILEPOST_HTTP_ADDRES", "MILEPOST_HTTP_ADDR"),
+        ("MILEPOST_CONFG", "MILEPOST_CONFIG"),
+        ("milepost_config", "MILEPOST_CONFIG"),
+        ("milepost__worker__prefetch", "MILEPOST__WORKER__PREFETCH"),
+        ("MILEPOST_WORKER_PREFETCH", "MILEPOST__WORKER__PREFETCH"),
+        ("MILEPOST_LOG__FILTER", "MILEPOST__LOG__FILTER"),
+        ("MILEPOST_AMQP_URL_FILE", "MILEPOST__AMQP__URL_FILE"),
+    ] {
+        let loaded = with_variables("", &[(name, "64")]).expect("it sets nothing");
+        let warnings: Vec<_> = loaded.warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(warnings, [format!("{name}: sets nothing, did you mean {meant}?")]);
+        assert_eq!(loaded.config.worker.prefetch, 256);
+    }
+}
+
+#[test]
+fn a_flag_wins_over_everything_and_is_named_where_it_is_wrong() {
+    let flag = |text: &str| vec![Flag { name: "--amqp", key: "amqp.url", text: text.to_owned() }];
+    let url_file = file("flag-url", b"amqp://from-file");
+    let toml = format!("amqp.url_file = \"{}\"", url_file.display());
+    let variables = vec![("MILEPOST_REDIS_URL".into(), "redis://variable".into())];
+    let sources = Sources { base: toml, variables, flags: flag("amqp://flag"), ..Sources::default() };
+    let config = load(&sources, PROVIDERS).expect("valid").config;
+    assert_eq!(config.amqp.url.expose(), "amqp://flag");
+    assert!(config.amqp.url_file.is_empty(), "a URL that is typed stands in for the file");
+    assert_eq!(config.redis.url.expose(), "redis://variable");
+    let variables = vec![("MILEPOST_AMQP_URL".into(), "amqp://variable".into())];
+    let sources = Sources { variables, flags: flag("foo"), ..Sources::default() };
+    let error = load(&sources, PROVIDERS).expect_err("no URL").to_string();
+    assert_eq!(
+        error,
+        "the configuration is not valid:\n  amqp.url: must be an amqp:// or amqps:// URL (from --amqp)"
+    );
 }
 
 #[test]
@@ -131,7 +175,8 @@ fn a_variable_with_an_unknown_key_is_refused() {
     let error = with_variables("", &[("MILEPOST__WORKER__PREFECTH", "1")]).expect_err("unknown");
     assert_eq!(
         error.to_string(),
-        "the configuration is not valid:\n  worker.prefecth: no such key (from MILEPOST__WORKER__PREFECTH)"
+        "the configuration is not valid:
+  worker.prefecth: no such key, did you mean prefetch? (from MILEPOST__WORKER__PREFECTH)"
     );
 }
 
@@ -152,7 +197,7 @@ fn a_variable_of_ours_must_be_text() {
 
     let binary = OsString::from_vec(vec![0xff]);
     let variables = vec![("OTHER".into(), binary.clone()), (binary.clone(), binary.clone())];
-    let mut sources = Sources { base: String::new(), file: None, variables };
+    let mut sources = Sources { variables, ..Sources::default() };
     assert!(load(&sources, PROVIDERS).is_ok());
     sources.variables.push(("MILEPOST_AMQP_URL".into(), binary));
     let error = load(&sources, PROVIDERS).expect_err("not text");

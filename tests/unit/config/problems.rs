@@ -158,12 +158,18 @@ const PROBLEMS: &[(&str, &str)] = &[
         "providers.247express.accounts.shop.secrets.0: must be user:password (from built in)",
     ),
     // Types and unknown keys.
-    ("[ampq]", "ampq: no such key (from built in)"),
+    ("[ampq]", "ampq: no such key, did you mean amqp? (from built in)"),
     ("http.port = 80", "http.port: no such key (from built in)"),
     (
         "[providers.telyport.accounts.shop]\nsecret = \"s\"",
-        "providers.telyport.accounts.shop.secret: no such key (from built in)",
+        "providers.telyport.accounts.shop.secret: no such key, did you mean secrets? (from built in)",
     ),
+    (
+        "[providers.telyport.accounts.shop]\nsecret_file = \"/s\"",
+        "providers.telyport.accounts.shop.secret_file: no such key, did you mean secret_files? (from built in)",
+    ),
+    ("worker.prefech = 1", "worker.prefech: no such key, did you mean prefetch? (from built in)"),
+    ("retry.capms = 1", "retry.capms: no such key, did you mean cap_ms? (from built in)"),
     ("amqp = \"amqp://h\"", "amqp: must be a table, not a string (from built in)"),
     ("amqp.url = 5", "amqp.url: must be a string, not a number (from built in)"),
     ("topology.gate = \"yes\"", "topology.gate: must be true or false, not a string (from built in)"),
@@ -196,6 +202,64 @@ fn each_problem_has_its_key_and_its_words() {
     for (toml, expected) in PROBLEMS {
         assert_eq!(refusal(toml), format!("the configuration is not valid:\n  {expected}"), "{toml}");
     }
+}
+
+/// Of every kind at once: keys, types, values, variables, and what is only a warning.
+#[test]
+fn all_problems_are_reported_at_once_with_who_set_them() {
+    let path = file(
+        "every-kind.toml",
+        br#"
+            ampq.url = "amqp://h"
+            worker.prefetch = "64"
+            worker.prefecth = 64
+            http.addr = "nowhere"
+            log = "info"
+            [retry]
+            jitter = 2
+            multiplier = "2"
+            [providers.telyport.accounts.a]
+            secret_file = "/s"
+            [providers.telyport.accounts.b]
+            secrets = [1]
+            [providers.telyport.accounts.c]
+            [providers.dhl]
+            account = 1
+        "#,
+    );
+    let text = path.display().to_string();
+    let variables = [
+        ("MILEPOST_CONFIG", text.as_str()),
+        ("MILEPOST__", "1"),
+        ("MILEPOST__TOPOLOGY__GATE", "maybe"),
+        ("MILEPOST_AMPQ_URL", "amqp://h"),
+    ];
+    let error = with_variables("", &variables).expect_err("nonsense").to_string();
+    let mut lines: Vec<_> = error.lines().collect();
+    assert_eq!(lines.remove(0), "the configuration is not valid:");
+    lines.sort_unstable();
+    let expected = [
+        "  MILEPOST__: names no key: it must be MILEPOST__SECTION__KEY".to_owned(),
+        format!("  ampq: no such key, did you mean amqp? (from {text})"),
+        format!("  http.addr: must be an IP address and a port, such as 0.0.0.0:8080 (from {text})"),
+        format!("  log: must be a table, not a string (from {text})"),
+        format!("  providers.dhl.account: no such key, did you mean accounts? (from {text})"),
+        format!("  providers.dhl: no such provider, there is telyport or 247express (from {text})"),
+        format!(
+            "  providers.telyport.accounts.a.secret_file: no such key, did you mean secret_files? (from {text})"
+        ),
+        format!("  providers.telyport.accounts.b.secrets.0: must be a string, not a number (from {text})"),
+        format!(
+            "  providers.telyport.accounts.c: has neither secrets nor secret_files nor secret_dir (from {text})"
+        ),
+        format!("  retry.jitter: the jitter must be from 0 to 0.9 (from {text})"),
+        format!("  retry.multiplier: must be a number, not a string (from {text})"),
+        "  topology.gate: must be true or false, not a string (from MILEPOST__TOPOLOGY__GATE)".to_owned(),
+        "  warning: MILEPOST_AMPQ_URL: sets nothing, did you mean MILEPOST_AMQP_URL?".to_owned(),
+        format!("  worker.prefecth: no such key, did you mean prefetch? (from {text})"),
+        format!("  worker.prefetch: must be a whole number from 0, not a string (from {text})"),
+    ];
+    assert_eq!(lines, expected);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! An event that has every field: a field that is added to the model must be added here, or this does not compile.
 
 use milepost::domain::decimal::Decimal;
+use milepost::domain::extra::Extra;
 use milepost::domain::identity::Identity;
 use milepost::domain::instant::ProviderTime;
 use milepost::domain::state::{Change, Course, Order};
@@ -87,7 +88,7 @@ fn update() -> DeliveryUpdate {
         proof: vec![Proof { url: personal("picture"), kind: text(), created_at: time() }],
         tracking_url: personal("page"),
         provider_event_id: text(),
-        extra: [("note".to_owned(), raw("\"PERSONAL note\"")), ("gone".to_owned(), raw("null"))].into(),
+        extra: extra(),
     }
 }
 
@@ -122,6 +123,15 @@ fn contact() -> Contact {
 
 fn place() -> Place {
     Place { address: personal("address"), position: Some(position()) }
+}
+
+/// The last of them is one that some JSON readers refuse.
+fn extra() -> Extra {
+    let mut extra = Extra::new();
+    for (name, json) in [("note", "\"PERSONAL note\""), ("gone", "null"), ("PERSONAL odd", "1e999")] {
+        extra.insert(name.to_owned(), &raw(json));
+    }
+    extra
 }
 
 fn raw(json: &str) -> Box<RawValue> {

@@ -5,10 +5,11 @@ use serde_json::Value;
 use super::{EVENT_SCHEMA, full, json, read};
 
 /// A line more here is a decision about the contract; one less breaks subscribers who strip by this list.
-const PERSONAL: [&str; 12] = [
+const PERSONAL: [&str; 13] = [
     "courier",
     "destination",
     "extra",
+    "extra_as_text",
     "origin",
     "position",
     "proof",

@@ -7,7 +7,7 @@ use proptest::sample::Index;
 use serde_json::{Value, json};
 
 use super::cases::{SHAPES, Shape};
-use super::decoding::{RECEIPTS, check, event, respelled};
+use super::decoding::{RECEIPTS, check, event, is_strict, respelled};
 use crate::support::{Pairs, any_json, open};
 
 /// A provider, by its place in the table, and one of its samples.
@@ -29,7 +29,27 @@ fn any_damage() -> impl Strategy<Value = Damage> {
     let bytes = prop_oneof![
         prop::collection::vec(any::<u8>(), 1..4),
         prop::sample::select(vec![
-            "{", "}", "[", "]", "\"", ",", ":", "\\", "null", "0", "-", "e9", "\\ud800"
+            "{",
+            "}",
+            "[",
+            "]",
+            "\"",
+            ",",
+            ":",
+            "\\",
+            "null",
+            "0",
+            "-",
+            "e9",
+            "\\ud800",
+            "\\udc00",
+            "1e999",
+            ".0",
+            "e-05",
+            "\\u0000",
+            " ",
+            "\u{a0}",
+            "00000000000000000000000000000000000000000000000000000000000000000000"
         ])
         .prop_map(|text| text.as_bytes().to_vec()),
     ];
@@ -92,6 +112,28 @@ fn replaced(body: &str, values: &[(Index, Value)]) -> String {
     body.to_string()
 }
 
+/// JSON that no library writes: names twice, numbers of any size and spelling, escapes that are no text.
+fn odd_json() -> impl Strategy<Value = String> {
+    let name = r#""([ab]|\\u006[12]|\\ud83d|\\ude00|\\u0000|\\\\){0,3}""#;
+    let leaf = prop_oneof![
+        name,
+        "-?(0|[1-9][0-9]{0,3})([.][0-9]{1,3})?([eE][-+]?[0-9]{1,4})?",
+        "[1-9][0-9]{50,400}([.][0-9]{1,90})?",
+        Just("null".to_owned()),
+        Just("true".to_owned()),
+    ];
+    leaf.prop_recursive(3, 16, 4, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(|items| format!("[{}]", items.join(" , "))),
+            prop::collection::vec((name, inner), 0..4).prop_map(|fields| {
+                let fields: Vec<_> =
+                    fields.into_iter().map(|(name, value)| format!("{name}: {value}")).collect();
+                format!("{{{}}}", fields.join(","))
+            }),
+        ]
+    })
+}
+
 /// An update of the delivery `id`, told apart by one text and, if the provider sends one, by its own id of the event.
 fn update_of(shape: &Shape, id: &str, text: &str, event_id: Option<&str>) -> DecodedUpdate {
     let mut body: Value = serde_json::from_str(shape.least).expect("JSON");
@@ -138,6 +180,34 @@ proptest! {
         values in prop::collection::vec((any::<Index>(), any_json()), 1..6),
     ) {
         check(SAMPLE_SOURCES[provider], replaced(body, &values).as_bytes());
+    }
+
+    /// Whatever is in a webhook, every reader takes the event, and what it was is still in there.
+    #[test]
+    fn odd_json_anywhere_is_published_so_that_every_reader_takes_it(
+        (provider, body) in any_sample(), at in any::<Index>(), odd in odd_json(),
+    ) {
+        let body = replaced(body, &[(at, json!("odd"))]).replacen("\"odd\"", &odd, 1);
+        check(SAMPLE_SOURCES[provider], body.as_bytes());
+    }
+
+    #[test]
+    fn an_odd_left_over_is_verbatim_or_its_json_as_text(shape in 0..SHAPES.len(), odd in odd_json()) {
+        let body = SHAPES[shape].least.replacen('{', &format!("{{\"odd\":{odd},"), 1);
+        let decoded = match SHAPES[shape].provider.decode(body.as_bytes()) {
+            Ok(Decoded::Update(decoded)) => decoded,
+            other => panic!("no update but {other:?}"),
+        };
+        let sent = odd.replace([' ', '\n'], "");
+        let json = serde_json::to_string(&decoded.update.extra).expect("JSON");
+        if is_strict(odd.as_bytes()) && !json.contains("extra_as_text") {
+            let verbatim = format!("\"odd\":{sent}");
+            prop_assert!(json.contains(&verbatim), "{} lacks {}", json, verbatim);
+        } else {
+            let published: Value = serde_json::from_str(&json).expect("JSON");
+            prop_assert_eq!(&published["extra_as_text"], &json!(["odd"]));
+            prop_assert_eq!(&published["extra"]["odd"], &json!(sent));
+        }
     }
 
     /// Nobody gets in by chance, and nothing panics on the way.

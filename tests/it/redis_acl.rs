@@ -1,0 +1,89 @@
+//! The user that `deploy/components/redis/users.acl` gives Milepost may do all that it does, and no more.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::fixtures::{TELYPORT, account};
+use crate::support::fleet::{Subscriber, rejecting};
+use crate::support::process::{Program, SECRET};
+use crate::support::servers::{OwnServers, Vhost};
+
+const USERS: &str = include_str!("../../deploy/components/redis/users.acl");
+
+fn redis_cli(url: &str, words: &[&str]) -> String {
+    let output = Command::new("redis-cli").args(["-u", url, "--no-auth-warning"]).args(words).output();
+    String::from_utf8_lossy(&output.expect("redis-cli runs").stdout).trim().to_owned()
+}
+
+/// The rule of one user of the file.
+fn rule(user: &str) -> Vec<&'static str> {
+    let line = USERS.lines().find_map(|line| line.strip_prefix(&format!("user {user} ")));
+    line.expect("the file has it").split(' ').collect()
+}
+
+#[tokio::test]
+async fn a_fleet_and_its_operator_need_no_more_than_the_shipped_user_may() {
+    let (servers, vhost) = (OwnServers::start_with("redis-acl", &["--without-rabbit"]), Vhost::new().await);
+    let set = [vec!["ACL", "SETUSER", "milepost"], rule("milepost")].concat();
+    assert_eq!(redis_cli(&servers.redis_url, &set), "OK");
+    let url = servers.redis_url.replace("redis://", "redis://milepost:PASSWORD@");
+
+    let receiver = Program::receiver(&vhost.amqp_url).spawn();
+    let worker = Program::worker(TELYPORT, &vhost.amqp_url).env("MILEPOST_REDIS_URL", &url).spawn();
+    receiver.ready().await;
+    worker.ready().await;
+    let full = Subscriber::bind(&vhost.amqp_url, "full", rejecting(1)).await;
+    let send = format!(
+        "send telyport --journey --count 4 --duplicates 0.5 --seed 7 --json --account {} --to http://{}",
+        account(),
+        receiver.webhooks().await
+    );
+    let (code, sent, stderr) = Program::milepost(&send).env("MILEPOST_SEND_SECRET", SECRET).output().await;
+    assert_eq!(code, Some(0), "{stderr:?}");
+    // What the full queue refuses is retried, and so noted as waiting.
+    crate::support::eventually("updates are retried", || async {
+        (worker.metric("milepost_retries_total", &[]).await >= 3.0).then_some(())
+    })
+    .await;
+
+    let operator = |words: &str| {
+        let program = Program::milepost(words).env("MILEPOST_AMQP_URL", &vhost.amqp_url);
+        program.env("MILEPOST_REDIS_URL", &url).output()
+    };
+    let (code, waiting, stderr) = operator("waiting --json").await;
+    assert!(code == Some(0) && !waiting.is_empty(), "{waiting:?} {stderr:?}");
+    let first: Value = serde_json::from_str(&sent[0]).expect("JSON");
+    let receipt = first["receipt"].as_str().expect("a receipt");
+    let (_, why, stderr) = operator(&format!("why {receipt}")).await;
+    assert!(why.join("\n").contains(receipt), "{why:?} {stderr:?}");
+    let (_, checked, _) = operator("topology check").await;
+    let of_redis = checked.iter().filter(|line| line.contains("redis")).collect::<Vec<_>>();
+    assert!(!of_redis.is_empty() && of_redis.iter().all(|line| !line.starts_with("fail")), "{checked:?}");
+    drop((full, worker));
+
+    // Redis notes whatever it denied to anybody.
+    let denied = redis_cli(&servers.redis_url, &["ACL", "LOG"]);
+    assert!(denied.is_empty(), "denied: {denied}");
+}
+
+#[tokio::test]
+async fn other_keys_and_commands_are_denied() {
+    let servers = OwnServers::start_with("redis-acl-denied", &["--without-rabbit"]);
+    let set = [vec!["ACL", "SETUSER", "milepost"], rule("milepost")].concat();
+    assert_eq!(redis_cli(&servers.redis_url, &set), "OK");
+    let url = servers.redis_url.replace("redis://", "redis://milepost:PASSWORD@");
+    assert_eq!(redis_cli(&url, &["PING"]), "PONG");
+    for words in [
+        &["HSET", "other", "field", "value"][..],
+        &["FLUSHALL"],
+        &["DEL", "mp:{x}"],
+        &["KEYS", "*"],
+        &["CONFIG", "SET", "maxmemory", "1"],
+        &["EVAL", "return 1", "0"],
+        &["ACL", "LIST"],
+        &["SUBSCRIBE", "x"],
+    ] {
+        assert!(redis_cli(&url, words).starts_with("NOPERM"), "{words:?}");
+    }
+}

@@ -1,0 +1,75 @@
+//! A broker that neither answers nor ends a connection: a partition, a node that hangs, a link that drops everything.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use milepost::adapters::rabbit::topology::{Topology, TopologyMode, work_queue};
+use milepost::adapters::rabbit::{DelayLevels, RabbitPublisher, RabbitSettings};
+use milepost::ports::{Outbound, PublishError, Publisher as _};
+use tokio_util::sync::CancellationToken;
+
+use crate::support::eventually;
+use crate::support::fixtures::{TELYPORT, envelope};
+use crate::support::process::Program;
+use crate::support::proxy::Proxy;
+use crate::support::servers::{Vhost, depth, rabbit_settings, topology_settings};
+
+#[tokio::test]
+async fn a_connection_on_which_nothing_is_confirmed_is_given_up_and_made_anew() {
+    const CONFIRM_TIMEOUT: Duration = Duration::from_millis(500);
+    let vhost = Vhost::new().await;
+    let mut proxy = Proxy::to(&vhost.amqp_url);
+    proxy.open();
+    let unit = Duration::from_millis(100);
+    let topology = Topology::new(&topology_settings(unit), &[TELYPORT]);
+    let settings = RabbitSettings { confirm_timeout: CONFIRM_TIMEOUT, ..rabbit_settings(&proxy.url()) };
+    let publisher = RabbitPublisher::new(settings, topology, TopologyMode::Apply, DelayLevels::new(unit));
+    let shutdown = CancellationToken::new();
+    let _running = shutdown.clone().drop_guard();
+    tokio::spawn(Arc::clone(&publisher).run(shutdown));
+    eventually("it connects", || async { publisher.ready().then_some(()) }).await;
+    let publish = || publisher.publish(Outbound::Raw(envelope(TELYPORT, "{}")));
+    assert_eq!(publish().await, Ok(()));
+
+    proxy.silence();
+    let began = Instant::now();
+    assert_eq!(publish().await, Err(PublishError::Unconfirmed));
+    // Nothing more is sent on it: the answer comes at once, and no event is published again and again.
+    assert!(!publisher.ready());
+    let asked = Instant::now();
+    assert_eq!(publish().await, Err(PublishError::Unavailable));
+    assert!(asked.elapsed() < CONFIRM_TIMEOUT / 2, "{:?}", asked.elapsed());
+
+    eventually("it connects anew", || async { publisher.ready().then_some(()) }).await;
+    assert!(began.elapsed() >= 2 * CONFIRM_TIMEOUT, "{:?}", began.elapsed());
+    assert_eq!(publish().await, Ok(()));
+    let channel = vhost.channel().await;
+    eventually("both are stored", || async {
+        (depth(&channel, &work_queue(TELYPORT)).await == 2).then_some(())
+    })
+    .await;
+}
+
+/// It answers in the provider's own words itself, instead of the proxy before it; and its loss clock runs.
+#[tokio::test]
+async fn a_receiver_that_was_ready_once_stays_so_and_answers_503_at_once() {
+    let vhost = Vhost::new().await;
+    let mut proxy = Proxy::to(&vhost.amqp_url);
+    proxy.open();
+    let receiver = Program::receiver(&proxy.url()).env("MILEPOST__AMQP__CONNECT_TIMEOUT_MS", "500").spawn();
+    receiver.ready().await;
+    assert_eq!(receiver.ask("/readyz").await.0, 200);
+    proxy.cut();
+    let away = r#"milepost_broker_connected{role="publish"} 0"#;
+    let says = async |line: &str| receiver.ask("/metrics").await.1.lines().any(|said| said == line);
+    eventually("it is noticed", || async { says(away).await.then_some(()) }).await;
+    let (code, report) = receiver.ask("/readyz").await;
+    assert_eq!((code, report.contains(r#""broker":true"#)), (200, true), "{report}");
+    let runs = || async {
+        let metrics = receiver.ask("/metrics").await.1;
+        let clock = r#"milepost_refusing_since_timestamp_seconds{provider="telyport"} "#;
+        let since = metrics.lines().find_map(|line| line.strip_prefix(clock)).expect("the clock").to_owned();
+        (since != "0").then_some(())
+    };
+    eventually("the loss clock runs before anything was refused", runs).await;
+}
