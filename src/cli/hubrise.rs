@@ -41,7 +41,7 @@ pub struct LinkArgs {
 /// When the configuration or Redis cannot be used, or the link makes no sense.
 pub async fn run(command: Command, global: Global) -> anyhow::Result<Exit> {
     let Command::Link(args) = command;
-    let config = load_with(global, &[("MILEPOST_REDIS_URL", &args.redis)])?.config;
+    let config = load_with(global, &[("--redis", &args.redis)])?.config;
     let settings = &config.hubrise_sink.settings;
     let LinkArgs { provider, account, delivery, order, connection, .. } = args;
     let delivery = Delivery { provider, account, id: delivery };
