@@ -16,6 +16,7 @@ pub mod tail;
 pub mod topology;
 pub mod wait;
 pub mod waiting;
+pub mod when;
 pub mod why;
 
 use std::ffi::OsStr;

@@ -8,6 +8,9 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+/// Words in every routing key of an update: provider, account, phase and status.
+const WORDS_OF_AN_UPDATE: usize = 4;
+
 /// The longest routing key, and so the longest pattern, that AMQP can carry.
 const LONGEST: usize = 255;
 
@@ -55,6 +58,19 @@ impl fmt::Display for Pattern {
         let words: Vec<_> = self.0.iter().map(Word::text).collect();
         f.write_str(&words.join("."))
     }
+}
+
+/// Reads a pattern for updates: one that can match none would be waited for in vain.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn of_updates(text: &str) -> Result<Pattern, String> {
+    let pattern: Pattern = text.parse().map_err(|error| format!("{error}"))?;
+    if pattern.fits(WORDS_OF_AN_UPDATE) {
+        return Ok(pattern);
+    }
+    Err("it can match nothing: a routing key has the four words <provider>.<account>.<phase>.<status>"
+        .to_owned())
 }
 
 impl Pattern {

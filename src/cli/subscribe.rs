@@ -5,16 +5,13 @@ use std::io::{self, Write as _};
 use anyhow::{Context as _, bail};
 use lapin::Channel;
 
-use super::pattern::Pattern;
+use super::pattern::{Pattern, of_updates};
 use super::{Exit, Global, line, misuse};
 use crate::adapters::rabbit::connect;
 use crate::adapters::rabbit::management::Management;
 use crate::adapters::rabbit::subscriptions::{self, Limits, QueueName, RemoveError, Subscription};
 use crate::app::backends::rabbit_settings;
 use crate::config::Config;
-
-/// Words in every routing key of an update: provider, account, phase and status.
-const WORDS_OF_A_KEY: usize = 4;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -35,7 +32,7 @@ pub struct Args {
     pub name: Option<QueueName>,
     /// Events to take: topic patterns for routing keys, which are <provider>.<account>.<phase>.<status>; `*` is one
     /// word, `#` any number of them. Patterns that the queue is bound by already stay
-    #[arg(value_name = "PATTERN", required_unless_present_any = ["list", "remove"], value_parser = pattern)]
+    #[arg(value_name = "PATTERN", required_unless_present_any = ["list", "remove"], value_parser = of_updates)]
     pub patterns: Vec<Pattern>,
     /// What bounds the queue.
     #[command(flatten)]
@@ -75,15 +72,6 @@ pub struct Bounds {
     /// Park an event too that was delivered so often and never acknowledged, as one that kills its consumer
     #[arg(long, value_name = "N", requires = "park", value_parser = clap::value_parser!(u32).range(1..))]
     pub delivery_limit: Option<u32>,
-}
-
-fn pattern(text: &str) -> Result<Pattern, String> {
-    let pattern: Pattern = text.parse().map_err(|error| format!("{error}"))?;
-    if pattern.fits(WORDS_OF_A_KEY) {
-        return Ok(pattern);
-    }
-    Err("it can match nothing: a routing key has the four words <provider>.<account>.<phase>.<status>"
-        .to_owned())
 }
 
 /// Subscribes, or removes or lists subscriptions.

@@ -7,29 +7,40 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use jiff::Timestamp;
+use serde::Deserialize;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _, BufWriter};
 use tokio::time::timeout;
 
-use super::pattern::Pattern;
+use super::pattern::{Pattern, of_updates};
+use super::when::when;
 use super::{Exit, Global, duration, is_broken_pipe, line};
 use crate::adapters::clock::SystemClock;
-use crate::adapters::rabbit::updates_log::{LogEvent, Start, UpdatesLog};
+use crate::adapters::rabbit::updates_log::{LogEvent, LoggedUpdate, Start, UpdatesLog};
 use crate::app::life::Signals;
 use crate::ports::Clock as _;
 
 /// What is written when a signal ends the command waits this long for whoever reads it.
 const LAST_WRITE_TIMEOUT: Duration = Duration::from_secs(1);
+/// A log that sends nothing for so long has been read to its end: AMQP tells no other way where that is.
+const READ_TO_THE_END: Duration = Duration::from_secs(3);
 
 /// What `milepost tail` is asked.
 #[derive(clap::Args)]
 pub struct Args {
     /// Show updates whose routing key, <provider>.<account>.<phase>.<status>, matches this topic pattern:
     /// `*` is one word, `#` any number of them
-    #[arg(default_value = "#")]
+    #[arg(default_value = "#", value_parser = of_updates)]
     pub pattern: Pattern,
-    /// Begin with what was published so long ago, such as 1h or 2d, or `all` that is kept [default: only new]
-    #[arg(long, value_name = "SPAN", value_parser = since)]
+    /// Show the updates of this delivery alone: the provider's id of it
+    #[arg(long, value_name = "ID")]
+    pub delivery: Option<String>,
+    /// Begin with what was published then: so long ago, such as 1h or 2d, at a time such as 10:00 or 2026-01-02T03:04:05Z
+    /// (UTC), or with `all` that is kept [default: only new]
+    #[arg(long, visible_alias = "from", value_name = "WHEN", value_parser = since)]
     pub since: Option<Since>,
+    /// End with what was published then; at the latest when that time has come and all is read
+    #[arg(long, value_name = "WHEN", value_parser = when)]
+    pub until: Option<Timestamp>,
     /// End after so many updates shown
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
@@ -49,22 +60,22 @@ pub struct Args {
 pub enum Since {
     /// With everything kept.
     All,
-    /// So long ago.
-    Ago(Duration),
+    /// With what was published then.
+    At(Timestamp),
 }
 
 fn since(text: &str) -> Result<Since, String> {
-    if text == "all" { Ok(Since::All) } else { duration(text).map(Since::Ago) }
+    if text == "all" { Ok(Since::All) } else { when(text).map(Since::At) }
 }
 
-/// Shows updates until a signal, `--count` or `--until-idle` ends it.
+/// Shows updates until a signal, `--count`, `--until` or `--until-idle` ends it.
 ///
 /// # Errors
 /// When the configuration or the broker cannot be used at all, or the output cannot be written.
 pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
     let now = SystemClock.now();
     let config = super::config::load_with(global, &[("--amqp", &args.amqp)])?.config;
-    let mut log = UpdatesLog::new(config.amqp.url.expose(), start(args.since, now)?, now)?;
+    let mut log = UpdatesLog::new(config.amqp.url.expose(), start(args.since), now)?;
     let mut out = BufWriter::new(tokio::io::stdout());
     let mut signals = Signals::new().context("cannot listen for signals")?;
     let ended = tokio::select! {
@@ -82,12 +93,12 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
     }
 }
 
-fn start(since: Option<Since>, now: Timestamp) -> anyhow::Result<Start> {
-    Ok(match since {
+fn start(since: Option<Since>) -> Start {
+    match since {
         None => Start::Next,
         Some(Since::All) => Start::First,
-        Some(Since::Ago(span)) => Start::At(now.checked_sub(span).context("--since is too long ago")?),
-    })
+        Some(Since::At(time)) => Start::At(time),
+    }
 }
 
 async fn follow(
@@ -98,11 +109,17 @@ async fn follow(
     let mut left = args.count;
     let mut attached = false;
     while left != Some(0) {
-        let Some(event) = next(log, out, args.until_idle.filter(|_| attached)).await? else { break };
+        let Some(event) = next(log, out, args.patience().filter(|_| attached)).await? else {
+            if args.is_over() {
+                break;
+            }
+            continue;
+        };
         match event {
             LogEvent::Attached => eprintln!("milepost: reading updates"),
             LogEvent::Waiting(ref outage) => eprintln!("milepost: {outage}; waiting"),
-            LogEvent::Update(ref update) if args.pattern.matches(&update.routing_key) => {
+            LogEvent::Update(ref update) if args.until.is_some_and(|until| update.claimed_at() > Some(until)) => break,
+            LogEvent::Update(ref update) if args.shows(update) => {
                 show(&update.body, args.json, out).await?;
                 left = left.map(|left| left - 1);
             }
@@ -111,6 +128,36 @@ async fn follow(
         attached = matches!(event, LogEvent::Attached | LogEvent::Update(_));
     }
     Ok(out.flush().await?)
+}
+
+impl Args {
+    /// How long to wait for an update before asking [`Args::is_over`].
+    fn patience(&self) -> Option<Duration> {
+        let left = self.until.map(|until| {
+            let left = until.duration_since(SystemClock.now());
+            // The log may have more, although its time is over.
+            Duration::try_from(left).unwrap_or_default().max(READ_TO_THE_END)
+        });
+        self.until_idle.into_iter().chain(left).min()
+    }
+
+    /// Whether it ends, now that no update came for as long as it would wait.
+    fn is_over(&self) -> bool {
+        self.until_idle.is_some() || self.until.is_none_or(|until| until <= SystemClock.now())
+    }
+
+    fn shows(&self, update: &LoggedUpdate) -> bool {
+        let of_delivery = self.delivery.as_ref().is_none_or(|id| {
+            serde_json::from_slice::<Event>(&update.body).is_ok_and(|event| event.subject == *id)
+        });
+        of_delivery && self.pattern.matches(&update.routing_key)
+    }
+}
+
+/// As much of an update as tells whose it is.
+#[derive(Deserialize)]
+struct Event {
+    subject: String,
 }
 
 /// The next event; `None` when none came for `idle`. Whenever it has to wait, what was shown is written first, so

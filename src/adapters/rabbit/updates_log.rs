@@ -13,6 +13,7 @@ use lapin::ErrorKind;
 use lapin::message::Delivery;
 use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
 use lapin::uri::AMQPUri;
+use serde::Deserialize;
 use thiserror::Error;
 use tokio::time::{sleep, timeout};
 
@@ -47,6 +48,26 @@ pub struct LoggedUpdate {
     pub routing_key: String,
     /// The event's JSON.
     pub body: Vec<u8>,
+    /// Its place in the log: the first one ever has 0.
+    pub offset: u64,
+}
+
+impl LoggedUpdate {
+    /// When its event was first claimed, by Redis's clock: it was published then or later. `None` when it is no update of
+    /// Milepost's.
+    #[must_use]
+    pub fn claimed_at(&self) -> Option<Timestamp> {
+        #[derive(Deserialize)]
+        struct Event {
+            data: Data,
+        }
+        #[derive(Deserialize)]
+        struct Data {
+            sequence: i64,
+        }
+        let Event { data } = serde_json::from_slice(&self.body).ok()?;
+        Timestamp::from_millisecond(data.sequence).ok()
+    }
 }
 
 /// Why nothing can come now.
@@ -225,7 +246,7 @@ impl UpdatesLog {
         }
         self.position = Position::Offset(offset + 1);
         self.tries = 0;
-        let update = LoggedUpdate { routing_key: delivery.routing_key.to_string(), body: delivery.data };
+        let update = LoggedUpdate { routing_key: delivery.routing_key.to_string(), body: delivery.data, offset };
         Ok(Some(LogEvent::Update(update)))
     }
 }

@@ -12,6 +12,7 @@
 --            P (its lease ran out, and another was claimed): token, R: reason, K: reason, receipt of the parked copy
 --   b<name>, t<name>  as b and t, for an event that has a p
 --   i<id>    the content first seen under a provider's id            o<content>  the receipts that began an event
+--   r<end>   a later receipt of an event, by its last two digits: the others, event's name. For an operator alone
 -- ARGV     i<id> or o<content>, content, suffix of a forced replay, receipt, traceparent, attempt, crashes,
 --          replay (1|0), token, lease ms, ttl ms, horizon ms, leg, then the moment: time µs, kind, receipt ms, status,
 --          and how that status relates to the others
@@ -50,6 +51,13 @@ if not by_id then
   end
 end
 
+-- A receipt that began no event must lead to the one that it repeats. Of those with the same end the last is kept.
+local function repeated()
+  if string.sub(event, 1, 32) ~= receipt then
+    redis.call('HSET', key, 'r' .. string.sub(receipt, 31), string.sub(receipt, 1, 30) .. name)
+  end
+end
+
 local held, held_progress
 if in_hand and in_hand ~= '' then
   held, held_progress = string.match(in_hand, '^([^,]+),(.*)$')
@@ -58,6 +66,7 @@ if event then
   if held == name then
     progress = 'P,' .. held_progress
   elseif not progress then
+    repeated()
     return 'D'
   end
   local state, tried, deadline, crashed, rest = string.match(progress, '^(%u),(%d+),(%d*),(%d+),(.*)$')
@@ -76,6 +85,7 @@ if event then
     crashes = crashes + more
   elseif replay == '0' then
     if state == 'R' and tonumber(attempt) < tonumber(tried) then
+      repeated()
       return 'S'
     elseif state == 'K' and string.sub(rest, -32) == receipt then
       return 'S'
@@ -106,6 +116,7 @@ set('h', string.format('%s,%s,%d,%s,%s', name, attempt, now + lease, crashes, to
 local sequence, overtaken, before, id_reused = nil, 0, stands or '', '0'
 if event then
   anchor, sequence = string.match(event, '^(%x+),(%d+)')
+  repeated()
   local own = held == name and '' or name
   local course, trace = unpack(redis.call('HMGET', key, 'b' .. own, 't' .. own), 1, 2)
   local flags
@@ -199,6 +210,8 @@ if not event and now % 16 == 0 and redis.call('HLEN', key) > MOST_FIELDS then
   for field in pairs(value) do
     local of = string.sub(field, 1, 1)
     if (of == 'i' or of == 'o') and not known[field] then
+      surplus[#surplus + 1] = field
+    elseif of == 'r' and not names[string.sub(value[field], 31)] then
       surplus[#surplus + 1] = field
     end
   end

@@ -19,4 +19,4 @@ pub use inspect::{RedisFacts, inspect};
 pub use ledger::RedisLedger;
 pub use policy::KEEPS_ALL;
 pub use record::{EventRecord, State};
-pub use remembered::{DeliveryName, Inspector, RememberedDelivery, WaitingEvent};
+pub use remembered::{DeliveryName, Inspector, RememberedDelivery, Repeat, WaitingEvent};

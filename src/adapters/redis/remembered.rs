@@ -10,11 +10,15 @@ use super::delivery_key::PREFIX;
 use super::ledger::WAITING;
 use super::record::{EventRecord, State};
 use crate::domain::event_name::EventName;
+use crate::domain::identity::ReceiptId;
 use crate::domain::state::DeliveryState;
 use crate::ports::LedgerError;
 
 /// Keys that one step of a walk looks at, and values that one round trip reads.
 const STEP: usize = 1000;
+const DIGITS_OF_A_RECEIPT: usize = 32;
+/// The last digits of a repeat's receipt are in its field's name.
+const REPEAT_END: usize = 2;
 
 /// Whose delivery, read from a key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +51,17 @@ pub struct RememberedDelivery {
     pub legs: BTreeMap<String, DeliveryState>,
     /// Its events, in the order claimed.
     pub events: Vec<EventRecord>,
+    /// Later receipts of its events, each with the receipt that began its event. Of each event the last few are kept.
+    pub repeats: Vec<Repeat>,
+}
+
+/// A receipt that began no event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Repeat {
+    /// It.
+    pub receipt: ReceiptId,
+    /// The first receipt of the event that it repeats.
+    pub of: ReceiptId,
 }
 
 impl DeliveryName {
@@ -102,20 +117,29 @@ impl Inspector {
         Ok(waiting)
     }
 
-    /// The deliveries that `id` names: by their own id, or by the provider's id of one of their events.
+    /// The deliveries that `id` names: by their own id, by the provider's id of one of their events, or by the receipt of
+    /// a repeat.
     ///
     /// # Errors
     /// When Redis cannot be asked.
     pub async fn deliveries(&self, id: &str) -> Result<Vec<DeliveryName>, LedgerError> {
         let mut found = self.keys(&format!("{PREFIX}*:{}}}", escaped(id))).await?;
         let marker = format!("i{}", EventName::id_part(id));
+        let receipt: Option<ReceiptId> = id.parse().ok();
+        let digits = receipt.map(|receipt| receipt.digits().to_string()).unwrap_or_default();
+        let (beginning, end) = digits.split_at(digits.len().saturating_sub(REPEAT_END));
         for keys in self.keys(&format!("{PREFIX}*")).await?.chunks(STEP) {
             let mut reads = pipe();
             for key in keys {
-                reads.hexists(key, &marker);
+                reads.cmd("HMGET").arg(key).arg(&marker).arg(format!("r{end}"));
             }
-            let known: Vec<bool> = self.ask_all(&reads).await?;
-            found.extend(keys.iter().zip(known).filter(|(_, known)| *known).map(|(key, _)| key.clone()));
+            let values: Vec<(Option<String>, Option<String>)> = self.ask_all(&reads).await?;
+            let is_named = |(known, repeat): &(Option<String>, Option<String>)| {
+                known.is_some()
+                    || (receipt.is_some() && repeat.as_ref().is_some_and(|repeat| repeat.starts_with(beginning)))
+            };
+            let named = keys.iter().zip(values).filter(|(_, values)| is_named(values));
+            found.extend(named.map(|(key, _)| key.clone()));
         }
         let mut names: Vec<_> = found.iter().filter_map(|key| DeliveryName::of_key(key)).collect();
         names.sort();
@@ -140,8 +164,10 @@ impl Inspector {
         });
         let mut events: Vec<_> = events.collect();
         events.sort_by_key(|event| event.sequence);
+        let mut repeats: Vec<_> = fields.iter().filter_map(|(field, value)| repeat(field, value, &fields)).collect();
+        repeats.sort();
         let sequence = fields.get("n").and_then(|number| number.parse().ok());
-        Ok(RememberedDelivery { name: name.clone(), sequence, legs: legs.collect(), events })
+        Ok(RememberedDelivery { name: name.clone(), sequence, legs: legs.collect(), events, repeats })
     }
 
     async fn keys(&self, pattern: &str) -> Result<Vec<String>, LedgerError> {
@@ -173,6 +199,14 @@ impl Inspector {
         let reply = command.query_async(&mut lease.connection).await;
         reply.map_err(|error| self.connection.failed(&lease, &error))
     }
+}
+
+/// What a field says of a later receipt of an event, if that is what it is about and the event is still known.
+fn repeat(field: &str, value: &str, fields: &HashMap<String, String>) -> Option<Repeat> {
+    let end = field.strip_prefix('r')?;
+    let (beginning, name) = value.split_at_checked(DIGITS_OF_A_RECEIPT - REPEAT_END)?;
+    let first = fields.get(&format!("e{name}"))?.split(',').next()?;
+    Some(Repeat { receipt: format!("{beginning}{end}").parse().ok()?, of: first.parse().ok()? })
 }
 
 /// `text` as a pattern that matches nothing else.

@@ -3,11 +3,9 @@
 use jiff::Timestamp;
 
 use super::entry::Entry;
-use crate::adapters::clock::SystemClock;
-use crate::cli::duration;
+use crate::cli::when::when;
 use crate::domain::identity::Account;
 use crate::domain::provider::{Provider, ProviderId};
-use crate::ports::Clock as _;
 use crate::providers;
 
 /// All that is said must hold; of one option given several times, one.
@@ -32,11 +30,11 @@ pub struct Filter {
     /// About this event: the provider's id of it, or the published one
     #[arg(long, value_name = "ID")]
     pub event: Vec<String>,
-    /// Parked since then: so long ago, such as 2h, or a time such as 2026-01-02T03:04:05Z
-    #[arg(long, value_name = "WHEN", value_parser = moment)]
+    /// Parked since then: so long ago, such as 2h, or a time such as 10:30 or 2026-01-02T03:04:05Z
+    #[arg(long, value_name = "WHEN", value_parser = when)]
     pub since: Option<Timestamp>,
     /// Parked before then
-    #[arg(long, value_name = "WHEN", value_parser = moment)]
+    #[arg(long, value_name = "WHEN", value_parser = when)]
     pub until: Option<Timestamp>,
     /// With this text in the reason or the detail, whatever its case
     #[arg(long, value_name = "TEXT")]
@@ -45,16 +43,6 @@ pub struct Filter {
 
 pub(super) fn provider(name: &str) -> Result<ProviderId, String> {
     crate::cli::provider(name).map(Provider::id)
-}
-
-/// A time, or so long ago.
-fn moment(text: &str) -> Result<Timestamp, String> {
-    let hint = "expected a time span such as 2h, or a time such as 2026-01-02T03:04:05Z";
-    if let Ok(time) = text.parse() {
-        return Ok(time);
-    }
-    let span = duration(text).map_err(|_| hint.to_owned())?;
-    SystemClock.now().checked_sub(span).map_err(|_| "that is too long ago".to_owned())
 }
 
 impl Filter {

@@ -6,49 +6,37 @@ use std::fmt::{Display, Write as _};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::publications::Publication;
-use crate::adapters::redis::{DeliveryName, EventRecord, RememberedDelivery, State};
+use super::publications::{Publication, Searched};
+use super::row::{Asked, Row};
+use crate::adapters::redis::{DeliveryName, RememberedDelivery, Repeat};
 use crate::cli::line::printable;
 use crate::cli::parked::entry::Entry;
 use crate::cli::table::{Align, Table};
-use crate::cli::waiting::until;
+use crate::cli::when::clock;
+use crate::domain::identity::ReceiptId;
 
 /// What is known about one id.
 pub(super) struct Answer {
     id: String,
-    published: Vec<Publication>,
+    /// Of a delivery, what happened between is asked.
+    between: (Option<Timestamp>, Option<Timestamp>),
     parked: Vec<Entry>,
     remembered: Vec<RememberedDelivery>,
     asked: Asked,
     /// Who could not be asked, and why.
     unknown: Vec<(&'static str, String)>,
-}
-
-/// Who answered.
-#[derive(Default)]
-struct Asked {
-    updates: bool,
-    parked: bool,
-    ledger: bool,
-}
-
-/// One event.
-#[derive(Default)]
-struct Row<'a> {
-    record: Option<&'a EventRecord>,
-    published: Vec<&'a Publication>,
-    parked: Vec<&'a Entry>,
+    /// Queues with webhooks that wait to be taken up, if nothing else is known.
+    waiting: Vec<(String, u32)>,
 }
 
 impl Answer {
-    pub(super) fn new(id: String) -> Self {
-        let (published, parked, remembered, unknown) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { id, published, parked, remembered, asked: Asked::default(), unknown }
+    pub(super) fn new(id: String, between: (Option<Timestamp>, Option<Timestamp>)) -> Self {
+        let (parked, remembered, unknown, waiting) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { id, between, parked, remembered, asked: Asked::default(), unknown, waiting }
     }
 
-    pub(super) fn published(&mut self, found: Vec<Publication>) {
-        self.published = found;
-        self.asked.updates = true;
+    pub(super) fn searched(&mut self, searched: Searched) {
+        self.asked.searched = Some(searched);
     }
 
     pub(super) fn parked(&mut self, found: Vec<Entry>) {
@@ -65,16 +53,40 @@ impl Answer {
         self.unknown.push((whom, why.to_string()));
     }
 
+    pub(super) fn waiting(&mut self, waiting: Vec<(String, u32)>) {
+        self.waiting = waiting;
+    }
+
+    fn published(&self) -> &[Publication] {
+        self.asked.searched.as_ref().map_or(&[], |searched| &searched.found)
+    }
+
+    /// The event that the id repeats, if it is the receipt of a repeat.
+    fn repeated(&self) -> Option<Repeat> {
+        let mut repeats = self.remembered.iter().flat_map(|delivery| &delivery.repeats);
+        repeats.find(|repeat| repeat.receipt.to_string() == self.id).copied()
+    }
+
+    /// The first receipt of the one event that the id names, as far as the ledger knows it.
+    pub(super) fn first_receipt(&self) -> Option<ReceiptId> {
+        Some(self.repeated()?.of)
+    }
+
+    /// What is to be looked for among the updates.
+    pub(super) fn published_as(&self) -> String {
+        self.first_receipt().map_or_else(|| self.id.clone(), |first| first.to_string())
+    }
+
     /// Whether nobody knows anything.
     pub(super) fn is_empty(&self) -> bool {
         let remembered =
             self.remembered.iter().any(|known| known.sequence.is_some() || !known.events.is_empty());
-        self.published.is_empty() && self.parked.is_empty() && !remembered
+        self.published().is_empty() && self.parked.is_empty() && !remembered
     }
 
     /// The deliveries of what is published or parked.
     pub(super) fn deliveries(&self) -> Vec<DeliveryName> {
-        let published = self.published.iter().map(|one| DeliveryName {
+        let published = self.published().iter().map(|one| DeliveryName {
             provider: one.data.provider.clone(),
             account: one.data.account.clone(),
             delivery_id: one.subject.clone(),
@@ -89,26 +101,35 @@ impl Answer {
         published.chain(parked).collect()
     }
 
-    /// The events by their receipts: those that the id names, or else all of its delivery.
-    fn rows(&self) -> BTreeMap<String, Row<'_>> {
+    /// The events by their receipts: those that the id names, or else all of its delivery. And how many of the delivery are
+    /// left out, as nothing of theirs happened when it is asked.
+    fn rows(&self) -> (BTreeMap<String, Row<'_>>, usize) {
         let mut rows: BTreeMap<String, Row<'_>> = BTreeMap::new();
         for event in self.remembered.iter().flat_map(|delivery| &delivery.events) {
             rows.entry(event.receipt.to_string()).or_default().record = Some(event);
         }
-        for publication in &self.published {
+        for publication in self.published() {
             rows.entry(publication.data.receipt_id.clone()).or_default().published.push(publication);
         }
         for entry in &self.parked {
             rows.entry(entry.about.id.clone()).or_default().parked.push(entry);
         }
+        for Repeat { receipt, of } in self.remembered.iter().flat_map(|delivery| &delivery.repeats) {
+            rows.entry(of.to_string()).or_default().repeats.push(*receipt);
+        }
         let of_the_delivery = self.remembered.iter().any(|known| known.name.delivery_id == self.id);
+        let asked_for = self.published_as();
         let named = |receipt: &str, row: &Row<'_>| {
-            receipt == self.id || !row.published.is_empty() || !row.parked.is_empty()
+            receipt == asked_for || !row.published.is_empty() || !row.parked.is_empty()
         };
         if !of_the_delivery && rows.iter().any(|(receipt, row)| named(receipt, row)) {
             rows.retain(|receipt, row| named(receipt, row));
+            return (rows, 0);
         }
-        rows
+        let (all, (from, until)) = (rows.len(), self.between);
+        rows.retain(|_, row| row.happened(from, until));
+        let left_out = all - rows.len();
+        (rows, left_out)
     }
 
     pub(super) fn for_a_person(&self, now: Timestamp) -> String {
@@ -117,8 +138,11 @@ impl Answer {
             let _ = writeln!(text, "warning: nothing is known of {whom}: {}", printable(why));
         }
         if self.is_empty() {
-            let _ = writeln!(text, "nobody knows {}", printable(&self.id));
-            return text;
+            return text + &self.nobody_knows(now);
+        }
+        if let Some(Repeat { receipt, of }) = self.repeated() {
+            let at = clock(receipt.received_at(), now);
+            let _ = writeln!(text, "receipt {receipt}, of {at}, repeats {of}: its event was known, and is published once");
         }
         for delivery in &self.remembered {
             let DeliveryName { provider, account, delivery_id } = &delivery.name;
@@ -131,25 +155,37 @@ impl Answer {
                 let _ = writeln!(text, "  last sequence number {sequence}");
             }
         }
-        let _ = write!(text, "{}", self.table(now));
+        if let Some(since) = self.asked.searched.as_ref().and_then(Searched::since) {
+            let _ = writeln!(text, "updates searched: those published since {}", clock(since, now));
+        }
+        let (rows, left_out) = self.rows();
+        if !rows.is_empty() {
+            let _ = write!(text, "{}", table(rows, &self.asked, now));
+        }
+        if left_out > 0 {
+            let _ = writeln!(text, "events of which nothing happened in that time, not shown: {left_out}");
+        }
         text
     }
 
-    fn table(&self, now: Timestamp) -> Table {
-        let mut table = Table::new(&[
-            ("RECEIPT", Align::Left),
-            ("RECEIVED", Align::Right),
-            ("EVENT", Align::Left),
-            ("LEDGER", Align::Left),
-            ("FAILED", Align::Right),
-            ("REASON", Align::Left),
-            ("PUBLISHED", Align::Left),
-            ("PARKED", Align::Left),
-        ]);
-        for (receipt, row) in self.rows() {
-            table.row(&row.cells(&receipt, &self.asked, now));
-        }
-        table
+    /// Of a receipt, what there is to look at next.
+    fn nobody_knows(&self, now: Timestamp) -> String {
+        let mut text = format!("nobody knows {}\n", printable(&self.id));
+        let Some(given) = ReceiptId::given_at(&self.id) else { return text };
+        let _ = writeln!(text, "It is a receipt, given at {}. Then one of these is true:", clock(given, now));
+        let _ = writeln!(
+            text,
+            "  it was refused, and so never stored: the receiver's log has the reason under this receipt.id"
+        );
+        let _ = writeln!(text, "  it is about no delivery and was ignored: the worker's log says so under it");
+        let waiting: Vec<_> = self.waiting.iter().map(|(queue, messages)| format!("{messages} in {queue}")).collect();
+        let waiting = if waiting.is_empty() { "none is seen there now".to_owned() } else { waiting.join(", ") };
+        let _ = writeln!(text, "  it still waits to be taken up: {waiting}");
+        let _ = writeln!(
+            text,
+            "  it is older than what is kept: `why` with its delivery's id may know more, as the ledger keeps longer"
+        );
+        text
     }
 
     pub(super) fn as_json(&self, now: Timestamp) -> Value {
@@ -161,91 +197,35 @@ impl Answer {
                 "sequence": delivery.sequence, "stands_at": legs.collect::<Vec<_>>(),
             })
         });
-        let events =
-            self.rows().into_iter().map(|(receipt, row)| row.as_json(&receipt, now)).collect::<Vec<_>>();
+        let (rows, left_out) = self.rows();
+        let events: Vec<_> =
+            rows.into_iter().map(|(receipt, row)| row.as_json(&receipt, &self.asked, now)).collect();
         let unknown = self.unknown.iter().map(|(whom, why)| json!({"of": whom, "because": why}));
+        let searched = self.asked.searched.as_ref().map(
+            |searched| json!({"since": searched.since(), "until": searched.range.until, "kept_since": searched.kept_since}),
+        );
         json!({
-            "id": self.id, "deliveries": deliveries.collect::<Vec<_>>(), "events": events,
-            "not_asked": unknown.collect::<Vec<_>>(),
+            "id": self.id, "deliveries": deliveries.collect::<Vec<_>>(), "events": events, "left_out": left_out,
+            "repeats": self.first_receipt().map(|first| first.to_string()),
+            "searched": searched, "not_asked": unknown.collect::<Vec<_>>(),
         })
     }
 }
 
-impl Row<'_> {
-    fn received_at(&self) -> Option<Timestamp> {
-        let published = self.published.first().map(|one| one.data.received_at);
-        let parked = self.parked.first().and_then(|entry| entry.about.received_at);
-        self.record.map(|record| record.receipt.received_at()).or(published).or(parked)
+fn table(rows: BTreeMap<String, Row<'_>>, asked: &Asked, now: Timestamp) -> Table {
+    let mut table = Table::new(&[
+        ("RECEIPT", Align::Left),
+        ("RECEIVED", Align::Right),
+        ("EVENT", Align::Left),
+        ("LEDGER", Align::Left),
+        ("FAILED", Align::Right),
+        ("REASON", Align::Left),
+        ("PUBLISHED", Align::Left),
+        ("PARKED", Align::Left),
+        ("REPEATS", Align::Right),
+    ]);
+    for (receipt, row) in rows {
+        table.row(&row.cells(&receipt, asked, now));
     }
-
-    fn event_id(&self) -> Option<&str> {
-        let published = self.published.first().map(|one| one.id.as_str());
-        published.or_else(|| self.parked.first()?.content.event_id.as_deref())
-    }
-
-    fn reason(&self) -> Option<&str> {
-        self.record.and_then(|record| record.reason.as_deref())
-    }
-
-    /// What nobody could be asked about is `?`, not "no".
-    fn cells(&self, receipt: &str, asked: &Asked, now: Timestamp) -> [String; 8] {
-        let ago = |time: Option<Timestamp>| time.map_or_else(|| "-".to_owned(), |time| until(time, now));
-        let none = |asked: bool, none: &str| if asked { none.to_owned() } else { "?".to_owned() };
-        let published = self.published.first().map_or_else(
-            || none(asked.updates, "no"),
-            |first| match self.published.len() {
-                1 => format!("{} ({})", first.data.status, first.data.raw_status),
-                times => format!("{} ({}), {times} times", first.data.status, first.data.raw_status),
-            },
-        );
-        let parked = self.parked.first().map_or_else(
-            || none(asked.parked, "no"),
-            |entry| format!("{}, {}", entry.about.reason, ago(entry.about.parked_at)),
-        );
-        [
-            receipt.to_owned(),
-            ago(self.received_at()),
-            self.event_id().unwrap_or("-").to_owned(),
-            self.record.map_or_else(|| none(asked.ledger, "forgotten"), |record| ledger(record, now)),
-            self.record.map_or_else(|| "-".to_owned(), |record| record.attempt.to_string()),
-            self.reason().unwrap_or("-").to_owned(),
-            published,
-            parked,
-        ]
-    }
-
-    fn as_json(&self, receipt: &str, now: Timestamp) -> Value {
-        let published = self.published.iter().map(|one| {
-            json!({
-                "event_id": one.id, "time": one.time, "status": one.data.status, "raw_status": one.data.raw_status,
-                "order": one.data.order, "sequence": one.data.sequence,
-                "provider_event_id": one.data.provider_event_id,
-            })
-        });
-        let ledger = self.record.map(|record| {
-            json!({
-                "state": record.state.as_str(), "claimed_at": record.claimed_at(), "done_at": record.done_at,
-                "status": record.status, "attempt": record.attempt,
-                "crashes": record.crashes, "reason": record.reason, "sequence": record.sequence,
-                "deadline": record.deadline,
-                "deadline_in_seconds": record.deadline.map(|then| then.duration_since(now).as_secs_f64()),
-            })
-        });
-        json!({
-            "receipt": receipt, "received_at": self.received_at(), "event_id": self.event_id(), "ledger": ledger,
-            "published": published.collect::<Vec<_>>(),
-            "parked": self.parked.iter().map(|entry| entry.json()).collect::<Vec<_>>(),
-        })
-    }
-}
-
-/// What the ledger says, in a few words.
-fn ledger(record: &EventRecord, now: Timestamp) -> String {
-    let since = record.done_at.map_or_else(String::new, |time| format!(", {}", until(time, now)));
-    match (record.state, record.deadline) {
-        (State::Retrying, Some(due)) => format!("comes back {}", until(due, now)),
-        (State::Claimed, Some(lease)) => format!("claimed, lease over {}", until(lease, now)),
-        (State::Claimed, None) => "let go".to_owned(),
-        (state, _) => format!("{}{since}", state.as_str()),
-    }
+    table
 }

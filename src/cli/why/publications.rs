@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use tokio::time::timeout;
 
+use super::CLOCK_SKEW;
 use crate::adapters::rabbit::updates_log::{LogEvent, Outage, Start, UpdatesLog};
 
 /// A stream that sends nothing for so long has been read to its end: AMQP tells no other way where that is.
@@ -38,20 +39,65 @@ pub(super) struct Data {
     pub(super) received_at: Timestamp,
 }
 
-/// Every publication about `id` from `start` on, in order, repeats included.
-pub(super) async fn of(
-    url: &str,
-    start: Start,
-    now: Timestamp,
-    id: &str,
-) -> anyhow::Result<Vec<Publication>> {
-    let mut log = UpdatesLog::new(url, start, now)?;
-    let found = read(&mut log, id).await;
-    log.close().await;
-    found
+/// Which part of the log is searched: all of it that is kept, where there is no bound.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Range {
+    pub(super) from: Option<Timestamp>,
+    pub(super) until: Option<Timestamp>,
 }
 
-async fn read(log: &mut UpdatesLog, id: &str) -> anyhow::Result<Vec<Publication>> {
+/// What the search came to.
+#[derive(Debug, Default)]
+pub(super) struct Searched {
+    /// Every publication of the id in the range, in order, repeats included.
+    pub(super) found: Vec<Publication>,
+    /// What was to be searched.
+    pub(super) range: Range,
+    /// The log has lost what was published before; `None`: it has all that was ever published.
+    pub(super) kept_since: Option<Timestamp>,
+}
+
+impl Searched {
+    /// Since when what was published would have been found.
+    pub(super) fn since(&self) -> Option<Timestamp> {
+        self.range.from.max(self.kept_since)
+    }
+
+    /// Whether what was published at `time` would have been found.
+    pub(super) fn reaches(&self, time: Timestamp) -> bool {
+        self.since().is_none_or(|since| since <= time) && self.range.until.is_none_or(|until| time <= until)
+    }
+}
+
+/// Searches the log for `id`.
+pub(super) async fn of(url: &str, range: Range, now: Timestamp, id: &str) -> anyhow::Result<Searched> {
+    let kept_since = oldest(url, now).await?;
+    let start = range.from.map_or(Start::First, Start::At);
+    let mut log = UpdatesLog::new(url, start, now)?;
+    let found = read(&mut log, id, range.until.and_then(|until| until.checked_add(CLOCK_SKEW).ok())).await;
+    log.close().await;
+    Ok(Searched { found: found?, range, kept_since })
+}
+
+/// When the oldest update kept was published, as near as it says; `None` if none was ever dropped.
+async fn oldest(url: &str, now: Timestamp) -> anyhow::Result<Option<Timestamp>> {
+    let mut log = UpdatesLog::new(url, Start::First, now)?;
+    let mut patience = CONNECTING;
+    let first = loop {
+        match timeout(patience, log.next()).await {
+            Err(_) => break Ok(None),
+            Ok(Err(error)) => break Err(error.into()),
+            Ok(Ok(LogEvent::Attached)) => patience = IDLE,
+            Ok(Ok(LogEvent::Waiting(Outage::NoLog))) => break Ok(None),
+            Ok(Ok(LogEvent::Waiting(outage))) => break Err(outage.into()),
+            Ok(Ok(LogEvent::Update(update))) => break Ok(Some(update)),
+        }
+    };
+    log.close().await;
+    Ok(first?.filter(|update| update.offset > 0).and_then(|update| update.claimed_at()))
+}
+
+async fn read(log: &mut UpdatesLog, id: &str, until: Option<Timestamp>) -> anyhow::Result<Vec<Publication>> {
     let mut found = Vec::new();
     let mut patience = CONNECTING;
     loop {
@@ -62,6 +108,9 @@ async fn read(log: &mut UpdatesLog, id: &str) -> anyhow::Result<Vec<Publication>
             LogEvent::Waiting(outage) => return Err(outage.into()),
             LogEvent::Update(update) => {
                 patience = IDLE;
+                if until.is_some() && update.claimed_at() > until {
+                    return Ok(found);
+                }
                 found.extend(about(&update.body, id));
             }
         }

@@ -1,0 +1,157 @@
+//! One event, as everybody knows it.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::publications::{Publication, Searched};
+use crate::adapters::redis::{EventRecord, State};
+use crate::cli::parked::entry::Entry;
+use crate::cli::waiting::until;
+use crate::cli::when::clock;
+use crate::domain::identity::ReceiptId;
+
+/// One event.
+#[derive(Default)]
+pub(super) struct Row<'a> {
+    pub(super) record: Option<&'a EventRecord>,
+    pub(super) published: Vec<&'a Publication>,
+    pub(super) parked: Vec<&'a Entry>,
+    /// Later receipts of it.
+    pub(super) repeats: Vec<ReceiptId>,
+}
+
+/// Who answered.
+#[derive(Default)]
+pub(super) struct Asked {
+    pub(super) searched: Option<Searched>,
+    pub(super) parked: bool,
+    pub(super) ledger: bool,
+}
+
+impl Row<'_> {
+    /// Whether anything of it that is known to have a time happened within.
+    pub(super) fn happened(&self, from: Option<Timestamp>, until: Option<Timestamp>) -> bool {
+        let record = self.record;
+        let times = [self.received_at(), record.and_then(EventRecord::claimed_at), record.and_then(|it| it.done_at)];
+        let repeats = self.repeats.iter().map(|receipt| Some(receipt.received_at()));
+        let parked = self.parked.iter().map(|entry| entry.about.parked_at);
+        let within = |time: Timestamp| {
+            from.is_none_or(|from| from <= time) && until.is_none_or(|until| time <= until)
+        };
+        times.into_iter().chain(repeats).chain(parked).flatten().any(within)
+    }
+
+    fn received_at(&self) -> Option<Timestamp> {
+        let published = self.published.first().map(|one| one.data.received_at);
+        let parked = self.parked.first().and_then(|entry| entry.about.received_at);
+        self.record.map(|record| record.receipt.received_at()).or(published).or(parked)
+    }
+
+    fn event_id(&self) -> Option<&str> {
+        let published = self.published.first().map(|one| one.id.as_str());
+        published.or_else(|| self.parked.first()?.content.event_id.as_deref())
+    }
+
+    fn reason(&self) -> Option<&str> {
+        self.record.and_then(|record| record.reason.as_deref())
+    }
+
+    /// Whether its update is published, as far as that is known, and in a few words. The ledger marks an event done once its
+    /// update was confirmed; that none was found says something only of what was searched.
+    fn publication(&self, searched: Option<&Searched>, now: Timestamp) -> (Option<bool>, String) {
+        if let Some(Publication { data, .. }) = self.published.first() {
+            let said = format!("{} ({})", data.status, data.raw_status);
+            return match self.published.len() {
+                1 => (Some(true), said),
+                times => (Some(true), format!("{said}, {times} times")),
+            };
+        }
+        if let Some(record) = self.record.filter(|record| record.state == State::Done) {
+            return (Some(true), format!("yes: {}", unseen(record.done_at, searched)));
+        }
+        let Some(searched) = searched else { return (None, "?".to_owned()) };
+        let all = self.received_at().is_some_and(|received| searched.reaches(received)) && searched.reaches(now);
+        if all { (Some(false), "no".to_owned()) } else { (None, "not searched so far".to_owned()) }
+    }
+
+    /// What nobody could be asked about is `?`, not "no".
+    pub(super) fn cells(&self, receipt: &str, asked: &Asked, now: Timestamp) -> [String; 9] {
+        let at = |time: Option<Timestamp>| time.map_or_else(|| "-".to_owned(), |time| clock(time, now));
+        let none = |asked: bool, none: &str| if asked { none.to_owned() } else { "?".to_owned() };
+        let parked = self.parked.first().map_or_else(
+            || none(asked.parked, "no"),
+            |entry| format!("{}, {}", entry.about.reason, at(entry.about.parked_at)),
+        );
+        [
+            receipt.to_owned(),
+            at(self.received_at()),
+            self.event_id().unwrap_or("-").to_owned(),
+            self.record.map_or_else(|| none(asked.ledger, self.without_record()), |record| ledger(record, now)),
+            self.record.map_or_else(|| "-".to_owned(), |record| record.attempt.to_string()),
+            self.reason().unwrap_or("-").to_owned(),
+            self.publication(asked.searched.as_ref(), now).1,
+            parked,
+            match self.repeats.len() {
+                0 => "-".to_owned(),
+                times => times.to_string(),
+            },
+        ]
+    }
+
+    /// A webhook that no event could be read from was never entered. Of what is parked and can be read, it is not known: the
+    /// ledger may have forgotten it, or the broker parked it before any worker asked.
+    fn without_record(&self) -> &'static str {
+        match self.parked.first() {
+            Some(entry) if self.published.is_empty() && entry.content.delivery_id.is_none() => "never entered",
+            Some(_) if self.published.is_empty() => "nothing",
+            _ => "forgotten",
+        }
+    }
+
+    pub(super) fn as_json(&self, receipt: &str, asked: &Asked, now: Timestamp) -> Value {
+        let published = self.published.iter().map(|one| {
+            json!({
+                "event_id": one.id, "time": one.time, "status": one.data.status, "raw_status": one.data.raw_status,
+                "order": one.data.order, "sequence": one.data.sequence,
+                "provider_event_id": one.data.provider_event_id,
+            })
+        });
+        let ledger = self.record.map(|record| {
+            json!({
+                "state": record.state.as_str(), "claimed_at": record.claimed_at(), "done_at": record.done_at,
+                "status": record.status, "attempt": record.attempt,
+                "crashes": record.crashes, "reason": record.reason, "sequence": record.sequence,
+                "deadline": record.deadline,
+                "deadline_in_seconds": record.deadline.map(|then| then.duration_since(now).as_secs_f64()),
+            })
+        });
+        json!({
+            "receipt": receipt, "received_at": self.received_at(), "event_id": self.event_id(), "ledger": ledger,
+            "is_published": self.publication(asked.searched.as_ref(), now).0,
+            "published": published.collect::<Vec<_>>(),
+            "parked": self.parked.iter().map(|entry| entry.json()).collect::<Vec<_>>(),
+            "repeats": self.repeats.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// Why an update that is published was not found.
+fn unseen(done_at: Option<Timestamp>, searched: Option<&Searched>) -> &'static str {
+    match (searched, done_at) {
+        (None, _) => "the ledger says so",
+        (Some(searched), Some(done)) if searched.kept_since.is_some_and(|kept| done < kept) => "no longer kept",
+        (Some(searched), Some(done)) if !searched.reaches(done) => "not searched so far",
+        _ => "not in the log",
+    }
+}
+
+/// What the ledger says, in a few words.
+fn ledger(record: &EventRecord, now: Timestamp) -> String {
+    let since = record.done_at.map_or_else(String::new, |time| format!(", {}", clock(time, now)));
+    match (record.state, record.deadline) {
+        (State::Retrying, Some(due)) => format!("comes back {}, {}", clock(due, now), until(due, now)),
+        (State::Claimed, Some(lease)) => format!("claimed, lease over {}, {}", clock(lease, now), until(lease, now)),
+        (State::Claimed, None) => "let go".to_owned(),
+        (state, _) => format!("{}{since}", state.as_str()),
+    }
+}
