@@ -90,7 +90,7 @@ impl Watched {
             tracing::warn!(of, path = %path.display(), why, "a secret cannot be used: what was there before stays");
         }
         if unusable.is_empty() {
-            tracing::info!(of, "secrets read again");
+            tracing::info!(of, secrets = self.files.secrets().count(), "secrets read again");
             note();
         }
         let result = if unusable.is_empty() { "ok" } else { "kept" };

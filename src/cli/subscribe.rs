@@ -3,19 +3,22 @@
 use std::io::{self, Write as _};
 
 use anyhow::{Context as _, bail};
-use lapin::Channel;
+use lapin::Connection;
 
 use super::pattern::{Pattern, of_updates};
 use super::{Exit, Global, line, misuse};
 use crate::adapters::rabbit::connect;
 use crate::adapters::rabbit::management::Management;
-use crate::adapters::rabbit::subscriptions::{self, Limits, QueueName, RemoveError, Subscription};
+use crate::adapters::rabbit::subscriptions::{
+    self, Limits, QueueName, RemoveError, Subscribed, Subscription,
+};
 use crate::app::backends::rabbit_settings;
 use crate::config::Config;
 
 const EXAMPLES: &str = "\
 Examples:
-  milepost subscribe orders '*.*.closed.*' '*.*.*.picked_up'   declare the queue and bind it; again changes nothing
+  milepost subscribe orders '*.*.closed.*' '*.*.*.picked_up'   declare the queue and bind it; again changes nothing,
+                                                               and other patterns are added
   milepost subscribe orders --remove '*.*.*.picked_up'         take one binding away
   milepost subscribe orders --remove                           delete the queue
   milepost subscribe --list                                    who takes what
@@ -53,7 +56,7 @@ pub struct Args {
     #[arg(long, value_name = "URL")]
     pub amqp: Option<String>,
     /// Ask this management API, such as http://127.0.0.1:15672 [default: the configured one]
-    #[arg(long, value_name = "URL", requires = "list")]
+    #[arg(long, value_name = "URL")]
     pub management: Option<String>,
 }
 
@@ -84,28 +87,75 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
     let config = super::config::load_with(global, &flags)?.config;
     let Some(name) = &args.name else { return list(&config, args.json).await };
     let connection = connect(&rabbit_settings(&config, "subscribe"), "subscribe").await?;
-    let channel = connection.create_channel().await?;
-    println!("{}", change(&channel, name, &args).await?);
+    let said = change(&connection, &config, name, &args).await;
     connection.close(200, "bye".into()).await?;
+    println!("{}", said?);
     Ok(Exit::Done)
 }
 
 /// Does what was asked of one queue; returns what to say of it.
-async fn change(channel: &Channel, name: &QueueName, args: &Args) -> anyhow::Result<String> {
+async fn change(
+    connection: &Connection,
+    config: &Config,
+    name: &QueueName,
+    args: &Args,
+) -> anyhow::Result<String> {
     let patterns: Vec<String> = args.patterns.iter().map(Pattern::to_string).collect();
     if !args.remove {
-        subscriptions::subscribe(channel, name, &patterns, &args.bounds.limits()).await?;
-        return Ok(format!("queue {name} is bound to updates by {}", patterns.join(" ")));
+        let limits = args.bounds.limits();
+        let subscribed = match subscriptions::subscribe(connection, name, &patterns, &limits).await {
+            Err(error) if error.differs_in().is_some() => bail!(
+                "{error}. Bounds are fixed once a queue is declared: without any asked for, it keeps its own and is bound"
+            ),
+            subscribed => subscribed?,
+        };
+        let bounds = match subscribed {
+            Subscribed::AsAsked => "",
+            Subscribed::WithItsBounds => ", and keeps the bounds that it was declared with",
+        };
+        return Ok(format!("queue {name} is bound to updates by {}{bounds}", patterns.join(" ")));
     }
+    let channel = connection.create_channel().await?;
     if !patterns.is_empty() {
-        subscriptions::unbind(channel, name, &patterns).await?;
-        return Ok(format!("queue {name} is not bound by {} any more", patterns.join(" ")));
+        let before = bound_by(config, name).await;
+        subscriptions::unbind(&channel, name, &patterns).await?;
+        return unbound(name, &patterns, before.as_deref());
     }
-    match subscriptions::remove(channel, name, args.force).await {
-        Ok(messages) => Ok(format!("queue {name} is deleted, and {messages} messages in it")),
+    match subscriptions::remove(&channel, name, args.force).await {
+        Ok(messages) => {
+            let parked = subscriptions::left_parked(connection, name).await;
+            let parked = parked.map_or_else(String::new, |(parked, messages)| {
+                format!("; queue {parked} is left, with {messages} messages: `milepost subscribe {parked} --remove`")
+            });
+            Ok(format!("queue {name} is deleted, and {messages} messages in it{parked}"))
+        }
         Err(error @ RemoveError::InUse { .. }) => bail!("{error}; --force deletes it all the same"),
         Err(error) => Err(error.into()),
     }
+}
+
+/// What a queue is bound by, where the management API can be asked: AMQP does not tell.
+async fn bound_by(config: &Config, name: &QueueName) -> Option<Vec<String>> {
+    let url = config.amqp.management_url.as_ref()?;
+    let management = Management::new(url.expose(), config.amqp.url.expose()).ok()?;
+    subscriptions::patterns(&management, name).await.ok()
+}
+
+/// What to say of patterns that were taken away. A pattern that the queue was not bound by is a mistake, if that is known.
+fn unbound(name: &QueueName, patterns: &[String], before: Option<&[String]>) -> anyhow::Result<String> {
+    let said = patterns.join(" ");
+    let Some(before) = before else {
+        return Ok(format!(
+            "queue {name} is not bound by {said} now; whether it was, only the management API could say (--management)"
+        ));
+    };
+    let strangers: Vec<_> = patterns.iter().filter(|pattern| !before.contains(pattern)).cloned().collect();
+    if strangers.is_empty() {
+        return Ok(format!("queue {name} is not bound by {said} any more"));
+    }
+    let left: Vec<_> = before.iter().filter(|pattern| !patterns.contains(pattern)).cloned().collect();
+    let left = if left.is_empty() { "nothing".to_owned() } else { left.join(" ") };
+    bail!("queue {name} was never bound by {}; it is bound by {left}", strangers.join(" "))
 }
 
 async fn list(config: &Config, json: bool) -> anyhow::Result<Exit> {
@@ -126,11 +176,15 @@ async fn list(config: &Config, json: bool) -> anyhow::Result<Exit> {
 }
 
 fn human(subscription: &Subscription) -> String {
-    let Subscription { queue, patterns, messages, consumers } = subscription;
+    let Subscription { queue, patterns, messages, consumers, parked_queue, parked, .. } = subscription;
     let count =
         |number: &Option<u64>| number.map_or("not counted yet".to_owned(), |number| number.to_string());
     let (messages, consumers) = (count(messages), count(consumers));
-    line::printable(&format!("{queue}  {}  messages: {messages}, consumers: {consumers}", patterns.join(" ")))
+    let parked =
+        parked_queue.as_ref().map_or_else(String::new, |queue| format!(", in {queue}: {}", count(parked)));
+    let grows = if subscription.grows() { "; nothing bounds it and nobody consumes it: it grows for ever" } else { "" };
+    let patterns = patterns.join(" ");
+    line::printable(&format!("{queue}  {patterns}  messages: {messages}, consumers: {consumers}{parked}{grows}"))
 }
 
 impl Bounds {

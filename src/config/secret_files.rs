@@ -20,7 +20,15 @@ const MOST_SECRETS: usize = 64;
 pub(super) type Check = fn(&[u8]) -> Result<(), &'static str>;
 
 /// What one file said: its secret, or why there is none.
-type Said = (PathBuf, Result<Secret, String>);
+type Said = (PathBuf, Result<Secret, NoSecret>);
+
+/// Why a file gives no secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct NoSecret {
+    why: String,
+    /// Whether there is no such file.
+    gone: bool,
+}
 
 /// Files of one secret each, and directories of such files, with the secrets in force.
 #[derive(Debug, Clone)]
@@ -70,9 +78,15 @@ impl SecretFiles {
     /// What could not be used when it was last read.
     #[must_use]
     pub fn unusable(&self) -> Vec<Unusable> {
-        let why =
-            |(path, said): &Said| Some(Unusable { path: path.clone(), why: said.as_ref().err()?.clone() });
+        let why = |(path, said): &Said| Some(Unusable { path: path.clone(), why: said.as_ref().err()?.why.clone() });
         self.taken.iter().filter_map(why).collect()
+    }
+
+    /// Whether a file was deleted on purpose: another one in its directory can be used, so that the directory is as it
+    /// should be.
+    fn is_taken_back(&self, said: &Said) -> bool {
+        let beside = |(path, other): &Said| other.is_ok() && path.parent() == said.0.parent();
+        said.1.as_ref().is_err_and(|no_secret| no_secret.gone) && self.seen.iter().any(beside)
     }
 
     /// Reads again. Once a change has been seen twice it is in force, and what could not be used of it is returned: for
@@ -85,15 +99,17 @@ impl SecretFiles {
             return None;
         }
         self.take();
-        Some(self.unusable())
+        let wrong = |said: &&Said| !self.is_taken_back(said);
+        let why = |(path, said): &Said| Some(Unusable { path: path.clone(), why: said.as_ref().err()?.why.clone() });
+        Some(self.taken.iter().filter(wrong).filter_map(why).collect())
     }
 
-    /// Puts what was seen in force. A file that is gone from a directory is a secret that was taken back, but while
-    /// anything is wrong nothing is taken back: the secret that works may be the one that is gone.
+    /// Puts what was seen in force. A file that is gone while another one in its directory can be used is a secret that was
+    /// taken back, but while anything is wrong nothing is: the secret that works may be the one that is gone.
     fn take(&mut self) {
         let good = |(path, said): &Said| Some((path.clone(), said.as_ref().ok()?.clone()));
         let mut in_force: Vec<_> = self.seen.iter().filter_map(good).collect();
-        if in_force.len() < self.seen.len() {
+        if self.seen.iter().any(|said| said.1.is_err() && !self.is_taken_back(said)) {
             let read = in_force.len();
             for kept in self.in_force.drain(..) {
                 if in_force[..read].iter().all(|(path, _)| *path != kept.0) {
@@ -114,21 +130,22 @@ impl SecretFiles {
         if let Some(directory) = &self.directory {
             match list(directory) {
                 Ok(paths) => reading.extend(paths.into_iter().map(said)),
-                Err(error) => reading.push((directory.clone(), Err(error.to_string()))),
+                Err(error) => reading.push((directory.clone(), Err(no_secret(error)))),
             }
         }
         reading
     }
 
-    fn secret(&self, path: &Path) -> Result<Secret, String> {
-        let bytes = read(path).map_err(text)?;
-        (self.check)(&bytes)?;
-        Secret::new(&bytes).ok_or_else(|| text("must not be empty"))
+    fn secret(&self, path: &Path) -> Result<Secret, NoSecret> {
+        let bytes = read(path)
+            .map_err(|error| NoSecret { gone: error.kind() == io::ErrorKind::NotFound, why: error.to_string() })?;
+        (self.check)(&bytes).map_err(no_secret)?;
+        Secret::new(&bytes).ok_or_else(|| no_secret("must not be empty"))
     }
 }
 
-fn text(error: impl Display) -> String {
-    error.to_string()
+fn no_secret(why: impl Display) -> NoSecret {
+    NoSecret { why: why.to_string(), gone: false }
 }
 
 /// The files of a directory, in the order of their names. Kubernetes's own, `..data` and what it points at, begin with

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
+use jiff::Timestamp;
 use milepost::adapters::rabbit::subscriptions::{QueueName, QueueNameError};
 use milepost::cli::{self, Cli, tail};
 
@@ -26,20 +26,25 @@ fn the_definitions_fit_together() {
 }
 
 #[test]
-fn time_spans() {
-    let since = |text| tail(&["--since", text]).map(|args| args.since).ok().flatten();
-    let ago = |seconds| Some(tail::Since::Ago(Duration::from_secs(seconds)));
-    assert_eq!(since("1h"), ago(3600));
-    assert_eq!(since("30m"), ago(1800));
-    assert_eq!(since("1h30m"), ago(5400));
-    assert_eq!(since("2d"), ago(172_800));
-    assert_eq!(since("1w"), ago(604_800));
-    assert_eq!(since("500ms"), Some(tail::Since::Ago(Duration::from_millis(500))));
+fn tail_begins_and_ends_with_a_time() {
+    let args = |words: &[&str]| tail(words).ok();
+    let since = |text| args(&["--since", text]).and_then(|args| args.since);
     assert_eq!(since("all"), Some(tail::Since::All));
+    let time: Timestamp = "2026-01-02T03:04:05Z".parse().expect("a time");
+    assert_eq!(since("2026-01-02T03:04:05Z"), Some(tail::Since::At(time)));
+    let ago = |since| match since {
+        Some(tail::Since::At(time)) => Timestamp::now().duration_since(time).as_secs(),
+        other => panic!("{other:?}"),
+    };
+    assert!((5400..5460).contains(&ago(since("1h30m"))));
     for wrong in ["", "5", "h", "-1h", "1h ago", "1 parsec"] {
         assert_eq!(since(wrong), None, "{wrong}");
     }
-    assert_eq!(tail(&[]).ok().and_then(|args| args.since), None);
+    assert_eq!(args(&[]).and_then(|args| args.since), None);
+    let between = args(&["--delivery", "X", "--from", "2026-01-02 03:04:05", "--until", "2026-01-02 04:00"]);
+    let between = between.expect("understood");
+    assert_eq!((between.delivery.as_deref(), between.since), (Some("X"), Some(tail::Since::At(time))));
+    assert_eq!(between.until.map(|until| until.to_string()).as_deref(), Some("2026-01-02T04:00:00Z"));
 }
 
 #[test]
@@ -54,7 +59,12 @@ fn a_misuse_ends_with_2() {
         &["send", "telyport", "--header", "x-mine"],
         &["send", "dash", "--header", "not a name"],
         &["tail", "tely*"],
+        &["tail", "*.closed"],
         &["tail", "--count", "0"],
+        &["tail", "--until", "soon"],
+        &["why"],
+        &["why", "X", "--from", "11:00", "--since", "1m"],
+        &["why", "X", "--from", "1h", "--until", "2h"],
         &["tail", "--since", "yesterday"],
         &["subscribe"],
         &["subscribe", "orders"],

@@ -14,3 +14,4 @@ mod resend;
 mod send;
 mod table;
 mod unreachable;
+mod when;

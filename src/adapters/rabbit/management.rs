@@ -59,6 +59,9 @@ pub struct FoundQueue {
     /// and so up to some seconds old, and `None` for a new queue or while they are off.
     #[serde(default)]
     pub effective_policy_definition: Option<Value>,
+    /// Its consumers. Counted every few seconds, so that a new queue has none yet.
+    #[serde(default)]
+    pub consumers: Option<u64>,
 }
 
 impl FoundQueue {
@@ -125,7 +128,7 @@ impl Management {
         let queues: Vec<FoundQueue> = self
             .list(
                 "queues",
-                "name,type,durable,auto_delete,arguments,policy,operator_policy,effective_policy_definition",
+                "name,type,durable,auto_delete,arguments,policy,operator_policy,effective_policy_definition,consumers",
             )
             .await?;
         let bindings: Vec<BindingDefinition> =

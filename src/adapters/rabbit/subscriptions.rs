@@ -9,12 +9,12 @@ mod listing;
 use std::fmt;
 use std::str::FromStr;
 
-use lapin::Channel;
+use lapin::{Channel, Connection};
 use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
 use thiserror::Error;
 
-pub use self::listing::{Subscription, list};
+pub use self::listing::{Subscription, is_bounded, list, patterns};
 use super::topology::{Topology, TopologyError, UPDATES, failed, number, text};
 
 /// A queue's name may be longer; with this its parking queue's surely fits.
@@ -74,6 +74,22 @@ pub struct Limits {
     pub delivery_limit: Option<u32>,
 }
 
+impl Limits {
+    fn is_none(&self) -> bool {
+        let Self { max_length, max_bytes, park, delivery_limit } = self;
+        max_length.is_none() && max_bytes.is_none() && !park && delivery_limit.is_none()
+    }
+}
+
+/// What a subscription came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subscribed {
+    /// The queue is bounded as asked.
+    AsAsked,
+    /// It was there with bounds of its own, none were asked for, and it keeps them.
+    WithItsBounds,
+}
+
 /// Why a queue was not removed.
 #[derive(Debug, Error)]
 pub enum RemoveError {
@@ -93,22 +109,44 @@ pub enum RemoveError {
 }
 
 /// Declares the durable quorum queue `name` and binds it by each of `patterns`, idempotently: bindings that it has
-/// already stay.
+/// already stay, and so do its bounds where `limits` says nothing.
 ///
 /// # Errors
 /// What the broker says: there is no exchange for updates yet, or it has the queue with other arguments, which then
-/// stays as it is. The channel is closed then.
+/// stays as it is.
 pub async fn subscribe(
-    channel: &Channel,
+    connection: &Connection,
     name: &QueueName,
     patterns: &[String],
     limits: &Limits,
-) -> Result<(), TopologyError> {
+) -> Result<Subscribed, TopologyError> {
+    let opened = connection.create_channel().await;
+    let mut channel = opened.map_err(|error| failed("queue", &name.0, &error))?;
     let mut exchange = Topology::default();
     exchange.updates_exchange();
     // A subscriber needs no right to configure what is Milepost's, and leaves no queue behind that cannot be bound.
-    exchange.verify(channel).await?;
-    let parked = format!("{name}.parked");
+    exchange.verify(&channel).await?;
+    let subscribed = match queue(name, limits).apply(&channel).await {
+        Ok(()) => Subscribed::AsAsked,
+        Err(differs) if limits.is_none() && is_bounded_otherwise(&differs) => {
+            // The refusal closed the channel.
+            let opened = connection.create_channel().await;
+            channel = opened.map_err(|error| failed("queue", &name.0, &error))?;
+            Subscribed::WithItsBounds
+        }
+        Err(error) => return Err(error),
+    };
+    let mut bindings = Topology::default();
+    for pattern in patterns {
+        bindings.bind(UPDATES, &name.0, pattern);
+    }
+    bindings.apply(&channel).await?;
+    Ok(subscribed)
+}
+
+/// The queue, after the one that keeps what is rejected.
+fn queue(name: &QueueName, limits: &Limits) -> Topology {
+    let parked = parked(name);
     let mut arguments = Vec::new();
     arguments.extend(limits.max_length.map(|most| ("x-max-length", number(most.into()))));
     let max_bytes = limits.max_bytes.map(|most| i64::try_from(most).unwrap_or(i64::MAX));
@@ -122,10 +160,27 @@ pub async fn subscribe(
             .extend([("x-dead-letter-exchange", text("")), ("x-dead-letter-routing-key", text(&parked))]);
     }
     topology.quorum_queue(&name.0, arguments);
-    for pattern in patterns {
-        topology.bind(UPDATES, &name.0, pattern);
-    }
-    topology.apply(channel).await
+    topology
+}
+
+fn parked(name: &QueueName) -> String {
+    format!("{name}.parked")
+}
+
+/// Whether the queue is there and differs in nothing but how it is bounded. One that refuses publishes when it is full must
+/// take no updates, and is not let through.
+fn is_bounded_otherwise(error: &TopologyError) -> bool {
+    let bounds = [
+        "x-max-length",
+        "x-max-length-bytes",
+        "x-delivery-limit",
+        "x-dead-letter-exchange",
+        "x-dead-letter-routing-key",
+        "x-dead-letter-strategy",
+        "x-message-ttl",
+        "x-expires",
+    ];
+    error.differs_in().is_some_and(|argument| bounds.contains(&argument))
 }
 
 /// Takes bindings away; those that it does not have count as taken.
@@ -156,6 +211,15 @@ pub async fn remove(channel: &Channel, name: &QueueName, force: bool) -> Result<
     }
     let deleted = channel.queue_delete(name.0.as_str().into(), QueueDeleteOptions::default()).await;
     Ok(deleted.map_err(|error| failed("queue", &name.0, &error))?)
+}
+
+/// The queue that keeps what a subscriber rejected, and how many messages are in it; `None` if there is none.
+pub async fn left_parked(connection: &Connection, name: &QueueName) -> Option<(String, u32)> {
+    let parked = parked(name);
+    let channel = connection.create_channel().await.ok()?;
+    let options = QueueDeclareOptions { passive: true, ..Default::default() };
+    let found = channel.queue_declare(parked.as_str().into(), options, FieldTable::default()).await;
+    Some((parked, found.ok()?.message_count()))
 }
 
 /// The messages and the consumers of a queue that must be there.

@@ -114,6 +114,15 @@ pub struct TopologyError {
     broker_says: String,
 }
 
+impl TopologyError {
+    /// The argument in which what is there differs from what was to be declared.
+    #[must_use]
+    pub fn differs_in(&self) -> Option<&str> {
+        let (_, argument) = self.broker_says.split_once("inequivalent arg '")?;
+        argument.split('\'').next()
+    }
+}
+
 impl Exchange {
     /// Declares it; passively, only asks for it.
     pub(super) async fn declare(&self, channel: &Channel, passive: bool) -> lapin::Result<()> {

@@ -9,6 +9,7 @@ use super::facts::{Broker, ManagementFacts};
 use super::finding::{Finding, Level};
 use crate::adapters::rabbit::compare::Kind;
 use crate::adapters::rabbit::management::{Found, FoundQueue};
+use crate::adapters::rabbit::subscriptions::is_bounded;
 use crate::adapters::rabbit::topology::UPDATES;
 
 const CHECK: &str = "subscribers";
@@ -26,7 +27,9 @@ pub(super) fn findings(broker: &Broker) -> Vec<Finding> {
     let subscribed = subscribed(found);
     let refusing =
         |queue: &&FoundQueue| subscribed.contains(queue.definition.name.as_str()) && refuses(queue);
-    let findings: Vec<_> = found.queues.iter().filter(refusing).map(finding).collect();
+    let growing = |queue: &&FoundQueue| subscribed.contains(queue.definition.name.as_str()) && grows(queue);
+    let mut findings: Vec<_> = found.queues.iter().filter(refusing).map(finding).collect();
+    findings.extend(found.queues.iter().filter(growing).map(warning));
     if findings.is_empty() {
         let says = format!("queues that take updates: {}; none refuses them", subscribed.len());
         return vec![Finding::ok(CHECK, "subscribers", says)];
@@ -37,6 +40,12 @@ pub(super) fn findings(broker: &Broker) -> Vec<Finding> {
 fn finding(queue: &FoundQueue) -> Finding {
     let says = "has x-overflow reject-publish: once full, it refuses updates that all others got";
     Finding::new(Level::Fail, CHECK, format!("queue {}", queue.definition.name), says, REMEDY)
+}
+
+fn warning(queue: &FoundQueue) -> Finding {
+    let says = "nothing bounds it and nobody consumes it: it grows until the broker's disk is full";
+    let remedy = "its owner consumes it, bounds it (`milepost subscribe --max-bytes`, or a policy) or deletes it";
+    Finding::new(Level::Warn, CHECK, format!("queue {}", queue.definition.name), says, remedy)
 }
 
 /// The queues that updates reach, by way of other exchanges too.
@@ -60,4 +69,14 @@ fn refuses(queue: &FoundQueue) -> bool {
     let (argument, policy) = (queue.definition.arguments.get("x-overflow"), queue.by_policy("overflow"));
     let overflow = if queue.kind == "quorum" { policy.or(argument) } else { argument.or(policy) };
     overflow.and_then(Value::as_str).is_some_and(|overflow| overflow.starts_with("reject-publish"))
+}
+
+/// Milepost's own are bounded where they have to be.
+fn grows(queue: &FoundQueue) -> bool {
+    let arguments = Value::Object(queue.definition.arguments.clone());
+    let policy = queue.effective_policy_definition.clone().unwrap_or_default();
+    queue.consumers == Some(0)
+        && queue.kind != "stream"
+        && !queue.definition.name.starts_with("milepost.")
+        && !is_bounded(&arguments, &policy)
 }

@@ -83,7 +83,7 @@ pub(super) async fn of(url: &str, range: Range, now: Timestamp, id: &str) -> any
 async fn oldest(url: &str, now: Timestamp) -> anyhow::Result<Option<Timestamp>> {
     let mut log = UpdatesLog::new(url, Start::First, now)?;
     let mut patience = CONNECTING;
-    let first = loop {
+    let first: anyhow::Result<_> = loop {
         match timeout(patience, log.next()).await {
             Err(_) => break Ok(None),
             Ok(Err(error)) => break Err(error.into()),

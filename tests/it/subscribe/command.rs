@@ -78,9 +78,53 @@ async fn patterns_are_added_and_taken_away_one_by_one() {
     let other = ("other".to_owned(), json!(["#"]));
     let all = orders(json!(["*.*.closed.*", "dash.#", "telyport.#"]));
     assert_eq!(bindings(&vhost).await, [all, other.clone()]);
-    // One that it does not have counts as taken away.
-    subscribed(&vhost, "orders --remove telyport.# dash.# hubrise.#").await;
+    let says = subscribed(&vhost, "orders --remove telyport.#").await;
+    assert!(says[0].starts_with("queue orders is not bound by telyport.# now; whether it was, only"), "{says:?}");
+    // Where it can be known, one that it does not have is a mistake; the others are taken away all the same.
+    let asked = format!("orders --remove dash.# hubrise.# --management {}", vhost.management);
+    let says = refused(subscribe(&vhost, &asked)).await;
+    assert_eq!(says, "milepost: queue orders was never bound by hubrise.#; it is bound by *.*.closed.*");
     assert_eq!(bindings(&vhost).await, [orders(json!(["*.*.closed.*"])), other]);
+    let asked = format!("orders --remove *.*.closed.* --management {}", vhost.management);
+    assert_eq!(subscribed(&vhost, &asked).await, ["queue orders is not bound by *.*.closed.* any more"]);
+}
+
+#[tokio::test]
+async fn a_queue_that_was_bounded_keeps_its_bounds_when_patterns_are_added() {
+    let vhost = vhost().await;
+    subscribed(&vhost, "orders telyport.# --park --max-length 5").await;
+    let says = subscribed(&vhost, "orders dash.#").await;
+    assert_eq!(says, ["queue orders is bound to updates by dash.#, and keeps the bounds that it was declared with"]);
+    assert_eq!(bindings(&vhost).await, [("orders".to_owned(), json!(["dash.#", "telyport.#"]))]);
+    // One that would refuse updates for all others takes none.
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-queue-type".into(), lapin::types::AMQPValue::LongString("quorum".into()));
+    arguments.insert("x-overflow".into(), lapin::types::AMQPValue::LongString("reject-publish".into()));
+    let options = QueueDeclareOptions { durable: true, ..Default::default() };
+    vhost.channel().await.queue_declare("refuses".into(), options, arguments).await.expect("declared");
+    let says = refused(subscribe(&vhost, "refuses #")).await;
+    assert!(says.contains("inequivalent arg 'x-overflow'"), "{says}");
+}
+
+#[tokio::test]
+async fn what_a_service_rejected_is_in_the_list_and_is_not_forgotten_with_its_queue() {
+    let vhost = vhost().await;
+    subscribed(&vhost, "orders # --park --max-length 5").await;
+    publish(&vhost, &[("telyport.default.closed.delivered", b"1")]).await;
+    let channel = vhost.channel().await;
+    let rejected = async || {
+        let got = channel.basic_get("orders".into(), BasicGetOptions { no_ack: false }).await.expect("answered");
+        let acker = got?.delivery.acker;
+        acker.reject(lapin::options::BasicRejectOptions { requeue: false }).await.expect("rejected");
+        Some(())
+    };
+    eventually("it is rejected", rejected).await;
+    let listed = async || subscribed(&vhost, &format!("--list --management {}", vhost.management)).await.join("\n");
+    let counted = "orders  #  messages: 0, consumers: 0, in orders.parked: 1";
+    eventually("the broker has counted", async || (listed().await == counted).then_some(())).await;
+    let says = subscribed(&vhost, "orders --remove").await;
+    let left = "queue orders.parked is left, with 1 messages: `milepost subscribe orders.parked --remove`";
+    assert_eq!(says, [format!("queue orders is deleted, and 0 messages in it; {left}")]);
 }
 
 #[tokio::test]
@@ -88,13 +132,15 @@ async fn a_list_counts_messages_and_is_for_people_too() {
     let vhost = vhost().await;
     subscribed(&vhost, "orders #").await;
     publish(&vhost, &[("telyport.default.closed.delivered", b"1")]).await;
-    let counted = json!([{ "queue": "orders", "patterns": ["#"], "messages": 1, "consumers": 0 }]);
+    let counted = json!([{ "queue": "orders", "patterns": ["#"], "messages": 1, "consumers": 0, "bounded": false,
+        "parked_queue": null, "parked": null }]);
     eventually("the broker has counted", || async {
         (Value::Array(listed(&vhost).await) == counted).then_some(())
     })
     .await;
     let lines = subscribed(&vhost, &format!("--list --management {}", vhost.management)).await;
-    assert_eq!(lines, ["orders  #  messages: 1, consumers: 0"]);
+    let grows = "nothing bounds it and nobody consumes it: it grows for ever";
+    assert_eq!(lines, [format!("orders  #  messages: 1, consumers: 0; {grows}")]);
 }
 
 #[tokio::test]

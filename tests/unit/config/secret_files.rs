@@ -72,16 +72,13 @@ fn a_file_that_cannot_be_used_keeps_its_secret_and_holds_up_no_other() {
     write(&place, "next", "u:two");
     let mut files = configured(&format!("secret_files = {paths:?}"));
     let large = format!("u:{}", "x".repeat(65_535));
-    for bad in [Some(""), Some("\n"), Some("no colon"), Some(large.as_str()), None] {
-        match bad {
-            Some(text) => write(&place, "current", text),
-            None => fs::remove_file(&paths[0]).expect("it was there"),
-        }
+    for bad in ["", "\n", "no colon", large.as_str()] {
+        write(&place, "current", bad);
         // The same complaint about the same file is no change.
         if let Some(unusable) = look(&mut files) {
             assert_eq!(unusable, ["current"]);
         }
-        assert_eq!(secrets(&files), ["u:one", "u:two"], "{:?}", bad.map(str::len));
+        assert_eq!(secrets(&files), ["u:one", "u:two"], "{:?}", bad.len());
         assert_eq!(look(&mut files), None, "it is said once");
     }
     write(&place, "next", "u:three");
@@ -90,6 +87,35 @@ fn a_file_that_cannot_be_used_keeps_its_secret_and_holds_up_no_other() {
     write(&place, "current", "u:four\n");
     assert_eq!(look(&mut files), Some(vec![]));
     assert_eq!(secrets(&files), ["u:four", "u:three"]);
+}
+
+/// The other file shows that nothing is wrong with the directory.
+#[test]
+fn a_file_that_was_deleted_beside_a_good_one_is_taken_back() {
+    let place = directory("files-taken-back");
+    let paths = ["current", "next"].map(|name| place.join(name));
+    write(&place, "current", "u:one");
+    write(&place, "next", "u:two");
+    let mut files = configured(&format!("secret_files = {paths:?}"));
+    fs::remove_file(&paths[0]).expect("it was there");
+    assert_eq!(look(&mut files), Some(vec![]));
+    assert_eq!(secrets(&files), ["u:two"]);
+    // The last one may be in use still, whatever became of its file.
+    fs::remove_file(&paths[1]).expect("it was there");
+    assert_eq!(look(&mut files), Some(vec!["current".to_owned(), "next".to_owned()]));
+    assert_eq!(secrets(&files), ["u:two"]);
+}
+
+#[test]
+fn a_file_that_is_gone_with_its_directory_keeps_its_secret() {
+    let (one, two) = (directory("files-mount-1"), directory("files-mount-2"));
+    write(&one, "secret", "u:one");
+    write(&two, "secret", "u:two");
+    let paths = [&one, &two].map(|place| place.join("secret"));
+    let mut files = configured(&format!("secret_files = {paths:?}"));
+    fs::remove_dir_all(&one).expect("it was there");
+    assert_eq!(look(&mut files), Some(vec!["secret".to_owned()]));
+    assert_eq!(secrets(&files), ["u:one", "u:two"]);
 }
 
 #[test]

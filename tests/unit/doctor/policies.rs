@@ -90,3 +90,28 @@ fn exchanges_bound_in_a_circle_end() {
     });
     assert_eq!(wrong(&findings), []);
 }
+
+#[test]
+fn a_queue_that_grows_for_ever_is_worth_a_warning() {
+    for (kind, arguments, policy, consumers, warned) in [
+        ("quorum", json!({}), json!({}), Some(0), true),
+        ("classic", json!({ "x-queue-mode": "lazy" }), json!([]), Some(0), true),
+        ("quorum", json!({}), json!({}), Some(1), false),
+        ("quorum", json!({}), json!({}), None, false),
+        ("quorum", json!({ "x-max-length-bytes": 5 }), json!({}), Some(0), false),
+        ("quorum", json!({}), json!({ "max-length": 5 }), Some(0), false),
+        ("stream", json!({}), json!({}), Some(0), false),
+    ] {
+        let findings = on_broker(|found| {
+            let mut theirs = queue("theirs", kind, arguments.clone(), policy.clone());
+            theirs.consumers = consumers;
+            found.queues.push(theirs);
+            let mut binding = found.definitions.bindings[0].clone();
+            (binding.source, binding.destination) = ("milepost.updates".to_owned(), "theirs".to_owned());
+            found.definitions.bindings.push(binding);
+        });
+        let expected = [(Level::Warn, "subscribers", "queue theirs")];
+        assert_eq!(wrong(&findings) == expected, warned, "{kind} {arguments} {policy} {consumers:?}");
+        assert_eq!(wrong(&findings).is_empty(), !warned);
+    }
+}

@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::is_reserved;
+use super::{QueueName, is_reserved};
 use crate::adapters::rabbit::management::{Management, ManagementError};
 use crate::adapters::rabbit::topology::UPDATES;
+
+/// What keeps a queue from growing for ever, as arguments; as policies they are called the same without the `x-`.
+const BOUNDS: [&str; 4] = ["x-max-length", "x-max-length-bytes", "x-message-ttl", "x-expires"];
 
 /// A queue that is bound to updates.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -19,6 +23,20 @@ pub struct Subscription {
     pub messages: Option<u64>,
     /// Its consumers, counted likewise.
     pub consumers: Option<u64>,
+    /// Whether anything bounds it.
+    pub bounded: bool,
+    /// The queue that keeps what its service rejects.
+    pub parked_queue: Option<String>,
+    /// Messages in that one.
+    pub parked: Option<u64>,
+}
+
+impl Subscription {
+    /// Whether it grows until the broker's disk is full: nothing bounds it, and nobody is seen to consume it.
+    #[must_use]
+    pub fn grows(&self) -> bool {
+        !self.bounded && self.consumers == Some(0)
+    }
 }
 
 #[derive(Deserialize)]
@@ -33,6 +51,18 @@ struct Queue {
     name: String,
     messages: Option<u64>,
     consumers: Option<u64>,
+    #[serde(default)]
+    arguments: Value,
+    #[serde(default)]
+    effective_policy_definition: Value,
+}
+
+/// Whether an argument or a policy bounds a queue.
+#[must_use]
+pub fn is_bounded(arguments: &Value, policy: &Value) -> bool {
+    BOUNDS.iter().any(|bound| {
+        arguments.get(bound).is_some() || bound.strip_prefix("x-").is_some_and(|bound| policy.get(bound).is_some())
+    })
 }
 
 /// The queues that are bound to updates, but for Milepost's own.
@@ -41,23 +71,49 @@ struct Queue {
 /// When the management API gives no answer, or none that can be used.
 pub async fn list(management: &Management) -> Result<Vec<Subscription>, ManagementError> {
     let bindings: Vec<Binding> = management.bindings_of(UPDATES).await?;
-    let queues: Vec<Queue> = management.queues("name,messages,consumers").await?;
-    Ok(join(bindings, queues))
+    let queues: Vec<Queue> =
+        management.queues("name,messages,consumers,arguments,effective_policy_definition").await?;
+    Ok(join(bindings, &queues))
 }
 
-fn join(bindings: Vec<Binding>, queues: Vec<Queue>) -> Vec<Subscription> {
+/// What a queue is bound to updates by.
+///
+/// # Errors
+/// When the management API gives no answer, or none that can be used.
+pub async fn patterns(management: &Management, name: &QueueName) -> Result<Vec<String>, ManagementError> {
+    let bindings: Vec<Binding> = management.bindings_of(UPDATES).await?;
+    let of_it = bindings.into_iter().filter(|binding| binding.destination == name.0);
+    Ok(of_it.map(|binding| binding.routing_key).collect())
+}
+
+fn join(bindings: Vec<Binding>, queues: &[Queue]) -> Vec<Subscription> {
     let mut patterns: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for binding in bindings {
         if binding.destination_type == "queue" && !is_reserved(&binding.destination) {
             patterns.entry(binding.destination).or_default().push(binding.routing_key);
         }
     }
-    let mut counts: BTreeMap<_, _> =
-        queues.into_iter().map(|queue| (queue.name, (queue.messages, queue.consumers))).collect();
+    let queues: BTreeMap<&str, &Queue> = queues.iter().map(|queue| (queue.name.as_str(), queue)).collect();
     let subscription = |(queue, mut patterns): (String, Vec<String>)| {
         patterns.sort();
-        let (messages, consumers) = counts.remove(&queue).unwrap_or_default();
-        Subscription { queue, patterns, messages, consumers }
+        let found = queues.get(queue.as_str());
+        let parked = found.and_then(|found| queues.get(parked_queue(found)?));
+        Subscription {
+            messages: found.and_then(|found| found.messages),
+            consumers: found.and_then(|found| found.consumers),
+            bounded: found.is_some_and(|found| is_bounded(&found.arguments, &found.effective_policy_definition)),
+            parked_queue: parked.map(|parked| parked.name.clone()),
+            parked: parked.and_then(|parked| parked.messages),
+            queue,
+            patterns,
+        }
     };
     patterns.into_iter().map(subscription).collect()
+}
+
+/// Where what is rejected goes, if that is one queue: the default exchange routes to a queue by its name.
+fn parked_queue(queue: &Queue) -> Option<&str> {
+    let argument = |name: &str| queue.arguments.get(name).and_then(Value::as_str);
+    argument("x-dead-letter-exchange").filter(|exchange| exchange.is_empty())?;
+    argument("x-dead-letter-routing-key")
 }
