@@ -154,8 +154,20 @@ fn report(error: &anyhow::Error) -> Exit {
         let _ = misuse.print();
         return Exit::Usage;
     }
-    eprintln!("milepost: {error:#}");
+    let said = format!("{error:#}");
+    eprintln!("milepost: {said}");
+    if let Some(hint) = nobody_there(&said) {
+        eprintln!("milepost: {hint}");
+    }
     if error.is::<ConfigError>() { Exit::Configuration } else { Exit::Failed }
+}
+
+/// What to say to someone who may look for a fleet in memory, when nobody is at the servers' usual addresses.
+fn nobody_there(error: &str) -> Option<&'static str> {
+    let usual = ["cannot reach RabbitMQ at 127.0.0.1:5672", "cannot reach Redis at 127.0.0.1:6379"];
+    let hint = "a `milepost run` without --amqp and --redis, as `make run` is, keeps everything in memory: no other command can \
+                look into it";
+    usual.iter().any(|usual| error.contains(usual)).then_some(hint)
 }
 
 /// A misuse that only the command itself could see, for [`main`] to report as any other.

@@ -29,7 +29,8 @@ use crate::ports::Clock as _;
 use crate::providers;
 use crate::telemetry::recorder::Role;
 
-/// What differs from the roles' own defaults: loopback only, and quiet logs for a person.
+/// What differs from the roles' own defaults: loopback only, and quiet logs for a person, who wants to know all the same why
+/// a webhook is refused.
 const DEFAULTS: &str = r#"
 [http]
 addr = "127.0.0.1:8080"
@@ -37,7 +38,7 @@ addr = "127.0.0.1:8080"
 addr = "127.0.0.1:9090"
 [log]
 format = "text"
-filter = "warn"
+filter = "warn,milepost::adapters::http::record=info"
 "#;
 /// A played webhook that is not accepted is given up after this long.
 const GIVE_UP: Duration = Duration::from_secs(30);

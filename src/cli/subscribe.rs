@@ -182,9 +182,15 @@ fn human(subscription: &Subscription) -> String {
     let (messages, consumers) = (count(messages), count(consumers));
     let parked =
         parked_queue.as_ref().map_or_else(String::new, |queue| format!(", in {queue}: {}", count(parked)));
-    let grows = if subscription.grows() { "; nothing bounds it and nobody consumes it: it grows for ever" } else { "" };
+    let grows = if subscription.grows() {
+        "; nothing bounds it and nobody consumes it: it grows for ever"
+    } else {
+        ""
+    };
     let patterns = patterns.join(" ");
-    line::printable(&format!("{queue}  {patterns}  messages: {messages}, consumers: {consumers}{parked}{grows}"))
+    line::printable(&format!(
+        "{queue}  {patterns}  messages: {messages}, consumers: {consumers}{parked}{grows}"
+    ))
 }
 
 impl Bounds {

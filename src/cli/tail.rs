@@ -118,7 +118,11 @@ async fn follow(
         match event {
             LogEvent::Attached => eprintln!("milepost: reading updates"),
             LogEvent::Waiting(ref outage) => eprintln!("milepost: {outage}; waiting"),
-            LogEvent::Update(ref update) if args.until.is_some_and(|until| update.claimed_at() > Some(until)) => break,
+            LogEvent::Update(ref update)
+                if args.until.is_some_and(|until| update.claimed_at() > Some(until)) =>
+            {
+                break;
+            }
             LogEvent::Update(ref update) if args.shows(update) => {
                 show(&update.body, args.json, out).await?;
                 left = left.map(|left| left - 1);

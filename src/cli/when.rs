@@ -29,7 +29,9 @@ pub fn read(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     if let Ok(time) = text.parse() {
         return Ok(time);
     }
-    let utc = |time: DateTime| time.to_zoned(TimeZone::UTC).map(|time| time.timestamp()).map_err(|_| HINT.to_owned());
+    let utc = |time: DateTime| {
+        time.to_zoned(TimeZone::UTC).map(|time| time.timestamp()).map_err(|_| HINT.to_owned())
+    };
     if text.contains(':')
         && let Ok(time) = text.parse::<Time>()
     {

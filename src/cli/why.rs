@@ -120,7 +120,7 @@ async fn ask(args: &Args, config: &Config, now: Timestamp) -> anyhow::Result<Ans
     if let Err(error) = remembered {
         answer.unknown("the ledger", &error);
     }
-    if answer.is_empty() {
+    if answer.is_empty() && ReceiptId::given_at(&args.id).is_some() {
         answer.waiting(waiting(config).await);
     }
     Ok(answer)
@@ -142,10 +142,10 @@ async fn remember(
     Ok(())
 }
 
-/// The webhooks that wait to be taken up, in each queue that has any. What cannot be asked is left out: it was said before.
-async fn waiting(config: &Config) -> Vec<(String, u32)> {
+/// The webhooks that wait to be taken up, in each queue that has any. `None` when the broker cannot be asked.
+async fn waiting(config: &Config) -> Option<Vec<(String, u32)>> {
+    let broker = inspect::Inspector::connect(rabbit_settings(config, "why")).await.ok()?;
     let mut waiting = Vec::new();
-    let Ok(broker) = inspect::Inspector::connect(rabbit_settings(config, "why")).await else { return waiting };
     for provider in providers::ALL {
         let queue = work_queue(provider.id());
         if let Ok(Some(messages @ 1..)) = broker.waiting(&queue).await {
@@ -153,7 +153,7 @@ async fn waiting(config: &Config) -> Vec<(String, u32)> {
         }
     }
     broker.close().await;
-    waiting
+    Some(waiting)
 }
 
 /// What of the log is searched: it may hold millions of updates.

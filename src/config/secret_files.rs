@@ -78,7 +78,9 @@ impl SecretFiles {
     /// What could not be used when it was last read.
     #[must_use]
     pub fn unusable(&self) -> Vec<Unusable> {
-        let why = |(path, said): &Said| Some(Unusable { path: path.clone(), why: said.as_ref().err()?.why.clone() });
+        let why = |(path, said): &Said| {
+            Some(Unusable { path: path.clone(), why: said.as_ref().err()?.why.clone() })
+        };
         self.taken.iter().filter_map(why).collect()
     }
 
@@ -100,7 +102,9 @@ impl SecretFiles {
         }
         self.take();
         let wrong = |said: &&Said| !self.is_taken_back(said);
-        let why = |(path, said): &Said| Some(Unusable { path: path.clone(), why: said.as_ref().err()?.why.clone() });
+        let why = |(path, said): &Said| {
+            Some(Unusable { path: path.clone(), why: said.as_ref().err()?.why.clone() })
+        };
         Some(self.taken.iter().filter(wrong).filter_map(why).collect())
     }
 
@@ -137,8 +141,10 @@ impl SecretFiles {
     }
 
     fn secret(&self, path: &Path) -> Result<Secret, NoSecret> {
-        let bytes = read(path)
-            .map_err(|error| NoSecret { gone: error.kind() == io::ErrorKind::NotFound, why: error.to_string() })?;
+        let bytes = read(path).map_err(|error| NoSecret {
+            gone: error.kind() == io::ErrorKind::NotFound,
+            why: error.to_string(),
+        })?;
         (self.check)(&bytes).map_err(no_secret)?;
         Secret::new(&bytes).ok_or_else(|| no_secret("must not be empty"))
     }

@@ -72,6 +72,12 @@ pub(super) fn retried(provider: ProviderId, reason: RetryReason, due: Duration) 
     }
 }
 
+/// Nothing else is left of it: whoever asks for its receipt finds it in the log.
+pub(super) fn ignored(envelope: &Envelope) {
+    let Envelope { provider, account, receipt, .. } = envelope;
+    tracing::info!(%provider, %account, receipt.id = %receipt, "ignored: it is about no delivery");
+}
+
 pub(super) fn parked(provider: ProviderId, reason: ParkReason, detail: &'static str, receipt: ReceiptId) {
     let (provider, reason) = (provider.as_str(), reason.as_str());
     metrics::counter!(m::PARKED, "provider" => provider, "reason" => reason).increment(1);

@@ -121,7 +121,10 @@ impl Processor {
         let Message { envelope, content } = message;
         let outcome = match content {
             Content::Update(delivery, update) => self.update(envelope, delivery, update, session).await,
-            Content::Ignored => Ok(Outcome::Ignored),
+            Content::Ignored => {
+                counts::ignored(envelope);
+                Ok(Outcome::Ignored)
+            }
             Content::Unreadable(reason, detail) => self.park(*reason, detail, envelope, None, session).await,
         };
         let outcome = outcome.ok();

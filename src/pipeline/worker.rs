@@ -39,6 +39,9 @@ pub struct WorkerSettings {
     pub outage_patience: Duration,
 }
 
+/// No start of a fleet that is well takes longer to connect. Until then that it is not connected yet is no news.
+const CONNECTING: Duration = Duration::from_secs(3);
+
 /// Takes one provider's messages off its queue until told to stop.
 pub struct Worker {
     /// Where messages come from.
@@ -85,15 +88,17 @@ impl Worker {
     /// Runs until `shutdown`, then drains. Subscribes again, with jittered pauses, whenever a subscription ends.
     pub async fn run(&self, shutdown: CancellationToken) {
         let mut tries = 0;
+        let mut trying_since = Instant::now();
         while !shutdown.is_cancelled() {
             (self.heartbeat)();
-            if let Some(subscription) = self.subscribe().await {
+            if let Some(subscription) = self.subscribe(trying_since.elapsed() >= CONNECTING).await {
                 (self.subscribed)(true);
                 // One that ends before anything was acknowledged may end so again: then the pauses grow.
                 if self.serve(subscription, &shutdown).await {
                     tries = 0;
                 }
                 (self.subscribed)(false);
+                trying_since = Instant::now();
             }
             let pause = reconnect_delay(tries, rand::random());
             tries += 1;
@@ -106,14 +111,18 @@ impl Worker {
 
     /// Subscribes once the ledger answers and the broker takes messages: without them every message taken would only
     /// wait, and each time it were given back would count towards the queue's delivery limit.
-    async fn subscribe(&self) -> Option<Box<dyn Subscription>> {
+    ///
+    /// Why it cannot yet is worth a `warning` once it takes longer than any start does.
+    async fn subscribe(&self, warning: bool) -> Option<Box<dyn Subscription>> {
         let provider = self.processor.provider.id();
         let ledger = self.processor.ledger.ping().await;
         let publisher = self.processor.publisher.ready();
-        if let Err(error) = &ledger {
+        if let Err(error) = &ledger
+            && warning
+        {
             tracing::warn!(%provider, %error, "not subscribing: the ledger does not answer");
         }
-        if !publisher {
+        if !publisher && warning {
             tracing::warn!(%provider, "not subscribing: nothing can be published");
         }
         if ledger.is_err() || !publisher {

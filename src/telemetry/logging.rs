@@ -17,8 +17,9 @@ use tracing_subscriber::{EnvFilter, Layer, Registry};
 use super::traces::Traces;
 
 /// Libraries that have much to say: only their warnings, unless the configured filter names them. The exporter of spans
-/// would warn with each batch that fails: what there is to say of that, `export.rs` says once.
-const QUIET: &str = "amq_protocol=warn,h2=warn,hyper=warn,lapin=warn,opentelemetry=warn,opentelemetry-otlp=off,\
+/// would warn with each batch that fails, and lapin says of a lost connection several times what we say once ourselves,
+/// with its cause (`adapters::rabbit`): of these two nothing.
+const QUIET: &str = "amq_protocol=off,h2=warn,hyper=warn,lapin=off,opentelemetry=warn,opentelemetry-otlp=off,\
     redis=warn,rustls=warn,tonic=warn,tower=warn";
 
 /// How a line looks.

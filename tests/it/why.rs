@@ -100,11 +100,22 @@ async fn an_id_with_wildcards_names_itself_alone() {
 }
 
 async fn why(vhost: &Vhost, id: &str) -> (Option<i32>, Value) {
-    let program = Program::milepost("why --json").arg(id);
+    why_between(vhost, id, "").await
+}
+
+async fn why_between(vhost: &Vhost, id: &str, words: &str) -> (Option<i32>, Value) {
+    let program = Program::milepost("why --json").arg(id).args(words);
     let program = program.env("MILEPOST_AMQP_URL", &vhost.amqp_url).env("MILEPOST_REDIS_URL", &redis_url());
     let (code, stdout, stderr) = program.output().await;
     assert_eq!(stderr, [""; 0]);
     (code, serde_json::from_str(&stdout.join("\n")).expect("JSON"))
+}
+
+/// What a person is told.
+async fn told(vhost: &Vhost, id: &str, words: &str) -> String {
+    let program = Program::milepost("why").arg(id).args(words);
+    let program = program.env("MILEPOST_AMQP_URL", &vhost.amqp_url).env("MILEPOST_REDIS_URL", &redis_url());
+    program.output().await.1.join("\n")
 }
 
 fn webhook(delivery: &str, event: &str, status: &str) -> Envelope {
@@ -124,7 +135,8 @@ async fn an_event_is_found_by_each_of_its_names_wherever_it_is() {
     let mut worker = run(telyport(&real.backends));
     real.publish(first.clone()).await;
     subscriber.take_until(|seen| seen.events.len() == 1).await;
-    real.publish(webhook(&delivery, &published, "NEW")).await;
+    let resent = webhook(&delivery, &published, "NEW");
+    real.publish(resent.clone()).await;
     let malformed = envelope(TELYPORT, "{\"webhookEventID\": \"x\",}");
     real.publish(malformed.clone()).await;
     let contradiction = format!(
@@ -173,6 +185,45 @@ async fn an_event_is_found_by_each_of_its_names_wherever_it_is() {
         assert_eq!(again["receipt"], event["receipt"], "{name}");
     }
 
+    // A repeat leads to the event that it repeats.
+    let (code, repeat) = why(&vhost, &resent.receipt.to_string()).await;
+    let [again] = events(&repeat) else { panic!("{repeat}") };
+    assert_eq!((code, &repeat["repeats"]), (Some(0), &event["receipt"]));
+    assert_eq!((&again["receipt"], &again["published"]), (&event["receipt"], &event["published"]));
+    assert_eq!(again["repeats"], json!([resent.receipt.to_string()]));
+    let said = told(&vhost, &resent.receipt.to_string(), "").await;
+    let says = format!("receipt {}, of ", resent.receipt);
+    assert!(said.starts_with(&says) && said.contains(&format!("repeats {}", first.receipt)), "{said}");
+
+    // What was not searched is not denied.
+    let receipt = first.receipt.to_string();
+    let (_, unseen) = why_between(&vhost, &receipt, "--from 2h --until 1h").await;
+    let [event] = events(&unseen) else { panic!("{unseen}") };
+    assert_eq!((&event["published"], &event["is_published"]), (&json!([]), &json!(true)));
+    let said = told(&vhost, &receipt, "--from 2h --until 1h").await;
+    assert!(said.contains("yes: not searched so far"), "{said}");
+    let (_, unseen) = why_between(&vhost, &second.receipt.to_string(), "--from 2h --until 1h").await;
+    assert_eq!(events(&unseen)[0]["is_published"], Value::Null);
+    let (_, seen) = why(&vhost, &second.receipt.to_string()).await;
+    assert_eq!(events(&seen)[0]["is_published"], false);
+
+    // What happened to the delivery between.
+    let (code, earlier) = why_between(&vhost, &delivery, "--from 2h --until 1h").await;
+    assert_eq!((code, events(&earlier).len(), &earlier["left_out"]), (Some(0), 0, &json!(2)));
+    let (_, lately) = why_between(&vhost, &delivery, "--from 1h").await;
+    assert_eq!((events(&lately).len(), &lately["left_out"]), (2, &json!(0)));
+    assert_eq!(events(&lately)[0]["published"][0]["status"], "created");
+    let tail = |words: String| async move {
+        let program = Program::milepost("tail --json").args(&words);
+        let (code, stdout, stderr) = program.env("MILEPOST_AMQP_URL", &vhost.amqp_url).output().await;
+        assert_eq!(code, Some(0), "{stderr:?}");
+        stdout
+    };
+    let lines = tail(format!("--delivery {delivery} --from 1h --until 0s")).await;
+    let [line] = &lines[..] else { panic!("{lines:?}") };
+    assert!(line.contains(&receipt), "{line}");
+    assert_eq!(tail(format!("--delivery {delivery} --from 2h --until 1h")).await, [""; 0]);
+
     let (_, retrying) = why(&vhost, &second.receipt.to_string()).await;
     let [event] = events(&retrying) else { panic!("{retrying}") };
     let ledger = &event["ledger"];
@@ -186,6 +237,8 @@ async fn an_event_is_found_by_each_of_its_names_wherever_it_is() {
         assert_eq!((code, &event["parked"][0]["reason"]), (Some(0), &json!(reason)));
         assert_eq!((&event["ledger"], &event["published"]), (&Value::Null, &json!([])));
     }
+    let said = told(&vhost, &malformed.receipt.to_string(), "").await;
+    assert!(said.contains("never entered") && !said.contains("forgotten"), "{said}");
     let (code, nothing) = why(&vhost, &Uuid::new_v4().to_string()).await;
     assert_eq!((code, &nothing["events"]), (Some(1), &json!([])));
     assert_eq!(depth(&real.channel, "milepost.parked.telyport").await, 2, "looking took nothing");
@@ -193,6 +246,28 @@ async fn an_event_is_found_by_each_of_its_names_wherever_it_is() {
 
 fn events(answer: &Value) -> &[Value] {
     answer["events"].as_array().expect("a list")
+}
+
+/// A refusal is not stored anywhere: whoever asks is told where to look.
+#[tokio::test]
+async fn a_receipt_that_nobody_knows_is_said_to_be_one_of_few_things() {
+    let vhost = Vhost::new().await;
+    let real = Real::on(&vhost).await;
+    let stranger = webhook(&Uuid::new_v4().to_string(), "e", "NEW");
+    let said = told(&vhost, &stranger.receipt.to_string(), "").await;
+    for says in [
+        format!("nobody knows {}", stranger.receipt),
+        "it was refused, and so never stored: the receiver's log has the reason under this receipt.id"
+            .to_owned(),
+        "it is about no delivery and was ignored: the worker's log says so".to_owned(),
+        "it still waits to be taken up, though none is seen to wait now".to_owned(),
+    ] {
+        assert!(said.contains(&says), "{said}");
+    }
+    real.publish(stranger.clone()).await;
+    let said = told(&vhost, &stranger.receipt.to_string(), "").await;
+    assert!(said.contains("it still waits to be taken up, 1 in milepost.webhooks.telyport"), "{said}");
+    assert_eq!(told(&vhost, "x", "").await, "nobody knows x");
 }
 
 /// At three in the morning one of the servers is down: the others are asked all the same.
@@ -208,7 +283,7 @@ async fn who_cannot_be_asked_is_named_and_the_others_are_asked() {
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("warning: nothing is known of the updates published: "), "{said}");
     assert!(said.contains("warning: nothing is known of the messages parked: "), "{said}");
-    assert!(said.contains("claimed, lease over in"), "{said}");
+    assert!(said.contains("claimed, lease over ") && said.contains("Z, in "), "{said}");
 
     let vhost = Vhost::new().await;
     let _real = Real::on(&vhost).await;

@@ -9,9 +9,9 @@ mod listing;
 use std::fmt;
 use std::str::FromStr;
 
-use lapin::{Channel, Connection};
 use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
+use lapin::{Channel, Connection};
 use thiserror::Error;
 
 pub use self::listing::{Subscription, is_bounded, list, patterns};

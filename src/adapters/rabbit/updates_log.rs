@@ -246,7 +246,8 @@ impl UpdatesLog {
         }
         self.position = Position::Offset(offset + 1);
         self.tries = 0;
-        let update = LoggedUpdate { routing_key: delivery.routing_key.to_string(), body: delivery.data, offset };
+        let update =
+            LoggedUpdate { routing_key: delivery.routing_key.to_string(), body: delivery.data, offset };
         Ok(Some(LogEvent::Update(update)))
     }
 }

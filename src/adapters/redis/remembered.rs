@@ -136,7 +136,8 @@ impl Inspector {
             let values: Vec<(Option<String>, Option<String>)> = self.ask_all(&reads).await?;
             let is_named = |(known, repeat): &(Option<String>, Option<String>)| {
                 known.is_some()
-                    || (receipt.is_some() && repeat.as_ref().is_some_and(|repeat| repeat.starts_with(beginning)))
+                    || (receipt.is_some()
+                        && repeat.as_ref().is_some_and(|repeat| repeat.starts_with(beginning)))
             };
             let named = keys.iter().zip(values).filter(|(_, values)| is_named(values));
             found.extend(named.map(|(key, _)| key.clone()));
@@ -164,7 +165,8 @@ impl Inspector {
         });
         let mut events: Vec<_> = events.collect();
         events.sort_by_key(|event| event.sequence);
-        let mut repeats: Vec<_> = fields.iter().filter_map(|(field, value)| repeat(field, value, &fields)).collect();
+        let mut repeats: Vec<_> =
+            fields.iter().filter_map(|(field, value)| repeat(field, value, &fields)).collect();
         repeats.sort();
         let sequence = fields.get("n").and_then(|number| number.parse().ok());
         Ok(RememberedDelivery { name: name.clone(), sequence, legs: legs.collect(), events, repeats })

@@ -10,6 +10,7 @@ use super::publications::{Publication, Searched};
 use super::row::{Asked, Row};
 use crate::adapters::redis::{DeliveryName, RememberedDelivery, Repeat};
 use crate::cli::line::printable;
+use crate::cli::nobody_there;
 use crate::cli::parked::entry::Entry;
 use crate::cli::table::{Align, Table};
 use crate::cli::when::clock;
@@ -26,13 +27,13 @@ pub(super) struct Answer {
     /// Who could not be asked, and why.
     unknown: Vec<(&'static str, String)>,
     /// Queues with webhooks that wait to be taken up, if nothing else is known.
-    waiting: Vec<(String, u32)>,
+    waiting: Option<Vec<(String, u32)>>,
 }
 
 impl Answer {
     pub(super) fn new(id: String, between: (Option<Timestamp>, Option<Timestamp>)) -> Self {
-        let (parked, remembered, unknown, waiting) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { id, between, parked, remembered, asked: Asked::default(), unknown, waiting }
+        let (parked, remembered, unknown) = (Vec::new(), Vec::new(), Vec::new());
+        Self { id, between, parked, remembered, asked: Asked::default(), unknown, waiting: None }
     }
 
     pub(super) fn searched(&mut self, searched: Searched) {
@@ -53,7 +54,7 @@ impl Answer {
         self.unknown.push((whom, why.to_string()));
     }
 
-    pub(super) fn waiting(&mut self, waiting: Vec<(String, u32)>) {
+    pub(super) fn waiting(&mut self, waiting: Option<Vec<(String, u32)>>) {
         self.waiting = waiting;
     }
 
@@ -137,12 +138,18 @@ impl Answer {
         for (whom, why) in &self.unknown {
             let _ = writeln!(text, "warning: nothing is known of {whom}: {}", printable(why));
         }
+        if let Some(hint) = self.unknown.iter().find_map(|(_, why)| nobody_there(why)) {
+            let _ = writeln!(text, "warning: {hint}");
+        }
         if self.is_empty() {
             return text + &self.nobody_knows(now);
         }
         if let Some(Repeat { receipt, of }) = self.repeated() {
             let at = clock(receipt.received_at(), now);
-            let _ = writeln!(text, "receipt {receipt}, of {at}, repeats {of}: its event was known, and is published once");
+            let _ = writeln!(
+                text,
+                "receipt {receipt}, of {at}, repeats {of}: its event was known, and is published once"
+            );
         }
         for delivery in &self.remembered {
             let DeliveryName { provider, account, delivery_id } = &delivery.name;
@@ -177,10 +184,18 @@ impl Answer {
             text,
             "  it was refused, and so never stored: the receiver's log has the reason under this receipt.id"
         );
-        let _ = writeln!(text, "  it is about no delivery and was ignored: the worker's log says so under it");
-        let waiting: Vec<_> = self.waiting.iter().map(|(queue, messages)| format!("{messages} in {queue}")).collect();
-        let waiting = if waiting.is_empty() { "none is seen there now".to_owned() } else { waiting.join(", ") };
-        let _ = writeln!(text, "  it still waits to be taken up: {waiting}");
+        let _ =
+            writeln!(text, "  it is about no delivery and was ignored: the worker's log says so under it");
+        let waiting = match self.waiting.as_deref() {
+            None => "which cannot be seen now".to_owned(),
+            Some([]) => "though none is seen to wait now".to_owned(),
+            Some(queues) => {
+                let queues: Vec<_> =
+                    queues.iter().map(|(queue, messages)| format!("{messages} in {queue}")).collect();
+                queues.join(", ")
+            }
+        };
+        let _ = writeln!(text, "  it still waits to be taken up, {waiting}");
         let _ = writeln!(
             text,
             "  it is older than what is kept: `why` with its delivery's id may know more, as the ledger keeps longer"

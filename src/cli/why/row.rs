@@ -32,12 +32,12 @@ impl Row<'_> {
     /// Whether anything of it that is known to have a time happened within.
     pub(super) fn happened(&self, from: Option<Timestamp>, until: Option<Timestamp>) -> bool {
         let record = self.record;
-        let times = [self.received_at(), record.and_then(EventRecord::claimed_at), record.and_then(|it| it.done_at)];
+        let times =
+            [self.received_at(), record.and_then(EventRecord::claimed_at), record.and_then(|it| it.done_at)];
         let repeats = self.repeats.iter().map(|receipt| Some(receipt.received_at()));
         let parked = self.parked.iter().map(|entry| entry.about.parked_at);
-        let within = |time: Timestamp| {
-            from.is_none_or(|from| from <= time) && until.is_none_or(|until| time <= until)
-        };
+        let within =
+            |time: Timestamp| from.is_none_or(|from| from <= time) && until.is_none_or(|until| time <= until);
         times.into_iter().chain(repeats).chain(parked).flatten().any(within)
     }
 
@@ -70,7 +70,8 @@ impl Row<'_> {
             return (Some(true), format!("yes: {}", unseen(record.done_at, searched)));
         }
         let Some(searched) = searched else { return (None, "?".to_owned()) };
-        let all = self.received_at().is_some_and(|received| searched.reaches(received)) && searched.reaches(now);
+        let all =
+            self.received_at().is_some_and(|received| searched.reaches(received)) && searched.reaches(now);
         if all { (Some(false), "no".to_owned()) } else { (None, "not searched so far".to_owned()) }
     }
 
@@ -86,7 +87,8 @@ impl Row<'_> {
             receipt.to_owned(),
             at(self.received_at()),
             self.event_id().unwrap_or("-").to_owned(),
-            self.record.map_or_else(|| none(asked.ledger, self.without_record()), |record| ledger(record, now)),
+            self.record
+                .map_or_else(|| none(asked.ledger, self.without_record()), |record| ledger(record, now)),
             self.record.map_or_else(|| "-".to_owned(), |record| record.attempt.to_string()),
             self.reason().unwrap_or("-").to_owned(),
             self.publication(asked.searched.as_ref(), now).1,
@@ -102,7 +104,9 @@ impl Row<'_> {
     /// ledger may have forgotten it, or the broker parked it before any worker asked.
     fn without_record(&self) -> &'static str {
         match self.parked.first() {
-            Some(entry) if self.published.is_empty() && entry.content.delivery_id.is_none() => "never entered",
+            Some(entry) if self.published.is_empty() && entry.content.delivery_id.is_none() => {
+                "never entered"
+            }
             Some(_) if self.published.is_empty() => "nothing",
             _ => "forgotten",
         }
@@ -139,7 +143,9 @@ impl Row<'_> {
 fn unseen(done_at: Option<Timestamp>, searched: Option<&Searched>) -> &'static str {
     match (searched, done_at) {
         (None, _) => "the ledger says so",
-        (Some(searched), Some(done)) if searched.kept_since.is_some_and(|kept| done < kept) => "no longer kept",
+        (Some(searched), Some(done)) if searched.kept_since.is_some_and(|kept| done < kept) => {
+            "no longer kept"
+        }
         (Some(searched), Some(done)) if !searched.reaches(done) => "not searched so far",
         _ => "not in the log",
     }
@@ -150,7 +156,9 @@ fn ledger(record: &EventRecord, now: Timestamp) -> String {
     let since = record.done_at.map_or_else(String::new, |time| format!(", {}", clock(time, now)));
     match (record.state, record.deadline) {
         (State::Retrying, Some(due)) => format!("comes back {}, {}", clock(due, now), until(due, now)),
-        (State::Claimed, Some(lease)) => format!("claimed, lease over {}, {}", clock(lease, now), until(lease, now)),
+        (State::Claimed, Some(lease)) => {
+            format!("claimed, lease over {}, {}", clock(lease, now), until(lease, now))
+        }
         (State::Claimed, None) => "let go".to_owned(),
         (state, _) => format!("{}{since}", state.as_str()),
     }

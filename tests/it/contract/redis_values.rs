@@ -97,6 +97,24 @@ async fn no_value_is_too_long_for_the_compact_form() {
     assert_eq!(encoding, "listpack");
 }
 
+/// It costs nothing where nothing is repeated.
+#[tokio::test]
+async fn a_repeat_leaves_its_receipt_and_the_first_receipt_leaves_none() {
+    let ledger = redis_ledger();
+    let first = claim();
+    let grant = granted(ledger.claim(&first).await.unwrap());
+    assert!(ledger.mark(&grant.event, Mark::Published(Some(standing()))).await.unwrap());
+    assert_eq!(ledger.claim(&redelivery(&first)).await.unwrap(), Claim::Done);
+    let before = fields(&first).await;
+    assert!(before.keys().all(|field| !field.starts_with('r')), "{before:?}");
+    let again = resend(&first);
+    assert_eq!(ledger.claim(&again).await.unwrap(), Claim::Done);
+    let (digits, name) = (again.copy.receipt.digits().to_string(), &grant.event.name);
+    let mut expected = before;
+    expected.insert(format!("r{}", &digits[30..]), format!("{}{name}", &digits[..30]));
+    assert_eq!(fields(&first).await, expected);
+}
+
 /// A delivery that never expired would stay for ever.
 #[tokio::test]
 async fn a_delivery_that_is_lost_between_claim_and_mark_is_kept_again_with_its_ttl() {

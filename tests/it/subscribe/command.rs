@@ -79,7 +79,10 @@ async fn patterns_are_added_and_taken_away_one_by_one() {
     let all = orders(json!(["*.*.closed.*", "dash.#", "telyport.#"]));
     assert_eq!(bindings(&vhost).await, [all, other.clone()]);
     let says = subscribed(&vhost, "orders --remove telyport.#").await;
-    assert!(says[0].starts_with("queue orders is not bound by telyport.# now; whether it was, only"), "{says:?}");
+    assert!(
+        says[0].starts_with("queue orders is not bound by telyport.# now; whether it was, only"),
+        "{says:?}"
+    );
     // Where it can be known, one that it does not have is a mistake; the others are taken away all the same.
     let asked = format!("orders --remove dash.# hubrise.# --management {}", vhost.management);
     let says = refused(subscribe(&vhost, &asked)).await;
@@ -94,7 +97,10 @@ async fn a_queue_that_was_bounded_keeps_its_bounds_when_patterns_are_added() {
     let vhost = vhost().await;
     subscribed(&vhost, "orders telyport.# --park --max-length 5").await;
     let says = subscribed(&vhost, "orders dash.#").await;
-    assert_eq!(says, ["queue orders is bound to updates by dash.#, and keeps the bounds that it was declared with"]);
+    assert_eq!(
+        says,
+        ["queue orders is bound to updates by dash.#, and keeps the bounds that it was declared with"]
+    );
     assert_eq!(bindings(&vhost).await, [("orders".to_owned(), json!(["dash.#", "telyport.#"]))]);
     // One that would refuse updates for all others takes none.
     let mut arguments = FieldTable::default();
@@ -113,13 +119,15 @@ async fn what_a_service_rejected_is_in_the_list_and_is_not_forgotten_with_its_qu
     publish(&vhost, &[("telyport.default.closed.delivered", b"1")]).await;
     let channel = vhost.channel().await;
     let rejected = async || {
-        let got = channel.basic_get("orders".into(), BasicGetOptions { no_ack: false }).await.expect("answered");
+        let got =
+            channel.basic_get("orders".into(), BasicGetOptions { no_ack: false }).await.expect("answered");
         let acker = got?.delivery.acker;
         acker.reject(lapin::options::BasicRejectOptions { requeue: false }).await.expect("rejected");
         Some(())
     };
     eventually("it is rejected", rejected).await;
-    let listed = async || subscribed(&vhost, &format!("--list --management {}", vhost.management)).await.join("\n");
+    let listed =
+        async || subscribed(&vhost, &format!("--list --management {}", vhost.management)).await.join("\n");
     let counted = "orders  #  messages: 0, consumers: 0, in orders.parked: 1";
     eventually("the broker has counted", async || (listed().await == counted).then_some(())).await;
     let says = subscribed(&vhost, "orders --remove").await;

@@ -74,7 +74,8 @@ fn text_has_no_colours_unless_asked() {
 fn talkative_libraries_are_quiet_unless_they_are_named() {
     let talk = || {
         tracing::info!(target: "lapin::channel", "open");
-        tracing::warn!(target: "lapin::channel", "closed");
+        tracing::error!(target: "lapin::io_loop", "broken pipe");
+        tracing::warn!(target: "hyper::proto", "closed");
         tracing::debug!(target: "h2::codec", "frame");
         tracing::warn!(target: "opentelemetry-otlp", "a batch failed");
         tracing::debug!(target: "milepost::pipeline", "ours");
@@ -86,7 +87,7 @@ fn talkative_libraries_are_quiet_unless_they_are_named() {
     };
     assert_eq!(messages("info"), ["closed"]);
     assert_eq!(messages("debug"), ["closed", "ours"]);
-    assert_eq!(messages("info,lapin=info"), ["open", "closed"]);
+    assert_eq!(messages("info,lapin=info"), ["open", "broken pipe", "closed"]);
     assert_eq!(messages("info,milepost=debug"), ["closed", "ours"]);
 }
 

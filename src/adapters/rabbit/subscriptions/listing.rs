@@ -61,7 +61,8 @@ struct Queue {
 #[must_use]
 pub fn is_bounded(arguments: &Value, policy: &Value) -> bool {
     BOUNDS.iter().any(|bound| {
-        arguments.get(bound).is_some() || bound.strip_prefix("x-").is_some_and(|bound| policy.get(bound).is_some())
+        arguments.get(bound).is_some()
+            || bound.strip_prefix("x-").is_some_and(|bound| policy.get(bound).is_some())
     })
 }
 
@@ -101,7 +102,8 @@ fn join(bindings: Vec<Binding>, queues: &[Queue]) -> Vec<Subscription> {
         Subscription {
             messages: found.and_then(|found| found.messages),
             consumers: found.and_then(|found| found.consumers),
-            bounded: found.is_some_and(|found| is_bounded(&found.arguments, &found.effective_policy_definition)),
+            bounded: found
+                .is_some_and(|found| is_bounded(&found.arguments, &found.effective_policy_definition)),
             parked_queue: parked.map(|parked| parked.name.clone()),
             parked: parked.and_then(|parked| parked.messages),
             queue,
