@@ -5,6 +5,7 @@ pub mod doctor;
 pub mod gate;
 pub mod life;
 pub mod process;
+pub mod refusals;
 pub mod reload;
 pub mod roles;
 
@@ -96,7 +97,10 @@ async fn live(role: Role, served: &[&'static dyn Provider], loaded: Loaded) -> a
         Role::Receiver => {
             process.receiver(&backends, &config, served).await?;
         }
-        Role::Worker(_) | Role::Run => process.workers(&backends, &config, served),
+        Role::Worker(_) | Role::Run => {
+            process.workers(&backends, &config, served);
+            process.name_refusals(&config, role, &ids)?;
+        }
     }
     process.run(&config).await
 }

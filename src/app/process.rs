@@ -13,12 +13,13 @@ use super::backends::Backends;
 use super::doctor::Patient;
 use super::life::Life;
 use super::reload::{self, Reload};
-use super::{gate, roles};
+use super::{gate, refusals, roles};
 use crate::adapters::http::admin::Admin;
 use crate::adapters::http::webhooks::Webhooks;
 use crate::adapters::http::{HttpLimits, Stopping, server};
 use crate::config::{Config, Problem};
 use crate::domain::provider::{Provider, ProviderId};
+use crate::pipeline;
 use crate::telemetry::health::{HEARTBEAT_LIMIT, Heartbeat, Readiness};
 use crate::telemetry::logging;
 use crate::telemetry::recorder::{Metrics, Role};
@@ -137,6 +138,29 @@ impl Process {
         }
         let publisher = Arc::clone(&backends.publisher);
         self.require("broker", move || publisher.ready());
+        let readiness = std::mem::take(&mut self.readiness);
+        self.readiness = readiness.notes("a subscriber refuses updates", pipeline::refusals::lately);
+    }
+
+    /// Names in the log the queues that refuse updates, where the management API can be asked.
+    ///
+    /// # Errors
+    /// When a URL cannot be used.
+    pub fn name_refusals(
+        &mut self,
+        config: &Config,
+        role: Role,
+        providers: &[ProviderId],
+    ) -> anyhow::Result<()> {
+        if config.amqp.management_url.is_some() {
+            let patient = Patient::new(config, role, providers)?;
+            let closing = self.life.closing.clone();
+            self.life.plumbing("refusals", async move {
+                closing.run_until_cancelled(refusals::name(patient)).await;
+                closing.cancelled().await;
+            });
+        }
+        Ok(())
     }
 
     /// Is not ready until the doctor has found nothing that fails.

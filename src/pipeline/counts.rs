@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use super::refusals;
 use crate::domain::claim::Claim;
 use crate::domain::envelope::Envelope;
 use crate::domain::identity::ReceiptId;
@@ -62,6 +63,7 @@ pub(super) fn retried(provider: ProviderId, reason: RetryReason, due: Duration) 
     metrics::counter!(m::RETRIES, "provider" => provider, "reason" => reason.as_str()).increment(1);
     metrics::histogram!(m::RETRY_DELAY, "provider" => provider).record(due.as_secs_f64());
     let RetryReason::PublishRefused = reason;
+    refusals::happened(Instant::now());
     if let Some(times) = REFUSED.happened(Instant::now()) {
         tracing::warn!(
             provider,

@@ -3,6 +3,7 @@
 mod counts;
 pub mod message;
 pub mod receive;
+pub mod refusals;
 pub mod session;
 mod spans;
 pub mod worker;

@@ -4,7 +4,7 @@
 //! alive is killed. So an outage of a dependency belongs to [`Readiness`], and only a loop of our own that stands
 //! still to [`Heartbeat`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,7 @@ pub const HEARTBEAT_LIMIT: Duration = Duration::from_secs(30);
 #[derive(Default)]
 pub struct Readiness {
     conditions: BTreeMap<&'static str, Box<dyn Fn() -> bool + Send + Sync>>,
+    notes: BTreeMap<&'static str, Box<dyn Fn() -> bool + Send + Sync>>,
     draining: AtomicBool,
 }
 
@@ -27,6 +28,9 @@ pub struct ReadinessReport {
     pub ready: bool,
     /// Each condition and whether it holds; `draining` beside them.
     pub conditions: BTreeMap<&'static str, bool>,
+    /// What is worth knowing and keeps nothing from being ready, as far as it is so.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub notes: BTreeSet<&'static str>,
 }
 
 impl Readiness {
@@ -43,6 +47,13 @@ impl Readiness {
         self
     }
 
+    /// Says `name` in the report while it `holds`, ready or not.
+    #[must_use]
+    pub fn notes(mut self, name: &'static str, holds: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        self.notes.insert(name, Box::new(holds));
+        self
+    }
+
     /// Says that the process is going away: never ready again.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
@@ -56,7 +67,8 @@ impl Readiness {
         let draining = self.draining.load(Ordering::Relaxed);
         let ready = !draining && conditions.values().all(|holds| *holds);
         conditions.insert("draining", draining);
-        ReadinessReport { ready, conditions }
+        let notes = self.notes.iter().filter(|(_, holds)| holds()).map(|(name, _)| *name).collect();
+        ReadinessReport { ready, conditions, notes }
     }
 }
 

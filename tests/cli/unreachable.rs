@@ -55,3 +55,17 @@ fn of_several_servers_that_are_away_each_is_said_once_a_line() {
     assert_eq!(why.iter().filter(|line| line.ends_with(NO_RABBIT)).count(), 2, "{why:?}");
     assert_eq!(why.iter().filter(|line| line.ends_with(NO_REDIS)).count(), 1, "{why:?}");
 }
+
+/// Beside `make run`, which listens on no server's port, a command finds nobody at the usual addresses.
+#[test]
+fn beside_a_fleet_in_memory_a_command_says_that_it_cannot_look_into_it() {
+    for (words, from) in [(&["parked", "list"][..], true), (&["why", "x"], false)] {
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_milepost")).args(words).env_clear().output().expect("it runs");
+        let said = String::from_utf8(if from { output.stderr } else { output.stdout }).expect("text");
+        // A developer may have servers there, and then there is nothing to say.
+        if said.contains("127.0.0.1:5672: Connection refused") {
+            assert!(said.contains("keeps everything in memory: no other command can look into it"), "{said}");
+        }
+    }
+}

@@ -43,6 +43,15 @@ async fn readiness_names_each_condition_and_whether_it_holds() {
 }
 
 #[tokio::test]
+async fn a_note_is_said_and_keeps_nothing_from_being_ready() {
+    let (server, _) =
+        start(Readiness::new().notes("it rains", || true).notes("it snows", || false), vec![]).await;
+    let reply = get(&server, "/readyz").await;
+    assert_eq!(reply.code, 200);
+    assert_eq!(reply.body, r#"{"ready":true,"conditions":{"draining":false},"notes":["it rains"]}"#);
+}
+
+#[tokio::test]
 async fn a_process_is_alive_while_each_of_its_loops_beats() {
     let steady = Arc::new(Heartbeat::new("receiver", HEARTBEAT_LIMIT));
     let stopped = Arc::new(Heartbeat::new("worker", Duration::from_secs(1)));

@@ -4,6 +4,7 @@ mod end_to_end;
 mod exit_codes;
 pub mod journeys;
 mod lifecycle;
+mod log;
 mod metrics;
 mod rotation;
 mod secrets;
