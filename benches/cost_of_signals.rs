@@ -23,7 +23,6 @@ use milepost::providers::TELYPORT;
 use milepost::telemetry::health::{HEARTBEAT_LIMIT, Heartbeat};
 use milepost::telemetry::logging::{self, LogFormat};
 use milepost::telemetry::recorder::{Metrics, Role};
-use milepost::telemetry::sampling::Sampling;
 use milepost::telemetry::traces::Traces;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
@@ -64,17 +63,14 @@ fn compare() {
 fn measure(mode: &str) -> f64 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let traces = match mode {
-            "metrics and unsampled traces" => Some(Traces::with_exporter(Nowhere, 0.0, "bench")),
-            "metrics and sampled traces" => Some(Traces::with_exporter(Nowhere, 1.0, "bench")),
-            _ => None,
-        };
+        let sample_ratio = if mode == "metrics and sampled traces" { 1.0 } else { 0.0 };
+        let traces = mode.ends_with("traces").then(|| Traces::with_exporter(Nowhere, "bench"));
         logging::init(LogFormat::Json, "info", traces.as_ref()).expect("the first");
         if mode != "nothing" {
             let metrics = Metrics::install(Role::Run, &[&TELYPORT]).expect("the first");
             tokio::spawn(metrics.upkeep());
         }
-        let mut fleet = Fleet::start(traces.as_ref().map(Traces::sampling)).await;
+        let mut fleet = Fleet::start(sample_ratio).await;
         fleet.deliver(0..WARM_UP).await;
         let before = cpu_time();
         fleet.deliver(WARM_UP..WARM_UP + EVENTS).await;
@@ -99,7 +95,7 @@ struct Fleet {
 }
 
 impl Fleet {
-    async fn start(sampling: Option<Sampling>) -> Self {
+    async fn start(sample_ratio: f64) -> Self {
         let accounts = format!("[providers.telyport.accounts.default]\nsecrets = [\"{SECRET}\"]\n");
         let sources = Sources { base: accounts, ..Sources::default() };
         let config = milepost::config::load(&sources, milepost::providers::ALL).expect("it is valid").config;
@@ -111,7 +107,7 @@ impl Fleet {
         let address = listener.local_addr().expect("bound");
         let limits = limits(&config);
         let receiver = roles::receiver(&backends, &config, &[&TELYPORT], &mut Reload::default());
-        let webhooks = Webhooks::new(receiver, limits, sampling);
+        let webhooks = Webhooks::new(receiver, limits, sample_ratio);
         let stopping = Stopping { delay: Duration::ZERO, drain: MINUTE };
         tokio::spawn(server::serve(listener, webhooks, limits, CancellationToken::new(), stopping));
         Self { provider: TcpStream::connect(address).await.expect("it listens"), updates: broker.updates() }

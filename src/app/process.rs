@@ -57,7 +57,7 @@ impl Process {
         let traces = match &config.tracing.otlp_endpoint {
             Some(endpoint) => {
                 let service = format!("milepost-{role}");
-                Some(Traces::otlp(endpoint.expose(), config.tracing.sample_ratio, &service)?)
+                Some(Traces::otlp(endpoint.expose(), &service)?)
             }
             None => None,
         };
@@ -100,7 +100,7 @@ impl Process {
         self.require("broker", connected_once.clone());
         let limits = limits(config);
         let receiver = roles::receiver(backends, config, served, &mut self.reload);
-        let webhooks = Webhooks::new(receiver, limits, self.traces.as_ref().map(Traces::sampling));
+        let webhooks = Webhooks::new(receiver, limits, config.tracing.sample_ratio);
         // Every request ends by itself within its own timeouts.
         let drain = config.http.header_timeout + config.http.body_timeout + config.amqp.confirm_timeout;
         let stopping = Stopping { delay: config.http.shutdown_delay, drain };

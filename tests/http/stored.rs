@@ -30,7 +30,6 @@ async fn the_envelope_has_the_exact_bytes_and_what_is_known_of_them() {
         trace: TraceContext {
             traceparent: Some(TRACEPARENT.to_owned()),
             tracestate: Some("a=1,b=2".to_owned()),
-            first_attempt: None,
         },
         body: body.into(),
     };

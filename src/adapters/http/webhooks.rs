@@ -24,8 +24,7 @@ use crate::domain::answer::{Answer, Rejection};
 use crate::domain::authentication::Headers;
 use crate::domain::identity::ReceiptId;
 use crate::pipeline::receive::{self, Destination, Receipt, Receiver};
-use crate::telemetry::sampling::Sampling;
-use crate::telemetry::trace::Trace;
+use crate::telemetry::traces;
 
 /// Names the request in our logs and, when accepted, everything that becomes of it.
 pub const RECEIPT_HEADER: HeaderName = HeaderName::from_static("milepost-receipt");
@@ -41,13 +40,13 @@ pub struct Webhooks {
     bytes: Bound,
     connections: Gauge,
     refusing: Refusing,
-    sampling: Option<Sampling>,
+    sample_ratio: f64,
 }
 
 impl Webhooks {
-    /// A port that takes `receiver`'s webhooks within `limits`, and traces some requests.
+    /// A port that takes `receiver`'s webhooks within `limits`, and traces `sample_ratio` of the requests.
     #[must_use]
-    pub fn new(receiver: Receiver, limits: HttpLimits, sampling: Option<Sampling>) -> Arc<Self> {
+    pub fn new(receiver: Receiver, limits: HttpLimits, sample_ratio: f64) -> Arc<Self> {
         let requests = Bound::new("requests", limits.max_requests_in_flight);
         let bytes = Bound::new("bytes", limits.max_bytes_in_flight);
         let connections = load::shown("connections", limits.max_connections);
@@ -58,7 +57,7 @@ impl Webhooks {
             bytes,
             connections,
             refusing: Refusing::default(),
-            sampling,
+            sample_ratio,
         })
     }
 
@@ -91,7 +90,7 @@ impl Webhooks {
         &self,
         destination: &Destination<'_>,
         receipt: Receipt,
-        trace: &mut Trace,
+        span: &Span,
         head: &Parts,
         body: &mut Incoming,
     ) -> Result<(), Rejection> {
@@ -118,7 +117,7 @@ impl Webhooks {
         let body =
             timeout(self.limits.body_timeout, read(body, max)).await.map_err(|_| Rejection::TooSlow)??;
         let authentic = addressed.check_body(body)?;
-        self.receiver.store(authentic, receipt, trace, &headers).await
+        self.receiver.store(authentic, receipt, span, &headers).await
     }
 
     fn respond(&self, answer: Answer, receipt: ReceiptId, outcome: Result<(), Rejection>) -> Response {
@@ -155,14 +154,10 @@ impl Handler for Webhooks {
         let (head, mut body) = request.into_parts();
         let (route, destination) = self.route(head.uri.path()).unzip();
         let describe = || span::request(&head.method, route, destination.as_ref(), receipt.id);
-        let mut trace = match &self.sampling {
-            Some(sampling) => {
-                sampling.begin(receive::asks_to_be_sampled(&HeaderView(&head.headers)), describe)
-            }
-            None => Trace::Span(Span::none()),
-        };
+        let sender = receive::trace_context(&HeaderView(&head.headers));
+        let span = traces::begin(self.sample_ratio, &sender, describe);
         let outcome = match &destination {
-            Some(destination) => self.take(destination, receipt, &mut trace, &head, &mut body).await,
+            Some(destination) => self.take(destination, receipt, &span, &head, &mut body).await,
             None => Err(Rejection::UnknownProvider),
         };
         if !body.is_end_stream() {
@@ -173,8 +168,8 @@ impl Handler for Webhooks {
         }
         let answer = answer_for(destination.as_ref(), outcome);
         let (code, elapsed) = (answer.code, arrived.elapsed());
-        span::answered(&trace, code, outcome);
-        trace.in_scope(|| Answered { receipt: receipt.id, destination, outcome, code, elapsed }.record());
+        span::answered(&span, code, outcome);
+        span.in_scope(|| Answered { receipt: receipt.id, destination, outcome, code, elapsed }.record());
         self.respond(answer, receipt.id, outcome)
     }
 }

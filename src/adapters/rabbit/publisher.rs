@@ -27,7 +27,7 @@ use crate::domain::event::CONTENT_TYPE;
 use crate::domain::retry::reconnect_delay;
 use crate::ports::{Outbound, PublishError, Publisher};
 use crate::telemetry::metrics as m;
-use crate::telemetry::trace;
+use crate::telemetry::traces;
 
 /// How often a connection is looked at, beside listening to its events.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -326,7 +326,7 @@ fn update_properties(id: &str) -> BasicProperties {
         .with_message_id(id.into())
         .with_content_type(CONTENT_TYPE.into())
         .with_delivery_mode(envelope::PERSISTENT);
-    match trace::current().filter(|trace| !trace.is_unsampled()) {
+    match traces::current() {
         None => properties,
         Some(trace) => {
             let mut headers = FieldTable::default();

@@ -131,7 +131,6 @@ async fn a_webhook_arrives_whole(broker: Broker) {
         trace: TraceContext {
             traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
             tracestate: Some("vendor=value".to_owned()),
-            first_attempt: None,
         },
         ..envelope(TELYPORT, &b"\x00\xff not even text"[..])
     };
