@@ -11,11 +11,11 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use milepost::adapters::http::webhooks::Webhooks;
-use milepost::adapters::http::{HttpLimits, Stopping, server};
+use milepost::adapters::http::{Stopping, server};
 use milepost::app::backends::Backends;
 use milepost::app::reload::Reload;
 use milepost::app::roles;
-use milepost::config::{Config, Sources};
+use milepost::config::Sources;
 use milepost::domain::authentication::AuthScheme;
 use milepost::domain::samples::{SampleSource as _, Signing};
 use milepost::domain::secret::Secret;
@@ -105,7 +105,7 @@ impl Fleet {
         tokio::spawn(async move { worker.run(CancellationToken::new()).await });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("bound");
-        let limits = limits(&config);
+        let limits = config.http.limits();
         let receiver = roles::receiver(&backends, &config, &[&TELYPORT], &mut Reload::default());
         let webhooks = Webhooks::new(receiver, limits, sample_ratio);
         let stopping = Stopping { delay: Duration::ZERO, drain: MINUTE };
@@ -124,19 +124,6 @@ impl Fleet {
         for _ in numbers {
             self.updates.recv().await.expect("an update");
         }
-    }
-}
-
-fn limits(config: &Config) -> HttpLimits {
-    HttpLimits {
-        max_body_bytes: config.http.max_body_bytes,
-        header_timeout: config.http.header_timeout,
-        body_timeout: config.http.body_timeout,
-        max_requests_in_flight: config.http.max_requests_in_flight,
-        max_bytes_in_flight: config.http.max_bytes_in_flight,
-        max_connections: config.http.max_connections,
-        max_connection_age: 10 * MINUTE,
-        retry_after: config.http.retry_after,
     }
 }
 

@@ -14,7 +14,7 @@ pub mod subscriptions;
 pub mod topology;
 pub mod updates_log;
 
-pub use connection::{ConnectError, RabbitSettings, connect};
+pub use connection::{ConnectError, RabbitSettings, connect, connect_to_first};
 pub use delay::{DelayLevels, LEVELS};
 pub use inbox::RabbitInbox;
 pub use publisher::RabbitPublisher;
