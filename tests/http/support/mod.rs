@@ -134,7 +134,7 @@ pub async fn start_with(
     let publisher = Arc::new(FakePublisher::new(setup.held));
     let endpoints = vec![Endpoint { provider, accounts: accounts(provider) }];
     let receiver = Receiver::new(endpoints, publisher.clone(), Arc::clone(&setup.clock));
-    (Server::start(Webhooks::new(receiver, setup.limits, None), &setup).await, publisher)
+    (Server::start(Webhooks::new(receiver, setup.limits, 0.0), &setup).await, publisher)
 }
 
 /// Fails instead of hanging.
