@@ -31,9 +31,11 @@ async fn a_proxy_that_keeps_connections_meets_none_that_is_being_closed() {
     front.sends_to(0).await;
     let secret = Secret::new(SECRET.as_bytes()).expect("not empty");
     let signing = Signing { scheme: AuthScheme::Hmac, header: None, secret: &secret };
+    // One, that keeps its connection to the front: haproxy never sends the first request of one into a connection that it kept.
+    let sender = client();
     for number in 0..POSTS {
         let webhook = TELYPORT.sign(telyport_body("D1", &format!("e{number}"), "NEW").into(), &signing);
-        let request = client().post(format!("{}/webhooks/telyport", front.url)).body(webhook.body);
+        let request = sender.post(format!("{}/webhooks/telyport", front.url)).body(webhook.body);
         let request =
             webhook.headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
         assert_eq!(request.send().await.expect("an answer").status(), 200, "webhook {number}");

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use lapin::uri::AMQPUri;
 use milepost::adapters::rabbit::topology::{Topology, TopologyMode, work_queue};
-use milepost::adapters::rabbit::{DelayLevels, RabbitPublisher, RabbitSettings, connect_to_first};
+use milepost::adapters::rabbit::{DelayLevels, Pace, RabbitPublisher, RabbitSettings, connect_to_first};
 use milepost::ports::{Outbound, PublishError, Publisher as _};
 use tokio_util::sync::CancellationToken;
 
@@ -25,7 +25,8 @@ async fn a_connection_on_which_nothing_is_confirmed_is_given_up_and_made_anew() 
     let unit = Duration::from_millis(100);
     let topology = Topology::new(&topology_settings(unit), &[TELYPORT]);
     let settings = RabbitSettings { confirm_timeout: CONFIRM_TIMEOUT, ..rabbit_settings(&proxy.url()) };
-    let publisher = RabbitPublisher::new(settings, topology, TopologyMode::Apply, DelayLevels::new(unit));
+    let publisher =
+        RabbitPublisher::new(settings, topology, TopologyMode::Apply, DelayLevels::new(unit), Pace::Each);
     let shutdown = CancellationToken::new();
     let _running = shutdown.clone().drop_guard();
     tokio::spawn(Arc::clone(&publisher).run(shutdown));

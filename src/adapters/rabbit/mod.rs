@@ -1,5 +1,7 @@
 //! RabbitMQ: its connections, its topology, and the inbox and publisher on it.
 
+mod bursts;
+mod channel;
 pub mod compare;
 mod connection;
 pub mod definitions;
@@ -17,4 +19,4 @@ pub mod updates_log;
 pub use connection::{ConnectError, RabbitSettings, connect, connect_to_first};
 pub use delay::{DelayLevels, LEVELS};
 pub use inbox::RabbitInbox;
-pub use publisher::RabbitPublisher;
+pub use publisher::{Pace, RabbitPublisher};
