@@ -5,7 +5,7 @@ SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run up down test docs manifests check fmt lint unit fuzz bench costs soak dashboards dashboard-preview
+.PHONY: help run up down test docs manifests check fmt lint unit fuzz bench costs soak attack dashboards dashboard-preview
 
 help: ## list what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,3 +75,6 @@ soak: ## the whole fleet at half its rate with trouble mixed in: MINUTES=20 RATE
 	$(SERVERS) install
 	cargo build --release --quiet $(MEASURED)
 	$(BENCH) soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(RATE),--rate $(RATE)) $(if $(WRITE),--write $(WRITE))
+
+attack: ## webhooks of one provider while another's URL is held by 1,000 slow connections and 100 new ones a second: a minute and a half
+	cargo run --release --quiet --example slow_senders

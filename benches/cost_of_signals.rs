@@ -11,11 +11,11 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use milepost::adapters::http::webhooks::Webhooks;
-use milepost::adapters::http::{HttpLimits, Stopping, server};
+use milepost::adapters::http::{Stopping, server};
 use milepost::app::backends::Backends;
 use milepost::app::reload::Reload;
 use milepost::app::roles;
-use milepost::config::{Config, Sources};
+use milepost::config::Sources;
 use milepost::domain::authentication::AuthScheme;
 use milepost::domain::samples::{SampleSource as _, Signing};
 use milepost::domain::secret::Secret;
@@ -23,7 +23,6 @@ use milepost::providers::TELYPORT;
 use milepost::telemetry::health::{HEARTBEAT_LIMIT, Heartbeat};
 use milepost::telemetry::logging::{self, LogFormat};
 use milepost::telemetry::recorder::{Metrics, Role};
-use milepost::telemetry::sampling::Sampling;
 use milepost::telemetry::traces::Traces;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
@@ -64,17 +63,14 @@ fn compare() {
 fn measure(mode: &str) -> f64 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let traces = match mode {
-            "metrics and unsampled traces" => Some(Traces::with_exporter(Nowhere, 0.0, "bench")),
-            "metrics and sampled traces" => Some(Traces::with_exporter(Nowhere, 1.0, "bench")),
-            _ => None,
-        };
+        let sample_ratio = if mode == "metrics and sampled traces" { 1.0 } else { 0.0 };
+        let traces = mode.ends_with("traces").then(|| Traces::with_exporter(Nowhere, "bench"));
         logging::init(LogFormat::Json, "info", traces.as_ref()).expect("the first");
         if mode != "nothing" {
             let metrics = Metrics::install(Role::Run, &[&TELYPORT]).expect("the first");
             tokio::spawn(metrics.upkeep());
         }
-        let mut fleet = Fleet::start(traces.as_ref().map(Traces::sampling)).await;
+        let mut fleet = Fleet::start(sample_ratio).await;
         fleet.deliver(0..WARM_UP).await;
         let before = cpu_time();
         fleet.deliver(WARM_UP..WARM_UP + EVENTS).await;
@@ -99,7 +95,7 @@ struct Fleet {
 }
 
 impl Fleet {
-    async fn start(sampling: Option<Sampling>) -> Self {
+    async fn start(sample_ratio: f64) -> Self {
         let accounts = format!("[providers.telyport.accounts.default]\nsecrets = [\"{SECRET}\"]\n");
         let sources = Sources { base: accounts, ..Sources::default() };
         let config = milepost::config::load(&sources, milepost::providers::ALL).expect("it is valid").config;
@@ -109,9 +105,9 @@ impl Fleet {
         tokio::spawn(async move { worker.run(CancellationToken::new()).await });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("bound");
-        let limits = limits(&config);
+        let limits = config.http.limits();
         let receiver = roles::receiver(&backends, &config, &[&TELYPORT], &mut Reload::default());
-        let webhooks = Webhooks::new(receiver, limits, sampling);
+        let webhooks = Webhooks::new(receiver, limits, sample_ratio);
         let stopping = Stopping { delay: Duration::ZERO, drain: MINUTE };
         tokio::spawn(server::serve(listener, webhooks, limits, CancellationToken::new(), stopping));
         Self { provider: TcpStream::connect(address).await.expect("it listens"), updates: broker.updates() }
@@ -128,19 +124,6 @@ impl Fleet {
         for _ in numbers {
             self.updates.recv().await.expect("an update");
         }
-    }
-}
-
-fn limits(config: &Config) -> HttpLimits {
-    HttpLimits {
-        max_body_bytes: config.http.max_body_bytes,
-        header_timeout: config.http.header_timeout,
-        body_timeout: config.http.body_timeout,
-        max_requests_in_flight: config.http.max_requests_in_flight,
-        max_bytes_in_flight: config.http.max_bytes_in_flight,
-        max_connections: config.http.max_connections,
-        max_connection_age: 10 * MINUTE,
-        retry_after: config.http.retry_after,
     }
 }
 

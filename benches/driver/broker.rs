@@ -9,7 +9,7 @@ use lapin::options::{BasicConsumeOptions, QueueBindOptions, QueueDeclareOptions,
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Connection, ConnectionProperties, Consumer};
 use milepost::adapters::rabbit::topology::{TopologyMode, UPDATES};
-use milepost::adapters::rabbit::{DelayLevels, RabbitPublisher};
+use milepost::adapters::rabbit::{DelayLevels, Pace, RabbitPublisher};
 use milepost::app::backends::{rabbit_settings, role_topology};
 use milepost::config::Config;
 use milepost::ports::{Outbound, Publisher};
@@ -45,6 +45,7 @@ impl Broker {
             role_topology(config, Role::Run, &ids),
             TopologyMode::Apply,
             DelayLevels::new(Duration::from_secs(1)),
+            Pace::Bursts,
         );
         tokio::spawn(Arc::clone(&publisher).run(CancellationToken::new()));
         while !publisher.ready() {

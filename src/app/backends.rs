@@ -10,7 +10,7 @@ use super::process::Process;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::memory::{MemoryBroker, MemoryLedger};
 use crate::adapters::rabbit::topology::{Topology, TopologySettings};
-use crate::adapters::rabbit::{DelayLevels, RabbitInbox, RabbitPublisher, RabbitSettings};
+use crate::adapters::rabbit::{DelayLevels, Pace, RabbitInbox, RabbitPublisher, RabbitSettings};
 use crate::adapters::redis::{RedisClock, RedisConnection, RedisLedger, RedisSettings};
 use crate::config::Config;
 use crate::domain::provider::ProviderId;
@@ -65,6 +65,7 @@ impl Backends {
             role_topology(config, role, providers),
             config.topology.mode,
             DelayLevels::new(DELAY_UNIT),
+            if role == Role::Receiver { Pace::Each } else { Pace::Bursts },
         );
         life.plumbing("publisher", Arc::clone(&publisher).run(life.closing.clone()));
         let url = reload.url("redis.url", &config.redis.url, &config.redis.url_file);

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 
 use self::backends::Backends;
 use self::process::Process;
@@ -69,7 +69,7 @@ fn role(role: Role, served: &[&'static dyn Provider]) -> ExitCode {
             return ExitCode::from(BAD_CONFIGURATION);
         }
     };
-    let ended = Runtime::new().map_err(anyhow::Error::from).and_then(|runtime| {
+    let ended = runtime(role).map_err(anyhow::Error::from).and_then(|runtime| {
         let ended = runtime.block_on(live(role, served, loaded));
         // What is still blocked (a name being resolved, say) must not keep the process.
         runtime.shutdown_background();
@@ -82,6 +82,15 @@ fn role(role: Role, served: &[&'static dyn Provider]) -> ExitCode {
             eprintln!("milepost {role}: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// A worker's messages are one task: on one thread nothing wakes another, and what is ready at once goes out at once. A
+/// receiver's requests are many, and have a signature to check: they take the cores there are.
+fn runtime(role: Role) -> std::io::Result<Runtime> {
+    match role {
+        Role::Worker(_) => Builder::new_current_thread().enable_all().build(),
+        Role::Receiver | Role::Run => Runtime::new(),
     }
 }
 

@@ -16,7 +16,7 @@ use super::reload::{self, Reload};
 use super::{gate, refusals, roles};
 use crate::adapters::http::admin::Admin;
 use crate::adapters::http::webhooks::Webhooks;
-use crate::adapters::http::{HttpLimits, Stopping, server};
+use crate::adapters::http::{Stopping, server};
 use crate::config::{Config, Problem};
 use crate::domain::provider::{Provider, ProviderId};
 use crate::pipeline;
@@ -25,8 +25,6 @@ use crate::telemetry::logging;
 use crate::telemetry::recorder::{Metrics, Role};
 use crate::telemetry::traces::Traces;
 
-/// A connection ends between two requests after this long, so that senders find new replicas.
-const MAX_CONNECTION_AGE: Duration = Duration::from_mins(10);
 /// How long the last spans may take to leave.
 const FLUSH: Duration = Duration::from_secs(3);
 
@@ -58,7 +56,7 @@ impl Process {
         let traces = match &config.tracing.otlp_endpoint {
             Some(endpoint) => {
                 let service = format!("milepost-{role}");
-                Some(Traces::otlp(endpoint.expose(), config.tracing.sample_ratio, &service)?)
+                Some(Traces::otlp(endpoint.expose(), &service)?)
             }
             None => None,
         };
@@ -99,9 +97,9 @@ impl Process {
             }
         };
         self.require("broker", connected_once.clone());
-        let limits = limits(config);
+        let limits = config.http.limits();
         let receiver = roles::receiver(backends, config, served, &mut self.reload);
-        let webhooks = Webhooks::new(receiver, limits, self.traces.as_ref().map(Traces::sampling));
+        let webhooks = Webhooks::new(receiver, limits, config.tracing.sample_ratio);
         // Every request ends by itself within its own timeouts.
         let drain = config.http.header_timeout + config.http.body_timeout + config.amqp.confirm_timeout;
         let stopping = Stopping { delay: config.http.shutdown_delay, drain };
@@ -197,7 +195,7 @@ impl Process {
         let readiness = Arc::new(self.readiness);
         let rendering = self.metrics.clone();
         let admin = Admin::new(move || rendering.render(), Arc::clone(&readiness), self.heartbeats);
-        let (closing, limits) = (self.life.closing.clone(), limits(config));
+        let (closing, limits) = (self.life.closing.clone(), config.http.limits());
         let stopping = Stopping { delay: Duration::ZERO, drain: Duration::from_secs(1) };
         self.life.plumbing("admin", server::serve(self.operators, admin, limits, closing, stopping));
         let (closing, upkeep) = (self.life.closing.clone(), self.metrics.upkeep());
@@ -229,20 +227,6 @@ impl Process {
 
 async fn listen(addr: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(addr).await.with_context(|| format!("cannot listen on {addr} ({key})"))
-}
-
-fn limits(config: &Config) -> HttpLimits {
-    let http = &config.http;
-    HttpLimits {
-        max_body_bytes: http.max_body_bytes,
-        header_timeout: http.header_timeout,
-        body_timeout: http.body_timeout,
-        max_requests_in_flight: http.max_requests_in_flight,
-        max_bytes_in_flight: http.max_bytes_in_flight,
-        max_connections: http.max_connections,
-        max_connection_age: MAX_CONNECTION_AGE,
-        retry_after: http.retry_after,
-    }
 }
 
 /// Says where a panic was, and never its message: that may quote a webhook (invariant 9).

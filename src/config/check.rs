@@ -1,6 +1,7 @@
 //! From what is written to what makes sense, with everything that does not said at once.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::Duration;
 
@@ -124,9 +125,16 @@ fn http(raw: &HttpSection, findings: &mut Findings) -> Option<Http> {
     let addr = address("http.addr", &raw.addr, findings);
     let max_body_bytes = findings.number("http.max_body_bytes", raw.max_body_bytes, 1..=LARGEST_BODY);
     let header_timeout = findings.millis("http.header_timeout_ms", raw.header_timeout_ms);
+    let idle_timeout = findings.millis("http.idle_timeout_ms", raw.idle_timeout_ms);
     let body_timeout = findings.millis("http.body_timeout_ms", raw.body_timeout_ms);
+    let rate = findings.number(
+        "http.min_body_bytes_per_second",
+        raw.min_body_bytes_per_second,
+        0..=u64::from(u32::MAX),
+    );
     let requests = findings.number("http.max_requests_in_flight", raw.max_requests_in_flight, 1..=MANY);
     let connections = findings.number("http.max_connections", raw.max_connections, 1..=MANY);
+    let per_peer = findings.number("http.max_connections_per_peer", raw.max_connections_per_peer, 0..=MANY);
     let retry_after = findings.seconds("http.retry_after_seconds", raw.retry_after_seconds, 1..=3600);
     let shutdown_delay =
         findings.number("http.shutdown_delay_ms", raw.shutdown_delay_ms, 0..=LONGEST_DELAY_MS);
@@ -138,10 +146,13 @@ fn http(raw: &HttpSection, findings: &mut Findings) -> Option<Http> {
         addr: addr?,
         max_body_bytes: max_body_bytes?,
         header_timeout: header_timeout?,
+        idle_timeout: idle_timeout?,
         body_timeout: body_timeout?,
+        min_body_rate: rate.map(NonZeroU32::new)?,
         max_requests_in_flight: requests?,
         max_bytes_in_flight: bytes?,
         max_connections: connections?,
+        max_connections_per_peer: per_peer.map(|most: usize| (most > 0).then_some(most))?,
         retry_after: retry_after?,
         shutdown_delay: shutdown_delay.map(Duration::from_millis)?,
     })

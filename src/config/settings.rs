@@ -2,17 +2,24 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
 use super::secret_files::SecretFiles;
 use super::urls::RedactedUrl;
+use crate::adapters::http::{HttpLimits, connections_within};
 use crate::adapters::rabbit::topology::TopologyMode;
 use crate::domain::authentication::Credentials;
 use crate::domain::identity::Account;
 use crate::domain::provider::ProviderId;
 use crate::domain::retry::RetrySchedule;
 use crate::telemetry::logging::LogFormat;
+
+/// After this the next answer closes its connection, so that senders find new replicas.
+const MAX_CONNECTION_AGE: Duration = Duration::from_mins(10);
+/// Anybody can have webhooks refused, as often as they like.
+const REFUSAL_LOG_PAUSE: Duration = Duration::from_mins(1);
 
 /// Everything that can be configured. `config/milepost.toml` says what each setting is for.
 #[derive(Debug, Clone)]
@@ -82,18 +89,45 @@ pub struct Http {
     pub max_body_bytes: usize,
     /// How long a request's headers may take.
     pub header_timeout: Duration,
-    /// How long its body may take.
+    /// How long a kept-alive connection may wait for its next request.
+    pub idle_timeout: Duration,
+    /// How long a request's body may take.
     pub body_timeout: Duration,
-    /// Requests in flight before further ones are told to come back.
+    /// How many bytes of it have to come each second, if any.
+    pub min_body_rate: Option<NonZeroU32>,
+    /// Requests of a provider in flight before its further ones are told to come back.
     pub max_requests_in_flight: usize,
-    /// Body bytes in flight before further requests are told to come back.
+    /// Body bytes of a provider in flight before its further requests are told to come back.
     pub max_bytes_in_flight: usize,
-    /// Open connections; further ones wait to be accepted.
+    /// Open connections; a further one takes the place of one that has proved nothing.
     pub max_connections: usize,
+    /// Open connections from one address, if that is limited.
+    pub max_connections_per_peer: Option<usize>,
     /// What a 503 says in `Retry-After`.
     pub retry_after: Duration,
     /// How long webhooks are still taken after the signal to stop.
     pub shutdown_delay: Duration,
+}
+
+impl Http {
+    /// What a port allows its callers. Of connections no more than the system lets this process have open.
+    #[must_use]
+    pub fn limits(&self) -> HttpLimits {
+        HttpLimits {
+            max_body_bytes: self.max_body_bytes,
+            header_timeout: self.header_timeout,
+            idle_timeout: self.idle_timeout,
+            body_timeout: self.body_timeout,
+            min_body_rate: self.min_body_rate,
+            max_requests_in_flight: self.max_requests_in_flight,
+            max_bytes_in_flight: self.max_bytes_in_flight,
+            max_connections: connections_within(self.max_connections),
+            max_connections_per_peer: self.max_connections_per_peer,
+            max_connection_age: MAX_CONNECTION_AGE,
+            refusal_log_pause: REFUSAL_LOG_PAUSE,
+            retry_after: self.retry_after,
+        }
+    }
 }
 
 /// The port for operators.

@@ -20,6 +20,10 @@ pub enum Rejection {
     TooSlow,
     /// The sender closed the connection or broke HTTP inside the body.
     BrokenBody,
+    /// Both `Content-Length` and `Transfer-Encoding`: two parsers would see two different requests.
+    AmbiguousLength,
+    /// The body is compressed: it is not what a worker could read.
+    UnsupportedEncoding,
     /// Not a POST.
     WrongMethod,
     /// No such provider, or no such path.
@@ -28,8 +32,10 @@ pub enum Rejection {
     UnknownAccount,
     /// The account is configured and our own secret for it is missing or unreadable.
     NoSecret,
-    /// Too many requests or bytes in flight here.
+    /// Too many requests or bytes of the provider in flight here.
     Saturated,
+    /// Its body was not there yet, and another request needed its place.
+    Evicted,
     /// The broker is away or blocked.
     BrokerUnavailable,
     /// The broker did not confirm in time: whether it stored the webhook is not known.
@@ -49,6 +55,10 @@ pub enum RejectionKind {
     TooLarge,
     /// Refused by time.
     TooSlow,
+    /// Not a request that can be told from the next one.
+    BadRequest,
+    /// Refused by its encoding.
+    UnsupportedEncoding,
     /// Refused by HTTP method.
     WrongMethod,
     /// Nobody lives here.
@@ -59,7 +69,7 @@ pub enum RejectionKind {
 
 impl Rejection {
     /// Every rejection, so that each metric label exists from the start.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::MissingCredential,
         Self::WrongCredential,
         Self::AmbiguousCredential,
@@ -67,11 +77,14 @@ impl Rejection {
         Self::TooLarge,
         Self::TooSlow,
         Self::BrokenBody,
+        Self::AmbiguousLength,
+        Self::UnsupportedEncoding,
         Self::WrongMethod,
         Self::UnknownProvider,
         Self::UnknownAccount,
         Self::NoSecret,
         Self::Saturated,
+        Self::Evicted,
         Self::BrokerUnavailable,
         Self::Unconfirmed,
         Self::BrokerRefused,
@@ -88,11 +101,14 @@ impl Rejection {
             Self::TooLarge => "too_large",
             Self::TooSlow => "too_slow",
             Self::BrokenBody => "broken_body",
+            Self::AmbiguousLength => "ambiguous_length",
+            Self::UnsupportedEncoding => "unsupported_encoding",
             Self::WrongMethod => "wrong_method",
             Self::UnknownProvider => "unknown_provider",
             Self::UnknownAccount => "unknown_account",
             Self::NoSecret => "no_secret",
             Self::Saturated => "saturated",
+            Self::Evicted => "evicted",
             Self::BrokerUnavailable => "broker_unavailable",
             Self::Unconfirmed => "unconfirmed",
             Self::BrokerRefused => "broker_refused",
@@ -109,10 +125,13 @@ impl Rejection {
             Self::NotAnObject => RejectionKind::NotDecodable,
             Self::TooLarge => RejectionKind::TooLarge,
             Self::TooSlow | Self::BrokenBody => RejectionKind::TooSlow,
+            Self::AmbiguousLength => RejectionKind::BadRequest,
+            Self::UnsupportedEncoding => RejectionKind::UnsupportedEncoding,
             Self::WrongMethod => RejectionKind::WrongMethod,
             Self::UnknownProvider | Self::UnknownAccount => RejectionKind::Unknown,
             Self::NoSecret
             | Self::Saturated
+            | Self::Evicted
             | Self::BrokerUnavailable
             | Self::Unconfirmed
             | Self::BrokerRefused => RejectionKind::Unavailable,
@@ -159,6 +178,8 @@ impl Answer {
             Err(RejectionKind::NotDecodable) => Self::text(400, "the body is not one JSON object\n"),
             Err(RejectionKind::TooLarge) => Self::text(413, "the body is too large\n"),
             Err(RejectionKind::TooSlow) => Self::text(408, "the body did not arrive in time\n"),
+            Err(RejectionKind::BadRequest) => Self::text(400, "the body's length is said in two ways\n"),
+            Err(RejectionKind::UnsupportedEncoding) => Self::text(415, "send the body uncompressed\n"),
             Err(RejectionKind::WrongMethod) => Self::text(405, "POST only\n"),
             Err(RejectionKind::Unknown) => Self::text(404, "no such webhook\n"),
             Err(RejectionKind::Unavailable) => Self::text(503, "cannot store it now, send it again\n"),

@@ -10,16 +10,13 @@ use super::provider::ProviderId;
 /// The longest `tracestate` that is kept, as the W3C recommendation asks of everyone. A cut one would be invalid.
 const TRACESTATE_MAX_BYTES: usize = 512;
 
-/// W3C trace context, carried as HTTP and AMQP headers: that of whoever sent the message, and it stays so however often
-/// the message is tried again.
+/// W3C trace context, carried as HTTP and AMQP headers: that of the sender, which every copy of the message keeps.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TraceContext {
     /// `traceparent`.
     pub traceparent: Option<String>,
     /// `tracestate`.
     pub tracestate: Option<String>,
-    /// The `traceparent` of the first attempt to process it, once that failed (`mp-first-attempt`).
-    pub first_attempt: Option<String>,
 }
 
 impl TraceContext {
@@ -31,21 +28,21 @@ impl TraceContext {
         };
         let tracestate = tracestate.filter(|value| (1..=TRACESTATE_MAX_BYTES).contains(&value.len()));
         let (traceparent, tracestate) = (Some(traceparent.to_owned()), tracestate.map(str::to_owned));
-        Self { traceparent, tracestate, first_attempt: None }
+        Self { traceparent, tracestate }
     }
 
-    /// With what a copy that is tried again says of the first attempt, as far as it is valid.
+    /// Whether it names a trace that its sender sampled.
     #[must_use]
-    pub fn after(self, first_attempt: Option<String>) -> Self {
-        Self { first_attempt: first_attempt.filter(|value| is_traceparent(value)), ..self }
-    }
-
-    /// Whether whoever sent it chose not to sample the trace. Not so when nobody sent one.
-    #[must_use]
-    pub fn is_unsampled(&self) -> bool {
+    pub fn is_sampled(&self) -> bool {
         let flags = self.traceparent.as_deref().and_then(|value| value.rsplit('-').next());
         let flags = flags.and_then(|flags| u8::from_str_radix(flags, 16).ok());
-        flags.is_some_and(|flags| flags & 1 == 0)
+        flags.is_some_and(|flags| flags & 1 == 1)
+    }
+
+    /// What is sent along of it: an unsampled trace costs bytes on every message and shows nothing.
+    #[must_use]
+    pub fn if_sampled(self) -> Self {
+        if self.is_sampled() { self } else { Self::default() }
     }
 }
 

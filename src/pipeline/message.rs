@@ -233,7 +233,7 @@ impl Processor {
         };
         let copy = envelope.retried(self.failure(grant.attempt, reason.as_str(), None), grant.crashes);
         let attempt = copy.attempt;
-        self.confirmed(Outbound::Later(spans::of_retry(copy), due), session).await?;
+        self.confirmed(Outbound::Later(copy, due), session).await?;
         self.mark(grant, Mark::Retrying { attempt, due, reason }, session).await?;
         counts::retried(self.provider.id(), reason, due);
         Ok(Outcome::Retried(reason))

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::sync::watch;
+use tracing::{Instrument as _, Span};
 
 use super::spans;
 use crate::domain::answer::{Answer, Rejection};
@@ -21,7 +22,6 @@ use crate::domain::history::History;
 use crate::domain::identity::{Account, ReceiptId};
 use crate::domain::provider::{Provider, ProviderId, check_body};
 use crate::ports::{Clock, Outbound, PublishError, Publisher};
-use crate::telemetry::trace::Trace;
 use crate::telemetry::traces;
 
 /// The longest `Content-Type` that is kept: AMQP holds it in a short string.
@@ -174,8 +174,8 @@ impl Receiver {
         Receipt::at(self.clock.now())
     }
 
-    /// Stores a webhook. `request` is the HTTP request's trace, which joins the sender's: it is the provider, and
-    /// no other sender may choose what we sample. `Ok` only after the broker confirmed it (invariant 1). When the
+    /// Stores a webhook. `request` is the HTTP request's span, which becomes a child of the sender's: it is the provider,
+    /// and no other sender may choose what we sample. `Ok` only after the broker confirmed it (invariant 1). When the
     /// future is dropped, it may or may not be stored: the sender has no answer then, and sends again.
     ///
     /// # Errors
@@ -184,13 +184,13 @@ impl Receiver {
         &self,
         webhook: Authentic<'_>,
         receipt: Receipt,
-        request: &mut Trace,
+        request: &Span,
         headers: &(dyn Headers + Sync),
     ) -> Result<(), Rejection> {
         let Authentic { provider, account, body } = webhook;
-        let incoming = trace_context(headers);
-        request.join(&incoming);
-        let trace = spans::send(request, provider, account, receipt.id);
+        let sender = trace_context(headers);
+        traces::set_parent(request, &sender);
+        let span = spans::send(request, provider, account, receipt.id);
         let envelope = Envelope {
             receipt: receipt.id,
             provider,
@@ -201,12 +201,12 @@ impl Receiver {
             replay: None,
             reason: None,
             history: History::default(),
-            trace: trace.context().unwrap_or(incoming),
+            trace: traces::context_of(&span).unwrap_or_else(|| sender.if_sampled()),
             body,
         };
-        let published = trace.around(self.publisher.publish(Outbound::Raw(envelope))).await;
+        let published = self.publisher.publish(Outbound::Raw(envelope)).instrument(span.clone()).await;
         published.map_err(|error| {
-            traces::failed(trace.span(), error.as_str());
+            traces::failed(&span, error.as_str());
             match error {
                 PublishError::Refused => Rejection::BrokerRefused,
                 PublishError::Unavailable => Rejection::BrokerUnavailable,
@@ -222,15 +222,9 @@ fn text(headers: &dyn Headers, name: &str, max_bytes: usize) -> Option<String> {
     (1..=max_bytes).contains(&value.len()).then(|| value.to_owned())
 }
 
-/// Whether the caller says that its trace is sampled. Only of a provider is that to be believed.
-#[must_use]
-pub fn asks_to_be_sampled(headers: &dyn Headers) -> bool {
-    let trace = trace_context(headers);
-    trace.traceparent.is_some() && !trace.is_unsampled()
-}
-
 /// The caller's trace, if it sent one.
-fn trace_context(headers: &dyn Headers) -> TraceContext {
+#[must_use]
+pub fn trace_context(headers: &dyn Headers) -> TraceContext {
     let header = |name| std::str::from_utf8(headers.get(name)?).ok();
     TraceContext::received(header("traceparent"), header("tracestate"))
 }

@@ -15,6 +15,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::message::{Content, Message, Processor};
 use super::session::Session;
@@ -181,12 +182,16 @@ impl Worker {
     /// Processes one message in its trace. A panic that is not the message's own (of an adapter, say) ends the session:
     /// the broker delivers everything again, and counts.
     async fn process(&self, message: &Message, session: &Session) -> Option<Outcome> {
+        let span = spans::process(&message.envelope);
+        // Pinned first: it is large, and each combinator would move it.
         let processing = pin!(self.processor.process(message, session));
-        let traced = spans::Process::begin(&message.envelope).around(processing);
-        AssertUnwindSafe(traced).catch_unwind().await.unwrap_or_else(|_panic| {
+        let processing = AssertUnwindSafe(processing.instrument(span.clone()));
+        let outcome = processing.catch_unwind().await.unwrap_or_else(|_panic| {
             session.close();
             None
-        })
+        });
+        spans::processed(&span, outcome);
+        outcome
     }
 }
 

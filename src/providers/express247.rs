@@ -66,6 +66,8 @@ impl Provider for Express247 {
             Err(RejectionKind::NotDecodable) => (200, "the body is not one JSON object"),
             Err(RejectionKind::TooLarge) => (413, "the body is too large"),
             Err(RejectionKind::TooSlow) => (408, "the body did not arrive in time"),
+            Err(RejectionKind::BadRequest) => (400, "the body's length is said in two ways"),
+            Err(RejectionKind::UnsupportedEncoding) => (415, "send the body uncompressed"),
             Err(RejectionKind::WrongMethod) => (405, "POST only"),
             Err(RejectionKind::Unknown) => (404, "no such webhook"),
             Err(RejectionKind::Unavailable) => (503, "cannot store it now, send it again"),

@@ -58,6 +58,8 @@ metrics! {
         "From a webhook request's headers to its answer.";
     WEBHOOKS_REJECTED = "milepost_webhooks_rejected_total", Counter, None, ["provider", "reason"],
         "Webhooks not accepted, by reason.";
+    CONNECTIONS_ENDED = "milepost_connections_ended_total", Counter, None, ["reason"],
+        "HTTP connections ended from our side, of whichever port: their request's head was late (header_timeout), no request came (idle), they had proved nothing and made room for another one (evicted), or their peer had too many (peer_limit).";
     REFUSING_SINCE = "milepost_refusing_since_timestamp_seconds", Gauge, Some(Unit::Seconds), ["provider"],
         "Since when this receiver could take none of the provider's webhooks, as Unix time; 0 while it takes them, or was sent none.";
     LAST_ACCEPTED = "milepost_last_accepted_timestamp_seconds", Gauge, Some(Unit::Seconds), ["provider"],
@@ -66,10 +68,10 @@ metrics! {
         "When the provider's last webhook that this receiver refused through no fault of its sender was received, as Unix time; 0 before the first.";
     GIVES_UP_AFTER = "milepost_provider_gives_up_after_seconds", Gauge, Some(Unit::Seconds), ["provider"],
         "For how long the provider keeps sending a webhook that is not taken; 0 when its documents do not say that it sends again.";
-    RECEIVER_USED = "milepost_receiver_used", Gauge, None, ["of"],
-        "What the receiver holds of what it bounds: requests under way, bytes of their bodies, connections.";
-    RECEIVER_LIMIT = "milepost_receiver_limit", Gauge, None, ["of"],
-        "How much it may hold of each: beyond it requests get 503, and connections wait to be accepted.";
+    RECEIVER_USED = "milepost_receiver_used", Gauge, None, ["of", "provider"],
+        "What the receiver holds of what it bounds: of each provider, requests under way and bytes of their bodies; connections, whose provider is unknown.";
+    RECEIVER_LIMIT = "milepost_receiver_limit", Gauge, None, ["of", "provider"],
+        "How much it may hold of each: beyond it requests get 503, and a connection takes the place of another one.";
     PUBLISH_CONFIRMS = "milepost_publish_confirms_total", Counter, None, ["stage", "result"],
         "Publishes by what was published (raw, update, later, parked) and the broker's answer (ack, refused, unavailable, unconfirmed).";
     PUBLISH_CONFIRM_DURATION = "milepost_publish_confirm_duration_seconds", Histogram, Some(Unit::Seconds), ["stage"],

@@ -1,5 +1,6 @@
-//! Traces: spans go to an OTLP collector, off unless one is configured, and the W3C trace context travels
-//! with each webhook.
+//! Traces: spans go to an OTLP collector, off unless one is configured, and the W3C trace context travels with each
+//! webhook whose trace is sampled. In a trace that is not sampled nothing is made and nothing travels: a span costs more
+//! than much of the work it is about.
 //!
 //! A span is exported by a thread of its own from a bounded queue. A collector that is slow or gone costs
 //! spans, never a webhook.
@@ -7,13 +8,13 @@
 use std::time::Duration;
 
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator as _};
-use opentelemetry::trace::{TraceContextExt as _, TracerProvider as _};
+use opentelemetry::trace::{SpanContext, TraceContextExt as _, TraceFlags, TraceState, TracerProvider as _};
 use opentelemetry::{Context, InstrumentationScope, KeyValue};
 use opentelemetry_otlp::tonic_types::transport::ClientTlsConfig;
 use opentelemetry_otlp::{WithExportConfig as _, WithTonicConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use opentelemetry_sdk::trace::{SdkTracerProvider, SpanExporter};
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, SpanExporter};
 use thiserror::Error;
 use tracing::level_filters::LevelFilter;
 use tracing::{Span, Subscriber};
@@ -23,7 +24,6 @@ use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::export;
-use super::sampling::Sampling;
 use crate::domain::envelope::TraceContext;
 
 /// The semantic conventions that our spans keep to: 1.37.0, those for HTTP servers and those for messaging with RabbitMQ.
@@ -32,7 +32,7 @@ pub const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.37.0";
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The start of our own modules' and binaries' names. Libraries' spans are not exported: the exporter's own
 /// would make more of themselves.
-pub(super) const OURS: &str = "milepost";
+const OURS: &str = "milepost";
 
 /// The endpoint is not one that the exporter can use. What it says of it is left out: it quotes the whole
 /// URL.
@@ -44,7 +44,6 @@ pub struct EndpointError;
 #[derive(Debug)]
 pub struct Traces {
     provider: SdkTracerProvider,
-    sampling: Sampling,
 }
 
 impl Traces {
@@ -52,7 +51,7 @@ impl Traces {
     ///
     /// # Errors
     /// When `endpoint` is none.
-    pub fn otlp(endpoint: &str, sample_ratio: f64, service: &str) -> Result<Self, EndpointError> {
+    pub fn otlp(endpoint: &str, service: &str) -> Result<Self, EndpointError> {
         let mut exporter = opentelemetry_otlp::SpanExporter::builder()
             .with_tonic()
             .with_endpoint(endpoint)
@@ -61,29 +60,22 @@ impl Traces {
             exporter = exporter.with_tls_config(ClientTlsConfig::new().with_native_roots());
         }
         let exporter = exporter.build().map_err(|_| EndpointError)?;
-        Ok(Self::with_exporter(exporter, sample_ratio, service))
+        Ok(Self::with_exporter(exporter, service))
     }
 
-    /// Exports in batches through `exporter`: a `sample_ratio` of the traces begun here, those that whoever began them
-    /// chose to sample, and every span that begins with an `error.type`.
-    pub fn with_exporter(exporter: impl SpanExporter + 'static, sample_ratio: f64, service: &str) -> Self {
+    /// Exports in batches through `exporter`. A span is made only in a sampled trace; of a trace that began elsewhere,
+    /// its sender decided.
+    pub fn with_exporter(exporter: impl SpanExporter + 'static, service: &str) -> Self {
         let resource = Resource::builder()
             .with_service_name(service.to_owned())
             .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
             .build();
-        let sampling = Sampling::new(sample_ratio);
         let provider = SdkTracerProvider::builder()
             .with_span_processor(export::processor(exporter))
-            .with_sampler(sampling.clone())
+            .with_sampler(Sampler::ParentBased(Box::new(Sampler::AlwaysOn)))
             .with_resource(resource)
             .build();
-        Self { provider, sampling }
-    }
-
-    /// Decides about traces that begin here.
-    #[must_use]
-    pub fn sampling(&self) -> Sampling {
-        self.sampling.clone()
+        Self { provider }
     }
 
     /// Hands our spans to the exporter.
@@ -116,15 +108,51 @@ impl Traces {
     }
 }
 
-/// The trace context of `span`, to be sent along; `None` without traces, when whatever came in is to be
-/// passed on as it is.
+/// Begins the trace of a request, with the span that `describe` makes; none when it is not sampled. A sender that sent a
+/// trace has decided that; of the others `sample_ratio` are.
+///
+/// A sender's sampled trace counts only once its webhook is authentic, when [`set_parent`] is called: until then the
+/// span is a child of the same trace, unsampled, and is not exported.
+pub fn begin(sample_ratio: f64, sender: &TraceContext, describe: impl FnOnce() -> Span) -> Span {
+    match remote(sender) {
+        None if rand::random::<f64>() < sample_ratio => describe(),
+        Some(sender) if sender.span().span_context().is_sampled() => {
+            let span = describe();
+            let _ = span.set_parent(unsampled(&sender));
+            span
+        }
+        _ => Span::none(),
+    }
+}
+
+/// Makes `span` a child of the one that sent `trace`. To be called before `span` is entered.
+pub fn set_parent(span: &Span, trace: &TraceContext) {
+    if !span.is_disabled()
+        && let Some(parent) = remote(trace)
+    {
+        let _ = span.set_parent(parent);
+    }
+}
+
+/// The trace context of `span`, to be sent along; `None` without a span, and without a collector.
 #[must_use]
 pub fn context_of(span: &Span) -> Option<TraceContext> {
     written(&span.context())
 }
 
-/// `context` as it is sent along.
-pub(super) fn written(context: &Context) -> Option<TraceContext> {
+/// The trace context of what is being done; `None` without a span, and without a collector.
+#[must_use]
+pub fn current() -> Option<TraceContext> {
+    Context::map_current(written)
+}
+
+/// Records that what `span` is about failed. The span must have the fields `error.type` and `otel.status_code`.
+pub fn failed(span: &Span, error_type: &'static str) {
+    span.record("error.type", error_type);
+    span.record("otel.status_code", "ERROR");
+}
+
+fn written(context: &Context) -> Option<TraceContext> {
     if !context.span().span_context().is_valid() {
         return None;
     }
@@ -133,36 +161,18 @@ pub(super) fn written(context: &Context) -> Option<TraceContext> {
     Some(carrier.0)
 }
 
-/// Makes `span` a child of the one that sent `trace`. To be called before `span` is entered.
-pub fn set_parent(span: &Span, trace: &TraceContext) {
-    if let Some(parent) = remote_for(span, trace) {
-        let _ = span.set_parent(parent);
-    }
-}
-
-/// Says that what `span` is about failed. The span must have the fields `error.type` and `otel.status_code`.
-pub fn failed(span: &Span, error_type: &'static str) {
-    span.record("error.type", error_type);
-    span.record("otel.status_code", "ERROR");
-}
-
-/// Links `span` to the one that sent `trace`.
-pub fn add_link(span: &Span, trace: &TraceContext) {
-    if let Some(other) = remote_for(span, trace) {
-        span.add_link(other.span().span_context().clone());
-    }
-}
-
-/// The context of whoever sent `trace`, if that says one.
-pub(super) fn remote(trace: &TraceContext) -> Option<Context> {
+/// The context of the span that sent `trace`, if it names one.
+fn remote(trace: &TraceContext) -> Option<Context> {
     trace.traceparent.as_ref()?;
     let remote = TraceContextPropagator::new().extract_with_context(&Context::new(), &Carrier(trace.clone()));
     remote.span().span_context().is_valid().then_some(remote)
 }
 
-/// The same, unless `span` has no use for it.
-fn remote_for(span: &Span, trace: &TraceContext) -> Option<Context> {
-    if span.is_disabled() { None } else { remote(trace) }
+fn unsampled(remote: &Context) -> Context {
+    let span = remote.span();
+    let (trace, id) = (span.span_context().trace_id(), span.span_context().span_id());
+    let unsampled = SpanContext::new(trace, id, TraceFlags::NOT_SAMPLED, true, TraceState::NONE);
+    Context::new().with_remote_span_context(unsampled)
 }
 
 /// Reads and writes the two headers.

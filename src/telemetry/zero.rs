@@ -24,6 +24,7 @@ pub(super) fn create_all(role: Role, providers: &[&dyn Provider]) {
     gauge!(table::BUILD_INFO, "version" => env!("CARGO_PKG_VERSION"), "role" => role.to_string()).set(1.0);
     create(table::DRAINING, &[]);
     create(table::CLOCK_SKEW, &[]);
+    create(table::CONNECTIONS_ENDED, &[&["header_timeout", "idle", "evicted", "peer_limit"]]);
     create(table::CONFIG_LAST_RELOAD, &[]);
     create(table::SECRET_RELOADS, &[&["ok", "kept"]]);
     create(table::TRACE_SPANS, &[&export::RESULTS]);
@@ -60,9 +61,6 @@ fn publishes(stages: &[&str]) {
 
 fn receiver(providers: &[&dyn Provider]) {
     publishes(&["raw"]);
-    for metric in [table::RECEIVER_USED, table::RECEIVER_LIMIT] {
-        create(metric, &[&["requests", "bytes", "connections"]]);
-    }
     let mut names = vec![NOBODY];
     for provider in providers {
         let name = provider.id().as_str();
@@ -73,6 +71,10 @@ fn receiver(providers: &[&dyn Provider]) {
     }
     answered(NOBODY, 404, Err(Rejection::UnknownProvider));
     create(table::HTTP_REQUEST_DURATION, &[&names]);
+    for metric in [table::RECEIVER_USED, table::RECEIVER_LIMIT] {
+        create(metric, &[&["requests", "bytes"], &names[1..]]);
+        create(metric, &[&["connections"], &[NOBODY]]);
+    }
     for provider in providers {
         let name = provider.id().as_str();
         for metric in [table::REFUSING_SINCE, table::LAST_ACCEPTED, table::LAST_REFUSED] {

@@ -118,13 +118,16 @@ async fn beyond_the_bytes_in_flight_the_answer_is_503() {
     first.send(signed("/webhooks/heavy", "", b"123456")).await;
     publisher.has_taken(1).await;
 
-    // 999 bytes are left: too few for a body of the cap, or for one that does not say how long it is.
+    // 999 bytes are left: too few for a body of the cap.
     assert_eq!(server.exchange(signed("/webhooks/heavy", "", &[b'x'; 1000])).await.code, 503);
-    assert_eq!(server.exchange(chunked("/webhooks/heavy", b"{}")).await.code, 503);
+    assert_eq!(server.exchange(chunked("/webhooks/heavy", &[b'x'; 1000])).await.code, 503);
     let mut second = server.connect().await;
     second.send(signed("/webhooks/heavy", "", &[b'x'; 999])).await;
     publisher.has_taken(2).await;
     assert_eq!(server.exchange(signed("/webhooks/heavy", "", b"1")).await.code, 503);
+    assert_eq!(server.exchange(chunked("/webhooks/heavy", b"1")).await.code, 503);
+    let full = metric(r#"milepost_webhooks_rejected_total{provider="heavy",reason="saturated"}"#);
+    assert_eq!(full, Some(4));
 
     publisher.release(3);
     assert_eq!(first.reply().await.code, 200);

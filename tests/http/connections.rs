@@ -100,18 +100,19 @@ async fn stopping_does_not_wait_for_ever() {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_limit_wait_their_turn() {
-    let mut setup = Setup { provider: "crowd", ..Setup::default() };
+async fn while_every_connection_stores_a_webhook_further_ones_wait_their_turn() {
+    let mut setup = Setup { provider: "crowd", held: true, ..Setup::default() };
     setup.limits.max_connections = 1;
-    let (server, _publisher) = start(setup).await;
+    let (server, publisher) = start(setup).await;
     let mut first = server.connect().await;
     first.send(signed("/webhooks/crowd", "", b"{}")).await;
-    assert_eq!(first.reply().await.code, 200);
+    publisher.has_taken(1).await;
 
     let mut second = server.connect().await;
     second.send(signed("/webhooks/crowd", "", b"{}")).await;
     second.hears_nothing().await;
-    drop(first);
+    publisher.release(2);
+    assert_eq!(first.reply().await.code, 200);
     assert_eq!(second.reply().await.code, 200);
 }
 

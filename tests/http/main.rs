@@ -3,10 +3,17 @@
 
 mod admin;
 mod answers;
+mod attack;
 mod bounds;
 mod connections;
+mod crowd;
 mod descriptors;
+mod encodings;
+mod framing;
+mod idle;
 mod loss_clock;
+mod refusals;
 mod rotation;
+mod slow;
 mod stored;
 mod support;

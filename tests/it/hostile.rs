@@ -138,6 +138,7 @@ const fn words(expected: &Expected) -> &'static [&'static str] {
         }
         Expected::Refused(Refusal::NotAnObject) => &["not_an_object"],
         Expected::Refused(Refusal::TooLarge) => &["too_large"],
+        Expected::Refused(Refusal::Encoded) => &["unsupported_encoding"],
     }
 }
 

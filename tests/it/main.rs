@@ -9,6 +9,7 @@ mod course;
 mod crash;
 mod hostile;
 mod invariants;
+mod keep_alive;
 mod parked;
 mod processes;
 mod redis_acl;

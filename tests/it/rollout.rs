@@ -6,7 +6,6 @@
 
 mod books;
 mod fleet;
-mod front;
 mod load;
 
 use std::time::Instant;

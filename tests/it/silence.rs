@@ -1,18 +1,20 @@
 //! A broker that neither answers nor ends a connection: a partition, a node that hangs, a link that drops everything.
 
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use lapin::uri::AMQPUri;
 use milepost::adapters::rabbit::topology::{Topology, TopologyMode, work_queue};
-use milepost::adapters::rabbit::{DelayLevels, RabbitPublisher, RabbitSettings};
+use milepost::adapters::rabbit::{DelayLevels, Pace, RabbitPublisher, RabbitSettings, connect_to_first};
 use milepost::ports::{Outbound, PublishError, Publisher as _};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::eventually;
 use crate::support::fixtures::{TELYPORT, envelope};
 use crate::support::process::Program;
 use crate::support::proxy::Proxy;
 use crate::support::servers::{Vhost, depth, rabbit_settings, topology_settings};
+use crate::support::{SOON, eventually};
 
 #[tokio::test]
 async fn a_connection_on_which_nothing_is_confirmed_is_given_up_and_made_anew() {
@@ -23,7 +25,8 @@ async fn a_connection_on_which_nothing_is_confirmed_is_given_up_and_made_anew() 
     let unit = Duration::from_millis(100);
     let topology = Topology::new(&topology_settings(unit), &[TELYPORT]);
     let settings = RabbitSettings { confirm_timeout: CONFIRM_TIMEOUT, ..rabbit_settings(&proxy.url()) };
-    let publisher = RabbitPublisher::new(settings, topology, TopologyMode::Apply, DelayLevels::new(unit));
+    let publisher =
+        RabbitPublisher::new(settings, topology, TopologyMode::Apply, DelayLevels::new(unit), Pace::Each);
     let shutdown = CancellationToken::new();
     let _running = shutdown.clone().drop_guard();
     tokio::spawn(Arc::clone(&publisher).run(shutdown));
@@ -72,4 +75,21 @@ async fn a_receiver_that_was_ready_once_stays_so_and_answers_503_at_once() {
         (since != "0").then_some(())
     };
     eventually("the loss clock runs before anything was refused", runs).await;
+}
+
+/// As a broker's name with several addresses has one, of which the first belongs to a node that is gone.
+#[tokio::test]
+async fn an_address_that_does_not_answer_is_passed_over_within_its_share_of_the_time() {
+    const LIMIT: Duration = Duration::from_secs(2);
+    let vhost = Vhost::new().await;
+    let alive: AMQPUri = vhost.amqp_url.parse().expect("a URL");
+    // It takes connections, and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let mut dead = alive.clone();
+    dead.authority.port = silent.local_addr().expect("bound").port();
+    let began = Instant::now();
+    let connecting = connect_to_first(vec![dead, alive], "silence", LIMIT);
+    let connected = tokio::time::timeout(SOON, connecting).await.expect("it gives the first one up");
+    assert!(connected.expect("the second one").status().connected());
+    assert!(began.elapsed() >= LIMIT / 2, "the first one was not tried");
 }

@@ -82,6 +82,8 @@ fn answers_are_plain() {
         (RejectionKind::NotAuthentic, 401),
         (RejectionKind::TooLarge, 413),
         (RejectionKind::TooSlow, 408),
+        (RejectionKind::BadRequest, 400),
+        (RejectionKind::UnsupportedEncoding, 415),
         (RejectionKind::WrongMethod, 405),
         (RejectionKind::Unknown, 404),
         (RejectionKind::Unavailable, 503),

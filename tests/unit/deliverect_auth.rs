@@ -181,12 +181,14 @@ fn an_object_that_cannot_be_decoded_is_taken() {
 #[test]
 fn answers_are_as_documented() {
     let plain = "text/plain; charset=utf-8";
-    let rows: [(_, u16, &str); 8] = [
+    let rows: [(_, u16, &str); 10] = [
         (Ok(()), 200, "OK"),
         (Err(RejectionKind::NotAuthentic), 401, "not authentic\n"),
         (Err(RejectionKind::NotDecodable), 400, "the body is not one JSON object\n"),
         (Err(RejectionKind::TooLarge), 413, "the body is too large\n"),
         (Err(RejectionKind::TooSlow), 408, "the body did not arrive in time\n"),
+        (Err(RejectionKind::BadRequest), 400, "the body's length is said in two ways\n"),
+        (Err(RejectionKind::UnsupportedEncoding), 415, "send the body uncompressed\n"),
         (Err(RejectionKind::WrongMethod), 405, "POST only\n"),
         (Err(RejectionKind::Unknown), 404, "no such webhook\n"),
         (Err(RejectionKind::Unavailable), 503, "cannot store it now, send it again\n"),

@@ -266,6 +266,8 @@ fn answers_are_the_documented_ones() {
         (Err(RejectionKind::NotDecodable), 200, error("the body is not one JSON object")),
         (Err(RejectionKind::TooLarge), 413, error("the body is too large")),
         (Err(RejectionKind::TooSlow), 408, error("the body did not arrive in time")),
+        (Err(RejectionKind::BadRequest), 400, error("the body's length is said in two ways")),
+        (Err(RejectionKind::UnsupportedEncoding), 415, error("send the body uncompressed")),
         (Err(RejectionKind::WrongMethod), 405, error("POST only")),
         (Err(RejectionKind::Unknown), 404, error("no such webhook")),
         (Err(RejectionKind::Unavailable), 503, error("cannot store it now, send it again")),

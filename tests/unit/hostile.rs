@@ -20,9 +20,11 @@ use crate::support::{Pairs, assert_parked, open};
 
 /// What becomes of a case: the kind of its refusal, or what its stored body is.
 fn outcome(provider: &dyn SampleSource, case: &Case) -> Result<Expected, RejectionKind> {
-    // The HTTP port does not hand it on.
-    if case.expected == Expected::Refused(Refusal::TooLarge) {
-        return Err(Rejection::TooLarge.kind());
+    // The HTTP port does not hand these on.
+    match case.expected {
+        Expected::Refused(Refusal::TooLarge) => return Err(Rejection::TooLarge.kind()),
+        Expected::Refused(Refusal::Encoded) => return Err(Rejection::UnsupportedEncoding.kind()),
+        _ => {}
     }
     let webhook = case.webhook(provider, "D1");
     let stored = open(provider, case.scheme, &Pairs(&webhook.headers), webhook.body, &[SECRET])

@@ -105,6 +105,8 @@ fn only_a_bad_signature_makes_hubrise_delete_what_was_not_stored() {
         (Err(RejectionKind::NotDecodable), 503, "cannot store it now, send it again\n"),
         (Err(RejectionKind::TooLarge), 503, "cannot store it now, send it again\n"),
         (Err(RejectionKind::TooSlow), 503, "cannot store it now, send it again\n"),
+        (Err(RejectionKind::BadRequest), 503, "cannot store it now, send it again\n"),
+        (Err(RejectionKind::UnsupportedEncoding), 503, "cannot store it now, send it again\n"),
         (Err(RejectionKind::WrongMethod), 503, "cannot store it now, send it again\n"),
         (Err(RejectionKind::Unknown), 503, "cannot store it now, send it again\n"),
         (Err(RejectionKind::Unavailable), 503, "cannot store it now, send it again\n"),

@@ -17,6 +17,7 @@ mod express247;
 mod express247_auth;
 mod fake;
 mod fingerprint;
+mod framing;
 mod history;
 mod hostile;
 mod hubrise;

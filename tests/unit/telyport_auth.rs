@@ -81,6 +81,8 @@ fn answers_are_plain() {
         (Err(RejectionKind::NotAuthentic), 401),
         (Err(RejectionKind::TooLarge), 413),
         (Err(RejectionKind::TooSlow), 408),
+        (Err(RejectionKind::BadRequest), 400),
+        (Err(RejectionKind::UnsupportedEncoding), 415),
         (Err(RejectionKind::WrongMethod), 405),
         (Err(RejectionKind::Unknown), 404),
         (Err(RejectionKind::Unavailable), 503),

@@ -104,10 +104,19 @@ def receiver():
                         most=1,
                     )
                     for title, about, of in (
-                        ("Requests under way", "Share of http.max_requests_in_flight; beyond it: 503, saturated.", "requests"),
-                        ("Bodies in memory", "Share of http.max_bytes_in_flight; beyond it: 503, saturated.", "bytes"),
-                        ("Open connections", "Share of http.max_connections; beyond it callers wait.", "connections"),
+                        ("Requests under way", "Share of http.max_requests_in_flight, of the provider that has most; beyond it: 503, saturated or evicted.", "requests"),
+                        ("Bodies in memory", "Share of http.max_bytes_in_flight, of the provider that has most; beyond it: 503, saturated or evicted.", "bytes"),
+                        ("Open connections", "Share of http.max_connections; beyond it those that have proved nothing are closed.", "connections"),
                     )
+                )
+                + (
+                    Panel(
+                        "Connections ended",
+                        "From our side, by why. Many evicted ones, or many whose head was late: somebody holds connections and sends nothing.",
+                        "ops",
+                        one(rate("milepost_connections_ended_total", "reason") + " > 0", "{{reason}}"),
+                        empty="none is ended",
+                    ),
                 ),
             ),
             confirms("raw"),

@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 
-use super::{Handler, Response};
+use super::{Caller, Handler, Response};
 use crate::telemetry::health::{Heartbeat, Readiness};
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -54,7 +54,7 @@ impl Admin {
 }
 
 impl Handler for Admin {
-    async fn handle(&self, request: Request<Incoming>) -> Response {
+    async fn handle(&self, request: Request<Incoming>, _caller: &Caller) -> Response {
         let reading = matches!(*request.method(), Method::GET | Method::HEAD);
         match request.uri().path() {
             "/metrics" | "/livez" | "/readyz" if !reading => {

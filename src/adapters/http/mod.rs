@@ -5,13 +5,26 @@
 //! would only have to be taken away again.
 
 pub mod admin;
+mod allowance;
+mod body;
+mod caller;
+mod callers;
+pub mod framing;
 mod load;
+mod open_files;
 mod record;
+mod refusals;
 mod refusing;
 pub mod server;
 mod span;
+mod view;
+mod watched;
 pub mod webhooks;
 
+pub use caller::Caller;
+pub use open_files::connections_within;
+
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,19 +38,26 @@ use metrics::Gauge;
 pub struct HttpLimits {
     /// The largest body that is taken.
     pub max_body_bytes: usize,
-    /// For one request's head to arrive; also how long a kept-alive connection may be idle.
+    /// For one request's head to arrive.
     pub header_timeout: Duration,
+    /// For the next request to begin on a kept-alive connection.
+    pub idle_timeout: Duration,
     /// For the whole body to arrive.
     pub body_timeout: Duration,
-    /// Webhooks being read or stored at once.
+    /// Bytes a second that a body must keep up, after a grace; `None` when it may be as slow as `body_timeout` lets it.
+    pub min_body_rate: Option<NonZeroU32>,
+    /// Webhooks of one provider being read or stored at once.
     pub max_requests_in_flight: usize,
     /// Their bodies together.
     pub max_bytes_in_flight: usize,
-    /// Connections at once; further ones wait to be accepted.
+    /// Connections at once; a further one takes the place of one that has proved nothing.
     pub max_connections: usize,
-    /// After this a connection ends between two requests. Bounds a caller who reads no answers, and lets
-    /// long-lived callers find new replicas.
+    /// Connections from one peer at once; `None` behind a proxy, which is the only peer.
+    pub max_connections_per_peer: Option<usize>,
+    /// After this the next answer closes its connection, so that long-lived callers find new replicas.
     pub max_connection_age: Duration,
+    /// Refused webhooks of one kind have one line of the log in so long.
+    pub refusal_log_pause: Duration,
     /// What every 503 says in `Retry-After`, in whole seconds.
     pub retry_after: Duration,
 }
@@ -58,7 +78,7 @@ pub type Response = hyper::Response<Full<Bytes>>;
 /// Answers requests.
 pub trait Handler: Send + Sync + 'static {
     /// Answers one. The future is dropped when the caller goes away.
-    fn handle(&self, request: Request<Incoming>) -> impl Future<Output = Response> + Send;
+    fn handle(&self, request: Request<Incoming>, caller: &Caller) -> impl Future<Output = Response> + Send;
 
     /// Where its open connections are counted, if they are.
     fn connections(&self) -> Option<&Gauge> {

@@ -1,17 +1,18 @@
-//! What every answered webhook request leaves behind: a count, a duration and, when refused, a line in the log.
-//! Never its body, its headers or an account name of the caller's making (invariant 9, bounded labels).
+//! What every answered webhook request leaves behind: a count, a duration and a line in the log, of refused ones a bounded
+//! number. Never its body, its headers or an account name of the caller's making (invariant 9, bounded labels).
 
 use std::time::Duration;
 
 use metrics::{counter, histogram};
 
-use crate::domain::answer::{Rejection, RejectionKind};
+use super::refusals::{Peer, Refusals, Refused};
+use crate::domain::answer::Rejection;
 use crate::domain::identity::ReceiptId;
 use crate::pipeline::receive::Destination;
 use crate::telemetry::metrics::{HTTP_REQUEST_DURATION, HTTP_REQUESTS, WEBHOOKS_REJECTED};
 
 /// The provider label of requests to no provider.
-const NO_PROVIDER: &str = "unknown";
+pub(super) const NO_PROVIDER: &str = "unknown";
 
 /// A request, answered.
 pub(super) struct Answered<'a> {
@@ -24,27 +25,19 @@ pub(super) struct Answered<'a> {
 
 impl Answered<'_> {
     /// Counts and logs it.
-    pub(super) fn record(&self) {
+    pub(super) fn record(&self, refusals: &Refusals, peer: impl FnOnce() -> Peer) {
+        let &Self { receipt, code, .. } = self;
         let provider = self.destination.map_or(NO_PROVIDER, |destination| destination.provider().as_str());
-        count(provider, self.code, self.outcome);
+        count(provider, code, self.outcome);
         histogram!(HTTP_REQUEST_DURATION, "provider" => provider).record(self.elapsed);
-        self.log(provider);
-    }
-
-    fn log(&self, provider: &'static str) {
-        let receipt = self.receipt;
-        let account =
-            self.destination.and_then(|destination| destination.account()).map(tracing::field::display);
-        let code = self.code;
+        let account = self.destination.and_then(|destination| destination.account());
         match self.outcome {
-            Ok(()) => tracing::debug!(receipt.id = %receipt, provider, account, code, "webhook accepted"),
-            Err(rejection) if rejection.kind() == RejectionKind::Unavailable => {
-                tracing::warn!(receipt.id = %receipt, provider, account, code, reason = rejection.as_str(),
-                    "webhook not taken, through no fault of its sender");
+            Ok(()) => {
+                let account = account.map(tracing::field::display);
+                tracing::debug!(receipt.id = %receipt, provider, account, code, "webhook accepted");
             }
             Err(rejection) => {
-                tracing::info!(receipt.id = %receipt, provider, account, code, reason = rejection.as_str(),
-                    "webhook rejected");
+                refusals.log(&Refused { receipt, provider, account, code, rejection, peer: peer() });
             }
         }
     }

@@ -26,8 +26,8 @@ struct Known {
 
 impl Refusing {
     /// Takes note of an answer. Only what is our fault or our load starts the clock, whether it was found out before or
-    /// after the webhook was authenticated: what anybody may send us does not, nor does it stop it. One webhook that is
-    /// taken stops it.
+    /// after the webhook was authenticated: what anybody may send us does not, nor does it stop it, and a body that was
+    /// too slow to keep its place may be anybody's. One webhook that is taken stops it.
     pub(super) fn note(&self, provider: ProviderId, outcome: Result<(), Rejection>, received_at: Timestamp) {
         let mut all = self.lock();
         match outcome.map_err(Rejection::kind) {
@@ -38,7 +38,7 @@ impl Refusing {
                     show(REFUSING_SINCE, provider, None);
                 }
             }
-            Err(RejectionKind::Unavailable) => {
+            Err(RejectionKind::Unavailable) if outcome != Err(Rejection::Evicted) => {
                 let known = all.entry(provider).or_default();
                 known.last_refused = later(LAST_REFUSED, provider, known.last_refused, received_at);
                 known.refusing_since.get_or_insert_with(|| {

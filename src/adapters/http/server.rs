@@ -5,6 +5,7 @@
 
 use std::convert::Infallible;
 use std::io::{Error, ErrorKind};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,12 +17,13 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::callers::{self, Callers, Counted};
 use super::load::Held;
+use super::watched::WatchedStream;
 use super::{Handler, HttpLimits, Response, Stopping};
 
 /// The read buffer, and so the largest request head.
@@ -38,25 +40,25 @@ pub async fn serve<H: Handler>(
     stop: CancellationToken,
     stopping: Stopping,
 ) {
-    let slots = Arc::new(Semaphore::new(limits.max_connections));
+    let callers = Callers::new(limits.max_connections, limits.max_connections_per_peer);
     let connections = TaskTracker::new();
     let end = CancellationToken::new();
+    let handler = Arc::new(Leaving { handler, stop: stop.clone(), max_age: limits.max_connection_age });
     let mut over = pin!(async {
         stop.cancelled().await;
         sleep(stopping.delay).await;
     });
-    loop {
-        let (stream, slot) = tokio::select! {
+    for number in 0.. {
+        let (stream, peer) = tokio::select! {
             biased;
             () = over.as_mut() => break,
-            accepted = accept(&listener, &slots) => accepted,
+            accepted = accept(&listener, &callers) => accepted,
         };
-        let (handler, stop, end) = (Arc::clone(&handler), stop.clone(), end.clone());
+        let Some(counted) = callers.admit(number, peer) else { continue };
+        let (handler, end) = (Arc::clone(&handler), end.clone());
         connections.spawn(async move {
-            let handler = Leaving { handler, stop };
-            let _counted = handler.handler.connections().map(|open| Held::new(open, 1));
-            converse(stream, &handler, &limits, &end, stopping.drain).await;
-            drop(slot);
+            let _counted = handler.handler.connections().map(Held::new);
+            converse(stream, &handler, &limits, counted, &end, stopping.drain).await;
         });
     }
     drop(listener);
@@ -65,33 +67,39 @@ pub async fn serve<H: Handler>(
     connections.wait().await;
 }
 
-/// A handler whose answers close their connections once `stop` is cancelled.
+/// A handler some of whose answers close their connections: once `stop` is cancelled, and when a connection is old.
 struct Leaving<H> {
     handler: Arc<H>,
     stop: CancellationToken,
+    max_age: Duration,
 }
 
 impl<H: Handler> Leaving<H> {
-    async fn handle(&self, request: Request<Incoming>) -> Response {
-        let mut response = self.handler.handle(request).await;
-        if self.stop.is_cancelled() {
+    async fn handle(&self, request: Request<Incoming>, counted: &Counted) -> Response {
+        let caller = &counted.caller;
+        caller.asks();
+        let mut response = self.handler.handle(request, caller).await;
+        caller.answered();
+        // A connection that is closed while it is idle may be one that a proxy is about to use again: an answer that
+        // says so cannot be missed.
+        if self.stop.is_cancelled() || caller.accepted().elapsed() > self.max_age {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }
 }
 
-/// The next connection. It gets its slot first: callers beyond the limit wait in the kernel's queue, which costs
-/// nothing here. Cancel safe.
-async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
-    // Unwrap safety: the semaphore is never closed.
-    let slot = Arc::clone(slots).acquire_owned().await.expect("never closed");
+/// The next connection, for which there is room: as long as there is none, callers wait in the kernel's queue, which
+/// costs nothing here. Cancel safe.
+async fn accept(listener: &TcpListener, callers: &Callers) -> (TcpStream, SocketAddr) {
     loop {
+        callers.room().await;
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, slot),
+            Ok(accepted) => return accepted,
             Err(error) if is_the_callers(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
+                callers.shrink();
                 sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -111,36 +119,40 @@ async fn converse<H: Handler>(
     stream: TcpStream,
     handler: &Leaving<H>,
     limits: &HttpLimits,
+    counted: Counted,
     end: &CancellationToken,
     drain: Duration,
 ) {
     // An answer is one small write: waiting for more to send with it only delays it. Not fatal when it fails.
     let _ = stream.set_nodelay(true);
+    let counted = &counted;
     let service =
-        service_fn(move |request| async move { Ok::<_, Infallible>(handler.handle(request).await) });
+        service_fn(move |request| async move { Ok::<_, Infallible>(handler.handle(request, counted).await) });
+    let stream = WatchedStream::new(stream, Arc::clone(&counted.caller));
     let mut connection = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(limits.header_timeout)
+            // It would bound idleness as well.
+            .header_read_timeout(None)
             .max_buf_size(BUFFER_BYTES)
             .serve_connection(TokioIo::new(stream), service)
     );
     tokio::select! {
-        ended = connection.as_mut() => return log_end(ended),
+        ended = connection.as_mut() => return log_end(ended, counted),
         () = end.cancelled() => {}
-        () = sleep(limits.max_connection_age) => {}
+        why = counted.caller.overdue(limits) => return callers::count(why),
     }
     connection.as_mut().graceful_shutdown();
     if let Ok(ended) = timeout(drain, connection).await {
-        log_end(ended);
+        log_end(ended, counted);
     } else {
-        tracing::info!("a connection outlived its drain deadline and is cut");
+        tracing::info!(peer = %counted.caller.peer(), "a connection outlived its drain deadline and is cut");
     }
 }
 
 /// How a connection ended is the caller's doing; what was lost with it is told where it is handled.
-fn log_end(ended: hyper::Result<()>) {
+fn log_end(ended: hyper::Result<()>, counted: &Counted) {
     if let Err(error) = ended {
-        tracing::debug!(%error, "a connection broke");
+        tracing::debug!(%error, peer = %counted.caller.peer(), "a connection broke");
     }
 }

@@ -7,7 +7,6 @@ use tracing::Span;
 use crate::domain::answer::Rejection;
 use crate::domain::identity::ReceiptId;
 use crate::pipeline::receive::Destination;
-use crate::telemetry::trace::Trace;
 use crate::telemetry::traces;
 
 /// The span of a request to `route`, whose `destination` has an account if it is one that we know.
@@ -53,8 +52,7 @@ fn word(method: &Method) -> &str {
 }
 
 /// What the request was answered with. A refusal that is the caller's fault is no error of the server.
-pub(super) fn answered(trace: &Trace, code: u16, outcome: Result<(), Rejection>) {
-    let span = trace.span();
+pub(super) fn answered(span: &Span, code: u16, outcome: Result<(), Rejection>) {
     span.record("http.response.status_code", code);
     span.record("milepost.result", outcome.map_or_else(Rejection::as_str, |()| "accepted"));
     if let Err(rejection) = outcome

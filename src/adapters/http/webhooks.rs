@@ -3,63 +3,63 @@
 //! Whatever happens is answered as the provider understands it, with `Milepost-Receipt`; the bounds on time, size and
 //! load are here, so that nothing beyond them reaches the pipeline.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Body, Incoming};
-use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{ACCEPT_ENCODING, ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, StatusCode};
 use metrics::Gauge;
-use tokio::time::timeout;
 use tracing::Span;
 
-use super::load::{self, Bound};
-use super::record::Answered;
+use super::allowance::Allowance;
+use super::load;
+use super::record::{Answered, NO_PROVIDER};
+use super::refusals::{Peer, Refusals};
 use super::refusing::Refusing;
-use super::{Handler, HttpLimits, Response, span};
+use super::view::HeaderView;
+use super::{Caller, Handler, HttpLimits, Response, body, span};
 use crate::domain::answer::{Answer, Rejection};
-use crate::domain::authentication::Headers;
 use crate::domain::identity::ReceiptId;
+use crate::domain::provider::ProviderId;
 use crate::pipeline::receive::{self, Destination, Receipt, Receiver};
-use crate::telemetry::sampling::Sampling;
-use crate::telemetry::trace::Trace;
+use crate::telemetry::traces;
 
 /// Names the request in our logs and, when accepted, everything that becomes of it.
 pub const RECEIPT_HEADER: HeaderName = HeaderName::from_static("milepost-receipt");
 
-/// For how long the rest of a refused request is read away.
-const LINGER: Duration = Duration::from_secs(2);
+/// A request to a webhook's path.
+struct Asked<'a> {
+    receipt: Receipt,
+    span: &'a Span,
+    head: &'a Parts,
+    body: &'a mut Incoming,
+    caller: &'a Caller,
+}
 
 /// The webhook port.
 pub struct Webhooks {
     receiver: Receiver,
     limits: HttpLimits,
-    requests: Bound,
-    bytes: Bound,
+    allowances: BTreeMap<ProviderId, Allowance>,
     connections: Gauge,
     refusing: Refusing,
-    sampling: Option<Sampling>,
+    refusals: Refusals,
+    sample_ratio: f64,
 }
 
 impl Webhooks {
-    /// A port that takes `receiver`'s webhooks within `limits`, and traces some requests.
+    /// A port that takes `receiver`'s webhooks within `limits`, and traces `sample_ratio` of the requests.
     #[must_use]
-    pub fn new(receiver: Receiver, limits: HttpLimits, sampling: Option<Sampling>) -> Arc<Self> {
-        let requests = Bound::new("requests", limits.max_requests_in_flight);
-        let bytes = Bound::new("bytes", limits.max_bytes_in_flight);
-        let connections = load::shown("connections", limits.max_connections);
-        Arc::new(Self {
-            receiver,
-            limits,
-            requests,
-            bytes,
-            connections,
-            refusing: Refusing::default(),
-            sampling,
-        })
+    pub fn new(receiver: Receiver, limits: HttpLimits, sample_ratio: f64) -> Arc<Self> {
+        let allowance = |provider: ProviderId| Allowance::new(provider.as_str(), &limits);
+        let allowances = receiver.providers().map(|provider| (provider, allowance(provider))).collect();
+        let connections = load::shown("connections", NO_PROVIDER, limits.max_connections);
+        let (refusing, refusals) = (Refusing::default(), Refusals::every(limits.refusal_log_pause));
+        Arc::new(Self { receiver, limits, allowances, connections, refusing, refusals, sample_ratio })
     }
 
     /// Says whether the broker takes messages. While it does not, every provider's loss clock runs, whether or not one
@@ -86,39 +86,35 @@ impl Webhooks {
         }
     }
 
-    /// Takes one webhook. The account comes first, because the answer to everything else may depend on it.
-    async fn take(
-        &self,
-        destination: &Destination<'_>,
-        receipt: Receipt,
-        trace: &mut Trace,
-        head: &Parts,
-        body: &mut Incoming,
-    ) -> Result<(), Rejection> {
+    /// Takes one webhook. The account comes first, because the answer to everything else may depend on it; whatever can
+    /// be refused without the body is, before any of it is read.
+    async fn take(&self, destination: &Destination<'_>, request: Asked<'_>) -> Result<(), Rejection> {
+        let Asked { receipt, span, head, body, caller } = request;
         if destination.account().is_none() {
             return Err(Rejection::UnknownAccount);
+        }
+        if caller.is_ambiguous() {
+            return Err(Rejection::AmbiguousLength);
         }
         if head.method != Method::POST {
             return Err(Rejection::WrongMethod);
         }
         let headers = HeaderView(&head.headers);
         let addressed = destination.check_headers(&headers)?;
-        let max = self.limits.max_body_bytes;
-        let announced = body.size_hint().exact().map(|length| usize::try_from(length).unwrap_or(usize::MAX));
-        let reserved = announced.unwrap_or(max);
-        if reserved > max {
+        if headers.encodes_body() {
+            return Err(Rejection::UnsupportedEncoding);
+        }
+        if body::is_announced_too_large(body, &self.limits) {
             return Err(Rejection::TooLarge);
         }
-        // Both are held until the webhook is stored, and given back however this future ends.
-        let _request = self.requests.take(1).ok_or(Rejection::Saturated)?;
-        let _bytes = u32::try_from(reserved)
-            .ok()
-            .and_then(|reserved| self.bytes.take(reserved))
-            .ok_or(Rejection::Saturated)?;
-        let body =
-            timeout(self.limits.body_timeout, read(body, max)).await.map_err(|_| Rejection::TooSlow)??;
+        let allowance = self.allowances.get(&destination.provider()).ok_or(Rejection::UnknownProvider)?;
+        // Held until the webhook is stored, and given back however this future ends.
+        let mut admission = allowance.admit()?;
+        let body = body::read(body, &self.limits, &admission).await?;
         let authentic = addressed.check_body(body)?;
-        self.receiver.store(authentic, receipt, trace, &headers).await
+        admission.keep()?;
+        caller.proves();
+        self.receiver.store(authentic, receipt, span, &headers).await
     }
 
     fn respond(&self, answer: Answer, receipt: ReceiptId, outcome: Result<(), Rejection>) -> Response {
@@ -134,10 +130,13 @@ impl Webhooks {
         if code == StatusCode::METHOD_NOT_ALLOWED {
             headers.insert(ALLOW, HeaderValue::from_static("POST"));
         }
+        if code == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        }
         if code == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(RETRY_AFTER, self.limits.retry_after.as_secs().into());
         }
-        if matches!(outcome, Err(Rejection::TooLarge | Rejection::TooSlow)) {
+        if outcome.is_err_and(ends_connection) {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
@@ -149,32 +148,32 @@ impl Handler for Webhooks {
         Some(&self.connections)
     }
 
-    async fn handle(&self, request: Request<Incoming>) -> Response {
+    async fn handle(&self, request: Request<Incoming>, caller: &Caller) -> Response {
         let arrived = Instant::now();
         let receipt = self.receiver.receipt();
         let (head, mut body) = request.into_parts();
         let (route, destination) = self.route(head.uri.path()).unzip();
         let describe = || span::request(&head.method, route, destination.as_ref(), receipt.id);
-        let mut trace = match &self.sampling {
-            Some(sampling) => {
-                sampling.begin(receive::asks_to_be_sampled(&HeaderView(&head.headers)), describe)
-            }
-            None => Trace::Span(Span::none()),
-        };
+        let sender = receive::trace_context(&HeaderView(&head.headers));
+        let span = traces::begin(self.sample_ratio, &sender, describe);
         let outcome = match &destination {
-            Some(destination) => self.take(destination, receipt, &mut trace, &head, &mut body).await,
+            Some(destination) => {
+                let (span, head, body) = (&span, &head, &mut body);
+                self.take(destination, Asked { receipt, span, head, body, caller }).await
+            }
             None => Err(Rejection::UnknownProvider),
         };
-        if !body.is_end_stream() {
-            tokio::spawn(timeout(LINGER, discard(body)));
-        }
+        body::discard(body);
         if let Some(destination) = &destination {
             self.refusing.note(destination.provider(), outcome, receipt.received_at);
         }
         let answer = answer_for(destination.as_ref(), outcome);
         let (code, elapsed) = (answer.code, arrived.elapsed());
-        span::answered(&trace, code, outcome);
-        trace.in_scope(|| Answered { receipt: receipt.id, destination, outcome, code, elapsed }.record());
+        span::answered(&span, code, outcome);
+        let answered = Answered { receipt: receipt.id, destination, outcome, code, elapsed };
+        let peer =
+            || Peer { address: caller.peer(), forwarded_for: HeaderView(&head.headers).forwarded_for() };
+        span.in_scope(|| answered.record(&self.refusals, peer));
         self.respond(answer, receipt.id, outcome)
     }
 }
@@ -187,36 +186,11 @@ fn answer_for(destination: Option<&Destination<'_>>, outcome: Result<(), Rejecti
     }
 }
 
-/// Reads a body of at most `max` bytes. Each piece is copied into one buffer, since pieces kept as they came would
-/// hold far more memory than their bytes when a sender makes them tiny.
-async fn read(body: &mut Incoming, max: usize) -> Result<Bytes, Rejection> {
-    let mut bytes = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Rejection::BrokenBody)?;
-        let Some(piece) = frame.data_ref() else { continue };
-        if bytes.len() + piece.len() > max {
-            return Err(Rejection::TooLarge);
-        }
-        bytes.extend_from_slice(piece);
-    }
-    Ok(bytes.freeze())
-}
-
-/// Reads away what a refused sender is still sending. Closing a connection with unread bytes resets it, and the
-/// sender would see a broken connection in place of its answer. Its connection waits for this, so there are never
-/// more of these than connections.
-async fn discard(mut body: Incoming) {
-    while let Some(Ok(_)) = body.frame().await {}
-}
-
-struct HeaderView<'a>(&'a HeaderMap);
-
-impl Headers for HeaderView<'_> {
-    fn values<'a>(&'a self, name: &str) -> Box<dyn Iterator<Item = &'a [u8]> + 'a> {
-        Box::new(self.0.get_all(name).into_iter().map(HeaderValue::as_bytes))
-    }
-
-    fn get(&self, name: &str) -> Option<&[u8]> {
-        self.0.get(name).map(HeaderValue::as_bytes)
-    }
+/// Whether what comes next on the connection is not to be read: the rest of a body that is too much or too late, or what
+/// may be no request at all.
+const fn ends_connection(rejection: Rejection) -> bool {
+    matches!(
+        rejection,
+        Rejection::TooLarge | Rejection::TooSlow | Rejection::Evicted | Rejection::AmbiguousLength
+    )
 }

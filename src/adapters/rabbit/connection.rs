@@ -146,20 +146,30 @@ pub async fn connect(settings: &RabbitSettings, purpose: &str) -> Result<Connect
     uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
     uri.query.frame_max.get_or_insert(FRAME_BYTES);
     let asked = uri.clone();
-    let connecting = async {
-        let mut tried = Err(ConnectError::NoAddress);
-        let uris = addresses(uri).await?;
-        let each = (settings.connect_timeout / u32::try_from(uris.len().max(1)).unwrap_or(1)).max(LEAST_TIME);
-        for uri in uris {
-            let properties = ConnectionProperties::default().with_connection_name(name.as_str().into());
-            tried = within(each, async { Ok(Connection::connect_uri(uri, properties).await?) }).await;
-            if tried.is_ok() {
-                break;
-            }
+    let limit = settings.connect_timeout;
+    let connecting = async { connect_to_first(addresses(uri).await?, &name, limit).await };
+    within(limit, connecting).await.map_err(|error| ConnectError::to(&asked, error))
+}
+
+/// Connects to the first of these that answers. Each has its share of the time, so that a dead one does not take it all.
+///
+/// # Errors
+/// The last one's.
+pub async fn connect_to_first(
+    uris: Vec<AMQPUri>,
+    name: &str,
+    limit: Duration,
+) -> Result<Connection, ConnectError> {
+    let mut tried = Err(ConnectError::NoAddress);
+    let each = (limit / u32::try_from(uris.len().max(1)).unwrap_or(1)).max(LEAST_TIME);
+    for uri in uris {
+        let properties = ConnectionProperties::default().with_connection_name(name.into());
+        tried = within(each, async { Ok(Connection::connect_uri(uri, properties).await?) }).await;
+        if tried.is_ok() {
+            break;
         }
-        tried
-    };
-    within(settings.connect_timeout, connecting).await.map_err(|error| ConnectError::to(&asked, error))
+    }
+    tried
 }
 
 /// The same broker by each address of its name, in any order, so that a dead one costs its share of the time and

@@ -36,7 +36,6 @@ pub(super) const HISTORY: &str = "mp-history";
 pub(super) const PARKED_AT: &str = "mp-parked-at";
 pub(super) const TRACEPARENT: &str = "traceparent";
 pub(super) const TRACESTATE: &str = "tracestate";
-const FIRST_ATTEMPT: &str = "mp-first-attempt";
 
 /// The properties of a stored webhook: `message_id` is its receipt, `correlation_id` its account.
 #[must_use]
@@ -83,12 +82,7 @@ pub fn properties(envelope: &Envelope, parked: Option<(ParkReason, &'static str)
 
 /// Says which trace a message belongs to.
 pub(super) fn trace_headers(trace: &TraceContext, headers: &mut FieldTable) {
-    let all = [
-        (TRACEPARENT, &trace.traceparent),
-        (TRACESTATE, &trace.tracestate),
-        (FIRST_ATTEMPT, &trace.first_attempt),
-    ];
-    for (name, value) in all {
+    for (name, value) in [(TRACEPARENT, &trace.traceparent), (TRACESTATE, &trace.tracestate)] {
         if let Some(value) = value {
             headers.insert(name.into(), text(value));
         }
@@ -128,8 +122,7 @@ pub fn read(message: Message, provider: ProviderId, now: Timestamp) -> (Envelope
         trace: TraceContext::received(
             headers.text(TRACEPARENT).as_deref(),
             headers.text(TRACESTATE).as_deref(),
-        )
-        .after(headers.text(FIRST_ATTEMPT)),
+        ),
         body: message.data.into(),
     };
     (envelope, defect)

@@ -1,5 +1,7 @@
 //! RabbitMQ: its connections, its topology, and the inbox and publisher on it.
 
+mod bursts;
+mod channel;
 pub mod compare;
 mod connection;
 pub mod definitions;
@@ -14,7 +16,7 @@ pub mod subscriptions;
 pub mod topology;
 pub mod updates_log;
 
-pub use connection::{ConnectError, RabbitSettings, connect};
+pub use connection::{ConnectError, RabbitSettings, connect, connect_to_first};
 pub use delay::{DelayLevels, LEVELS};
 pub use inbox::RabbitInbox;
-pub use publisher::RabbitPublisher;
+pub use publisher::{Pace, RabbitPublisher};

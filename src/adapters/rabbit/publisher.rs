@@ -1,24 +1,19 @@
 //! Publishing with confirms, on a connection of its own.
-//!
-//! lapin takes a publish's delivery tag and queues its frames under separate locks; two writers on one channel can
-//! get each other's confirms. So taking the tag and queueing happen under one lock here, in the publish's first poll,
-//! which does not wait; the waiting (for the socket and for the confirm) happens outside it.
 
-use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
-use lapin::types::{FieldTable, ShortString};
+use lapin::options::ConfirmSelectOptions;
+use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Confirmation, Connection, Event};
 use tokio_util::sync::CancellationToken;
 
+use super::bursts::Bursts;
+use super::channel::{Message, PublishChannel};
 use super::connection::{ConnectError, RabbitSettings, close, connect, successor, within};
 use super::delay::DelayLevels;
 use super::envelope;
@@ -27,7 +22,7 @@ use crate::domain::event::CONTENT_TYPE;
 use crate::domain::retry::reconnect_delay;
 use crate::ports::{Outbound, PublishError, Publisher};
 use crate::telemetry::metrics as m;
-use crate::telemetry::trace;
+use crate::telemetry::traces;
 
 /// How often a connection is looked at, beside listening to its events.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -38,13 +33,23 @@ pub struct RabbitPublisher {
     topology: Topology,
     mode: TopologyMode,
     delays: DelayLevels,
-    /// The usable channel, and the one writer's turn.
-    channel: Mutex<Option<Arc<Channel>>>,
+    channel: Arc<PublishChannel>,
+    /// Where there is one, everything is published in bursts.
+    bursts: Option<Arc<Bursts>>,
     blocked: AtomicBool,
     /// Whether the connection answers.
     answers: Mutex<Answers>,
     /// The topology was declared by this process once: from then on it is only looked at.
     declared: AtomicBool,
+}
+
+/// When a publish is queued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// At once: publishes come from many tasks.
+    Each,
+    /// With all that are made while their task runs: they come from one.
+    Bursts,
 }
 
 /// When the broker last answered a publish on the connection in use, and since when it does not.
@@ -62,14 +67,6 @@ struct Opened {
     channel: Channel,
 }
 
-/// A message as AMQP takes it.
-struct Message {
-    exchange: ShortString,
-    routing_key: ShortString,
-    properties: BasicProperties,
-    body: Bytes,
-}
-
 impl RabbitPublisher {
     /// Prepares. Nothing is published until [`Self::run`] has connected.
     #[must_use]
@@ -78,10 +75,13 @@ impl RabbitPublisher {
         topology: Topology,
         mode: TopologyMode,
         delays: DelayLevels,
+        pace: Pace,
     ) -> Arc<Self> {
-        let (channel, answers) = (Mutex::default(), Mutex::default());
+        let channel = Arc::<PublishChannel>::default();
+        let bursts = (pace == Pace::Bursts).then(|| Arc::new(Bursts::new(Arc::clone(&channel))));
+        let answers = Mutex::default();
         let (blocked, declared) = (AtomicBool::new(false), AtomicBool::new(false));
-        Arc::new(Self { settings, topology, mode, delays, channel, blocked, answers, declared })
+        Arc::new(Self { settings, topology, mode, delays, channel, bursts, blocked, answers, declared })
     }
 
     /// Connects, declares or checks the topology, and starts over with growing jittered pauses whenever the
@@ -163,7 +163,7 @@ impl RabbitPublisher {
         let mut events = pin!(connection.events_listener());
         self.blocked.store(connection.status().blocked(), Ordering::Relaxed);
         *self.answers() = Answers::default();
-        *self.lock() = Some(Arc::new(channel.clone()));
+        self.channel.set(Some(channel.clone()));
         metrics::gauge!(m::BROKER_CONNECTED, "role" => "publish").set(1.0);
         tracing::info!("publishing: connected");
         tokio::select! {
@@ -180,7 +180,7 @@ impl RabbitPublisher {
                 return Some(newer);
             }
         }
-        *self.lock() = None;
+        self.channel.set(None);
         metrics::gauge!(m::BROKER_CONNECTED, "role" => "publish").set(0.0);
         close(&connection).await;
         None
@@ -245,32 +245,13 @@ impl RabbitPublisher {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Arc<Channel>>> {
-        // A panic elsewhere cannot leave an `Option` half-written.
-        self.channel.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     async fn send(&self, message: Message) -> Result<(), PublishError> {
         if self.blocked.load(Ordering::Relaxed) || self.is_silent() {
             return Err(PublishError::Unavailable);
         }
-        let channel = self.lock().clone().ok_or(PublishError::Unavailable)?;
-        let mut sending = pin!(channel.basic_publish(
-            message.exchange,
-            message.routing_key,
-            BasicPublishOptions::default(),
-            &message.body,
-            message.properties,
-        ));
-        let queued = poll_fn(|context| {
-            let _one_writer = self.lock();
-            Poll::Ready(sending.as_mut().poll(context))
-        });
-        let confirm = match queued.await {
-            // Refused before anything was queued.
-            Poll::Ready(Err(_)) => return Err(PublishError::Unavailable),
-            Poll::Ready(Ok(confirm)) => confirm,
-            Poll::Pending => sending.await.map_err(|_| PublishError::Unconfirmed)?,
+        let confirm = match &self.bursts {
+            Some(bursts) => bursts.publish(message).await?,
+            None => self.channel.publish(message).await?,
         };
         match confirm.await {
             Ok(Confirmation::Ack(_)) => Ok(()),
@@ -326,7 +307,7 @@ fn update_properties(id: &str) -> BasicProperties {
         .with_message_id(id.into())
         .with_content_type(CONTENT_TYPE.into())
         .with_delivery_mode(envelope::PERSISTENT);
-    match trace::current().filter(|trace| !trace.is_unsampled()) {
+    match traces::current() {
         None => properties,
         Some(trace) => {
             let mut headers = FieldTable::default();
@@ -354,6 +335,6 @@ impl Publisher for RabbitPublisher {
     }
 
     fn ready(&self) -> bool {
-        !self.blocked.load(Ordering::Relaxed) && !self.is_silent() && self.lock().is_some()
+        !self.blocked.load(Ordering::Relaxed) && !self.is_silent() && self.channel.is_open()
     }
 }

@@ -17,11 +17,21 @@ impl Client {
         within(self.0.write_all(&bytes.into())).await.unwrap();
     }
 
+    /// The same, where the server may have closed the connection.
+    pub async fn try_send(&mut self, bytes: &[u8]) {
+        let _ = within(self.0.write_all(bytes)).await;
+    }
+
     /// The next answer.
     pub async fn reply(&mut self) -> Reply {
+        self.try_reply().await.expect("an answer")
+    }
+
+    /// The next answer; `None` when the server closes the connection.
+    pub async fn try_reply(&mut self) -> Option<Reply> {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
-            head.push(within(self.0.read_u8()).await.expect("an answer"));
+            head.push(within(self.0.read_u8()).await.ok()?);
         }
         let head = String::from_utf8(head).unwrap();
         let mut lines = head.lines();
@@ -32,8 +42,8 @@ impl Client {
             .collect();
         let length = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
         let mut body = vec![0; length];
-        within(self.0.read_exact(&mut body)).await.unwrap();
-        Reply { code, headers, body: String::from_utf8(body).unwrap() }
+        within(self.0.read_exact(&mut body)).await.ok()?;
+        Some(Reply { code, headers, body: String::from_utf8(body).unwrap() })
     }
 
     /// Asserts that the server closes the connection without another byte.
@@ -41,6 +51,12 @@ impl Client {
         let mut rest = Vec::new();
         within(self.0.read_to_end(&mut rest)).await.unwrap();
         assert_eq!(String::from_utf8_lossy(&rest), "");
+    }
+
+    /// Waits until the server closes the connection, whatever it says before.
+    pub async fn waits_for_the_end(&mut self) {
+        let mut sink = [0; 1024];
+        while self.0.read(&mut sink).await.is_ok_and(|read| read > 0) {}
     }
 
     /// Asserts that nothing arrives for a moment.
@@ -81,6 +97,12 @@ pub fn signed_with(secret: &str, path: &str, extra: &str, body: &[u8]) -> Vec<u8
     let length = body.len();
     let head = format!("POST {path} HTTP/1.1\r\nhost: m\r\ncontent-length: {length}\r\n{extra}");
     [head.as_bytes(), signature_with(secret, body).as_bytes(), b"\r\n", body].concat()
+}
+
+/// A request that announces a body of `length` bytes, and sends the first `sent` of them.
+pub fn unfinished(path: &str, length: usize, sent: usize) -> Vec<u8> {
+    let head = format!("POST {path} HTTP/1.1\r\nhost: m\r\ncontent-length: {length}\r\n{UNPROVEN}\r\n");
+    [head.into_bytes(), vec![b'x'; sent]].concat()
 }
 
 /// A header line of the shape of a signature: whether it is one shows only with the body.

@@ -26,7 +26,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-pub use client::{Client, Reply, UNPROVEN, signature, signed, signed_with};
+pub use client::{Client, Reply, UNPROVEN, signature, signed, signed_with, unfinished};
 use fakes::{Answers, BY_SIGNATURE, StoppedClock};
 pub use fakes::{FakePublisher, TestProvider};
 pub use log::log;
@@ -45,6 +45,8 @@ pub const MILLIS_HEX: &str = "019b7ca9-8f2e-7";
 pub struct Setup {
     /// Also the metrics label, so each test that counts has its own.
     pub provider: &'static str,
+    /// Another provider, with the same accounts.
+    pub beside: Option<&'static str>,
     pub path: Option<&'static str>,
     pub answers: Answers,
     pub limits: HttpLimits,
@@ -58,16 +60,21 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             provider: "acme",
+            beside: None,
             path: None,
             answers: |_, outcome| Answer::plain(outcome),
             limits: HttpLimits {
                 max_body_bytes: 1000,
                 header_timeout: DEADLINE,
+                idle_timeout: DEADLINE,
                 body_timeout: DEADLINE,
+                min_body_rate: None,
                 max_requests_in_flight: 100,
                 max_bytes_in_flight: 100_000,
                 max_connections: 100,
+                max_connections_per_peer: None,
                 max_connection_age: Duration::from_secs(600),
+                refusal_log_pause: Duration::from_secs(60),
                 retry_after: Duration::from_secs(7),
             },
             stopping: Stopping { delay: Duration::ZERO, drain: DEADLINE },
@@ -126,15 +133,17 @@ pub async fn start_with(
     accounts: impl FnOnce(&'static TestProvider) -> BTreeMap<Account, LiveCredentials>,
 ) -> (Server, Arc<FakePublisher>) {
     recorder();
-    let provider: &'static TestProvider = Box::leak(Box::new(TestProvider {
-        id: ProviderId::new(setup.provider),
-        path: setup.path,
-        answers: setup.answers,
-    }));
+    let provider = |name, path| -> &'static TestProvider {
+        Box::leak(Box::new(TestProvider { id: ProviderId::new(name), path, answers: setup.answers }))
+    };
     let publisher = Arc::new(FakePublisher::new(setup.held));
-    let endpoints = vec![Endpoint { provider, accounts: accounts(provider) }];
+    let provided = provider(setup.provider, setup.path);
+    let accounts = accounts(provided);
+    let beside =
+        setup.beside.map(|name| Endpoint { provider: provider(name, None), accounts: accounts.clone() });
+    let endpoints = std::iter::once(Endpoint { provider: provided, accounts }).chain(beside).collect();
     let receiver = Receiver::new(endpoints, publisher.clone(), Arc::clone(&setup.clock));
-    (Server::start(Webhooks::new(receiver, setup.limits, None), &setup).await, publisher)
+    (Server::start(Webhooks::new(receiver, setup.limits, 0.0), &setup).await, publisher)
 }
 
 /// Fails instead of hanging.

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use milepost::adapters::clock::SystemClock;
 use milepost::adapters::memory::MemoryBroker;
 use milepost::adapters::rabbit::topology::{Topology, TopologyMode, parked_queue};
-use milepost::adapters::rabbit::{DelayLevels, RabbitInbox, RabbitPublisher};
+use milepost::adapters::rabbit::{DelayLevels, Pace, RabbitInbox, RabbitPublisher};
 use milepost::domain::envelope::{Envelope, Replay, TraceContext};
 use milepost::domain::history::History;
 use milepost::domain::verdict::ParkReason;
@@ -40,12 +40,17 @@ impl Broker {
         }
     }
 
-    async fn rabbit() -> Self {
+    async fn rabbit(pace: Pace) -> Self {
         let vhost = Vhost::new().await;
         let unit = Duration::from_secs(1);
         let topology = Topology::new(&topology_settings(unit), &[TELYPORT, EXPRESS]);
-        let publisher =
-            RabbitPublisher::new(vhost.settings(), topology, TopologyMode::Apply, DelayLevels::new(unit));
+        let publisher = RabbitPublisher::new(
+            vhost.settings(),
+            topology,
+            TopologyMode::Apply,
+            DelayLevels::new(unit),
+            pace,
+        );
         let shutdown = CancellationToken::new();
         tokio::spawn(Arc::clone(&publisher).run(shutdown.clone()));
         eventually("the publisher connects", || async { publisher.ready().then_some(()) }).await;
@@ -92,7 +97,7 @@ async fn bodies(subscription: &mut Box<dyn Subscription>, count: usize) -> Vec<S
     bodies
 }
 
-macro_rules! on_both {
+macro_rules! on_each {
     ($($name:ident)*) => {
         mod memory {
             $(#[tokio::test]
@@ -103,13 +108,19 @@ macro_rules! on_both {
         mod rabbit {
             $(#[tokio::test]
             async fn $name() {
-                super::$name(super::Broker::rabbit().await).await;
+                super::$name(super::Broker::rabbit(super::Pace::Each).await).await;
+            })*
+        }
+        mod rabbit_in_bursts {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(super::Broker::rabbit(super::Pace::Bursts).await).await;
             })*
         }
     };
 }
 
-on_both! {
+on_each! {
     a_webhook_arrives_whole
     another_providers_queue_is_not_touched
     the_prefetch_bounds_what_is_handed_out
@@ -131,7 +142,6 @@ async fn a_webhook_arrives_whole(broker: Broker) {
         trace: TraceContext {
             traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
             tracestate: Some("vendor=value".to_owned()),
-            first_attempt: None,
         },
         ..envelope(TELYPORT, &b"\x00\xff not even text"[..])
     };
@@ -242,7 +252,13 @@ async fn a_parked_message_waits_apart(broker: Broker) {
 /// lapin gives confirms to the wrong publish when several tasks write to one channel at once; ours must not.
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_publishers_get_their_own_confirms() {
-    let broker = Broker::rabbit().await;
+    for pace in [Pace::Each, Pace::Bursts] {
+        each_gets_its_own_confirm(pace).await;
+    }
+}
+
+async fn each_gets_its_own_confirm(pace: Pace) {
+    let broker = Broker::rabbit(pace).await;
     let vhost = broker.vhost.as_ref().expect("a virtual host");
     // One provider's queue takes two messages and refuses the rest; the other's takes all.
     let bound = serde_json::json!({ "max-length": 2 });

@@ -56,7 +56,7 @@ async fn promtool_finds_nothing_in_the_metrics_of_a_fleet_that_works() {
     assert_metrics_are_clean("run", &fleet).await;
 }
 
-/// A request whose body never ends holds one place of those there are, its announced bytes and its connection.
+/// A request whose body never ends holds one place of its provider's, the bytes that came and its connection.
 #[tokio::test]
 async fn what_a_receiver_holds_is_shown_beside_its_limits() {
     let fleet = Program::milepost("run")
@@ -65,22 +65,26 @@ async fn what_a_receiver_holds_is_shown_beside_its_limits() {
         .env("MILEPOST_HTTP_ADDR", "127.0.0.1:0")
         .env("MILEPOST_ADMIN_ADDR", "127.0.0.1:0")
         .env("MILEPOST__HTTP__BODY_TIMEOUT_MS", "60000")
+        .env("MILEPOST__HTTP__MIN_BODY_BYTES_PER_SECOND", "0")
+        .env("MILEPOST__HTTP__MAX_CONNECTIONS", "77")
         .spawn();
     let to = fleet.webhooks().await;
-    for (of, limit) in [("requests", 256.0), ("bytes", 33_554_432.0), ("connections", 512.0)] {
-        let of = format!(r#"of="{of}""#);
-        assert_eq!(fleet.metric("milepost_receiver_limit", &[&of]).await.to_bits(), f64::to_bits(limit));
+    let requests = r#"of="requests",provider="telyport""#;
+    let bytes = r#"of="bytes",provider="telyport""#;
+    let connections = r#"of="connections",provider="unknown""#;
+    for (of, limit) in [(requests, "256"), (bytes, "8388608"), (connections, "77")] {
+        fleet.measures(&format!("milepost_receiver_limit{{{of}}} {limit}")).await;
     }
     let mut sender = std::net::TcpStream::connect(&to).expect("it listens");
     let head = "POST /webhooks/telyport HTTP/1.1\r\nhost: m\r\ncontent-length: 1000\r\n\
                 x-telyport-signature: 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\r\n\r\n{";
     sender.write_all(head.as_bytes()).expect("it takes the head");
-    for line in [r#"requests"} 1"#, r#"bytes"} 1000"#, r#"connections"} 1"#] {
-        fleet.measures(&format!(r#"milepost_receiver_used{{of="{line}"#)).await;
+    for of in [requests, bytes, connections] {
+        fleet.measures(&format!("milepost_receiver_used{{{of}}} 1")).await;
     }
     drop(sender);
-    for of in ["requests", "bytes", "connections"] {
-        fleet.measures(&format!(r#"milepost_receiver_used{{of="{of}"}} 0"#)).await;
+    for of in [requests, bytes, connections] {
+        fleet.measures(&format!("milepost_receiver_used{{{of}}} 0")).await;
     }
     let memory = fleet.metric("milepost_process_resident_memory_bytes", &[]).await;
     assert!((1e6..1e9).contains(&memory), "{memory}");

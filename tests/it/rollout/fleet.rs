@@ -8,8 +8,8 @@ use futures_util::future::join_all;
 use milepost::domain::provider::ProviderId;
 use milepost::providers::ALL;
 
-use super::front::{Front, Place};
 use crate::support::eventually;
+use crate::support::front::{Front, Place};
 use crate::support::process::{Process, Program, RECEIVER};
 use crate::support::servers::{Vhost, depth};
 

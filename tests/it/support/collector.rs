@@ -33,8 +33,6 @@ pub struct Span {
     pub id: String,
     /// Empty at the root of a trace.
     pub parent: String,
-    /// Trace and span.
-    pub links: Vec<(String, String)>,
     pub failed: bool,
     pub attributes: BTreeMap<String, String>,
 }
@@ -120,11 +118,6 @@ fn span(service: &str, schema_url: &str, sent: otlp::Span) -> Span {
         trace: hex::encode(sent.trace_id),
         id: hex::encode(sent.span_id),
         parent: hex::encode(sent.parent_span_id),
-        links: sent
-            .links
-            .iter()
-            .map(|link| (hex::encode(&link.trace_id), hex::encode(&link.span_id)))
-            .collect(),
         failed: sent.status.is_some_and(|status| status.code() == otlp::status::StatusCode::Error),
         attributes: attributes(sent.attributes),
     }

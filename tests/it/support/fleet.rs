@@ -11,7 +11,7 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel};
 use milepost::adapters::clock::SystemClock;
 use milepost::adapters::rabbit::topology::{Topology, TopologyMode, parked_queue, work_queue};
-use milepost::adapters::rabbit::{DelayLevels, RabbitInbox, RabbitPublisher};
+use milepost::adapters::rabbit::{DelayLevels, Pace, RabbitInbox, RabbitPublisher};
 use milepost::app::backends::Backends;
 use milepost::domain::identity::ReceiptId;
 use milepost::domain::order::StatusOrder;
@@ -60,8 +60,13 @@ impl Real {
         let unit = Duration::from_millis(100);
         let topology = Topology::new(&topology_settings(unit), &[TELYPORT, EXPRESS]);
         let settings = rabbit_settings(amqp_url);
-        let publisher =
-            RabbitPublisher::new(settings.clone(), topology, TopologyMode::Apply, DelayLevels::new(unit));
+        let publisher = RabbitPublisher::new(
+            settings.clone(),
+            topology,
+            TopologyMode::Apply,
+            DelayLevels::new(unit),
+            Pace::Bursts,
+        );
         let shutdown = CancellationToken::new();
         tokio::spawn(Arc::clone(&publisher).run(shutdown.clone()));
         let clock = Arc::new(SystemClock);

@@ -3,6 +3,7 @@
 pub mod collector;
 pub mod fixtures;
 pub mod fleet;
+pub mod front;
 pub mod process;
 pub mod proxy;
 pub mod servers;

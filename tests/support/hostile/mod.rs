@@ -54,6 +54,7 @@ pub enum Refusal {
     NotAuthentic,
     NotAnObject,
     TooLarge,
+    Encoded,
 }
 
 impl Case {
@@ -116,11 +117,15 @@ pub fn answer(provider: &str, scheme: AuthScheme, expected: &Expected) -> (u16, 
         ("247express", Refusal::TooLarge) => {
             (413, r#"{"IsError":true,"ErrorMessage":"the body is too large"}"#)
         }
+        ("247express", Refusal::Encoded) => {
+            (415, r#"{"IsError":true,"ErrorMessage":"send the body uncompressed"}"#)
+        }
         (_, Refusal::NotAuthentic) => (401, "not authentic\n"),
         // HubRise deletes whatever is answered below 500.
         ("hubrise", _) => (503, "cannot store it now, send it again\n"),
         (_, Refusal::NotAnObject) => (400, "the body is not one JSON object\n"),
         (_, Refusal::TooLarge) => (413, "the body is too large\n"),
+        (_, Refusal::Encoded) => (415, "send the body uncompressed\n"),
     }
 }
 

@@ -13,7 +13,31 @@ type Row = (&'static str, fn(SignedWebhook) -> SignedWebhook, bool);
 
 pub fn cases(shape: &Shape) -> Vec<Case> {
     let schemes = shape.provider.authentication().iter().map(Authentication::scheme);
-    schemes.flat_map(|scheme| rows(scheme).into_iter().map(move |row| case(shape, scheme, row))).collect()
+    let rows = schemes.flat_map(|scheme| rows(scheme).into_iter().map(move |row| case(shape, scheme, row)));
+    rows.chain(compressed(shape)).collect()
+}
+
+/// `{}`, by Python's gzip.
+const GZIP: &[u8] = &[31, 139, 8, 0, 0, 0, 0, 0, 2, 3, 171, 174, 5, 0, 67, 191, 166, 163, 2, 0, 0, 0];
+
+/// A compressed body, signed before it was compressed and after.
+fn compressed(shape: &Shape) -> [Case; 2] {
+    let case = |name, body: &[u8], tamper| Case {
+        tamper,
+        ..Case::new(name, shape, body, Expected::Refused(Refusal::Encoded))
+    };
+    let after: fn(SignedWebhook) -> SignedWebhook = encoded_as_gzip;
+    [
+        case("compressed, then signed", GZIP, after),
+        case("signed, then compressed", shape.least.as_bytes(), |webhook| {
+            encoded_as_gzip(SignedWebhook { body: GZIP.into(), ..webhook })
+        }),
+    ]
+}
+
+fn encoded_as_gzip(mut webhook: SignedWebhook) -> SignedWebhook {
+    webhook.headers.push(("content-encoding".to_owned(), "gzip".to_owned()));
+    webhook
 }
 
 fn case(shape: &Shape, scheme: AuthScheme, (name, tamper, taken): Row) -> Case {

@@ -22,9 +22,12 @@ fn assert_defaults(config: &Config) {
     assert_eq!(config.http.max_body_bytes, 262_144);
     assert_eq!(config.http.header_timeout, ms(5000));
     assert_eq!(config.http.body_timeout, ms(10_000));
+    assert_eq!(config.http.idle_timeout, ms(620_000));
+    assert_eq!(config.http.min_body_rate.map(u32::from), Some(1024));
     assert_eq!(config.http.max_requests_in_flight, 256);
-    assert_eq!(config.http.max_bytes_in_flight, 33_554_432);
-    assert_eq!(config.http.max_connections, 512);
+    assert_eq!(config.http.max_bytes_in_flight, 8_388_608);
+    assert_eq!(config.http.max_connections, 1536);
+    assert_eq!(config.http.max_connections_per_peer, None);
     assert_eq!(config.http.retry_after, ms(5000));
     assert_eq!(config.http.shutdown_delay, ms(0));
     assert_eq!(config.admin.addr.to_string(), "0.0.0.0:9090");

@@ -36,6 +36,15 @@ const PROBLEMS: &[(&str, &str)] = &[
         "http.addr: must be an IP address and a port, such as 0.0.0.0:8080 (from built in)",
     ),
     ("http.max_body_bytes = 0", "http.max_body_bytes: must be from 1 to 16777216 (from built in)"),
+    ("http.idle_timeout_ms = 0", "http.idle_timeout_ms: must be from 1 to 3600000 (from built in)"),
+    (
+        "http.min_body_bytes_per_second = 4294967296",
+        "http.min_body_bytes_per_second: must be from 0 to 4294967295 (from built in)",
+    ),
+    (
+        "http.max_connections_per_peer = 1000001",
+        "http.max_connections_per_peer: must be from 0 to 1000000 (from built in)",
+    ),
     ("http.header_timeout_ms = 0", "http.header_timeout_ms: must be from 1 to 3600000 (from built in)"),
     ("http.body_timeout_ms = 0", "http.body_timeout_ms: must be from 1 to 3600000 (from built in)"),
     (

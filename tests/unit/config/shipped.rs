@@ -15,8 +15,9 @@ use super::{SHIPPED, file};
 const SECTIONS: &[&str] = &[
     "[amqp] url #url_file #management_url connect_timeout_ms confirm_timeout_ms",
     "[redis] url #url_file response_timeout_ms",
-    "[http] addr max_body_bytes header_timeout_ms body_timeout_ms max_requests_in_flight max_bytes_in_flight \
-     max_connections retry_after_seconds shutdown_delay_ms",
+    "[http] addr max_body_bytes header_timeout_ms idle_timeout_ms body_timeout_ms min_body_bytes_per_second \
+     max_requests_in_flight max_bytes_in_flight max_connections max_connections_per_peer retry_after_seconds \
+     shutdown_delay_ms",
     "[admin] addr",
     "[topology] mode gate updates_max_age updates_max_bytes delivery_limit",
     "[worker] prefetch processing_deadline_ms claim_lease_ms drain_deadline_ms outage_patience_ms",

@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 
 use milepost::domain::envelope::TraceContext;
 use milepost::telemetry::logging::{LogFormat, lines};
-use milepost::telemetry::trace::Trace;
-use milepost::telemetry::traces::{Traces, add_link, context_of, set_parent};
-use opentelemetry::trace::{SpanKind, TraceFlags};
+use milepost::telemetry::traces::{Traces, begin, context_of, set_parent};
+use opentelemetry::trace::SpanKind;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use serde_json::Value;
@@ -38,18 +37,14 @@ impl Exported {
     }
 }
 
-fn tracing_to(exporter: &Exported, sample_ratio: f64) -> (Traces, Dispatch) {
-    let traces = Traces::with_exporter(exporter.clone(), sample_ratio, "milepost-test");
+fn tracing_to(exporter: &Exported) -> (Traces, Dispatch) {
+    let traces = Traces::with_exporter(exporter.clone(), "milepost-test");
     let dispatch = Dispatch::new(Registry::default().with(traces.layer()));
     (traces, dispatch)
 }
 
 fn sent(traceparent: &str, tracestate: Option<&str>) -> TraceContext {
-    TraceContext {
-        traceparent: Some(traceparent.into()),
-        tracestate: tracestate.map(Into::into),
-        first_attempt: None,
-    }
+    TraceContext { traceparent: Some(traceparent.into()), tracestate: tracestate.map(Into::into) }
 }
 
 const SAMPLED: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -58,7 +53,7 @@ const NOT_SAMPLED: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-
 #[tokio::test]
 async fn a_trace_goes_on_from_the_receiver_to_the_worker() {
     let exported = Exported::default();
-    let (traces, dispatch) = tracing_to(&exported, 1.0);
+    let (traces, dispatch) = tracing_to(&exported);
     with_default(&dispatch, || {
         let send = tracing::info_span!(target: "milepost::receive", "send", otel.kind = "producer");
         let envelope = send.in_scope(|| context_of(&tracing::Span::current())).expect("a trace");
@@ -79,7 +74,7 @@ async fn a_trace_goes_on_from_the_receiver_to_the_worker() {
 #[tokio::test]
 async fn a_senders_trace_is_taken_up_and_sent_on_with_its_state() {
     let exported = Exported::default();
-    let (traces, dispatch) = tracing_to(&exported, 0.0);
+    let (traces, dispatch) = tracing_to(&exported);
     let onward = with_default(&dispatch, || {
         let span = tracing::info_span!(target: "milepost", "send");
         set_parent(&span, &sent(SAMPLED, Some("vendor=1")));
@@ -95,7 +90,7 @@ async fn a_senders_trace_is_taken_up_and_sent_on_with_its_state() {
 #[tokio::test]
 async fn a_trace_nobody_samples_keeps_its_id_and_is_not_exported() {
     let exported = Exported::default();
-    let (traces, dispatch) = tracing_to(&exported, 1.0);
+    let (traces, dispatch) = tracing_to(&exported);
     let onward = with_default(&dispatch, || {
         let span = tracing::info_span!(target: "milepost", "send");
         set_parent(&span, &sent(NOT_SAMPLED, None));
@@ -110,74 +105,60 @@ async fn a_trace_nobody_samples_keeps_its_id_and_is_not_exported() {
 }
 
 #[tokio::test]
-async fn a_trace_that_begins_here_has_a_span_only_if_it_is_sampled_or_may_yet_join_one_that_is() {
+async fn a_sender_that_sent_a_trace_decides_once_it_is_authentic_and_the_ratio_decides_for_the_others() {
     let span = || tracing::info_span!(target: "milepost", "request");
+    let none = TraceContext::default();
     for ratio in [0.0, 1.0] {
         let exported = Exported::default();
-        let (traces, dispatch) = tracing_to(&exported, ratio);
+        let (traces, dispatch) = tracing_to(&exported);
         with_default(&dispatch, || {
-            let trace = traces.sampling().begin(false, span);
-            assert_eq!(matches!(trace, Trace::Span(_)), ratio == 1.0);
-            let traceparent = trace.context().and_then(|context| context.traceparent).expect("a trace");
-            assert_eq!(traceparent.ends_with("-01"), ratio == 1.0, "{traceparent}");
-            // One that turns out to be nobody's whom we know is decided about as any other.
-            let mut forged = traces.sampling().begin(true, span);
-            assert_eq!(forged.is_unsampled(), ratio == 0.0);
-            // One that joins is what whoever sent it chose.
-            for (sent_by_provider, flags) in [(SAMPLED, "-01"), (NOT_SAMPLED, "-00")] {
-                forged = traces.sampling().begin(sent_by_provider == SAMPLED, span);
-                forged.join(&sent(sent_by_provider, None));
-                let onward = forged.context().and_then(|context| context.traceparent).expect("a trace");
-                assert!(onward.starts_with(&sent_by_provider[..36]) && onward.ends_with(flags), "{onward}");
-            }
+            assert_eq!(begin(ratio, &none, span).is_none(), ratio == 0.0);
+            assert!(begin(ratio, &sent(NOT_SAMPLED, None), span).is_none());
+            // Its sender is never known: the span is there, and is not exported.
+            assert!(!begin(ratio, &sent(SAMPLED, None), span).is_none());
+            let authentic = begin(ratio, &sent(SAMPLED, None), span);
+            set_parent(&authentic, &sent(SAMPLED, None));
+            let onward = context_of(&authentic).and_then(|context| context.traceparent).expect("a trace");
+            assert!(onward.starts_with(&SAMPLED[..36]) && onward.ends_with("-01"), "{onward}");
         });
         traces.shutdown(BOUND).await;
         let joined = |span: &SpanData| SAMPLED.contains(&span.span_context.trace_id().to_string());
         let (joined, own): (Vec<_>, Vec<_>) = exported.take().into_iter().partition(joined);
-        assert_eq!((joined.len(), own.len()), (1, if ratio == 1.0 { 2 } else { 0 }));
+        assert_eq!((joined.len(), own.len()), (1, if ratio == 1.0 { 1 } else { 0 }));
     }
 }
 
 #[test]
 fn a_share_of_the_traces_that_begin_here_is_sampled() {
-    let (traces, dispatch) = tracing_to(&Exported::default(), 0.5);
+    let (_traces, dispatch) = tracing_to(&Exported::default());
     let sampled = with_default(&dispatch, || {
-        let begun = (0..1000)
-            .map(|_| traces.sampling().begin(false, || tracing::info_span!(target: "milepost", "request")));
-        begun.filter(|trace| !trace.is_unsampled()).count()
+        let span = || tracing::info_span!(target: "milepost", "request");
+        (0..1000).filter(|_| !begin(0.5, &TraceContext::default(), span).is_none()).count()
     });
     // Further off than once in 10^30 times.
     assert!((300..700).contains(&sampled), "{sampled}");
 }
 
 #[tokio::test]
-async fn a_retry_links_to_the_first_attempt_and_nonsense_is_ignored() {
+async fn nonsense_in_place_of_a_parent_is_ignored() {
     let exported = Exported::default();
-    let (traces, dispatch) = tracing_to(&exported, 1.0);
+    let (traces, dispatch) = tracing_to(&exported);
     with_default(&dispatch, || {
         let span = tracing::info_span!(target: "milepost", "process");
         for nonsense in ["", "00", "00-0-0-01", "zz-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"] {
             set_parent(&span, &sent(nonsense, None));
-            add_link(&span, &sent(nonsense, None));
         }
         set_parent(&span, &TraceContext::default());
-        add_link(&span, &sent(SAMPLED, None));
         span.in_scope(|| ());
     });
     traces.shutdown(BOUND).await;
-    let spans = exported.take();
-    let links: Vec<_> = spans[0].links.iter().map(|link| &link.span_context).collect();
-    assert_eq!(links.len(), 1);
-    assert_eq!(links[0].trace_id().to_string(), "0af7651916cd43dd8448eb211c80319c");
-    assert_eq!(links[0].span_id().to_string(), "b7ad6b7169203331");
-    assert_eq!(links[0].trace_flags(), TraceFlags::SAMPLED);
-    assert_eq!(spans[0].parent_span_id.to_string(), "0000000000000000");
+    assert_eq!(exported.take()[0].parent_span_id.to_string(), "0000000000000000");
 }
 
 #[tokio::test]
 async fn only_our_own_spans_are_exported() {
     let exported = Exported::default();
-    let (traces, dispatch) = tracing_to(&exported, 1.0);
+    let (traces, dispatch) = tracing_to(&exported);
     with_default(&dispatch, || {
         tracing::info_span!(target: "h2", "frame").in_scope(|| ());
         tracing::info_span!(target: "milepost::worker", "process").in_scope(|| tracing::info!("an event"));
@@ -193,7 +174,6 @@ fn without_traces_a_span_has_no_context_so_the_incoming_one_passes_through() {
     with_default(&Dispatch::new(Registry::default()), || {
         let span = tracing::info_span!(target: "milepost", "process");
         set_parent(&span, &sent(SAMPLED, None));
-        add_link(&span, &sent(SAMPLED, None));
         assert_eq!(span.in_scope(|| context_of(&tracing::Span::current())), None);
     });
     assert_eq!(context_of(&tracing::Span::none()), None);
@@ -202,7 +182,7 @@ fn without_traces_a_span_has_no_context_so_the_incoming_one_passes_through() {
 #[tokio::test]
 async fn a_log_line_within_a_trace_names_it() {
     let (exported, written) = (Exported::default(), Lines::default());
-    let traces = Traces::with_exporter(exported.clone(), 1.0, "milepost-test");
+    let traces = Traces::with_exporter(exported.clone(), "milepost-test");
     let lines = lines(LogFormat::Json, "info", written.clone(), false).expect("a filter");
     let registry = Registry::default().with(lines).with(traces.layer());
     with_default(&Dispatch::new(registry), || {
@@ -223,7 +203,7 @@ async fn a_log_line_within_a_trace_names_it() {
 #[tokio::test]
 async fn a_collector_that_is_gone_costs_spans_and_nothing_else() {
     // Nobody listens on port 1.
-    let traces = Traces::otlp("http://127.0.0.1:1", 1.0, "milepost-test").expect("an endpoint");
+    let traces = Traces::otlp("http://127.0.0.1:1", "milepost-test").expect("an endpoint");
     let started = Instant::now();
     with_default(&Dispatch::new(Registry::default().with(traces.layer())), || {
         for _ in 0..10_000 {
@@ -238,23 +218,23 @@ async fn a_collector_that_is_gone_costs_spans_and_nothing_else() {
 
 #[tokio::test]
 async fn an_endpoint_that_is_none_is_refused_without_being_quoted() {
-    let error = Traces::otlp("http://user:hunter2@h :x", 1.0, "milepost-test").expect_err("no endpoint");
+    let error = Traces::otlp("http://user:hunter2@h :x", "milepost-test").expect_err("no endpoint");
     assert_eq!(error.to_string(), "no OTLP exporter can be made for this endpoint");
     assert!(!format!("{error:?}").contains("hunter2"));
 }
 
 #[test]
-fn whoever_sent_a_trace_may_have_chosen_not_to_sample_it() {
-    let unsampled = |traceparent: Option<&str>| TraceContext::received(traceparent, None).is_unsampled();
+fn the_sender_of_a_trace_says_whether_it_is_sampled() {
+    let sampled = |traceparent: Option<&str>| TraceContext::received(traceparent, None).is_sampled();
     // Only the lowest bit of the flags counts.
     for flags in ["00", "02", "fe"] {
         let sent = format!("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-{flags}");
-        assert!(unsampled(Some(&sent)), "{flags}");
+        assert!(!sampled(Some(&sent)), "{flags}");
     }
     for flags in ["01", "03", "ff"] {
         let sent = format!("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-{flags}");
-        assert!(!unsampled(Some(&sent)), "{flags}");
+        assert!(sampled(Some(&sent)), "{flags}");
     }
-    assert!(!unsampled(None));
-    assert!(!unsampled(Some("00-00000000000000000000000000000000-b7ad6b7169203331-00")));
+    assert!(!sampled(None));
+    assert!(!sampled(Some("00-00000000000000000000000000000000-b7ad6b7169203331-01")));
 }

@@ -1,13 +1,13 @@
-//! The front: haproxy before two receivers. Of them it knows only what they say at `/readyz`.
+//! A front: haproxy before receivers. Of them it knows only what they say at `/readyz`.
 
 use std::fmt;
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
-use crate::support::eventually;
-use crate::support::process::{Process, Program};
-use crate::support::servers::client;
+use super::eventually;
+use super::process::{Process, Program};
+use super::servers::client;
 
 const HAPROXY: &str = "/usr/sbin/haproxy";
 
@@ -45,12 +45,17 @@ pub struct Front {
 impl Front {
     /// Before receivers that need not be there yet.
     pub async fn start(receivers: &[Place]) -> Self {
+        Self::with(receivers, "").await
+    }
+
+    /// The same, with further settings of its connections to them.
+    pub async fn with(receivers: &[Place], settings: &str) -> Self {
         assert!(Path::new(HAPROXY).exists(), "haproxy is missing; run: deploy/local/servers install haproxy");
         let (front, statistics) = (free_port(), free_port());
-        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("front-{}", std::process::id()));
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("front-{front}"));
         fs::create_dir_all(&directory).expect("writable");
         let file = directory.join("haproxy.cfg");
-        fs::write(&file, configuration(front, statistics, receivers)).expect("writable");
+        fs::write(&file, configuration(front, statistics, receivers, settings)).expect("writable");
         let process = Program::at(HAPROXY).args("-db -f").arg(file.to_str().expect("text")).spawn();
         let front = Self {
             url: format!("http://127.0.0.1:{front}"),
@@ -83,6 +88,7 @@ impl Front {
             answered_5xx: front("hrsp_5xx"),
             retried: back("econ") + back("wretr") + back("wredis"),
             broken: back("eresp"),
+            connections: back("connect"),
         }
     }
 
@@ -101,7 +107,7 @@ impl Drop for Front {
 
 /// Health is asked often, and twice before it is believed. A connection that is refused is tried again, at the other
 /// receiver; a request that was sent is not. Those are haproxy's own rules, and it counts what it tries again.
-fn configuration(front: u16, statistics: u16, receivers: &[Place]) -> String {
+fn configuration(front: u16, statistics: u16, receivers: &[Place], settings: &str) -> String {
     let mut text = format!(
         "global
   maxconn 2000
@@ -124,7 +130,7 @@ backend receivers
   balance roundrobin
   option httpchk GET /readyz
   http-check expect status 200
-  default-server check inter 100ms fall 2 rise 2
+  default-server check inter 100ms fall 2 rise 2 {settings}
 "
     );
     for (name, place) in receivers.iter().enumerate() {
@@ -155,6 +161,8 @@ pub struct Counts {
     pub retried: u64,
     /// Receivers that went away in the middle of an exchange.
     pub broken: u64,
+    /// Connections that were made to a receiver.
+    pub connections: u64,
 }
 
 impl Counts {
@@ -165,13 +173,14 @@ impl Counts {
             answered_5xx: self.answered_5xx - before.answered_5xx,
             retried: self.retried - before.retried,
             broken: self.broken - before.broken,
+            connections: self.connections - before.connections,
         }
     }
 }
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { accepted, answered_5xx, retried, broken } = self;
+        let Self { accepted, answered_5xx, retried, broken, .. } = self;
         writeln!(f, "{accepted:>7} answers of 2xx at the front")?;
         writeln!(f, "{answered_5xx:>7} answers of 5xx there")?;
         writeln!(

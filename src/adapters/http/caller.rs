@@ -1,0 +1,202 @@
+//! One connection: what it is doing, since when, and whether it has proved anything.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+use super::HttpLimits;
+use super::framing::Framing;
+
+/// A connection that does something for less than this is not in anybody's way: a head or a body that is on its way
+/// arrives sooner.
+const YOUNG: Duration = Duration::from_millis(100);
+
+/// A connection, as the accept loop and the handler of its requests see it.
+#[derive(Debug)]
+pub struct Caller {
+    peer: SocketAddr,
+    accepted: Instant,
+    state: Mutex<State>,
+    asked_to_go: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    stage: Stage,
+    since: Instant,
+    /// Whether a request of it was authentic.
+    proven: bool,
+    /// Whether a head of it said its body's length in two ways: what is a request and what is not is then anybody's
+    /// guess.
+    ambiguous: bool,
+    framing: Framing,
+}
+
+/// What a connection does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Its request's head is to come. That of a new connection has not even begun.
+    Head,
+    /// Its request is looked at; the body may be on its way.
+    Request,
+    /// Its request is authentic, and being stored.
+    Storing,
+    /// It waits for its next request.
+    Idle,
+}
+
+/// Why a connection is ended from our side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// A request's head did not arrive in time.
+    HeaderTimeout,
+    /// No request came for long.
+    Idle,
+    /// It made room for another one.
+    Evicted,
+}
+
+/// Which connection gives way first: the lowest, and of those the one that waits longest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    /// It has proved nothing.
+    Unproven,
+    /// It has proved something before, and nothing with the request that is on its way.
+    Again,
+    /// It has proved something, and is idle.
+    Idle,
+    /// It has just begun.
+    Young,
+}
+
+impl Caller {
+    /// A connection that was accepted now.
+    pub(super) fn new(peer: SocketAddr) -> Self {
+        let now = Instant::now();
+        let state = State {
+            stage: Stage::Head,
+            since: now,
+            proven: false,
+            ambiguous: false,
+            framing: Framing::default(),
+        };
+        Self { peer, accepted: now, state: Mutex::new(state), asked_to_go: Notify::new() }
+    }
+
+    /// Who is at the other end: the sender, or the proxy before us.
+    #[must_use]
+    pub const fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// What counts as one peer: an address, or, of IPv6, the network that one customer is given.
+    pub(super) fn network(&self) -> IpAddr {
+        match self.peer.ip() {
+            IpAddr::V4(address) => address.into(),
+            IpAddr::V6(address) => match address.to_ipv4_mapped() {
+                Some(address) => address.into(),
+                None => IpAddr::V6((u128::from(address) & (u128::MAX << 64)).into()),
+            },
+        }
+    }
+
+    /// Since when it is connected.
+    pub(super) const fn accepted(&self) -> Instant {
+        self.accepted
+    }
+
+    /// Takes note of bytes that came.
+    pub(super) fn received(&self, bytes: &[u8]) {
+        let mut state = self.lock();
+        let seen = state.framing.read(bytes);
+        state.ambiguous |= seen.ambiguous;
+        if seen.head_begins && state.stage == Stage::Idle {
+            state.enter(Stage::Head);
+        }
+    }
+
+    /// A request's head is complete.
+    pub(super) fn asks(&self) {
+        self.lock().enter(Stage::Request);
+    }
+
+    /// Its request is authentic, and is stored from now on.
+    pub(super) fn proves(&self) {
+        let mut state = self.lock();
+        state.proven = true;
+        state.enter(Stage::Storing);
+    }
+
+    /// Its request has its answer.
+    pub(super) fn answered(&self) {
+        let mut state = self.lock();
+        let next = if state.framing.in_head() { Stage::Head } else { Stage::Idle };
+        state.enter(next);
+    }
+
+    /// Whether some request of it said its body's length in two ways.
+    #[must_use]
+    pub fn is_ambiguous(&self) -> bool {
+        self.lock().ambiguous
+    }
+
+    /// Has it ended, to make room.
+    pub(super) fn ask_to_go(&self) {
+        self.asked_to_go.notify_one();
+    }
+
+    /// How readily it gives way to a new connection, lowest first; `None` when it does not.
+    pub(super) fn gives_way(&self, now: Instant) -> Option<impl Ord + use<>> {
+        let state = self.lock();
+        let rank = match (state.stage, state.proven) {
+            (Stage::Storing, _) => return None,
+            (Stage::Idle, true) => Rank::Idle,
+            _ if now.duration_since(state.since) < YOUNG => Rank::Young,
+            (_, false) => Rank::Unproven,
+            (_, true) => Rank::Again,
+        };
+        Some((rank, state.since))
+    }
+
+    /// Waits until there is a reason to end it.
+    pub(super) async fn overdue(&self, limits: &HttpLimits) -> Ended {
+        // A stage that begins meanwhile is over no sooner than this.
+        let pace = limits.header_timeout.min(limits.idle_timeout);
+        loop {
+            let (stage, since) = self.stage();
+            let now = Instant::now();
+            let (deadline, why) = match stage {
+                Stage::Head => (Some(since + limits.header_timeout), Ended::HeaderTimeout),
+                Stage::Idle => (Some(since + limits.idle_timeout), Ended::Idle),
+                Stage::Request | Stage::Storing => (None, Ended::Idle),
+            };
+            if deadline.is_some_and(|deadline| deadline <= now) {
+                return why;
+            }
+            let wake = deadline.map_or(now + pace, |deadline| deadline.min(now + pace));
+            tokio::select! {
+                () = self.asked_to_go.notified() => return Ended::Evicted,
+                () = sleep_until(wake) => {}
+            }
+        }
+    }
+
+    fn stage(&self) -> (Stage, Instant) {
+        let state = self.lock();
+        (state.stage, state.since)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Each change is one assignment: a panic elsewhere leaves nothing half done.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn enter(&mut self, stage: Stage) {
+        (self.stage, self.since) = (stage, Instant::now());
+    }
+}

@@ -1,0 +1,74 @@
+//! The log of refused webhooks, bounded: the first of a kind at once, and then now and again with how many there were.
+//! Anybody can have webhooks refused, as often as they like.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::domain::answer::{Rejection, RejectionKind};
+use crate::domain::identity::{Account, ReceiptId};
+use crate::telemetry::seldom::Seldom;
+
+/// What makes two refusals one kind. The account is one that is configured, so that there are only so many.
+type Kind = (&'static str, Option<Account>, Rejection);
+
+/// What was logged of late.
+pub(super) struct Refusals {
+    pause: Duration,
+    kinds: Mutex<HashMap<Kind, Seldom>>,
+}
+
+/// Who sent a request: the other end of its connection, and, where that is a proxy, whom it says it speaks for.
+pub(super) struct Peer {
+    pub address: SocketAddr,
+    /// Whatever the sender likes, unless there is a proxy before us that says it.
+    pub forwarded_for: Option<IpAddr>,
+}
+
+/// A refused webhook.
+pub(super) struct Refused<'a> {
+    pub receipt: ReceiptId,
+    pub provider: &'static str,
+    pub account: Option<&'a Account>,
+    pub code: u16,
+    pub rejection: Rejection,
+    pub peer: Peer,
+}
+
+impl Refusals {
+    /// Of each kind one line in each `pause`.
+    pub(super) fn every(pause: Duration) -> Self {
+        Self { pause, kinds: Mutex::default() }
+    }
+
+    /// Logs it; at debug when one of its kind was logged of late.
+    pub(super) fn log(&self, refused: &Refused<'_>) {
+        let &Refused { receipt, provider, account, code, rejection, ref peer } = refused;
+        let count = self.count((provider, account.cloned(), rejection));
+        let account = account.map(tracing::field::display);
+        let (reason, forwarded_for) = (rejection.as_str(), peer.forwarded_for.map(tracing::field::display));
+        let peer = peer.address;
+        match (count, rejection.kind()) {
+            (None, _) => {
+                tracing::debug!(receipt.id = %receipt, provider, account, code, reason, %peer, forwarded_for,
+                    "webhook rejected");
+            }
+            (Some(count), RejectionKind::Unavailable) => {
+                tracing::warn!(receipt.id = %receipt, provider, account, code, reason, %peer, forwarded_for, count,
+                    "webhook not taken, through no fault of its sender");
+            }
+            (Some(count), _) => {
+                tracing::info!(receipt.id = %receipt, provider, account, code, reason, %peer, forwarded_for, count,
+                    "webhook rejected");
+            }
+        }
+    }
+
+    /// How many of its kind there were since the last line, this one included, if another line is due.
+    fn count(&self, kind: Kind) -> Option<u64> {
+        // A panic elsewhere cannot leave it half-written.
+        let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        kinds.entry(kind).or_insert_with(|| Seldom::every(self.pause)).happened(Instant::now())
+    }
+}
