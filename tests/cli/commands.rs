@@ -2,11 +2,14 @@
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 use jiff::Timestamp;
+use milepost::adapters::clock::SystemClock;
 use milepost::adapters::rabbit::subscriptions::{QueueName, QueueNameError};
 use milepost::cli::{self, Cli, tail};
+use milepost::ports::Clock as _;
 
 fn tail(arguments: &[&str]) -> Result<tail::Args, clap::Error> {
     let cli = Cli::try_parse_from(["milepost", "tail"].iter().chain(arguments))?;
@@ -33,7 +36,7 @@ fn tail_begins_and_ends_with_a_time() {
     let time: Timestamp = "2026-01-02T03:04:05Z".parse().expect("a time");
     assert_eq!(since("2026-01-02T03:04:05Z"), Some(tail::Since::At(time)));
     let ago = |since| match since {
-        Some(tail::Since::At(time)) => Timestamp::now().duration_since(time).as_secs(),
+        Some(tail::Since::At(time)) => SystemClock.now().duration_since(time).as_secs(),
         other => panic!("{other:?}"),
     };
     assert!((5400..5460).contains(&ago(since("1h30m"))));

@@ -213,9 +213,10 @@ async fn an_event_is_found_by_each_of_its_names_wherever_it_is() {
     let (_, lately) = why_between(&vhost, &delivery, "--from 1h").await;
     assert_eq!((events(&lately).len(), &lately["left_out"]), (2, &json!(0)));
     assert_eq!(events(&lately)[0]["published"][0]["status"], "created");
+    let on = &vhost;
     let tail = |words: String| async move {
         let program = Program::milepost("tail --json").args(&words);
-        let (code, stdout, stderr) = program.env("MILEPOST_AMQP_URL", &vhost.amqp_url).output().await;
+        let (code, stdout, stderr) = program.env("MILEPOST_AMQP_URL", &on.amqp_url).output().await;
         assert_eq!(code, Some(0), "{stderr:?}");
         stdout
     };

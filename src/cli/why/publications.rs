@@ -85,10 +85,9 @@ async fn oldest(url: &str, now: Timestamp) -> anyhow::Result<Option<Timestamp>> 
     let mut patience = CONNECTING;
     let first: anyhow::Result<_> = loop {
         match timeout(patience, log.next()).await {
-            Err(_) => break Ok(None),
+            Err(_) | Ok(Ok(LogEvent::Waiting(Outage::NoLog))) => break Ok(None),
             Ok(Err(error)) => break Err(error.into()),
             Ok(Ok(LogEvent::Attached)) => patience = IDLE,
-            Ok(Ok(LogEvent::Waiting(Outage::NoLog))) => break Ok(None),
             Ok(Ok(LogEvent::Waiting(outage))) => break Err(outage.into()),
             Ok(Ok(LogEvent::Update(update))) => break Ok(Some(update)),
         }
