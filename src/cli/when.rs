@@ -32,15 +32,16 @@ pub fn read(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     let utc = |time: DateTime| {
         time.to_zoned(TimeZone::UTC).map(|time| time.timestamp()).map_err(|_| HINT.to_owned())
     };
+    // Before the time alone, which of a day and a time takes the time.
+    if let Ok(time) = text.parse::<DateTime>() {
+        return utc(time);
+    }
     if text.contains(':')
         && let Ok(time) = text.parse::<Time>()
     {
         let today = utc(now.to_zoned(TimeZone::UTC).date().to_datetime(time))?;
         let day = SignedDuration::from_hours(24);
         return if today > now { today.checked_sub(day).map_err(|_| HINT.to_owned()) } else { Ok(today) };
-    }
-    if let Ok(time) = text.parse::<DateTime>() {
-        return utc(time);
     }
     let span = duration(text).map_err(|_| HINT.to_owned())?;
     now.checked_sub(span).map_err(|_| "that is too long ago".to_owned())
