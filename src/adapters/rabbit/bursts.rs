@@ -23,11 +23,13 @@ pub(super) struct Bursts {
     channel: Arc<PublishChannel>,
     /// What was published since the last burst. The first one in has it sent.
     waiting: Mutex<Vec<(Message, oneshot::Sender<Sent>)>>,
+    /// One burst is queued at a time, so that what was published first goes first.
+    turn: Mutex<()>,
 }
 
 impl Bursts {
     pub(super) fn new(channel: Arc<PublishChannel>) -> Self {
-        Self { channel, waiting: Mutex::default() }
+        Self { channel, waiting: Mutex::default(), turn: Mutex::default() }
     }
 
     /// See [`PublishChannel::publish`].
@@ -55,6 +57,7 @@ impl Bursts {
     /// They are written in order, so waiting for one after the other is one wake for the burst, and until all are queued
     /// none is needed.
     fn queue(&self) -> Vec<(Sending, oneshot::Sender<Sent>)> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = std::mem::take(&mut *self.waiting());
         let mut context = Context::from_waker(Waker::noop());
         let mut queued = Vec::with_capacity(waiting.len());
