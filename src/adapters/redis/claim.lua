@@ -165,10 +165,10 @@ elseif not anchored then
   set(marker, string.sub(noted or '', -32 * (MOST_ANCHORS - 1)) .. receipt)
 end
 redis.call('HSET', key, unpack(fields))
--- Kept for its time and an eighth, so that it need be said only once an eighth. Sequence numbers are times.
-local eighth = ttl / 8
-if event or not last or math.floor(last / eighth) ~= math.floor(now / eighth) then
-  redis.call('PEXPIRE', key, math.ceil(ttl + eighth))
+-- Kept for its time and an eighth, and that is said every sixteenth: sequence numbers are times, or little ahead of them.
+local period = ttl / 16
+if event or not last or math.floor(last / period) ~= math.floor(now / period) then
+  redis.call('PEXPIRE', key, math.ceil(ttl * 1.125))
 end
 
 -- A delivery may tell its position thousands of times: the oldest of what is done is forgotten. Looked at now and then.
