@@ -38,7 +38,7 @@ addr = "127.0.0.1:8080"
 addr = "127.0.0.1:9090"
 [log]
 format = "text"
-filter = "warn,milepost::adapters::http::record=info"
+filter = "warn,milepost::adapters::http::refusals=info"
 "#;
 /// A played webhook that is not accepted is given up after this long.
 const GIVE_UP: Duration = Duration::from_secs(30);

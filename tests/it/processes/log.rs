@@ -1,14 +1,11 @@
 //! What the log says, and what it leaves out.
 
-use std::time::Duration;
-
 use serde_json::Value;
-use uuid::Uuid;
 
 use crate::support::eventually;
-use crate::support::fixtures::{TELYPORT, envelope};
-use crate::support::fleet::{Real, Subscriber, rejecting, telyport_body};
-use crate::support::process::{Process, Program};
+use crate::support::fixtures::{TELYPORT, account};
+use crate::support::fleet::{Subscriber, rejecting};
+use crate::support::process::{Process, Program, SECRET};
 use crate::support::proxy::Proxy;
 use crate::support::servers::{Vhost, client};
 
@@ -34,8 +31,6 @@ async fn a_start_that_is_well_warns_of_nothing_and_an_outage_is_said_in_our_own_
     broker.cut();
     worker.says("publishing: connection lost").await;
     worker.says("not subscribing: nothing can be published").await;
-    broker.open();
-    worker.ready().await;
     let strangers: Vec<_> =
         complaints(&worker).into_iter().filter(|(target, _)| !target.starts_with("milepost")).collect();
     assert_eq!(strangers, []);
@@ -44,17 +39,19 @@ async fn a_start_that_is_well_warns_of_nothing_and_an_outage_is_said_in_our_own_
 #[tokio::test]
 async fn a_queue_that_refuses_updates_is_named_in_the_log_and_readiness_has_a_note() {
     let vhost = Vhost::new().await;
-    let real = Real::on(&vhost).await;
+    let receiver = Program::receiver(&vhost.amqp_url).spawn();
     let worker = Program::worker(TELYPORT, &vhost.amqp_url)
         .env("MILEPOST_AMQP_MANAGEMENT_URL", &vhost.management)
         .spawn();
+    receiver.ready().await;
     worker.ready().await;
     assert!(!worker.ask("/readyz").await.1.contains("notes"));
     let _full = Subscriber::bind(&vhost.amqp_url, "theirs-full", rejecting(1)).await;
+    let to = receiver.webhooks().await;
+    let send = format!("send telyport --count 3 --to http://{to} --account {}", account());
     let refused = async || {
-        let delivery = Uuid::new_v4().to_string();
-        real.publish(envelope(TELYPORT, telyport_body(&delivery, "e", "NEW"))).await;
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        let (code, ..) = Program::milepost(&send).env("MILEPOST_SEND_SECRET", SECRET).output().await;
+        assert_eq!(code, Some(0));
         let (code, report) = worker.ask("/readyz").await;
         report.contains(r#""notes":["a subscriber refuses updates"]"#).then_some(code)
     };

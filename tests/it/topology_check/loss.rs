@@ -3,7 +3,7 @@
 use lapin::options::{
     BasicPublishOptions, ConfirmSelectOptions, ExchangeBindOptions, ExchangeDeclareOptions,
 };
-use lapin::types::FieldTable;
+use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, ExchangeKind};
 use milepost::adapters::rabbit::topology::{UPDATES, WEBHOOKS, parked_queue, work_queue};
 use serde_json::json;
@@ -18,7 +18,8 @@ async fn a_subscriber_that_would_refuse_updates_fails() {
     let vhost = Vhost::new().await;
     let servers = Servers::sound(&vhost).await;
     let channel = vhost.channel().await;
-    declare(&channel, "drops", &[("x-overflow", text("drop-head"))]).await;
+    let bound = AMQPValue::LongInt(1000);
+    declare(&channel, "drops", &[("x-overflow", text("drop-head")), ("x-max-length", bound)]).await;
     declare(&channel, "refuses", &[("x-overflow", text("reject-publish"))]).await;
     declare(&channel, "elsewhere", &[("x-overflow", text("reject-publish"))]).await;
     // Behind an exchange of their own, as some subscribers have it.
@@ -35,6 +36,17 @@ async fn a_subscriber_that_would_refuse_updates_fails() {
         .expect("bound");
     bind(&channel, "drops", UPDATES).await;
     servers.check().await.is_sound();
+
+    // Nothing bounds it and nothing consumes it.
+    declare(&channel, "grows", &[]).await;
+    bind(&channel, "grows", UPDATES).await;
+    // Consumers are counted every few seconds.
+    let said = eventually("it is seen", || async {
+        let said = servers.check().await;
+        (!said.at("warn").is_empty()).then_some(said)
+    })
+    .await;
+    assert_eq!((said.at("warn"), said.code), (vec![("subscribers", "queue grows")], Some(0)));
 
     bind(&channel, "refuses", "theirs").await;
     let said = servers.check().await;
