@@ -7,8 +7,8 @@
 //! * [`providers`]: the companies' words, one file each. Pure.
 //! * [`ports`]: what the pipeline needs of the world.
 //! * [`telemetry`]: metrics, health, logs and traces.
-//! * [`pipeline`]: receive a webhook; process a message; run a worker.
 //! * [`sinks`]: systems that updates are written to.
+//! * [`pipeline`]: receive a webhook; process a message; run a worker.
 //! * [`adapters`]: RabbitMQ, Redis, memory and HTTP.
 //! * [`contract`]: what subscribers are promised, as files.
 //! * [`config`]: one file and the environment, checked once.

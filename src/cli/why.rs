@@ -2,6 +2,7 @@
 //! updates and the parked queues. What cannot be asked is said, and the rest is shown all the same.
 
 mod answer;
+mod hubrise;
 mod publications;
 
 use std::io::Write as _;
@@ -15,7 +16,7 @@ use super::parked::{Broker, entry::Entry, filter::Filter, look};
 use super::{Exit, Global, duration};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::rabbit::updates_log::Start;
-use crate::adapters::redis::{DeliveryName, Inspector};
+use crate::adapters::redis::{DeliveryName, Inspector, RedisCells};
 use crate::app::backends::{rabbit_settings, redis_connection};
 use crate::config::Config;
 use crate::domain::identity::ReceiptId;
@@ -84,6 +85,13 @@ async fn ask(args: &Args, config: &Config, now: Timestamp) -> anyhow::Result<Ans
     match remembered(&Inspector::new(redis_connection(config)?), &args.id, &mut answer).await {
         Ok(()) => {}
         Err(error) => answer.unknown("the ledger", &error),
+    }
+    if config.hubrise_sink.is_used() {
+        let store = RedisCells::new(redis_connection(config)?);
+        match hubrise::known(&store, &answer.deliveries()).await {
+            Ok(known) => answer.hubrise(known),
+            Err(error) => answer.unknown("the HubRise sink", &error),
+        }
     }
     Ok(answer)
 }

@@ -40,7 +40,7 @@ const FIRST_ATTEMPT: &str = "mp-first-attempt";
 
 /// The properties of a stored webhook: `message_id` is its receipt, `correlation_id` its account.
 #[must_use]
-pub fn properties(envelope: &Envelope, parked: Option<(ParkReason, &'static str)>) -> BasicProperties {
+pub fn properties(envelope: &Envelope, parked: Option<(ParkReason, &str)>) -> BasicProperties {
     let mut headers = FieldTable::default();
     let mut put = |name: &str, value: AMQPValue| {
         headers.insert(name.into(), value);

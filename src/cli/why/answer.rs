@@ -6,6 +6,7 @@ use std::fmt::{Display, Write as _};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::hubrise::AtHubrise;
 use super::publications::Publication;
 use crate::adapters::redis::{DeliveryName, EventRecord, RememberedDelivery, State};
 use crate::cli::line::printable;
@@ -19,6 +20,7 @@ pub(super) struct Answer {
     published: Vec<Publication>,
     parked: Vec<Entry>,
     remembered: Vec<RememberedDelivery>,
+    hubrise: Vec<AtHubrise>,
     asked: Asked,
     /// Who could not be asked, and why.
     unknown: Vec<(&'static str, String)>,
@@ -43,7 +45,7 @@ struct Row<'a> {
 impl Answer {
     pub(super) fn new(id: String) -> Self {
         let (published, parked, remembered, unknown) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { id, published, parked, remembered, asked: Asked::default(), unknown }
+        Self { id, published, parked, remembered, hubrise: Vec::new(), asked: Asked::default(), unknown }
     }
 
     pub(super) fn published(&mut self, found: Vec<Publication>) {
@@ -59,6 +61,10 @@ impl Answer {
     pub(super) fn remembered(&mut self, deliveries: Vec<RememberedDelivery>) {
         self.remembered = deliveries;
         self.asked.ledger = true;
+    }
+
+    pub(super) fn hubrise(&mut self, known: Vec<AtHubrise>) {
+        self.hubrise = known;
     }
 
     pub(super) fn unknown(&mut self, whom: &'static str, why: &dyn Display) {
@@ -86,7 +92,8 @@ impl Answer {
                 delivery_id: entry.content.delivery_id.clone()?,
             })
         });
-        published.chain(parked).collect()
+        let remembered = self.remembered.iter().map(|delivery| delivery.name.clone());
+        published.chain(parked).chain(remembered).collect()
     }
 
     /// The events by their receipts: those that the id names, or else all of its delivery.
@@ -131,6 +138,9 @@ impl Answer {
                 let _ = writeln!(text, "  last sequence number {sequence}");
             }
         }
+        for known in &self.hubrise {
+            let _ = writeln!(text, "hubrise: {}", printable(&known.in_words(now)));
+        }
         let _ = write!(text, "{}", self.table(now));
         text
     }
@@ -166,6 +176,7 @@ impl Answer {
         let unknown = self.unknown.iter().map(|(whom, why)| json!({"of": whom, "because": why}));
         json!({
             "id": self.id, "deliveries": deliveries.collect::<Vec<_>>(), "events": events,
+            "hubrise": self.hubrise.iter().map(AtHubrise::as_json).collect::<Vec<_>>(),
             "not_asked": unknown.collect::<Vec<_>>(),
         })
     }
