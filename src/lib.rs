@@ -8,7 +8,7 @@
 //! * [`ports`]: what the pipeline needs of the world.
 //! * [`telemetry`]: metrics, health, logs and traces.
 //! * [`pipeline`]: receive a webhook; process a message; run a worker.
-//! * [`sinks`]: systems that updates are written to. The pure part of HubRise alone so far: no role uses it yet.
+//! * [`sinks`]: systems that updates are written to.
 //! * [`adapters`]: RabbitMQ, Redis, memory and HTTP.
 //! * [`contract`]: what subscribers are promised, as files.
 //! * [`config`]: one file and the environment, checked once.

@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod http;
+pub mod hubrise;
 pub mod live_url;
 pub mod memory;
 pub mod rabbit;

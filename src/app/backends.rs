@@ -8,13 +8,14 @@ use anyhow::Context as _;
 
 use super::process::Process;
 use crate::adapters::clock::SystemClock;
-use crate::adapters::memory::{MemoryBroker, MemoryLedger};
-use crate::adapters::rabbit::topology::{Topology, TopologySettings};
+use crate::adapters::memory::{MemoryBroker, MemoryCells, MemoryLedger};
+use crate::adapters::rabbit::topology::{LINKS, SinkQueue, Topology, TopologySettings, UPDATES};
 use crate::adapters::rabbit::{DelayLevels, Pace, RabbitInbox, RabbitPublisher, RabbitSettings};
-use crate::adapters::redis::{RedisClock, RedisConnection, RedisLedger, RedisSettings};
+use crate::adapters::redis::{RedisCells, RedisClock, RedisConnection, RedisLedger, RedisSettings};
 use crate::config::Config;
 use crate::domain::provider::ProviderId;
-use crate::ports::{Clock, Inbox, Ledger, Publisher};
+use crate::ports::{Cells, Clock, Inbox, Ledger, Publisher};
+use crate::sinks::{HUBRISE, HUBRISE_LINKS};
 use crate::telemetry::recorder::Role;
 
 /// The resolution of the delay levels: part of the queues' arguments, so the same for every role there ever is.
@@ -29,6 +30,8 @@ pub struct Backends {
     pub publisher: Arc<dyn Publisher>,
     /// Who remembers events.
     pub ledger: Arc<dyn Ledger>,
+    /// What sinks keep.
+    pub cells: Arc<dyn Cells>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
 }
@@ -43,6 +46,7 @@ impl Backends {
             inbox: Arc::new(broker.clone()),
             publisher: Arc::new(broker.clone()),
             ledger: Arc::new(MemoryLedger::new(Arc::clone(&clock))),
+            cells: Arc::new(MemoryCells::new(Arc::clone(&clock))),
             clock,
         };
         (backends, broker)
@@ -69,13 +73,22 @@ impl Backends {
         );
         life.plumbing("publisher", Arc::clone(&publisher).run(life.closing.clone()));
         let url = reload.url("redis.url", &config.redis.url, &config.redis.url_file);
-        let ledger = Arc::new(ledger(&RedisSettings { url, ..redis_settings(config) })?);
+        let redis = RedisSettings { url, ..redis_settings(config) };
+        let ledger = Arc::new(ledger(&redis)?);
+        // A connection of its own: what a sink reads and swaps is larger than what a worker claims.
+        let cells = Arc::new(RedisCells::new(RedisConnection::new(&redis).context("the Redis URL")?));
         // A receiver has no use for the ledger.
         if role != Role::Receiver {
             let (followed, closing) = (Arc::clone(&ledger), life.closing.clone());
             life.plumbing("redis url", async move {
                 closing.run_until_cancelled(followed.follow()).await;
             });
+            if matches!(role, Role::Sink(_) | Role::Run) {
+                let (followed, closing) = (Arc::clone(&cells), life.closing.clone());
+                life.plumbing("redis url of sinks", async move {
+                    closing.run_until_cancelled(followed.follow()).await;
+                });
+            }
             let (checked, closing) = (Arc::clone(&ledger), life.closing.clone());
             life.plumbing("redis check", async move {
                 closing.run_until_cancelled(checked.check_policy()).await;
@@ -89,7 +102,8 @@ impl Backends {
             closing.run_until_cancelled(followed.follow(connection)).await;
         });
         let clock: Arc<dyn Clock> = clock;
-        Ok(Self { inbox: Arc::new(RabbitInbox::new(rabbit, Arc::clone(&clock))), publisher, ledger, clock })
+        let inbox = Arc::new(RabbitInbox::new(rabbit, Arc::clone(&clock)));
+        Ok(Self { inbox, publisher, ledger, cells, clock })
     }
 }
 
@@ -111,14 +125,34 @@ pub fn redis_settings(config: &Config) -> RedisSettings {
     RedisSettings { url: config.redis.url.expose().into(), response_timeout: config.redis.response_timeout }
 }
 
-/// What `role` needs on the broker in order to serve `providers`.
+/// What `role` needs on the broker in order to serve `providers`. Whoever publishes updates needs the sinks' queues, so
+/// that no update misses one that is not there yet.
 #[must_use]
 pub fn role_topology(config: &Config, role: Role, providers: &[ProviderId]) -> Topology {
-    let settings = topology_settings(config);
     match role {
-        Role::Receiver => Topology::intake(&settings, providers),
-        Role::Worker(_) | Role::Run => Topology::new(&settings, providers),
+        Role::Receiver => Topology::intake(&topology_settings(config), providers),
+        Role::Worker(_) | Role::Sink(_) | Role::Run => whole_topology(config, providers),
     }
+}
+
+/// Everything that these providers and the configured sinks need.
+#[must_use]
+pub fn whole_topology(config: &Config, providers: &[ProviderId]) -> Topology {
+    let settings = topology_settings(config);
+    Topology::new(&settings, providers).and_sinks(&settings, &sink_queues(config))
+}
+
+/// The configured sinks' queues.
+fn sink_queues(config: &Config) -> Vec<SinkQueue> {
+    let sink = &config.hubrise_sink;
+    if !sink.is_used() {
+        return Vec::new();
+    }
+    let links = vec!["#".to_owned()];
+    vec![
+        SinkQueue { id: HUBRISE, source: UPDATES, patterns: sink.patterns.clone() },
+        SinkQueue { id: HUBRISE_LINKS, source: LINKS, patterns: links },
+    ]
 }
 
 /// How this process reaches RabbitMQ.

@@ -19,8 +19,9 @@ use self::backends::Backends;
 use self::process::Process;
 use crate::adapters::tls::install_crypto_provider;
 use crate::config::{Loaded, Sources};
-use crate::domain::provider::Provider;
+use crate::domain::provider::{Provider, ProviderId};
 use crate::providers;
+use crate::sinks;
 use crate::telemetry::recorder::Role;
 
 /// The exit code of a process whose configuration cannot be used (`EX_CONFIG` of sysexits).
@@ -47,6 +48,12 @@ pub fn worker(provider: &'static dyn Provider) -> ExitCode {
     role(Role::Worker(provider.id()), &[provider])
 }
 
+/// The whole life of a sink's binary.
+#[must_use]
+pub fn sink(id: ProviderId) -> ExitCode {
+    role(Role::Sink(id), &[])
+}
+
 /// The whole life of the role that a binary of this name has; nothing, if none has it. So that one program serves under
 /// every name: an image that holds it once is a fifth as large.
 #[must_use]
@@ -54,6 +61,9 @@ pub fn named(binary: &str) -> Option<ExitCode> {
     let role = binary.strip_prefix("milepost-")?;
     if role == "receiver" {
         return Some(receiver());
+    }
+    if role == sinks::HUBRISE.as_str() {
+        return Some(sink(sinks::HUBRISE));
     }
     providers::by_name(role.strip_prefix("worker-")?).map(worker)
 }
@@ -109,6 +119,11 @@ async fn live(role: Role, served: &[&'static dyn Provider], loaded: Loaded) -> a
         Role::Worker(_) | Role::Run => {
             process.workers(&backends, &config, served);
             process.name_refusals(&config, role, &ids)?;
+        }
+        Role::Sink(_) => {
+            let no_connections = "sinks.hubrise.connections is empty: there is nothing to write to";
+            anyhow::ensure!(config.hubrise_sink.is_used(), no_connections);
+            process.sinks(&backends, &config)?;
         }
     }
     process.run(&config).await

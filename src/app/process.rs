@@ -161,6 +161,29 @@ impl Process {
         Ok(())
     }
 
+    /// Adds the workers of the configured sinks.
+    ///
+    /// # Errors
+    /// When one of them cannot be set up.
+    pub fn sinks(&mut self, backends: &Backends, config: &Config) -> anyhow::Result<()> {
+        if !config.hubrise_sink.is_used() {
+            return Ok(());
+        }
+        for sink in roles::hubrise_sink(backends, config, &mut self.reload)? {
+            let name = sink.id().as_str();
+            let subscribed = Arc::new(AtomicBool::new(false));
+            let condition = Arc::clone(&subscribed);
+            self.require(name, move || condition.load(Ordering::Relaxed));
+            let heartbeat = self.heartbeat(name);
+            let worker = roles::sink_worker(backends, config, sink, heartbeat, subscribed);
+            let stopping = self.life.stopping.clone();
+            self.life.role(name, async move { worker.run(stopping).await });
+        }
+        let publisher = Arc::clone(&backends.publisher);
+        self.require("broker", move || publisher.ready());
+        Ok(())
+    }
+
     /// Is not ready until the doctor has found nothing that fails.
     ///
     /// # Errors

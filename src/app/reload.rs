@@ -9,8 +9,9 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
 use crate::adapters::clock::SystemClock;
+use crate::adapters::hubrise::LiveToken;
 use crate::adapters::live_url::LiveUrl;
-use crate::config::{AccountSettings, RedactedUrl, SecretFiles, Unusable};
+use crate::config::{AccountSettings, RedactedUrl, Remote, SecretFiles, Unusable};
 use crate::pipeline::receive::LiveCredentials;
 use crate::ports::Clock as _;
 use crate::telemetry::metrics as m;
@@ -48,6 +49,17 @@ impl Reload {
             for url in file.secrets().filter_map(|secret| std::str::from_utf8(secret.expose()).ok()) {
                 sender.send_replace(url.into());
             }
+        });
+        live
+    }
+
+    /// A connection's token, kept as its file is.
+    pub fn token(&mut self, name: String, remote: &Remote) -> LiveToken {
+        let (sender, live) = watch::channel(remote.token().map(Arc::new));
+        let written = remote.written.clone();
+        self.watch(name, &remote.files, move |files| {
+            let token = written.clone().or_else(|| files.secrets().next().cloned());
+            sender.send_replace(token.map(Arc::new));
         });
         live
     }

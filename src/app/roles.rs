@@ -1,17 +1,22 @@
-//! The two roles: a receiver, and a worker of one provider.
+//! The roles: a receiver, a worker of one provider, and the workers of a sink.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::backends::Backends;
 use super::reload::Reload;
-use crate::config::{AccountSettings, Config};
+use crate::adapters::hubrise::{self, HubriseClient};
+use crate::config::{self, AccountSettings, Config, HubriseSink};
 use crate::domain::identity::Account;
 use crate::domain::order::StatusOrder;
 use crate::domain::provider::Provider;
 use crate::pipeline::message::{ProcessSettings, Processor};
 use crate::pipeline::receive::{Endpoint, Receiver};
+use crate::pipeline::sink::SinkProcessor;
 use crate::pipeline::worker::{Worker, WorkerSettings};
+use crate::sinks::Sink;
+use crate::sinks::hubrise::Hubrise;
+use crate::sinks::hubrise::announced::Announced;
 use crate::telemetry::health::Heartbeat;
 use crate::telemetry::metrics::INFLIGHT_LIMIT;
 
@@ -64,6 +69,57 @@ pub fn worker(
         },
         settings: WorkerSettings {
             prefetch: config.worker.prefetch,
+            drain_deadline: config.worker.drain_deadline,
+            outage_patience: config.worker.outage_patience,
+        },
+        heartbeat: Arc::new(move || heartbeat.beat()),
+        subscribed: Arc::new(move |yes| subscribed.store(yes, Ordering::Relaxed)),
+    }
+}
+
+/// The workers of the HubRise sink: of its updates, and of the links that services announce.
+///
+/// # Errors
+/// When TLS cannot be set up.
+pub fn hubrise_sink(
+    backends: &Backends,
+    config: &Config,
+    reload: &mut Reload,
+) -> anyhow::Result<Vec<Arc<dyn Sink>>> {
+    let HubriseSink { settings, remotes, request_timeout, .. } = &config.hubrise_sink;
+    let live = |(name, remote): (&String, &config::Remote)| {
+        let token = reload.token(format!("sinks.hubrise.connections.{name}"), remote);
+        (name.clone(), hubrise::Remote { base: remote.base.clone(), token })
+    };
+    let remotes = remotes.iter().map(live).collect();
+    let client = HubriseClient::new(remotes, *request_timeout).map_err(anyhow::Error::msg)?;
+    let cells = &backends.cells;
+    Ok(vec![
+        Arc::new(Hubrise::new(settings.clone(), Arc::clone(cells), Arc::new(client))),
+        Arc::new(Announced::new(settings.clone(), Arc::clone(cells))),
+    ])
+}
+
+/// A worker of one sink. `subscribed` is kept true while it has a subscription.
+#[must_use]
+pub fn sink_worker(
+    backends: &Backends,
+    config: &Config,
+    sink: Arc<dyn Sink>,
+    heartbeat: Arc<Heartbeat>,
+    subscribed: Arc<AtomicBool>,
+) -> Worker<SinkProcessor> {
+    Worker {
+        inbox: Arc::clone(&backends.inbox),
+        processor: SinkProcessor {
+            sink,
+            publisher: Arc::clone(&backends.publisher),
+            store: Arc::clone(&backends.cells),
+            clock: Arc::clone(&backends.clock),
+            schedule: config.hubrise_sink.retry.clone(),
+        },
+        settings: WorkerSettings {
+            prefetch: config.hubrise_sink.prefetch,
             drain_deadline: config.worker.drain_deadline,
             outage_patience: config.worker.outage_patience,
         },

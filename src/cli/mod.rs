@@ -3,11 +3,14 @@
 pub mod completions;
 pub mod config;
 pub mod contract;
+pub mod fake;
+pub mod hubrise;
 pub mod line;
 pub mod parked;
 pub mod pattern;
 pub mod reference;
 pub mod run;
+mod run_hubrise;
 pub mod sample_secrets;
 pub mod send;
 pub mod subscribe;
@@ -76,6 +79,12 @@ pub enum Command {
     /// Look at messages that wait for a person, and replay or discard them
     #[command(subcommand)]
     Parked(parked::Command),
+    /// Tell the HubRise sink what it cannot know
+    #[command(subcommand)]
+    Hubrise(hubrise::Command),
+    /// Stand in for another company's system
+    #[command(subcommand)]
+    Fake(fake::Command),
     /// Set up what Milepost needs on the broker
     #[command(subcommand)]
     Topology(topology::Command),
@@ -138,6 +147,8 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Why(args) => why::run(args, cli.global).await,
         Command::Waiting(args) => waiting::run(args, cli.global).await,
         Command::Parked(command) => parked::run(command, cli.global).await,
+        Command::Fake(command) => fake::run(command).await,
+        Command::Hubrise(command) => hubrise::run(command, cli.global).await,
         Command::Topology(command) => topology::run(command, cli.global).await,
         Command::Config(command) => config::run(&command, cli.global),
         Command::Contract(args) => contract::run(args),

@@ -11,6 +11,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
+use super::run_hubrise::StandIn;
 use super::sample_secrets::sample_secret;
 use super::send::delivered::{Outcome, Which};
 use super::send::post::Poster;
@@ -27,6 +28,7 @@ use crate::domain::identity::Account;
 use crate::domain::samples::SignedWebhook;
 use crate::ports::Clock as _;
 use crate::providers;
+use crate::sinks::HUBRISE;
 use crate::telemetry::recorder::Role;
 
 /// What differs from the roles' own defaults: loopback only, and quiet logs for a person, who wants to know all the same why
@@ -61,7 +63,7 @@ pub struct Args {
     #[arg(long, value_name = "ADDR")]
     pub admin: Option<SocketAddr>,
     /// Play a delivery of each provider through the HTTP port: the webhooks of its first journey (`milepost send --list`)
-    /// in order, signed as the provider would
+    /// in order, signed as the provider would. In memory they then arrive at a stand-in for HubRise
     #[arg(long)]
     pub play: bool,
     /// Show the events themselves, one JSON object a line
@@ -75,7 +77,9 @@ pub struct Args {
 /// When the configuration cannot be used, or a port is taken.
 pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
     let real = args.amqp.is_some();
-    let Loaded { config, warnings } = load(&args, global)?;
+    // Real servers get no queue that was not asked for.
+    let stand_in = if args.play && !real { Some(StandIn::listen().await?) } else { None };
+    let Loaded { config, warnings } = load(&args, global, stand_in.as_ref())?;
     let mut process = Process::start(Role::Run, providers::ALL, &config, &warnings).await?;
     let ids: Vec<_> = providers::ALL.iter().map(|provider| provider.id()).collect();
     let backends = if real {
@@ -93,9 +97,16 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
             .life
             .plumbing("updates", follow_memory(broker.updates(), args.json, process.life.closing.clone()));
         eprintln!("milepost: running in memory: whatever it holds is gone when it ends");
+        if config.hubrise_sink.is_used() {
+            broker.feed(HUBRISE);
+        }
         backends
     };
+    if let Some(stand_in) = stand_in {
+        stand_in.serve(&mut process.life);
+    }
     process.workers(&backends, &config, providers::ALL);
+    process.sinks(&backends, &config)?;
     let http = process.receiver(&backends, &config, providers::ALL).await?;
     eprintln!(
         "milepost: webhooks on http://{http}/webhooks/<provider>, operators on http://{}",
@@ -114,7 +125,7 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
 }
 
 /// The configuration. While it listens on loopback alone, a provider without any account gets the sample one.
-fn load(args: &Args, global: Global) -> anyhow::Result<Loaded> {
+fn load(args: &Args, global: Global, stand_in: Option<&StandIn>) -> anyhow::Result<Loaded> {
     let [http, admin] = [args.http, args.admin].map(|addr| addr.map(|addr| addr.to_string()));
     let flags = super::config::set(&[
         ("--amqp", &args.amqp),
@@ -134,6 +145,9 @@ fn load(args: &Args, global: Global) -> anyhow::Result<Loaded> {
             let secrets = format!("[\"{}\"]", sample_secret(provider));
             sources.variables.push((name.into(), secrets.into()));
         }
+    }
+    if let Some(stand_in) = stand_in.filter(|_| !loaded.config.hubrise_sink.is_used()) {
+        sources.base.push_str(&stand_in.connections());
     }
     Ok(crate::config::load(&sources, providers::ALL)?)
 }

@@ -2,6 +2,7 @@
 //! updates and the parked queues. What cannot be asked is said, and the rest is shown all the same.
 
 mod answer;
+mod hubrise;
 mod publications;
 mod row;
 
@@ -19,7 +20,7 @@ use super::{Exit, Global, duration, misuse};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::rabbit::inspect;
 use crate::adapters::rabbit::topology::work_queue;
-use crate::adapters::redis::{DeliveryName, Inspector};
+use crate::adapters::redis::{DeliveryName, Inspector, RedisCells};
 use crate::app::backends::{rabbit_settings, redis_connection};
 use crate::config::Config;
 use crate::domain::identity::ReceiptId;
@@ -122,6 +123,13 @@ async fn ask(args: &Args, config: &Config, now: Timestamp) -> anyhow::Result<Ans
     }
     if answer.is_empty() && ReceiptId::given_at(&args.id).is_some() {
         answer.waiting(waiting(config).await);
+    }
+    if config.hubrise_sink.is_used() {
+        let store = RedisCells::new(redis_connection(config)?);
+        match hubrise::known(&store, &answer.deliveries()).await {
+            Ok(known) => answer.hubrise(known),
+            Err(error) => answer.unknown("the HubRise sink", &error),
+        }
     }
     Ok(answer)
 }

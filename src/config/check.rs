@@ -13,6 +13,7 @@ use super::sections::{
     TracingSection, WorkerSection,
 };
 use super::settings::{Admin, Amqp, Config, Http, Log, Redis, Topology, Tracing, Worker};
+use super::sinks;
 use super::urls::RedactedUrl;
 use crate::adapters::rabbit::topology::TopologyMode;
 use crate::domain::provider::Provider;
@@ -41,6 +42,7 @@ pub(super) fn check(raw: &Sections, providers: &[&dyn Provider], findings: &mut 
     let retry = findings.retry("retry", &raw.retry);
     let log = log(&raw.log, findings);
     let tracing = tracing(&raw.tracing, findings);
+    let hubrise_sink = sinks::hubrise(&raw.sinks.hubrise, &raw.retry, retry.as_ref(), providers, findings);
     let providers = accounts::providers(raw, retry.as_ref(), providers, findings);
     if !findings.problems.is_empty() {
         return None;
@@ -54,6 +56,7 @@ pub(super) fn check(raw: &Sections, providers: &[&dyn Provider], findings: &mut 
         worker: worker?,
         log: log?,
         tracing: tracing?,
+        hubrise_sink: hubrise_sink?,
         providers,
     })
 }

@@ -11,7 +11,7 @@ use crate::domain::retry::{RetrySchedule, ScheduleError};
 /// No timeout needs to be longer, and clocks can add this much without overflowing.
 const HOUR_MS: u64 = 3_600_000;
 /// Ten years: further away than any deployment looks, and well within what Redis takes as an expiry.
-const LONGEST_TTL_SECONDS: u64 = 10 * 365 * 24 * 60 * 60;
+pub(super) const LONGEST_TTL_SECONDS: u64 = 10 * 365 * 24 * 60 * 60;
 
 /// What was found so far.
 #[derive(Default)]

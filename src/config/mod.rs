@@ -14,6 +14,7 @@ mod load;
 mod secret_files;
 mod sections;
 mod settings;
+mod sinks;
 mod structure;
 mod urls;
 
@@ -21,7 +22,7 @@ pub use error::{ConfigError, Problem};
 pub use load::{Flag, Loaded, Sources, load};
 pub use secret_files::{SecretFiles, Unusable};
 pub use settings::{
-    AccountSettings, Admin, Amqp, Config, Http, Log, MaxAge, ProviderSettings, Redis, Topology, Tracing,
-    Worker,
+    AccountSettings, Admin, Amqp, Config, Http, HubriseSink, Log, MaxAge, ProviderSettings, Redis, Remote,
+    Topology, Tracing, Worker,
 };
 pub use urls::RedactedUrl;

@@ -32,6 +32,9 @@ macro_rules! section {
 pub(super) const AMQP_URL: &str = "amqp://127.0.0.1:5672/%2f";
 pub(super) const REDIS_URL: &str = "redis://127.0.0.1:6379/0";
 
+/// HubRise's documented address, with the version.
+pub(super) const HUBRISE_URL: &str = "https://api.hubrise.com/v1";
+
 const DAY_SECONDS: u64 = 24 * 60 * 60;
 pub(super) const DEDUP_TTL_SECONDS: u64 = 14 * DAY_SECONDS;
 
@@ -48,6 +51,7 @@ pub(super) struct Sections {
     pub(super) log: LogSection,
     pub(super) tracing: TracingSection,
     pub(super) providers: BTreeMap<String, ProviderSection>,
+    pub(super) sinks: SinksSection,
 }
 
 impl Sections {
@@ -145,6 +149,38 @@ section!(AccountSection {
     secrets: Vec<String> = Vec::new(),
     secret_files: Vec<PathBuf> = Vec::new(),
     secret_dir: Option<PathBuf> = None,
+});
+
+section!(SinksSection { hubrise: HubriseSection = HubriseSection::default() });
+
+section!(HubriseSection {
+    patterns: Vec<String> = vec!["#".to_owned()],
+    base_url: String = HUBRISE_URL.to_owned(),
+    prefetch: u64 = 128,
+    request_timeout_ms: u64 = 10_000,
+    lease_ms: u64 = 30_000,
+    interval_seconds: u64 = 30,
+    reserve: f64 = 0.2,
+    memory_seconds: u64 = 14 * DAY_SECONDS,
+    unlinked_seconds: u64 = DAY_SECONDS / 4,
+    unlinked_most: u64 = 10_000,
+    retry: Option<RetryOverride> = None,
+    connections: BTreeMap<String, ConnectionSection> = BTreeMap::new(),
+});
+
+section!(ConnectionSection {
+    token: Option<String> = None,
+    token_file: Option<PathBuf> = None,
+    base_url: Option<String> = None,
+    locations: Vec<String> = Vec::new(),
+    accounts: Vec<String> = Vec::new(),
+    references: Vec<String> = vec!["merchant_order".to_owned(), "merchant_reference".to_owned()],
+    pattern: String = "{order}".to_owned(),
+    order_status: bool = false,
+    statuses: BTreeMap<String, String> = BTreeMap::new(),
+    per_minute: u64 = 500,
+    per_hour: u64 = 2_500,
+    per_day: u64 = 10_000,
 });
 
 impl RetryOverride {

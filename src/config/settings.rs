@@ -6,6 +6,8 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
+use url::Url;
+
 use super::secret_files::SecretFiles;
 use super::urls::RedactedUrl;
 use crate::adapters::http::{HttpLimits, connections_within};
@@ -14,6 +16,8 @@ use crate::domain::authentication::Credentials;
 use crate::domain::identity::Account;
 use crate::domain::provider::ProviderId;
 use crate::domain::retry::RetrySchedule;
+use crate::domain::secret::Secret;
+use crate::sinks::hubrise::settings::Settings;
 use crate::telemetry::logging::LogFormat;
 
 /// After this the next answer closes its connection, so that senders find new replicas.
@@ -40,6 +44,8 @@ pub struct Config {
     pub log: Log,
     /// Traces.
     pub tracing: Tracing,
+    /// HubRise as a sink.
+    pub hubrise_sink: HubriseSink,
     pub(super) providers: BTreeMap<ProviderId, ProviderSettings>,
 }
 
@@ -210,6 +216,50 @@ pub struct Tracing {
     pub otlp_endpoint: Option<RedactedUrl>,
     /// The share of traces begun here that is exported.
     pub sample_ratio: f64,
+}
+
+/// HubRise as a sink. Without connections there is none.
+#[derive(Debug, Clone)]
+pub struct HubriseSink {
+    /// Which updates its queue takes.
+    pub patterns: Vec<String>,
+    /// Messages taken off its queue and not yet acknowledged, at most.
+    pub prefetch: u16,
+    /// How long a request may take.
+    pub request_timeout: Duration,
+    /// How its failed messages are tried again.
+    pub retry: RetrySchedule,
+    /// What the sink itself is told.
+    pub settings: Settings,
+    /// How each connection is reached.
+    pub remotes: BTreeMap<String, Remote>,
+}
+
+impl HubriseSink {
+    /// Whether anything is written.
+    #[must_use]
+    pub fn is_used(&self) -> bool {
+        !self.settings.connections.is_empty()
+    }
+}
+
+/// How a connection is reached.
+#[derive(Debug, Clone)]
+pub struct Remote {
+    /// The API's address.
+    pub base: Url,
+    /// The token that is written in the configuration.
+    pub written: Option<Secret>,
+    /// Where it is otherwise.
+    pub files: SecretFiles,
+}
+
+impl Remote {
+    /// The token in force.
+    #[must_use]
+    pub fn token(&self) -> Option<Secret> {
+        self.written.clone().or_else(|| self.files.secrets().next().cloned())
+    }
 }
 
 /// What can be configured for one provider.

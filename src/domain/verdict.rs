@@ -85,10 +85,14 @@ pub enum ParkReason {
     Panic,
     /// Its claim ran out unfinished again and again: it seems to kill its worker.
     CrashLoop,
+    /// The system that a sink writes to will never take it.
+    SinkRefused,
+    /// The order that it belongs to has a delivery that is not ours to change.
+    ForeignDelivery,
 }
 
 impl ParkReason {
-    /// Every reason, so that each metric label exists from the start.
+    /// Those of a provider's webhooks, so that each metric label exists from the start.
     pub const ALL: [Self; 7] = [
         Self::Malformed,
         Self::MissingField,
@@ -97,6 +101,15 @@ impl ParkReason {
         Self::RetriesExhausted,
         Self::Panic,
         Self::CrashLoop,
+    ];
+
+    /// Those of a sink's messages.
+    pub const OF_SINKS: [Self; 5] = [
+        Self::Malformed,
+        Self::RetriesExhausted,
+        Self::Panic,
+        Self::SinkRefused,
+        Self::ForeignDelivery,
     ];
 
     /// The metric label and the value of `mp-reason`.
@@ -110,6 +123,8 @@ impl ParkReason {
             Self::RetriesExhausted => "retries_exhausted",
             Self::Panic => "panic",
             Self::CrashLoop => "crash_loop",
+            Self::SinkRefused => "sink_refused",
+            Self::ForeignDelivery => "foreign_delivery",
         }
     }
 }

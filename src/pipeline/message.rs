@@ -250,7 +250,7 @@ impl Processor {
         let (attempt, crashes) = grant.map_or((0, 0), |grant| (grant.attempt, grant.crashes));
         let failure = self.failure(attempt.max(envelope.attempt), reason.as_str(), Some(detail));
         let copy = envelope.parked(failure, crashes.max(envelope.crashes));
-        self.confirmed(Outbound::Parked(copy, reason, detail), session).await?;
+        self.confirmed(Outbound::Parked(copy, reason, detail.into()), session).await?;
         if let Some(grant) = grant {
             self.mark(grant, Mark::Parked(reason), session).await?;
         }

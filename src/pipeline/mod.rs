@@ -1,9 +1,11 @@
-//! What happens to a webhook: it is received, then a worker processes it.
+//! What happens to a webhook: it is received, then a worker processes it; and a sink's worker what became of it.
 
 mod counts;
 pub mod message;
 pub mod receive;
 pub mod refusals;
 pub mod session;
+pub mod sink;
 mod spans;
+pub mod work;
 pub mod worker;

@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,14 +14,12 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
 
-use super::message::{Content, Message, Processor};
+use super::message::Processor;
 use super::session::Session;
-use super::spans;
+use super::work::Work;
 use crate::domain::identity::DeliveryKey;
 use crate::domain::retry::reconnect_delay;
-use crate::domain::verdict::Outcome;
 use crate::ports::{Delivery, Inbox, Subscription, Tag};
 use crate::telemetry::metrics as m;
 
@@ -43,12 +40,12 @@ pub struct WorkerSettings {
 /// No start of a fleet that is well takes longer to connect. Until then that it is not connected yet is no news.
 const CONNECTING: Duration = Duration::from_secs(3);
 
-/// Takes one provider's messages off its queue until told to stop.
-pub struct Worker {
+/// Takes one queue's messages until told to stop.
+pub struct Worker<W: Work = Processor> {
     /// Where messages come from.
     pub inbox: Arc<dyn Inbox>,
     /// What is done with one.
-    pub processor: Processor,
+    pub processor: W,
     /// The worker's numbers.
     pub settings: WorkerSettings,
     /// Called once a second while the worker's loop turns.
@@ -64,28 +61,28 @@ struct Finished {
     /// The lane to move on, if the message had one.
     lane: Option<DeliveryKey>,
     /// None when it is left to the broker.
-    outcome: Option<Outcome>,
+    outcome: Option<&'static str>,
 }
 
 type Running<'a> = FuturesUnordered<BoxFuture<'a, Finished>>;
 
 /// Messages of one delivery run one after another (invariant 8). A lane exists while one of its messages runs; the
 /// others wait in it.
-type Lanes = HashMap<DeliveryKey, VecDeque<(Tag, Instant, Message)>>;
+type Lanes<W> = HashMap<DeliveryKey, VecDeque<(Tag, Instant, <W as Work>::Item)>>;
 
 /// What one subscription has under way.
-struct InFlight<'a> {
-    worker: &'a Worker,
+struct InFlight<'a, W: Work> {
+    worker: &'a Worker<W>,
     session: &'a Session,
     running: Running<'a>,
-    lanes: Lanes,
+    lanes: Lanes<W>,
     /// When each message was taken, oldest first.
     taken: BTreeMap<Tag, Instant>,
     /// What is to be acknowledged.
     finished: Vec<Tag>,
 }
 
-impl Worker {
+impl<W: Work> Worker<W> {
     /// Runs until `shutdown`, then drains. Subscribes again, with jittered pauses, whenever a subscription ends.
     pub async fn run(&self, shutdown: CancellationToken) {
         let mut tries = 0;
@@ -115,20 +112,10 @@ impl Worker {
     ///
     /// Why it cannot yet is worth a `warning` once it takes longer than any start does.
     async fn subscribe(&self, warning: bool) -> Option<Box<dyn Subscription>> {
-        let provider = self.processor.provider.id();
-        let ledger = self.processor.ledger.ping().await;
-        let publisher = self.processor.publisher.ready();
-        if let Err(error) = &ledger
-            && warning
-        {
-            tracing::warn!(%provider, %error, "not subscribing: the ledger does not answer");
-        }
-        if !publisher && warning {
-            tracing::warn!(%provider, "not subscribing: nothing can be published");
-        }
-        if ledger.is_err() || !publisher {
+        if !self.processor.is_ready(warning).await {
             return None;
         }
+        let provider = self.processor.queue();
         let subscription = self.inbox.subscribe(provider, self.settings.prefetch).await.ok()?;
         tracing::info!(%provider, prefetch = self.settings.prefetch, "subscribed");
         Some(subscription)
@@ -136,7 +123,7 @@ impl Worker {
 
     /// Works until the subscription ends or is drained. Returns whether anything was acknowledged.
     async fn serve(&self, mut subscription: Box<dyn Subscription>, shutdown: &CancellationToken) -> bool {
-        let session = Session::new(self.processor.provider.id(), self.settings.outage_patience);
+        let session = Session::new(self.processor.queue(), self.settings.outage_patience);
         let mut in_flight = InFlight::new(self, &session);
         let mut tick = tokio::time::interval(Duration::from_secs(1));
         let mut drain_deadline = None;
@@ -179,24 +166,19 @@ impl Worker {
         acknowledged_any
     }
 
-    /// Processes one message in its trace. A panic that is not the message's own (of an adapter, say) ends the session:
-    /// the broker delivers everything again, and counts.
-    async fn process(&self, message: &Message, session: &Session) -> Option<Outcome> {
-        let span = spans::process(&message.envelope);
-        // Pinned first: it is large, and each combinator would move it.
-        let processing = pin!(self.processor.process(message, session));
-        let processing = AssertUnwindSafe(processing.instrument(span.clone()));
-        let outcome = processing.catch_unwind().await.unwrap_or_else(|_panic| {
+    /// Processes one message. A panic that is not the message's own (of an adapter, say) ends the session: the broker
+    /// delivers everything again, and counts.
+    async fn process(&self, item: &W::Item, session: &Session) -> Option<&'static str> {
+        let processing = self.processor.process(item, session);
+        AssertUnwindSafe(processing).catch_unwind().await.unwrap_or_else(|_panic| {
             session.close();
             None
-        });
-        spans::processed(&span, outcome);
-        outcome
+        })
     }
 }
 
-impl<'a> InFlight<'a> {
-    fn new(worker: &'a Worker, session: &'a Session) -> Self {
+impl<'a, W: Work> InFlight<'a, W> {
+    fn new(worker: &'a Worker<W>, session: &'a Session) -> Self {
         Self {
             worker,
             session,
@@ -223,10 +205,7 @@ impl<'a> InFlight<'a> {
         let taken = Instant::now();
         self.taken.insert(tag, taken);
         let message = self.worker.processor.read(envelope, defect);
-        let lane = match &message.content {
-            Content::Update(delivery, _) => Some(delivery),
-            Content::Ignored | Content::Unreadable(..) => None,
-        };
+        let lane = W::lane(&message);
         match lane.and_then(|delivery| self.lanes.get_mut(delivery)) {
             Some(waiting) => waiting.push_back((tag, taken, message)),
             None => {
@@ -238,14 +217,11 @@ impl<'a> InFlight<'a> {
         }
     }
 
-    fn start(&mut self, tag: Tag, taken: Instant, message: Message) {
+    fn start(&mut self, tag: Tag, taken: Instant, message: W::Item) {
         let (worker, session) = (self.worker, self.session);
         self.running.push(Box::pin(async move {
             let outcome = worker.process(&message, session).await;
-            let lane = match message.content {
-                Content::Update(delivery, _) => Some(delivery),
-                Content::Ignored | Content::Unreadable(..) => None,
-            };
+            let lane = W::lane(&message).cloned();
             Finished { tag, taken, lane, outcome }
         }));
     }
@@ -263,7 +239,7 @@ impl<'a> InFlight<'a> {
         self.taken.remove(&tag);
         if let Some(outcome) = outcome {
             self.finished.push(tag);
-            let (provider, outcome) = (self.worker.processor.provider.id().as_str(), outcome.as_str());
+            let provider = self.worker.processor.queue().as_str();
             metrics::counter!(m::MESSAGES_SETTLED, "provider" => provider, "outcome" => outcome).increment(1);
             metrics::histogram!(m::PROCESS_DURATION, "provider" => provider, "outcome" => outcome)
                 .record(taken.elapsed().as_secs_f64());
@@ -285,7 +261,7 @@ impl<'a> InFlight<'a> {
 
     fn report(&self) {
         (self.worker.heartbeat)();
-        let provider = self.worker.processor.provider.id().as_str();
+        let provider = self.worker.processor.queue().as_str();
         let oldest = self.taken.values().next().map_or(0.0, |taken| taken.elapsed().as_secs_f64());
         #[allow(clippy::cast_precision_loss)] // At most the prefetch, which is 16 bits.
         metrics::gauge!(m::INFLIGHT, "provider" => provider).set(self.taken.len() as f64);

@@ -1,5 +1,6 @@
 //! Where messages go out.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,8 +19,9 @@ pub enum Outbound {
     Update(UpdateEvent),
     /// A webhook, to its provider's work queue after at least this long (rounded to what the adapter resolves).
     Later(Envelope, Duration),
-    /// A webhook, to its provider's parked queue: why, and in what particular (a fixed phrase of ours).
-    Parked(Envelope, ParkReason, &'static str),
+    /// A webhook, to its provider's parked queue: why, and in what particular: a fixed phrase of ours, or what the system
+    /// that a sink writes to says, without what it was sent.
+    Parked(Envelope, ParkReason, Cow<'static, str>),
 }
 
 /// Why a publish is not known to be stored.

@@ -22,6 +22,8 @@ pub struct Update {
     pub sequence: u64,
     /// When it happened, as the provider says, else when it was received.
     pub at: Timestamp,
+    /// When it was received, in milliseconds.
+    pub received_ms: i64,
     /// What happened, in Milepost's words; possibly a word that this version does not know.
     pub status: String,
     /// The stage of `status`.
@@ -138,6 +140,35 @@ pub fn read(body: &[u8]) -> Read {
     }
 }
 
+/// What an event says of itself, whatever else it says: for those who look after its message.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct About {
+    /// The event's id.
+    pub event: Option<String>,
+    /// The receipt of its webhook.
+    pub receipt: Option<String>,
+    /// The account.
+    pub account: Option<String>,
+    /// The provider's id of the delivery.
+    pub delivery: Option<String>,
+    /// The status, in the provider's words.
+    pub raw_status: Option<String>,
+}
+
+/// Looks at the body of a message; nothing if it is no JSON.
+#[must_use]
+pub fn about(body: &[u8]) -> Option<About> {
+    let event: Value = serde_json::from_slice(body).ok()?;
+    let data = |name| text(event.get("data")?, name);
+    Some(About {
+        event: text(&event, "id"),
+        receipt: data("receipt_id"),
+        account: data("account"),
+        delivery: data("delivery_id"),
+        raw_status: data("raw_status"),
+    })
+}
+
 fn update(event: &Value) -> Result<Update, &'static str> {
     let data = event.get("data").filter(|data| data.is_object()).ok_or("no data")?;
     let delivery = Delivery {
@@ -147,15 +178,17 @@ fn update(event: &Value) -> Result<Update, &'static str> {
     };
     let received_at = time(data.get("received_at"));
     let at = time(event.get("time")).or(received_at).ok_or("no time")?;
+    let received_ms = received_at.unwrap_or(at).as_millisecond();
     // Sequences start at the time in milliseconds, so that of an event without one is the time of its receipt.
-    let received_ms = || u64::try_from(received_at.unwrap_or(at).as_millisecond()).ok();
-    let sequence = data.get("sequence").and_then(Value::as_u64).or_else(received_ms).ok_or("no sequence")?;
+    let sequence = data.get("sequence").and_then(Value::as_u64);
+    let sequence = sequence.or_else(|| u64::try_from(received_ms).ok()).ok_or("no sequence")?;
     let eta = |end: &str| time(data.get("eta")?.get(end)?.get("utc"));
     Ok(Update {
         event_id: text(event, "id").ok_or("no event id")?,
         delivery,
         sequence,
         at,
+        received_ms,
         status: text(data, "status").ok_or("no status")?,
         phase: phase(data),
         previous_status: text(data, "previous_status"),

@@ -113,7 +113,7 @@ metrics! {
     DEDUP_CLAIMS = "milepost_dedup_claims_total", Counter, None, ["provider", "result"],
         "Claims asked of the ledger, by its answer (granted; busy: another copy is in hand; behind: another update of the delivery is; done; stale; id_reused).";
     REDIS_OP_DURATION = "milepost_redis_op_duration_seconds", Histogram, Some(Unit::Seconds), ["op"],
-        "Round trips to Redis (claim, mark, wait, ping).";
+        "Round trips to Redis (claim, mark, wait, ping, cell_read, cell_swap).";
     REDIS_MEMORY_USED = "milepost_redis_memory_used_bytes", Gauge, Some(Unit::Bytes), [],
         "Memory that Redis uses, as it says itself; 0 while it does not say.";
     REDIS_MEMORY_LIMIT = "milepost_redis_memory_limit_bytes", Gauge, Some(Unit::Bytes), [],
@@ -128,6 +128,16 @@ metrics! {
         "Files and connections that the process has open.";
     PROCESS_OPEN_FILES_LIMIT = "milepost_process_open_files_limit", Gauge, None, [],
         "Files and connections that it may have open.";
+    SINK_DEFERRALS = "milepost_sink_deferrals_total", Counter, None, ["sink", "reason"],
+        "Messages of a sink that wait without spending an attempt, by reason (interval, busy, limited, away, paused, unlinked).";
+    HUBRISE_REQUESTS = "milepost_hubrise_requests_total", Counter, None, ["connection", "request", "result"],
+        "Requests sent to HubRise, by connection, request and result (ok, not_found, no_such_path, rejected, denied, limited, no_answer).";
+    HUBRISE_REQUEST_DURATION = "milepost_hubrise_request_duration_seconds", Histogram, Some(Unit::Seconds), ["request"],
+        "From a request to HubRise to its answer.";
+    HUBRISE_REQUESTS_LEFT = "milepost_hubrise_requests_left", Gauge, None, ["connection", "window"],
+        "Requests that a connection to HubRise may still make, by window (minute, hour, day).";
+    HUBRISE_PAUSED = "milepost_hubrise_paused", Gauge, None, ["connection", "reason"],
+        "Whether nothing is sent on a connection to HubRise, by reason (unauthorized, forbidden, no_such_path, wrong_location, no_token).";
     BUILD_INFO = "milepost_build_info", Gauge, None, ["version", "role"],
         "Always 1; its labels say what runs.";
     TRACE_SPANS = "milepost_trace_spans_total", Counter, None, ["result"],

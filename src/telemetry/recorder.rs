@@ -23,6 +23,8 @@ pub enum Role {
     Receiver,
     /// Works on one provider's queue.
     Worker(ProviderId),
+    /// Writes updates to another system.
+    Sink(ProviderId),
     /// The whole fleet in one process.
     Run,
 }
@@ -32,6 +34,7 @@ impl fmt::Display for Role {
         match self {
             Self::Receiver => f.write_str("receiver"),
             Self::Worker(provider) => write!(f, "worker-{provider}"),
+            Self::Sink(sink) => write!(f, "{sink}"),
             Self::Run => f.write_str("run"),
         }
     }

@@ -8,10 +8,13 @@ use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, Share
 
 use super::metrics::{self as table, Metric};
 use super::recorder::{Role, prepare};
-use crate::domain::provider::Provider;
+use crate::domain::provider::{Provider, ProviderId};
 
 /// What a person has to say about them.
 const INTRODUCTION: &str = include_str!("reference.md");
+
+/// Any sink: all have the same metrics.
+const SINK: ProviderId = ProviderId::new("sink-hubrise");
 
 /// A label's values.
 type Values = BTreeSet<String>;
@@ -24,19 +27,25 @@ pub fn page(providers: &[&dyn Provider]) -> String {
     let receiver = created(&[Role::Receiver], providers);
     let workers: Vec<_> = providers.iter().map(|provider| Role::Worker(provider.id())).collect();
     let worker = created(&workers, providers);
+    let sinks = [Role::Sink(SINK)];
+    let sink = created(&sinks, providers);
     let mut page = INTRODUCTION.to_owned();
     page.push_str(
         "\n## Every metric\n\n| metric | type | unit | labels | role | |\n|---|---|---|---|---|---|\n",
     );
     for metric in table::ALL {
-        let role = match (receiver.contains_key(metric.name), worker.contains_key(metric.name)) {
-            (true, false) => "receiver",
-            (false, true) => "worker",
-            _ => "both",
+        let roles = [("receiver", &receiver), ("worker", &worker), ("sink", &sink)];
+        let roles: Vec<_> =
+            roles.iter().filter(|(_, has)| has.contains_key(metric.name)).map(|(role, _)| *role).collect();
+        // What a sink has of a connection of its own it creates when it begins with that.
+        let role = match roles[..] {
+            [] => "sink".to_owned(),
+            [_, _, _] => "all".to_owned(),
+            _ => roles.join(", "),
         };
         let _ = writeln!(page, "{} {role} | {} |", row(metric), metric.help);
     }
-    let every = [Role::Receiver, Role::Run].into_iter().chain(workers);
+    let every = [Role::Receiver, Role::Run].into_iter().chain(workers).chain(sinks);
     page.push_str("\n## Every label\n\n| label | of | values |\n|---|---|---|\n");
     page + &labels(&created(&every.collect::<Vec<_>>(), providers))
 }

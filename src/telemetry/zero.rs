@@ -41,6 +41,10 @@ pub(super) fn create_all(role: Role, providers: &[&dyn Provider]) {
     if matches!(role, Role::Receiver | Role::Run) {
         receiver(providers);
     }
+    if matches!(role, Role::Sink(_) | Role::Run) {
+        connection("consume");
+        sinks();
+    }
     if matches!(role, Role::Worker(_) | Role::Run) {
         connection("consume");
         let served = |id: &ProviderId| !matches!(role, Role::Worker(own) if own != *id);
@@ -104,6 +108,27 @@ fn answered(provider: &str, code: u16, outcome: Result<(), Rejection>) {
         create(table::WEBHOOKS_REJECTED, &[&[provider], &[rejection.as_str()]]);
     }
 }
+
+/// The sinks' own words are not known here: `pipeline::sink` and `sinks` say them.
+fn sinks() {
+    publishes(&["later", "parked"]);
+    for name in ["sink-hubrise", "links-hubrise"] {
+        for metric in [table::RETRY_DELAY, table::INFLIGHT, table::OLDEST_INFLIGHT_AGE] {
+            create(metric, &[&[name]]);
+        }
+        create(table::MESSAGES_SETTLED, &[&[name], &SINK_OUTCOMES]);
+        create(table::PROCESS_DURATION, &[&[name], &SINK_OUTCOMES]);
+        create(table::RETRIES, &[&[name], &["absent", "occupied", "away"]]);
+        create(table::PARKED, &[&[name], &ParkReason::OF_SINKS.map(ParkReason::as_str)]);
+        create(table::PAUSED, &[&[name], &["redis", "rabbitmq"]]);
+    }
+    let waits = ["interval", "busy", "limited", "away", "paused", "unlinked"];
+    create(table::SINK_DEFERRALS, &[&["sink-hubrise"], &waits]);
+    create(table::REDIS_OP_DURATION, &[&["cell_read", "cell_swap"]]);
+}
+
+const SINK_OUTCOMES: [&str; 8] =
+    ["shown", "ignored", "late", "unlinked", "linked", "deferred", "retried", "parked"];
 
 fn worker(providers: &[&str]) {
     publishes(&["update", "later", "parked"]);

@@ -54,7 +54,7 @@ async fn park(real: &Real, webhooks: Vec<Envelope>) -> Vec<String> {
     for some in webhooks.chunks(500) {
         let parking = some.iter().map(|webhook| {
             let (reason, detail) = (ParkReason::RetriesExhausted, "publish_refused");
-            real.backends.publisher.publish(Outbound::Parked(webhook.clone(), reason, detail))
+            real.backends.publisher.publish(Outbound::Parked(webhook.clone(), reason, detail.into()))
         });
         for result in join_all(parking).await {
             result.expect("confirmed");

@@ -1,14 +1,17 @@
 //! What is written to other systems: the pure parts.
 
 mod answers;
+mod converge;
 mod course;
 mod decisions;
 mod fields;
+mod load;
 mod orders;
 mod reading;
 mod stages;
 
-use milepost::sinks::hubrise::core::decide::{Carrier, Case};
+use milepost::sinks::hubrise::core::carrier::Carrier;
+use milepost::sinks::hubrise::core::decide::Case;
 use milepost::sinks::hubrise::core::record::Style;
 use milepost::sinks::update::{Read, Update, read};
 use serde_json::{Value, json};
@@ -46,10 +49,6 @@ pub fn update(sequence: u64, status: &str, data: &Value) -> Update {
     }
 }
 
-pub fn telyport() -> Carrier {
-    Carrier { name: "Telyport".to_owned(), reference: "telyport".to_owned() }
-}
-
 /// What a test decides about: an update, at some time.
 pub struct Desk {
     pub carrier: Carrier,
@@ -59,7 +58,7 @@ pub struct Desk {
 
 impl Desk {
     pub fn new() -> Self {
-        Self { carrier: telyport(), style: Style::default(), now_ms: NINE }
+        Self { carrier: Carrier::of("telyport"), style: Style::default(), now_ms: NINE }
     }
 
     pub fn case<'a>(&'a self, update: &'a Update) -> Case<'a> {

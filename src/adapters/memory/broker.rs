@@ -1,16 +1,20 @@
 //! The broker in memory: work queues, a timer heap where RabbitMQ has delay levels, parked messages, and a bounded
 //! log of updates.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use tokio::sync::{Notify, broadcast};
 use tokio::time::Instant;
 
-use crate::domain::envelope::Envelope;
+use crate::domain::envelope::{Envelope, TraceContext};
 use crate::domain::event::UpdateEvent;
+use crate::domain::history::History;
+use crate::domain::identity::{Account, ReceiptId};
 use crate::domain::provider::ProviderId;
 use crate::domain::verdict::ParkReason;
 use crate::ports::{
@@ -30,7 +34,7 @@ pub struct ParkedMessage {
     /// Why.
     pub reason: ParkReason,
     /// In what particular.
-    pub detail: &'static str,
+    pub detail: Cow<'static, str>,
 }
 
 /// Ordered by due time, then by the order published.
@@ -59,6 +63,8 @@ impl Ord for Delayed {
 
 #[derive(Default)]
 struct Queues {
+    /// Whose queues take every update.
+    fed: Vec<ProviderId>,
     ready: HashMap<ProviderId, VecDeque<Envelope>>,
     delayed: BinaryHeap<Reverse<Delayed>>,
     parked: Vec<ParkedMessage>,
@@ -99,6 +105,11 @@ impl MemoryBroker {
     #[must_use]
     pub fn updates(&self) -> broadcast::Receiver<UpdateEvent> {
         self.0.updates.subscribe()
+    }
+
+    /// From now on a sink's queue takes every update.
+    pub fn feed(&self, sink: ProviderId) {
+        self.queues().fed.push(sink);
     }
 
     /// What is parked.
@@ -143,8 +154,14 @@ impl Publisher for MemoryBroker {
                 }
                 queues.parked.push(ParkedMessage { envelope, reason, detail });
             }
-            // Nobody listening is no failure.
-            Outbound::Update(event) => drop(self.0.updates.send(event)),
+            Outbound::Update(event) => {
+                for sink in queues.fed.clone() {
+                    let envelope = fed(sink, &event);
+                    queues.ready.entry(sink).or_default().push_back(envelope);
+                }
+                // Nobody listening is no failure.
+                drop(self.0.updates.send(event));
+            }
         }
         drop(queues);
         self.0.changed.notify_waiters();
@@ -241,6 +258,23 @@ impl Drop for MemorySubscription {
         }
         drop(queues);
         self.broker.0.changed.notify_waiters();
+    }
+}
+
+/// An event as it is on a sink's queue. What a webhook's message says beside its body, the event says in it.
+fn fed(sink: ProviderId, event: &UpdateEvent) -> Envelope {
+    Envelope {
+        receipt: ReceiptId::new(Timestamp::UNIX_EPOCH, &[0; 10]),
+        provider: sink,
+        account: Account::default_account(),
+        content_type: None,
+        attempt: 0,
+        crashes: 0,
+        replay: None,
+        reason: None,
+        history: History::default(),
+        trace: TraceContext::default(),
+        body: event.body.clone(),
     }
 }
 

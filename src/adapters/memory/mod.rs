@@ -2,7 +2,9 @@
 //! What they hold is gone when the process ends.
 
 mod broker;
+mod cells;
 mod ledger;
 
 pub use broker::{MemoryBroker, ParkedMessage};
+pub use cells::MemoryCells;
 pub use ledger::MemoryLedger;

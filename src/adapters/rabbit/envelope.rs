@@ -39,7 +39,7 @@ pub(super) const TRACESTATE: &str = "tracestate";
 
 /// The properties of a stored webhook: `message_id` is its receipt, `correlation_id` its account.
 #[must_use]
-pub fn properties(envelope: &Envelope, parked: Option<(ParkReason, &'static str)>) -> BasicProperties {
+pub fn properties(envelope: &Envelope, parked: Option<(ParkReason, &str)>) -> BasicProperties {
     let mut headers = FieldTable::default();
     let mut put = |name: &str, value: AMQPValue| {
         headers.insert(name.into(), value);

@@ -277,7 +277,7 @@ impl RabbitPublisher {
             Outbound::Parked(webhook, reason, detail) => Message {
                 exchange: PARKED.into(),
                 routing_key: webhook.provider.as_str().into(),
-                properties: envelope::properties(&webhook, Some((reason, detail))),
+                properties: envelope::properties(&webhook, Some((reason, &detail))),
                 body: webhook.body,
             },
             Outbound::Update(event) => Message {

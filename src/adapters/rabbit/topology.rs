@@ -26,10 +26,25 @@ pub const UNROUTED: &str = "milepost.unrouted";
 /// Parked messages may be looked at this often: -1 would drop them at the first look on RabbitMQ 3.10.
 const LOOKS_AT_PARKED: i64 = 1_000_000_000;
 
-/// A provider's work queue.
+/// Services say here which order of another system a delivery belongs to.
+pub const LINKS: &str = "milepost.links";
+
+/// What the names of sinks, and of their queues of links, begin with where providers' names are.
+const KINDS: [(&str, &str); 2] = [("sink-", "milepost.sink."), ("links-", "milepost.links.")];
+
+/// The work queue of a provider, or of a sink.
 #[must_use]
 pub fn work_queue(provider: ProviderId) -> String {
-    format!("{WEBHOOKS}.{provider}")
+    let of_sink = |(name, queue): (&str, &str)| {
+        Some(format!("{queue}{}", provider.as_str().strip_prefix(name)?))
+    };
+    KINDS.into_iter().find_map(of_sink).unwrap_or_else(|| format!("{WEBHOOKS}.{provider}"))
+}
+
+/// Whether the name is a sink's.
+#[must_use]
+pub(super) fn is_sink(provider: ProviderId) -> bool {
+    KINDS.into_iter().any(|(name, _)| provider.as_str().starts_with(name))
 }
 
 /// A provider's parked queue.
@@ -58,6 +73,17 @@ pub struct TopologySettings {
     pub delivery_limit: u32,
     /// The delay levels' resolution.
     pub delay_unit: Duration,
+}
+
+/// A queue of a sink's, and where what is in it comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SinkQueue {
+    /// Its name where providers' names are.
+    pub id: ProviderId,
+    /// The exchange.
+    pub source: &'static str,
+    /// The patterns that it takes.
+    pub patterns: Vec<String>,
 }
 
 /// An exchange to declare.
@@ -173,6 +199,23 @@ impl Topology {
             topology.bind(delay::DELIVERY_EXCHANGE, &work_queue(provider), &format!("#.{provider}"));
         }
         topology
+    }
+
+    /// And what these sinks' queues need. Replayed messages come back by way of the exchange of webhooks.
+    #[must_use]
+    pub fn and_sinks(mut self, settings: &TopologySettings, sinks: &[SinkQueue]) -> Self {
+        for SinkQueue { id, source, patterns } in sinks {
+            if *source == LINKS {
+                self.exchange(LINKS, ExchangeKind::Topic, Some(UNROUTED));
+            }
+            self.provider(settings, *id);
+            let queue = work_queue(*id);
+            self.bind(delay::DELIVERY_EXCHANGE, &queue, &format!("#.{id}"));
+            for pattern in patterns {
+                self.bind(source, &queue, pattern);
+            }
+        }
+        self
     }
 
     fn updates(&mut self, settings: &TopologySettings) {

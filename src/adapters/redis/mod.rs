@@ -2,6 +2,7 @@
 
 mod answer;
 mod calls;
+mod cells;
 mod clock;
 mod connection;
 mod delivery_key;
@@ -13,6 +14,7 @@ mod record;
 mod remembered;
 mod script;
 
+pub use cells::RedisCells;
 pub use clock::RedisClock;
 pub use connection::{RedisConnection, RedisSettings};
 pub use inspect::{RedisFacts, inspect};

@@ -25,8 +25,9 @@ pub(super) fn findings(broker: &Broker) -> Vec<Finding> {
         return vec![Finding::needs_management(CHECK, "subscribers")];
     };
     let subscribed = subscribed(found);
-    let refusing =
-        |queue: &&FoundQueue| subscribed.contains(queue.definition.name.as_str()) && refuses(queue);
+    let refusing = |queue: &&FoundQueue| {
+        subscribed.contains(queue.definition.name.as_str()) && refuses(queue) && !is_unbounded_sink(queue)
+    };
     let growing = |queue: &&FoundQueue| subscribed.contains(queue.definition.name.as_str()) && grows(queue);
     let mut findings: Vec<_> = found.queues.iter().filter(refusing).map(finding).collect();
     findings.extend(found.queues.iter().filter(growing).map(warning));
@@ -63,6 +64,15 @@ fn subscribed(found: &Found) -> BTreeSet<&str> {
         }
     }
     queues
+}
+
+/// A sink's queue has `reject-publish` for its dead letters' sake, and refuses nothing while it has no bound.
+fn is_unbounded_sink(queue: &FoundQueue) -> bool {
+    let bounds = ["max-length", "max-length-bytes"];
+    let bounded = |bound: &&str| {
+        queue.by_policy(bound).is_some() || queue.definition.arguments.contains_key(&format!("x-{bound}"))
+    };
+    queue.definition.name.starts_with("milepost.sink.") && !bounds.iter().any(bounded)
 }
 
 /// A policy wins over the argument for quorum queues, the argument over a policy for classic ones.

@@ -11,6 +11,7 @@ use crate::domain::identity::{Account, DeliveryKey, EventId};
 use crate::domain::parked::Parked;
 use crate::domain::provider::{Decoded, DecodedUpdate};
 use crate::providers;
+use crate::sinks::update::{About, about};
 
 /// What is shown and filtered by; the body is gone.
 #[derive(Debug, Clone)]
@@ -76,7 +77,7 @@ impl Entry {
 
 fn content(message: &ParkedMessage) -> Content {
     let envelope = &message.envelope;
-    let Some(provider) = providers::by_name(envelope.provider.as_str()) else { return Content::default() };
+    let Some(provider) = providers::by_name(envelope.provider.as_str()) else { return of_event(&envelope.body) };
     // What made a worker panic must not hide the rest of the queue.
     let decoding = catch_unwind(AssertUnwindSafe(|| provider.decode(&envelope.body)));
     let Ok(Ok(Decoded::Update(decoded))) = decoding else { return Content::default() };
@@ -90,4 +91,10 @@ fn content(message: &ParkedMessage) -> Content {
         event_id: message.defect.is_none().then_some(event_id),
         raw_status: Some(update.raw_status),
     }
+}
+
+/// What is on a sink's queue was published before.
+fn of_event(body: &[u8]) -> Content {
+    let About { event, delivery, raw_status, .. } = about(body).unwrap_or_default();
+    Content { delivery_id: delivery, provider_event_id: None, event_id: event, raw_status }
 }

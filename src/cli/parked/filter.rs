@@ -6,13 +6,13 @@ use super::entry::Entry;
 use crate::cli::when::when;
 use crate::domain::identity::Account;
 use crate::domain::provider::{Provider, ProviderId};
-use crate::providers;
+use crate::{providers, sinks};
 
 /// All that is said must hold; of one option given several times, one.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Which messages")]
 pub struct Filter {
-    /// Of this provider
+    /// Of this provider, or of a sink such as sink-hubrise
     #[arg(long, value_parser = provider)]
     pub provider: Vec<ProviderId>,
     /// For this account
@@ -42,14 +42,14 @@ pub struct Filter {
 }
 
 pub(super) fn provider(name: &str) -> Result<ProviderId, String> {
-    crate::cli::provider(name).map(Provider::id)
+    sinks::by_name(name).map_or_else(|| crate::cli::provider(name).map(Provider::id), Ok)
 }
 
 impl Filter {
     /// The providers whose queues are looked at.
     #[must_use]
     pub fn providers(&self) -> Vec<ProviderId> {
-        let all = providers::ALL.iter().map(|provider| provider.id());
+        let all = providers::ALL.iter().map(|provider| provider.id()).chain(sinks::ALL);
         all.filter(|id| among(&self.provider, id)).collect()
     }
 

@@ -21,6 +21,7 @@ use crate::cli::parked::entry::Entry;
 use crate::cli::{Exit, Global, send};
 use crate::domain::envelope::{Envelope, Replay as Wish};
 use crate::domain::verdict::ParkReason;
+use crate::sinks;
 
 /// What `milepost parked replay` is asked.
 #[derive(clap::Args)]
@@ -115,7 +116,9 @@ async fn dry_run(args: &Args, settings: &RabbitSettings) -> anyhow::Result<Exit>
 /// was parked with an account and a time that were made up: only its own id says that it is meant.
 fn fit(args: &Args, entry: &Entry, message: &ParkedMessage) -> Option<Envelope> {
     let made_up = entry.about.reason == ParkReason::BadEnvelope.as_str();
-    if message.defect.is_some() || (made_up && args.selection.ids.is_empty()) {
+    // An event says in its body what a webhook's message says beside it.
+    let of_sink = sinks::by_name(message.envelope.provider.as_str()).is_some();
+    if message.defect.is_some() && !of_sink || (made_up && args.selection.ids.is_empty()) {
         return None;
     }
     let wish = if args.force { Wish::Force(entry.about.wish()) } else { Wish::Normal };

@@ -18,9 +18,9 @@ use crate::adapters::rabbit::RabbitSettings;
 use crate::adapters::rabbit::parked::{Outlet, ParkedMessage, ParkedQueue, Record};
 use crate::cli::{Exit, Global};
 use crate::domain::parked::Parked;
-use crate::domain::provider::ProviderId;
+use crate::domain::provider::{Provider, ProviderId};
 use crate::ports::PublishError;
-use crate::providers;
+use crate::{providers, sinks};
 
 /// Messages that wait for their confirm at once.
 const UNCONFIRMED: usize = 256;
@@ -166,12 +166,13 @@ fn read(path: &Path) -> anyhow::Result<Vec<(ProviderId, Record)>> {
         let record: Record = serde_json::from_str(&line).map_err(|error| {
             anyhow::anyhow!("line {number}, column {}: no record of ours", error.column())
         })?;
-        let Some(provider) = providers::by_name(&record.provider) else {
+        let known = providers::by_name(&record.provider).map(Provider::id);
+        let Some(provider) = known.or_else(|| sinks::by_name(&record.provider)) else {
             bail!("line {number}: the provider {:?} is not known", record.provider);
         };
         let (_, body) = record.message().with_context(|| format!("line {number}"))?;
         let id = Parked::id_of(record.message_id.as_deref(), &body);
-        records.push((provider.id(), Record { id, ..record }));
+        records.push((provider, Record { id, ..record }));
     }
     Ok(records)
 }

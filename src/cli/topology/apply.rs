@@ -4,7 +4,7 @@ use super::{everyone, print};
 use crate::adapters::rabbit::compare::{Compared, Standing};
 use crate::adapters::rabbit::connect;
 use crate::adapters::rabbit::topology::Topology;
-use crate::app::backends::{rabbit_settings, topology_settings};
+use crate::app::backends::{rabbit_settings, whole_topology};
 use crate::app::doctor::Patient;
 use crate::cli::Exit;
 use crate::config::Config;
@@ -23,7 +23,7 @@ pub(super) async fn run(args: &Args, config: &Config) -> anyhow::Result<Exit> {
 }
 
 async fn apply(config: &Config) -> anyhow::Result<Exit> {
-    let topology = Topology::new(&topology_settings(config), &everyone());
+    let topology = whole_topology(config, &everyone());
     let connection = connect(&rabbit_settings(config, "topology"), "apply").await?;
     let channel = connection.create_channel().await?;
     topology.apply(&channel).await?;

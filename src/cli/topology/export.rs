@@ -3,8 +3,7 @@
 use super::{everyone, print};
 use crate::adapters::rabbit::definitions::Definitions;
 use crate::adapters::rabbit::management::vhost;
-use crate::adapters::rabbit::topology::Topology;
-use crate::app::backends::topology_settings;
+use crate::app::backends::whole_topology;
 use crate::cli::Exit;
 use crate::config::Config;
 
@@ -21,7 +20,7 @@ pub(super) fn run(args: Args, config: &Config) -> anyhow::Result<Exit> {
         Some(vhost) => vhost,
         None => vhost(config.amqp.url.expose())?,
     };
-    let topology = Topology::new(&topology_settings(config), &everyone());
+    let topology = whole_topology(config, &everyone());
     print(&format!("{:#}\n", Definitions::from(&topology).file(&vhost)))?;
     Ok(Exit::Done)
 }

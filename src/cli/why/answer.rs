@@ -6,6 +6,7 @@ use std::fmt::{Display, Write as _};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::hubrise::AtHubrise;
 use super::publications::{Publication, Searched};
 use super::row::{Asked, Row};
 use crate::adapters::redis::{DeliveryName, RememberedDelivery, Repeat};
@@ -23,6 +24,7 @@ pub(super) struct Answer {
     between: (Option<Timestamp>, Option<Timestamp>),
     parked: Vec<Entry>,
     remembered: Vec<RememberedDelivery>,
+    hubrise: Vec<AtHubrise>,
     asked: Asked,
     /// Who could not be asked, and why.
     unknown: Vec<(&'static str, String)>,
@@ -32,8 +34,8 @@ pub(super) struct Answer {
 
 impl Answer {
     pub(super) fn new(id: String, between: (Option<Timestamp>, Option<Timestamp>)) -> Self {
-        let (parked, remembered, unknown) = (Vec::new(), Vec::new(), Vec::new());
-        Self { id, between, parked, remembered, asked: Asked::default(), unknown, waiting: None }
+        let (parked, remembered, hubrise, unknown) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { id, between, parked, remembered, hubrise, asked: Asked::default(), unknown, waiting: None }
     }
 
     pub(super) fn searched(&mut self, searched: Searched) {
@@ -48,6 +50,10 @@ impl Answer {
     pub(super) fn remembered(&mut self, deliveries: Vec<RememberedDelivery>) {
         self.remembered = deliveries;
         self.asked.ledger = true;
+    }
+
+    pub(super) fn hubrise(&mut self, known: Vec<AtHubrise>) {
+        self.hubrise = known;
     }
 
     pub(super) fn unknown(&mut self, whom: &'static str, why: &dyn Display) {
@@ -99,7 +105,8 @@ impl Answer {
                 delivery_id: entry.content.delivery_id.clone()?,
             })
         });
-        published.chain(parked).collect()
+        let remembered = self.remembered.iter().map(|delivery| delivery.name.clone());
+        published.chain(parked).chain(remembered).collect()
     }
 
     /// The events by their receipts: those that the id names, or else all of its delivery. And how many of the delivery are
@@ -165,6 +172,9 @@ impl Answer {
         if let Some(since) = self.asked.searched.as_ref().and_then(Searched::since) {
             let _ = writeln!(text, "updates searched: those published since {}", clock(since, now));
         }
+        for known in &self.hubrise {
+            let _ = writeln!(text, "hubrise: {}", printable(&known.in_words(now)));
+        }
         let (rows, left_out) = self.rows();
         if !rows.is_empty() {
             let _ = write!(text, "{}", table(rows, &self.asked, now));
@@ -222,6 +232,7 @@ impl Answer {
         json!({
             "id": self.id, "deliveries": deliveries.collect::<Vec<_>>(), "events": events, "left_out": left_out,
             "repeats": self.first_receipt().map(|first| first.to_string()),
+            "hubrise": self.hubrise.iter().map(AtHubrise::as_json).collect::<Vec<_>>(),
             "searched": searched, "not_asked": unknown.collect::<Vec<_>>(),
         })
     }

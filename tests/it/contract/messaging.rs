@@ -241,7 +241,7 @@ async fn a_delayed_message_waits_at_least_its_delay_and_overtakes_nothing_shorte
 
 async fn a_parked_message_waits_apart(broker: Broker) {
     let outbound =
-        Outbound::Parked(envelope(TELYPORT, "poison"), ParkReason::Malformed, "not one JSON object");
+        Outbound::Parked(envelope(TELYPORT, "poison"), ParkReason::Malformed, "not one JSON object".into());
     broker.publish(outbound).await;
     broker.publish(Outbound::Raw(envelope(TELYPORT, "next"))).await;
     let mut subscription = broker.subscribe(10).await;

@@ -63,7 +63,7 @@ async fn a_summary_counts_by_kind_of_failure() {
     let vhost = Vhost::new().await;
     let real = Real::on(&vhost).await;
     park(&real, (0..3).map(exhausted).collect()).await;
-    let poison = Outbound::Parked(envelope(EXPRESS, "no JSON"), ParkReason::Malformed, "not one JSON object");
+    let poison = Outbound::Parked(envelope(EXPRESS, "no JSON"), ParkReason::Malformed, "not one JSON object".into());
     real.backends.publisher.publish(poison).await.expect("confirmed");
     let groups = json(&real, "summary --json").await;
     let found: BTreeSet<_> = groups
@@ -97,7 +97,7 @@ async fn a_list_is_filtered() {
     let ids = park(&real, vec![exhausted(0), exhausted(1), other]).await;
     let poison = Envelope { receipt: receipt_at(at(1_700_000_000_000)), ..envelope(TELYPORT, "no JSON") };
     let poison_id = poison.receipt.to_string();
-    let parking = Outbound::Parked(poison, ParkReason::Malformed, "not one JSON object");
+    let parking = Outbound::Parked(poison, ParkReason::Malformed, "not one JSON object".into());
     real.backends.publisher.publish(parking).await.expect("confirmed");
     for (filter, expected) in [
         ("--reason malformed", vec![&poison_id]),

@@ -79,7 +79,7 @@ async fn what_is_discarded_is_written_down_first() {
     let ids = park(&real, (0..6).map(exhausted).collect()).await;
     let poison = envelope(TELYPORT, &b"\x00\xff no JSON"[..]);
     let poison_id = poison.receipt.to_string();
-    let parking = Outbound::Parked(poison, ParkReason::Malformed, "not one JSON object");
+    let parking = Outbound::Parked(poison, ParkReason::Malformed, "not one JSON object".into());
     real.backends.publisher.publish(parking).await.expect("confirmed");
     let file = Scratch::new();
     for unmeant in ["discard --all", "discard --yes"] {

@@ -27,7 +27,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::eventually;
 use super::fixtures::{EXPRESS, TELYPORT};
-use super::servers::{Vhost, channel, depth, rabbit_settings, redis_ledger_at, redis_url, topology_settings};
+use super::servers::{
+    Vhost, channel, depth, rabbit_settings, redis_cells_at, redis_ledger_at, redis_url, topology_settings,
+};
 
 /// The protocol's numbers for tests: short leases, so that crashes heal within seconds.
 fn process_settings(schedule: RetrySchedule) -> ProcessSettings {
@@ -74,6 +76,7 @@ impl Real {
             inbox: Arc::new(RabbitInbox::new(settings, clock.clone())),
             publisher,
             ledger: Arc::new(redis_ledger_at(redis_url)),
+            cells: Arc::new(redis_cells_at(redis_url)),
             clock,
         };
         eventually("the publisher connects", || async { backends.publisher.ready().then_some(()) }).await;

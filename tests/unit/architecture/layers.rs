@@ -15,7 +15,7 @@ pub struct Layer {
     pub libraries: Libraries,
 }
 
-pub const LAYERS: [Layer; 18] = [
+pub const LAYERS: [Layer; 19] = [
     // The one exception: `backoff` has a type for the clock that it reads in vain.
     Layer { path: "domain/retry.rs", modules: &[], libraries: Only(&["backoff", "thiserror"]) },
     Layer { path: "domain/", modules: &[], libraries: Only(WORDS) },
@@ -32,7 +32,7 @@ pub const LAYERS: [Layer; 18] = [
     },
     Layer {
         path: "pipeline/",
-        modules: &["domain", "ports", "telemetry"],
+        modules: &["domain", "ports", "telemetry", "sinks"],
         libraries: Only(&[
             "bytes",
             "futures_util",
@@ -76,6 +76,11 @@ pub const LAYERS: [Layer; 18] = [
         libraries: AllBut(&["anyhow", "deadpool_redis", "lapin"]),
     },
     Layer {
+        path: "adapters/hubrise.rs",
+        modules: &["domain", "ports", "telemetry", "sinks"],
+        libraries: AllBut(&["anyhow", "deadpool_redis", "hyper", "lapin"]),
+    },
+    Layer {
         path: "adapters/rabbit/",
         modules: &["domain", "ports", "telemetry"],
         libraries: AllBut(&["anyhow", "deadpool_redis", "hyper"]),
@@ -99,20 +104,30 @@ pub const LAYERS: [Layer; 18] = [
     // Its sections hold types of the adapters, and their libraries read the URLs.
     Layer {
         path: "config/",
-        modules: &["domain", "telemetry", "adapters"],
+        modules: &["domain", "telemetry", "sinks", "adapters"],
         libraries: AllBut(&["anyhow", "hyper", "reqwest", "tokio"]),
     },
     Layer {
         path: "app/",
-        modules: &["domain", "providers", "ports", "telemetry", "pipeline", "adapters", "config"],
+        modules: &["domain", "providers", "ports", "telemetry", "sinks", "pipeline", "adapters", "config"],
         libraries: AllBut(&["deadpool_redis", "lapin"]),
     },
     Layer {
         path: "cli/",
-        modules: &["domain", "providers", "ports", "telemetry", "adapters", "contract", "config", "app"],
+        modules: &[
+            "domain",
+            "providers",
+            "ports",
+            "telemetry",
+            "sinks",
+            "adapters",
+            "contract",
+            "config",
+            "app",
+        ],
         libraries: AllBut(&["deadpool_redis"]),
     },
-    Layer { path: "bin/", modules: &["providers", "app", "cli"], libraries: Only(&[]) },
+    Layer { path: "bin/", modules: &["providers", "sinks", "app", "cli"], libraries: Only(&[]) },
 ];
 
 /// Libraries that compute, and reach nothing outside the process.

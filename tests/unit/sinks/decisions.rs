@@ -265,14 +265,21 @@ fn nothing_is_sent_after_the_end_but_a_correction() {
         let update = after("delivered", sequence, status, &data);
         assert!(matches!(order.step(&update), Step::Done(_)), "{status}");
     }
-    let retried = after("assigned", 1, "picked_up", &json!({ "tracking_url": "https://t.example/1" }));
-    assert_eq!(order.step(&retried), Step::Done(Outcome::Shown), "what was overtaken comes to nothing");
     let correction = after("delivered", 6, "cancelled", &json!({ "time": "2026-03-02T10:00:00Z" }));
     let sent = order.sent(&correction);
     assert_eq!(
         (&sent["status"], &sent["cancelled_at"]),
         (&json!("cancelled"), &json!("2026-03-02T10:00:00+00:00"))
     );
+}
+
+#[test]
+fn of_an_update_that_was_overtaken_by_the_end_its_time_is_shown() {
+    let mut order = Order::with(&assigned());
+    order.sent(&after("picked_up", 3, "delivered", &json!({ "time": "2026-03-02T09:30:00Z" })));
+    let overtaken = json!({ "time": "2026-03-02T09:20:00Z", "tracking_url": "https://t.example/1" });
+    let sent = order.sent(&after("assigned", 2, "picked_up", &overtaken));
+    assert_eq!(sent, json!({ "pickup_at": "2026-03-02T09:20:00+00:00" }));
 }
 
 #[test]

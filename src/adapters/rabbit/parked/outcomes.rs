@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::ParkedError;
 use crate::adapters::rabbit::delay;
 use crate::adapters::rabbit::envelope::{Headers, REASON};
-use crate::adapters::rabbit::topology::{PARKED, UPDATES, text};
+use crate::adapters::rabbit::topology::{PARKED, UPDATES, is_sink, text};
 use crate::domain::provider::ProviderId;
 
 /// What we have not listened to in time is dropped, oldest first: we must never hold up a publish.
@@ -40,9 +40,12 @@ impl Outcomes {
         arguments.insert("x-max-length".into(), AMQPValue::LongLongInt(MOST_UNHEARD));
         arguments.insert("x-overflow".into(), text("drop-head"));
         let queue = channel.queue_declare("".into(), options, arguments).await?.name().clone();
-        let mut sources =
-            vec![(PARKED.to_owned(), provider.to_string()), (UPDATES.to_owned(), format!("{provider}.#"))];
-        sources.extend((0..delay::LEVELS).map(|level| (delay::level_name(level), format!("#.{provider}"))));
+        let mut sources = vec![(PARKED.to_owned(), provider.to_string())];
+        // A sink's messages publish nothing, and wait as a matter of course: only a failure can be heard.
+        if !is_sink(provider) {
+            sources.push((UPDATES.to_owned(), format!("{provider}.#")));
+            sources.extend((0..delay::LEVELS).map(|level| (delay::level_name(level), format!("#.{provider}"))));
+        }
         for (source, key) in sources {
             let (options, none) = (QueueBindOptions::default(), FieldTable::default());
             channel.queue_bind(queue.clone(), source.into(), key.into(), options, none).await?;

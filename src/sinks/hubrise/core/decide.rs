@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::carrier::Carrier;
 use super::field::Field;
 use super::record::{Known, Owner, Record, Style};
 use super::request::Request;
@@ -69,15 +70,6 @@ impl Obstacle {
             Self::Second => "the order has an earlier delivery of ours",
         }
     }
-}
-
-/// Who carries a provider's deliveries, as HubRise is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Carrier {
-    /// The name that people see.
-    pub name: String,
-    /// What identifies it.
-    pub reference: String,
 }
 
 /// What was learned in this run, and is not kept.

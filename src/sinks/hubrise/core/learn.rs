@@ -1,8 +1,9 @@
 //! What an answer changes about the record, and whether it ends the run.
 
 use super::answer::{Answer, DeliveryOfOrder, DeliverySeen, OrderSeen, Rejection};
+use super::carrier::Carrier;
 use super::course::Claim;
-use super::decide::{Carrier, Case, Obstacle, Run, Step, Trouble, order_is_further, order_status_of};
+use super::decide::{Case, Obstacle, Run, Step, Trouble, order_is_further, order_status_of};
 use super::field::Field;
 use super::record::{Known, Record};
 use super::request::Request;
@@ -179,19 +180,45 @@ fn is_ours(record: &Record, carrier: &Carrier, delivery: &DeliverySeen) -> bool 
     same_carrier && of_owner || made_by_us && (cancelled || !delivery.contains_key(&Field::Ref))
 }
 
-/// What HubRise shows beyond what our record knows counts as claimed when it last changed, so that an older update that
-/// is still under way does not take it back.
+/// The times that HubRise shows beside a status, and the status that each belongs to.
+const DATED: [(Field, Stage); 4] = [
+    (Field::AssignedAt, Stage::PickupEnroute),
+    (Field::PickupAt, Stage::DropoffEnroute),
+    (Field::DeliveredAt, Stage::Delivered),
+    (Field::CancelledAt, Stage::Cancelled),
+];
+
+/// What HubRise shows beyond what our record knows counts as claimed at the times it has beside it, so that an older
+/// update that is still under way does not take it back. A time of a later status than the one that is shown is left
+/// from before the delivery started over.
 fn catch_up(record: &mut Record) {
     let Some(stage) = record.shown_stage() else { return };
-    let at_ms =
-        |field: Field| from_text(record.shown.get(&field)?, None).map(jiff::Timestamp::as_millisecond);
-    let times = [Field::AssignedAt, Field::PickupAt, Field::DeliveredAt, Field::CancelledAt];
-    let latest_ms = times.into_iter().filter_map(at_ms).max().unwrap_or_default();
+    let at_ms = |field: Field| {
+        let at = from_text(record.shown.get(&field)?, None)?;
+        Some(at.as_millisecond())
+    };
+    let dated = DATED.into_iter().filter_map(|(field, dated)| Some((dated, at_ms(field)?)));
+    let (before, current): (Vec<_>, Vec<_>) = dated.partition(|(dated, _)| *dated > stage);
     let known = record.course.standing().map(|standing| standing.stage);
-    if known < Some(stage) {
-        let sequence = u64::try_from(latest_ms).unwrap_or_default();
-        record.course.add(Claim { sequence, stage, at_ms: latest_ms, restarts: false });
+    if known >= Some(stage) && before.is_empty() {
+        return;
     }
+    let started_ms = before.iter().map(|(_, at_ms)| *at_ms).max();
+    let mut current: Vec<_> = current.into_iter().filter(|(_, at_ms)| Some(*at_ms) >= started_ms).collect();
+    current.sort_by_key(|(_, at_ms)| *at_ms);
+    if current.last().is_none_or(|(last, _)| *last != stage) {
+        let latest_ms = current.last().map(|(_, at_ms)| *at_ms).or(started_ms).unwrap_or_default();
+        current.push((stage, latest_ms + 1));
+    }
+    for (index, (stage, at_ms)) in current.into_iter().enumerate() {
+        let restarts = index == 0 && started_ms.is_some();
+        record.course.add(Claim { sequence: sequence(at_ms), stage, at_ms, restarts });
+    }
+}
+
+/// Sequence numbers begin at the time in milliseconds.
+fn sequence(at_ms: i64) -> u64 {
+    u64::try_from(at_ms).unwrap_or_default()
 }
 
 /// Remembers what HubRise refused: the fields that it names, or else the status, or else all.

@@ -213,7 +213,8 @@ impl Record {
 
     /// What a PATCH has to say so that HubRise shows what it is to show.
     ///
-    /// A delivery that HubRise shows as closed takes only what changes that: positions and the like come to nothing.
+    /// A delivery that HubRise shows as closed takes only corrections: of its status, and of the times of its statuses.
+    /// Positions and the like come to nothing.
     #[must_use]
     pub fn pending(&self) -> BTreeMap<Field, String> {
         let Some(wanted) = self.wanted() else { return BTreeMap::new() };
@@ -223,13 +224,13 @@ impl Record {
         };
         let closed = self.shown_stage().is_some_and(Stage::is_closed);
         let changes = |field| wanted.get(&field).is_some_and(|value| differs(field, value));
-        if closed && !changes(Field::Status) && !changes(Field::Ref) {
-            return BTreeMap::new();
-        }
+        let over = closed && !changes(Field::Status) && !changes(Field::Ref);
         // Half a position would be another one.
         let moved = changes(Field::DriverLatitude) || changes(Field::DriverLongitude);
         let part_of_move = |field| moved && matches!(field, Field::DriverLatitude | Field::DriverLongitude);
-        let is_pending = |field, value: &str| differs(field, value) || part_of_move(field);
+        let is_pending = |field: Field, value: &str| {
+            (differs(field, value) || part_of_move(field)) && (field.is_of_status() || !over)
+        };
         wanted.iter().filter(|(field, value)| is_pending(**field, value)).map(owned).collect()
     }
 

@@ -1,0 +1,71 @@
+//! Cells in Redis: a GET with the time, and a script that swaps.
+
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use deadpool_redis::redis::{FromRedisValue as _, RedisError, Script, Value, pipe};
+
+use super::connection::RedisConnection;
+use crate::ports::{Cell, Cells, CellsError, Swap};
+use crate::telemetry::metrics as m;
+
+/// Cells in Redis.
+pub struct RedisCells {
+    connection: RedisConnection,
+    swap: Script,
+}
+
+impl RedisCells {
+    /// Cells behind `connection`.
+    #[must_use]
+    pub fn new(connection: RedisConnection) -> Self {
+        Self { connection, swap: Script::new(include_str!("swap.lua")) }
+    }
+
+    /// Follows the URL of Redis for ever; see [`RedisConnection::follow`].
+    pub async fn follow(&self) {
+        self.connection.follow().await;
+    }
+}
+
+#[async_trait]
+impl Cells for RedisCells {
+    async fn read(&self, key: &str) -> Result<Cell, CellsError> {
+        let mut lease = self.connection.get().await.map_err(unavailable)?;
+        let began = Instant::now();
+        let mut both = pipe();
+        both.cmd("TIME").get(key);
+        let reply = both.query_async(&mut lease.connection).await;
+        measured("cell_read", began);
+        let ((seconds, micros), value): ((i64, i64), Option<String>) =
+            reply.map_err(|error| unavailable(self.connection.failed(&lease, &error)))?;
+        Ok(Cell { value, now_ms: seconds * 1000 + micros / 1000 })
+    }
+
+    async fn swap(&self, key: &str, old: Option<&str>, new: &str, ttl: Duration) -> Result<Swap, CellsError> {
+        let mut lease = self.connection.get().await.map_err(unavailable)?;
+        let began = Instant::now();
+        let mut call = self.swap.prepare_invoke();
+        call.key(key).arg(u8::from(old.is_some())).arg(old.unwrap_or_default()).arg(new);
+        call.arg(u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX));
+        let reply: Result<Vec<Value>, RedisError> = call.invoke_async(&mut lease.connection).await;
+        measured("cell_swap", began);
+        let reply = reply.map_err(|error| unavailable(self.connection.failed(&lease, &error)))?;
+        match &reply[..] {
+            [Value::Int(1)] => Ok(Swap::Done),
+            [Value::Int(0), Value::Int(now_ms), value] => {
+                let value = Option::<String>::from_redis_value(value.clone()).map_err(unavailable)?;
+                Ok(Swap::Conflict(Cell { value, now_ms: *now_ms }))
+            }
+            _ => Err(CellsError("its swap script gave an answer of another shape".to_owned())),
+        }
+    }
+}
+
+fn measured(op: &'static str, began: Instant) {
+    metrics::histogram!(m::REDIS_OP_DURATION, "op" => op).record(began.elapsed().as_secs_f64());
+}
+
+fn unavailable(error: impl std::fmt::Display) -> CellsError {
+    CellsError(error.to_string())
+}

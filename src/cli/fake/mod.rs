@@ -1,0 +1,22 @@
+//! Stand-ins for other companies' systems, for trying Milepost out and for its tests.
+
+pub mod hubrise;
+
+use super::Exit;
+
+/// Which one.
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// A stand-in for HubRise's API: orders and their deliveries
+    Hubrise(hubrise::Args),
+}
+
+/// Runs a stand-in until a signal.
+///
+/// # Errors
+/// When it cannot listen.
+pub async fn run(command: Command) -> anyhow::Result<Exit> {
+    match command {
+        Command::Hubrise(args) => hubrise::run(args).await,
+    }
+}

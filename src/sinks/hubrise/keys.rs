@@ -1,0 +1,28 @@
+//! The sink's keys in Redis. What is in braces decides the slot of a Redis Cluster.
+
+use super::core::rule::OrderId;
+use crate::sinks::update::Delivery;
+
+/// Of an order's record.
+#[must_use]
+pub fn order(connection: &str, OrderId { location, order }: &OrderId) -> String {
+    format!("mp:sink:hubrise:{{{connection}:{location}:{order}}}:order")
+}
+
+/// Of a connection's desk.
+#[must_use]
+pub fn desk(connection: &str) -> String {
+    format!("mp:sink:hubrise:{{{connection}}}:desk")
+}
+
+/// Of the count of a connection's updates that wait to be linked.
+#[must_use]
+pub fn unlinked(connection: &str) -> String {
+    format!("mp:sink:hubrise:{{{connection}}}:unlinked")
+}
+
+/// Of what is known of a delivery: its link, and what became of it.
+#[must_use]
+pub fn delivery(Delivery { provider, account, id }: &Delivery) -> String {
+    format!("mp:sink:hubrise:{{{provider}:{account}:{id}}}:delivery")
+}
