@@ -7,7 +7,7 @@ use milepost::cli::fake::hubrise::faults::{Fault, FieldName, Trouble};
 use milepost::cli::fake::hubrise::{Args, SAMPLE_TOKEN};
 use milepost::providers::{DASH, TELYPORT};
 
-use super::stand_in::{StandIn, parked, publish, quiet, ready, sink, update};
+use super::stand_in::{StandIn, connection, parked, publish, quiet, ready, sink, update, variable};
 use crate::support::eventually;
 use crate::support::process::Program;
 use crate::support::servers::Vhost;
@@ -80,16 +80,18 @@ async fn a_wrong_token_pauses_one_connection_until_its_file_has_the_right_one() 
     let folder = std::env::temp_dir().join(format!("milepost-hubrise-token-{}", std::process::id()));
     fs::create_dir_all(&folder).expect("a folder");
     let file = folder.join("token");
-    fs::write(&file, "revoked").expect("written");
+    fs::write(&file, "not-the-right-one").expect("written");
     let program = hubrise.connected(sink(&vhost), "one", &TELYPORT);
     // A file in the place of the token.
     let program = program
-        .without("MILEPOST__SINKS__HUBRISE__CONNECTIONS__ONE__TOKEN")
-        .env("MILEPOST__SINKS__HUBRISE__CONNECTIONS__ONE__TOKEN_FILE", file.to_str().expect("text"));
+        .without(&variable("one", "TOKEN"))
+        .env(&variable("one", "TOKEN_FILE"), file.to_str().expect("text"));
     let program = hubrise.connected(program, "two", &DASH);
     let sink = ready(program).await;
     publish(&vhost, &update("D1", "o1", 1, "assigned")).await;
-    sink.measures("milepost_hubrise_paused{connection=\"one\",reason=\"unauthorized\"} 1").await;
+    let one = connection("one");
+    let paused = format!("milepost_hubrise_paused{{connection=\"{one}\",reason=\"unauthorized\"}}");
+    sink.measures(&format!("{paused} 1")).await;
     let mut dash = update("D2", "o2", 1, "assigned");
     dash["data"]["provider"] = "dash".into();
     publish(&vhost, &dash).await;
@@ -98,9 +100,9 @@ async fn a_wrong_token_pauses_one_connection_until_its_file_has_the_right_one() 
 
     fs::write(&file, SAMPLE_TOKEN).expect("written");
     hubrise.shows("o1", "pickup_enroute").await;
-    sink.measures("milepost_hubrise_paused{connection=\"one\",reason=\"unauthorized\"} 0").await;
+    sink.measures(&format!("{paused} 0")).await;
     assert_eq!(parked(&vhost).await, 0);
-    let secrets = ["revoked", SAMPLE_TOKEN];
+    let secrets = ["not-the-right-one", SAMPLE_TOKEN];
     let told = sink.stderr.all();
     assert!(told.iter().all(|line| secrets.iter().all(|secret| !line.contains(secret))));
     fs::remove_dir_all(&folder).expect("removed");
@@ -114,8 +116,7 @@ async fn two_replicas_keep_the_limits_together() {
     let mut replicas = Vec::new();
     for _ in 0..2 {
         let program = hubrise.connected(sink(&vhost), "shop", &TELYPORT);
-        let key = "MILEPOST__SINKS__HUBRISE__CONNECTIONS__SHOP__PER_MINUTE";
-        replicas.push(ready(program.env(key, &MOST.to_string())).await);
+        replicas.push(ready(program.env(&variable("shop", "PER_MINUTE"), &MOST.to_string())).await);
     }
     for number in 0..20 {
         publish(&vhost, &update(&format!("D{number}"), &format!("o{number}"), 1, "assigned")).await;

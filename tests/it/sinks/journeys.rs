@@ -6,7 +6,7 @@ use lapin::types::FieldTable;
 use milepost::providers::{ALL, TELYPORT};
 use serde_json::Value;
 
-use super::stand_in::{StandIn, parked, publish, quiet, ready, sink, update};
+use super::stand_in::{StandIn, parked, publish, quiet, ready, sink, update, variable};
 use crate::processes::journeys::JOURNEYS;
 use crate::support::fixtures::account;
 use crate::support::fleet::Subscriber;
@@ -56,8 +56,7 @@ async fn the_journeys_of_four_providers_arrive_at_hubrise() {
     let mut program = sink(&vhost);
     for (provider, pattern) in PATTERNS {
         let known = ALL.iter().find(|known| known.id().as_str() == provider).expect("a provider");
-        let key = format!("MILEPOST__SINKS__HUBRISE__CONNECTIONS__{}__PATTERN", provider.to_uppercase());
-        program = hubrise.connected(program, provider, *known).env(&key, pattern);
+        program = hubrise.connected(program, provider, *known).env(&variable(provider, "PATTERN"), pattern);
     }
     let sink = ready(program).await;
     let mut subscriber = Subscriber::bind(&vhost.amqp_url, "test.subscriber", FieldTable::default()).await;

@@ -3,17 +3,15 @@
 use milepost::providers::TELYPORT;
 use serde_json::json;
 
-use super::stand_in::{QUEUE, StandIn, parked, publish, publish_to, quiet, ready, sink, update};
+use super::stand_in::{QUEUE, StandIn, parked, publish, publish_to, quiet, ready, sink, update, variable};
 use crate::support::eventually;
 use crate::support::fixtures::account;
 use crate::support::process::Program;
 use crate::support::servers::{Vhost, depth};
 
-/// No reference of the test's fits it.
-const PATTERN: (&str, &str) = ("MILEPOST__SINKS__HUBRISE__CONNECTIONS__SHOP__PATTERN", "hr-{order}");
-
+/// With a rule that no reference of these tests fits.
 fn connected(hubrise: &StandIn, program: Program) -> Program {
-    hubrise.connected(program, "shop", &TELYPORT).env(PATTERN.0, PATTERN.1)
+    hubrise.connected(program, "shop", &TELYPORT).env(&variable("shop", "PATTERN"), "hr-{order}")
 }
 
 /// The operator's command, with the sink's own configuration.

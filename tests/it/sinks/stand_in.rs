@@ -47,8 +47,7 @@ impl StandIn {
 
     /// `program` with the connection `name`, which the test's account of `provider` feeds.
     pub fn connected(&self, program: Program, name: &str, provider: &dyn Provider) -> Program {
-        let key =
-            |setting| format!("MILEPOST__SINKS__HUBRISE__CONNECTIONS__{}__{setting}", name.to_uppercase());
+        let key = |setting| variable(name, setting);
         program
             .env(&key("BASE_URL"), &self.url)
             .env(&key("TOKEN"), SAMPLE_TOKEN)
@@ -97,6 +96,16 @@ impl StandIn {
     }
 }
 
+/// The test's own connection of that name: the shared Redis remembers the orders of every test's connections.
+pub fn connection(name: &str) -> String {
+    format!("{name}-{}", account())
+}
+
+/// The variable of a setting of the test's own connection.
+pub fn variable(name: &str, setting: &str) -> String {
+    format!("MILEPOST__SINKS__HUBRISE__CONNECTIONS__{}__{setting}", connection(name).to_uppercase())
+}
+
 /// The sink's binary.
 pub fn sink(vhost: &Vhost) -> Program {
     Program::role(SINK, &vhost.amqp_url)
@@ -131,7 +140,7 @@ pub async fn parked(vhost: &Vhost) -> u32 {
     depth(&vhost.channel().await, PARKED).await
 }
 
-/// An update of Telyport's delivery `id`.
+/// An update of Telyport's delivery `id`, received now.
 pub fn update(id: &str, reference: &str, sequence: u64, status: &str) -> Value {
     serde_json::json!({
         "specversion": "1.0", "id": format!("{id}-{sequence}"), "source": "/milepost/telyport",
@@ -139,7 +148,7 @@ pub fn update(id: &str, reference: &str, sequence: u64, status: &str) -> Value {
         "data": {
             "provider": "telyport", "account": account().as_str(), "delivery_id": id, "status": status,
             "phase": "unknown", "raw_status": "?", "terminal": false, "order": "in_order", "sequence": sequence,
-            "changes": ["status"], "received_at": "2026-03-02T09:14:06Z", "receipt_id": receipt(sequence),
+            "changes": ["status"], "received_at": jiff::Timestamp::now(), "receipt_id": receipt(sequence),
             "references": { "merchant_order": reference }, "courier": { "name": "Ann", "phone": "+33100000000" },
         },
     })

@@ -156,6 +156,9 @@ fn see_order_status(record: &mut Record, status: Option<&str>) {
 }
 
 fn see_delivery(record: &mut Record, case: &Case<'_>, delivery: DeliverySeen) -> Lesson {
+    if NAMES.iter().all(|field| !delivery.contains_key(field)) {
+        return Lesson::Away("a delivery that names no carrier");
+    }
     if !is_ours(record, case.carrier, &delivery) {
         record.known = Known::Nothing;
         return Lesson::End(Step::Park(Obstacle::Foreign));
@@ -179,6 +182,9 @@ fn is_ours(record: &Record, carrier: &Carrier, delivery: &DeliverySeen) -> bool 
     let of_owner = says(Field::Ref, owner);
     same_carrier && of_owner || made_by_us && (cancelled || !delivery.contains_key(&Field::Ref))
 }
+
+/// By these a delivery is told from another carrier's. HubRise requires the first.
+const NAMES: [Field; 3] = [Field::Carrier, Field::CarrierRef, Field::Ref];
 
 /// The times that HubRise shows beside a status, and the status that each belongs to.
 const DATED: [(Field, Stage); 4] = [
