@@ -79,7 +79,7 @@ async fn put_away(rig: &Rig, ledger: &RedisLedger, webhook: Webhook, index: usiz
         (Outbound::Later(envelope, DUE), Mark::Retrying { attempt: ATTEMPT, due: DUE, reason })
     } else {
         let reason = ParkReason::RetriesExhausted;
-        (Outbound::Parked(envelope, reason, "the last attempt failed"), Mark::Parked(reason))
+        (Outbound::Parked(envelope, reason, "the last attempt failed".into()), Mark::Parked(reason))
     };
     rig.broker.publish(outbound).await?;
     let marked = ledger.mark(&grant.event, mark).await.context("marking")?;

@@ -47,7 +47,8 @@ impl HubriseClient {
     /// # Errors
     /// When TLS cannot be set up.
     pub fn new(remotes: HashMap<String, Remote>, timeout: Duration) -> Result<Self, String> {
-        let mut client = Client::builder().redirect(Policy::none()).timeout(timeout).connect_timeout(timeout / 2);
+        let mut client =
+            Client::builder().redirect(Policy::none()).timeout(timeout).connect_timeout(timeout / 2);
         if remotes.values().all(|remote| remote.base.scheme() == "http") {
             // Without this, a machine without any certificate authority could not even use plain HTTP. What is on
             // loopback is not to be had by a proxy.
@@ -64,7 +65,8 @@ impl HubriseClient {
         request: &Request,
     ) -> Result<RawAnswer, &'static str> {
         let token = remote.token.borrow().clone().ok_or("there is no token")?;
-        let mut token = HeaderValue::from_bytes(token.expose()).map_err(|_| "the token is no header's value")?;
+        let mut token =
+            HeaderValue::from_bytes(token.expose()).map_err(|_| "the token is no header's value")?;
         token.set_sensitive(true);
         let method = Method::from_bytes(request.method().as_bytes()).map_err(|_| "no such method")?;
         let mut sending =

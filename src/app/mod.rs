@@ -99,7 +99,7 @@ fn role(role: Role, served: &[&'static dyn Provider]) -> ExitCode {
 /// receiver's requests are many, and have a signature to check: they take the cores there are.
 fn runtime(role: Role) -> std::io::Result<Runtime> {
     match role {
-        Role::Worker(_) => Builder::new_current_thread().enable_all().build(),
+        Role::Worker(_) | Role::Sink(_) => Builder::new_current_thread().enable_all().build(),
         Role::Receiver | Role::Run => Runtime::new(),
     }
 }

@@ -121,9 +121,11 @@ fn connection(
     for (at, location) in section.locations.iter().enumerate() {
         findings.value(&format!("{path}.locations.{at}"), is_location(location));
     }
-    let accounts = section.accounts.iter().enumerate().filter_map(|(at, text)| {
-        findings.value(&format!("{path}.accounts.{at}"), account(text, known))
-    });
+    let accounts = section
+        .accounts
+        .iter()
+        .enumerate()
+        .filter_map(|(at, text)| findings.value(&format!("{path}.accounts.{at}"), account(text, known)));
     let accounts: Vec<_> = accounts.collect();
     if section.accounts.is_empty() {
         findings.problem(&format!("{path}.accounts"), "has no account: nothing would be written");
@@ -140,11 +142,8 @@ fn connection(
         findings.problem(&format!("{path}.pattern"), message);
     }
     let overrides = overrides(path, &section.statuses, findings);
-    let counts = [
-        ("per_minute", section.per_minute),
-        ("per_hour", section.per_hour),
-        ("per_day", section.per_day),
-    ];
+    let counts =
+        [("per_minute", section.per_minute), ("per_hour", section.per_hour), ("per_day", section.per_day)];
     let limits = LIMITS.into_iter().zip(counts).filter_map(|(limit, (key, count))| {
         let requests = findings.number(&format!("{path}.{key}"), count, 1..=1_000_000)?;
         Some(Limit { requests, ..limit })
@@ -204,29 +203,33 @@ fn base_url(text: &str) -> Result<Url, &'static str> {
 
 /// What goes into a header, and nothing around it.
 fn is_token(bytes: &[u8]) -> Result<(), &'static str> {
-    match bytes.iter().all(u8::is_ascii_graphic) && !bytes.is_empty() {
-        true => Ok(()),
-        false => Err("must be letters, digits and signs alone"),
+    if bytes.iter().all(u8::is_ascii_graphic) && !bytes.is_empty() {
+        Ok(())
+    } else {
+        Err("must be letters, digits and signs alone")
     }
 }
 
 fn is_location(text: &str) -> Result<(), &'static str> {
     let valid = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    match (1..=64).contains(&text.len()) && text.bytes().all(valid) {
-        true => Ok(()),
-        false => Err("must be a location's id, such as 3r4s3-1"),
+    if (1..=64).contains(&text.len()) && text.bytes().all(valid) {
+        Ok(())
+    } else {
+        Err("must be a location's id, such as 3r4s3-1")
     }
 }
 
 fn is_pattern(text: &str) -> Result<(), &'static str> {
-    match (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        true => Ok(()),
-        false => Err("must be a pattern, such as telyport.#"),
+    if (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Ok(())
+    } else {
+        Err("must be a pattern, such as telyport.#")
     }
 }
 
 fn account(text: &str, known: &[&dyn Provider]) -> Result<(String, String), String> {
-    let (provider, account) = text.split_once('/').ok_or("must be a provider and an account: telyport/default")?;
+    let (provider, account) =
+        text.split_once('/').ok_or("must be a provider and an account: telyport/default")?;
     if provider == OWN_PROVIDER {
         return Err("what HubRise told us is not told to HubRise".to_owned());
     }

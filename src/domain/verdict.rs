@@ -104,13 +104,8 @@ impl ParkReason {
     ];
 
     /// Those of a sink's messages.
-    pub const OF_SINKS: [Self; 5] = [
-        Self::Malformed,
-        Self::RetriesExhausted,
-        Self::Panic,
-        Self::SinkRefused,
-        Self::ForeignDelivery,
-    ];
+    pub const OF_SINKS: [Self; 5] =
+        [Self::Malformed, Self::RetriesExhausted, Self::Panic, Self::SinkRefused, Self::ForeignDelivery];
 
     /// The metric label and the value of `mp-reason`.
     #[must_use]

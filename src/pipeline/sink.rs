@@ -100,8 +100,7 @@ impl SinkProcessor {
         envelope: &Envelope,
         session: &Session,
     ) -> Result<&'static str, SessionClosed> {
-        let copy =
-            envelope.parked(self.failure(envelope, reason.as_str(), Some(&detail)), envelope.crashes);
+        let copy = envelope.parked(self.failure(envelope, reason.as_str(), Some(&detail)), envelope.crashes);
         self.confirmed(Outbound::Parked(copy, reason, detail.clone()), session).await?;
         let (sink, reason) = (self.sink.id().as_str(), reason.as_str());
         metrics::counter!(m::PARKED, "provider" => sink, "reason" => reason).increment(1);

@@ -81,4 +81,3 @@ impl Work for Processor {
         outcome.map(Outcome::as_str)
     }
 }
-

@@ -17,6 +17,7 @@ mod redis_policy;
 mod restart;
 mod rollout;
 mod silence;
+mod sinks;
 mod subscribe;
 mod support;
 mod tls;

@@ -31,7 +31,8 @@ impl MemoryCells {
 
     fn cell(&self, values: &HashMap<String, Kept>, key: &str) -> Cell {
         let now_ms = self.clock.now().as_millisecond();
-        let value = values.get(key).filter(|(_, until_ms)| *until_ms > now_ms).map(|(value, _)| value.clone());
+        let value =
+            values.get(key).filter(|(_, until_ms)| *until_ms > now_ms).map(|(value, _)| value.clone());
         Cell { value, now_ms }
     }
 }

@@ -35,9 +35,8 @@ const KINDS: [(&str, &str); 2] = [("sink-", "milepost.sink."), ("links-", "milep
 /// The work queue of a provider, or of a sink.
 #[must_use]
 pub fn work_queue(provider: ProviderId) -> String {
-    let of_sink = |(name, queue): (&str, &str)| {
-        Some(format!("{queue}{}", provider.as_str().strip_prefix(name)?))
-    };
+    let of_sink =
+        |(name, queue): (&str, &str)| Some(format!("{queue}{}", provider.as_str().strip_prefix(name)?));
     KINDS.into_iter().find_map(of_sink).unwrap_or_else(|| format!("{WEBHOOKS}.{provider}"))
 }
 

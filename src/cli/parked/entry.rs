@@ -77,7 +77,9 @@ impl Entry {
 
 fn content(message: &ParkedMessage) -> Content {
     let envelope = &message.envelope;
-    let Some(provider) = providers::by_name(envelope.provider.as_str()) else { return of_event(&envelope.body) };
+    let Some(provider) = providers::by_name(envelope.provider.as_str()) else {
+        return of_event(&envelope.body);
+    };
     // What made a worker panic must not hide the rest of the queue.
     let decoding = catch_unwind(AssertUnwindSafe(|| provider.decode(&envelope.body)));
     let Ok(Ok(Decoded::Update(decoded))) = decoding else { return Content::default() };

@@ -49,7 +49,8 @@ pub(super) async fn known(
 
 impl AtHubrise {
     pub(super) fn in_words(&self, now: Timestamp) -> String {
-        let ago = |ms: i64| Timestamp::from_millisecond(ms).map_or_else(|_| "?".to_owned(), |at| until(at, now));
+        let ago =
+            |ms: i64| Timestamp::from_millisecond(ms).map_or_else(|_| "?".to_owned(), |at| until(at, now));
         let mut words = Vec::new();
         match self.known.shown_at.as_ref().or(self.known.link.as_ref()) {
             Some(Link { connection, location, order }) => {

@@ -96,7 +96,12 @@ impl Office {
         metrics::histogram!(m::HUBRISE_REQUEST_DURATION, "request" => request.as_str())
             .record(began.elapsed().as_secs_f64());
         if let Answer::Away(why) = answer {
-            tracing::warn!(connection = connection.name, request = request.as_str(), why, "hubrise: no answer");
+            tracing::warn!(
+                connection = connection.name,
+                request = request.as_str(),
+                why,
+                "hubrise: no answer"
+            );
         }
         answer
     }

@@ -10,7 +10,6 @@ use rand::random;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Hubrise, patience};
 use super::core::answer::{Answer, Rejection};
 use super::core::carrier::Carrier;
 use super::core::decide::{self, Case, Obstacle, Run, Step, Trouble, admit, decide};
@@ -23,6 +22,7 @@ use super::keys;
 use super::links::{Known, Link};
 use super::office::{Noted, Pass};
 use super::settings::Connection;
+use super::{Hubrise, patience};
 use crate::domain::verdict::ParkReason;
 use crate::ports::CellsError;
 use crate::sinks::update::Update;
@@ -33,7 +33,7 @@ const MOST_REQUESTS: usize = 8;
 /// The longest wait between two looks at a HubRise that is away, or a connection that is paused.
 const LONGEST_BACKOFF: Duration = Duration::from_mins(5);
 /// The longest wait for a limit: what the broker's delays hold, with room for the spread.
-const LONGEST_WAIT: Duration = Duration::from_mins(60);
+const LONGEST_WAIT: Duration = Duration::from_hours(1);
 /// How long another replica's request takes at the most usual.
 const BUSY_WAIT: Duration = Duration::from_secs(2);
 
@@ -207,8 +207,11 @@ impl<'a> Visit<'a> {
                 }
                 record.lease = None;
                 let lesson = learn(record, &self.case(now_ms), &mut run, request, answer.clone());
-                record.last =
-                    Some(Last { at_ms: now_ms, request: request.as_str().to_owned(), result: result.clone() });
+                record.last = Some(Last {
+                    at_ms: now_ms,
+                    request: request.as_str().to_owned(),
+                    result: result.clone(),
+                });
                 (run, lesson)
             })
             .await?;
@@ -227,8 +230,10 @@ impl<'a> Visit<'a> {
             Lesson::End(step) => Some(self.end(step)),
             Lesson::Refused(rejection) => {
                 tracing::warn!(
-                    connection = self.connection.name, event.id = self.update.event_id,
-                    says = rejection.text, "hubrise: refused"
+                    connection = self.connection.name,
+                    event.id = self.update.event_id,
+                    says = rejection.text,
+                    "hubrise: refused"
                 );
                 self.rejection = Some(rejection);
                 None
@@ -318,7 +323,8 @@ impl<'a> Visit<'a> {
         }
         if wrong {
             tracing::error!(
-                connection = self.connection.name, location = self.order.location,
+                connection = self.connection.name,
+                location = self.order.location,
                 "hubrise: the token is for another location"
             );
             let note = Note::Wrong(PauseReason::WrongLocation);

@@ -63,7 +63,8 @@ async fn a_summary_counts_by_kind_of_failure() {
     let vhost = Vhost::new().await;
     let real = Real::on(&vhost).await;
     park(&real, (0..3).map(exhausted).collect()).await;
-    let poison = Outbound::Parked(envelope(EXPRESS, "no JSON"), ParkReason::Malformed, "not one JSON object".into());
+    let poison =
+        Outbound::Parked(envelope(EXPRESS, "no JSON"), ParkReason::Malformed, "not one JSON object".into());
     real.backends.publisher.publish(poison).await.expect("confirmed");
     let groups = json(&real, "summary --json").await;
     let found: BTreeSet<_> = groups

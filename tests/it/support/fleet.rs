@@ -10,7 +10,9 @@ use lapin::options::{BasicConsumeOptions, BasicGetOptions, QueueBindOptions, Que
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel};
 use milepost::adapters::clock::SystemClock;
-use milepost::adapters::rabbit::topology::{Topology, TopologyMode, parked_queue, work_queue};
+use milepost::adapters::rabbit::topology::{
+    SinkQueue, Topology, TopologyMode, UPDATES, parked_queue, work_queue,
+};
 use milepost::adapters::rabbit::{DelayLevels, Pace, RabbitInbox, RabbitPublisher};
 use milepost::app::backends::Backends;
 use milepost::domain::identity::ReceiptId;
@@ -18,9 +20,11 @@ use milepost::domain::order::StatusOrder;
 use milepost::domain::provider::{Provider, ProviderId};
 use milepost::domain::retry::RetrySchedule;
 use milepost::pipeline::message::{ProcessSettings, Processor};
+use milepost::pipeline::work::Work;
 use milepost::pipeline::worker::{Worker, WorkerSettings};
 use milepost::ports::Outbound;
 use milepost::providers::TELYPORT as TELYPORT_PROVIDER;
+use milepost::sinks::HUBRISE;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -30,6 +34,8 @@ use super::fixtures::{EXPRESS, TELYPORT};
 use super::servers::{
     Vhost, channel, depth, rabbit_settings, redis_cells_at, redis_ledger_at, redis_url, topology_settings,
 };
+
+const DELAY_UNIT: Duration = Duration::from_millis(100);
 
 /// The protocol's numbers for tests: short leases, so that crashes heal within seconds.
 fn process_settings(schedule: RetrySchedule) -> ProcessSettings {
@@ -59,14 +65,25 @@ impl Real {
 
     /// On any servers. The delay levels count tenths of a second.
     pub async fn at(amqp_url: &str, redis_url: &str) -> Self {
-        let unit = Duration::from_millis(100);
-        let topology = Topology::new(&topology_settings(unit), &[TELYPORT, EXPRESS]);
+        let topology = Topology::new(&topology_settings(DELAY_UNIT), &[TELYPORT, EXPRESS]);
+        Self::of(topology, amqp_url, redis_url).await
+    }
+
+    /// With the queue of the HubRise sink.
+    pub async fn with_sinks(amqp_url: &str, redis_url: &str) -> Self {
+        let settings = topology_settings(DELAY_UNIT);
+        let updates = SinkQueue { id: HUBRISE, source: UPDATES, patterns: vec!["#".to_owned()] };
+        let topology = Topology::new(&settings, &[TELYPORT]).and_sinks(&settings, &[updates]);
+        Self::of(topology, amqp_url, redis_url).await
+    }
+
+    async fn of(topology: Topology, amqp_url: &str, redis_url: &str) -> Self {
         let settings = rabbit_settings(amqp_url);
         let publisher = RabbitPublisher::new(
             settings.clone(),
             topology,
             TopologyMode::Apply,
-            DelayLevels::new(unit),
+            DelayLevels::new(DELAY_UNIT),
             Pace::Bursts,
         );
         let shutdown = CancellationToken::new();
@@ -165,7 +182,7 @@ pub fn worker(backends: &Backends, provider: &'static dyn Provider, schedule: Re
     }
 }
 
-pub fn run(worker: Worker) -> Running {
+pub fn run<W: Work + 'static>(worker: Worker<W>) -> Running {
     let stop = CancellationToken::new();
     let stopping = stop.clone();
     Running { stop, task: tokio::spawn(async move { worker.run(stopping).await }) }

@@ -76,6 +76,12 @@ impl Program {
         self
     }
 
+    /// Takes a variable away that was given.
+    pub fn without(mut self, name: &str) -> Self {
+        self.0.env_remove(name);
+        self
+    }
+
     pub fn arg(mut self, word: &str) -> Self {
         self.0.arg(word);
         self

@@ -70,8 +70,10 @@ impl Clock for SimClock {
 /// Pending once: somebody else may have a turn.
 async fn turn() {
     let mut waited = false;
-    std::future::poll_fn(|_| if std::mem::replace(&mut waited, true) { Poll::Ready(()) } else { Poll::Pending })
-        .await;
+    std::future::poll_fn(
+        |_| if std::mem::replace(&mut waited, true) { Poll::Ready(()) } else { Poll::Pending },
+    )
+    .await;
 }
 
 struct StepCells(Arc<Shared>);
@@ -125,7 +127,13 @@ impl Api for StepApi {
         match fault {
             0 => return Ok(page(502)),
             1 => return Err("it does not answer"),
-            2 => return Ok(RawAnswer { code: 429, retry_after: Some("3".to_owned()), body: Some(Vec::new()) }),
+            2 => {
+                return Ok(RawAnswer {
+                    code: 429,
+                    retry_after: Some("3".to_owned()),
+                    body: Some(Vec::new()),
+                });
+            }
             3 => return Ok(page(200)),
             _ => {}
         }
@@ -282,7 +290,8 @@ impl Sim {
 
     /// `kill -9`: what it held comes again.
     fn kill(&mut self, replica: usize) {
-        let (dead, alive) = std::mem::take(&mut self.held).into_iter().partition(|held| held.replica == replica);
+        let (dead, alive) =
+            std::mem::take(&mut self.held).into_iter().partition(|held| held.replica == replica);
         self.held = alive;
         let dead: Vec<Held> = dead;
         let now = self.now();
@@ -310,7 +319,15 @@ fn journey() -> impl Strategy<Value = Vec<Said>> {
     let journeys = prop::sample::select(vec![
         &["created", "assigned", "pickup_arrived", "picked_up", "dropoff_arrived", "delivered"][..],
         &["created", "assigned", "created", "assigned", "picked_up", "delivered"],
-        &["assigned", "pickup_en_route", "picked_up", "assigned", "picked_up", "dropoff_en_route", "cancelled"],
+        &[
+            "assigned",
+            "pickup_en_route",
+            "picked_up",
+            "assigned",
+            "picked_up",
+            "dropoff_en_route",
+            "cancelled",
+        ],
         &["created", "assigned", "cancelled", "assigned", "pickup_arrived"],
         &["created", "assigned", "picked_up", "on_hold", "dropoff_en_route", "return_initiated", "returned"],
         &["picked_up", "cancelled", "delivered"],
@@ -399,10 +416,7 @@ fn seed() -> impl Strategy<Value = u64> {
 /// Runs a journey, and returns what went wrong.
 fn converges(journey: &[Said], seed: u64, forgets: bool, shuffled: bool) -> Result<(), TestCaseError> {
     let events = events(journey);
-    let mut messages: Vec<_> = events
-        .iter()
-        .map(|(at_ms, event)| (*at_ms, message(event)))
-        .collect();
+    let mut messages: Vec<_> = events.iter().map(|(at_ms, event)| (*at_ms, message(event))).collect();
     if shuffled {
         // All at once, and each twice, as the broker may give them.
         messages = messages.iter().chain(&messages).map(|(_, message)| (NINE, message.clone())).collect();

@@ -44,7 +44,8 @@ impl Outcomes {
         // A sink's messages publish nothing, and wait as a matter of course: only a failure can be heard.
         if !is_sink(provider) {
             sources.push((UPDATES.to_owned(), format!("{provider}.#")));
-            sources.extend((0..delay::LEVELS).map(|level| (delay::level_name(level), format!("#.{provider}"))));
+            sources
+                .extend((0..delay::LEVELS).map(|level| (delay::level_name(level), format!("#.{provider}"))));
         }
         for (source, key) in sources {
             let (options, none) = (QueueBindOptions::default(), FieldTable::default());

@@ -125,13 +125,17 @@ impl Limits {
     #[must_use]
     pub fn new(minute: u32, hour: u32, day: u32, faster: u32) -> Self {
         let [minutes, hours, days] =
-            [Duration::from_mins(1), Duration::from_hours(1), Duration::from_hours(24)].map(|per| per / faster.max(1));
+            [Duration::from_mins(1), Duration::from_hours(1), Duration::from_hours(24)]
+                .map(|per| per / faster.max(1));
         let windows = vec![(minutes, minute), (hours, hour), (days, day)];
         let counts = vec![(i64::MIN, 0); windows.len()];
         Self { windows, counts }
     }
 
-    /// Counts a request. If it is one too many, says how many seconds the window still lasts.
+    /// Counts a request.
+    ///
+    /// # Errors
+    /// One too many: how many seconds the window still lasts.
     pub fn count(&mut self, now_ms: i64) -> Result<(), u64> {
         let mut longest = None;
         for ((per, most), (window, count)) in self.windows.iter().zip(&mut self.counts) {

@@ -27,11 +27,15 @@ use crate::cli::Exit;
 const HTTP: HttpLimits = HttpLimits {
     max_body_bytes: 1024 * 1024,
     header_timeout: Duration::from_secs(30),
+    idle_timeout: Duration::from_mins(10),
     body_timeout: Duration::from_secs(10),
+    min_body_rate: None,
     max_requests_in_flight: 1024,
     max_bytes_in_flight: 32 * 1024 * 1024,
     max_connections: 512,
+    max_connections_per_peer: None,
     max_connection_age: Duration::from_hours(1),
+    refusal_log_pause: Duration::from_mins(1),
     retry_after: Duration::from_secs(1),
 };
 

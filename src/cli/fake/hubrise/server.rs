@@ -13,7 +13,7 @@ use tokio::sync::broadcast;
 
 use super::faults::{Fault, Faults, Limits, Trouble};
 use super::world::{Call, Order, Reply, World};
-use crate::adapters::http::{Handler, Response};
+use crate::adapters::http::{Caller, Handler, Response};
 use crate::ports::Clock;
 
 /// Larger than any body that a delivery needs.
@@ -158,22 +158,24 @@ impl Stub {
     fn control(&self, request: &Told<'_>) -> Response {
         let mut state = self.state();
         let path: Vec<_> = request.path.trim_start_matches('/').split('/').collect();
-        let reply = match (request.method, &path[..]) {
-            ("GET", ["_fake", "orders"]) => Ok(orders(&state.world)),
-            ("PUT", ["_fake", "orders", id]) => put_order(&mut state.world, id, request.body),
-            ("GET", ["_fake", "requests"]) => Ok(state.requests.iter().map(Answered::as_json).collect()),
-            ("POST", ["_fake", "faults"]) => serde_json::from_slice::<Vec<Fault>>(request.body)
-                .map(|faults| {
-                    state.faults.add(faults);
-                    Value::Null
-                })
-                .map_err(|error| error.to_string()),
-            ("DELETE", ["_fake", "faults"]) => {
-                state.faults.clear();
-                Ok(Value::Null)
-            }
-            _ => Err("the stand-in's own paths are /_fake/orders, /_fake/requests and /_fake/faults".to_owned()),
-        };
+        let reply =
+            match (request.method, &path[..]) {
+                ("GET", ["_fake", "orders"]) => Ok(orders(&state.world)),
+                ("PUT", ["_fake", "orders", id]) => put_order(&mut state.world, id, request.body),
+                ("GET", ["_fake", "requests"]) => Ok(state.requests.iter().map(Answered::as_json).collect()),
+                ("POST", ["_fake", "faults"]) => serde_json::from_slice::<Vec<Fault>>(request.body)
+                    .map(|faults| {
+                        state.faults.add(faults);
+                        Value::Null
+                    })
+                    .map_err(|error| error.to_string()),
+                ("DELETE", ["_fake", "faults"]) => {
+                    state.faults.clear();
+                    Ok(Value::Null)
+                }
+                _ => Err("the stand-in's own paths are /_fake/orders, /_fake/requests and /_fake/faults"
+                    .to_owned()),
+            };
         match reply {
             Ok(body) => json_reply(&Reply { code: 200, body }),
             Err(message) => json_reply(&Reply::error(404, "not_found", &message)),
@@ -222,7 +224,7 @@ struct Told<'a> {
 }
 
 impl Handler for Stub {
-    async fn handle(&self, request: Request<Incoming>) -> Response {
+    async fn handle(&self, request: Request<Incoming>, _: &Caller) -> Response {
         let (head, body) = request.into_parts();
         let Ok(body) = Limited::new(body, LARGEST_BODY).collect().await else {
             return json_reply(&Reply::error(400, "unprocessable_entity", "The body cannot be read"));
@@ -253,7 +255,9 @@ fn instead(trouble: Trouble) -> Option<Response> {
     Some(match trouble {
         Trouble::Error => error(),
         Trouble::TooMany(seconds) => too_many(seconds),
-        Trouble::Page(code) => response(code, "text/html", "<html><body>Sign in to our WiFi</body></html>".into()),
+        Trouble::Page(code) => {
+            response(code, "text/html", "<html><body>Sign in to our WiFi</body></html>".into())
+        }
         Trouble::Huge(bytes) => response(200, "application/json", vec![b' '; bytes]),
         Trouble::WrongTypes => {
             let body = json!({ "id": [], "status": 5, "service_type": {}, "delivery": { "status": false } });
@@ -269,13 +273,18 @@ fn instead(trouble: Trouble) -> Option<Response> {
             json_reply(&Reply::error(code, kind, "This token may not do that"))
         }
         Trouble::Refused(field) => {
-            let errors: Vec<_> =
-                field.as_str().iter().map(|field| json!({ "field": field, "message": "is invalid" })).collect();
+            let errors: Vec<_> = field
+                .as_str()
+                .iter()
+                .map(|field| json!({ "field": field, "message": "is invalid" }))
+                .collect();
             let mut reply = Reply::error(422, "unprocessable_entity", "Validation failed");
             reply.body["errors"] = json!(errors);
             json_reply(&reply)
         }
-        Trouble::ErrorAfterEffect | Trouble::Silence | Trouble::SilenceAfterEffect | Trouble::Slow(_) => return None,
+        Trouble::ErrorAfterEffect | Trouble::Silence | Trouble::SilenceAfterEffect | Trouble::Slow(_) => {
+            return None;
+        }
     })
 }
 
