@@ -28,7 +28,7 @@ docs: ## make docs/ from the code again
 	cargo run --quiet --bin milepost -- reference metrics >docs/metrics.md
 
 manifests: ## make RabbitMQ's resources for Kubernetes from the code again; render and check every overlay
-	cargo run --quiet --bin milepost -- topology export --vhost / | deploy/components/topology-operator/generate
+	cargo run --quiet --bin milepost -- --config deploy/overlays/dev/milepost.toml topology export --vhost / | deploy/components/topology-operator/generate
 	.ci/kube/run
 
 check: fmt lint unit ## what needs no servers: format, lints, unit tests

@@ -1,9 +1,9 @@
 """Alerts on causes. These need no traffic to fire, but for those that say what they need."""
 
 from . import clock
-from .model import BROKER, BY, FLEET, PROCESS, QUEUES, WHERE, WHO, Alert, Record, le
+from .model import BROKER, BY, FLEET, NO_SINK, PROCESS, QUEUES, WHERE, WHO, Alert, Record, le
 
-WORK = 'queue=~"milepost\\\\.webhooks\\\\..+"'
+WORK = 'queue=~"milepost\\\\.(webhooks|sink|links)\\\\..+"'
 UNROUTED = 'queue="milepost.unrouted"'
 PARKED = 'queue=~"milepost\\\\.parked\\\\..+"'
 FORMAT = "malformed|missing_field|contradiction"
@@ -16,8 +16,9 @@ def queues(name, which):
 
 
 def by_provider(series):
-    """A queue's series, with the provider that the queue's name ends in as a label."""
-    return f'sum by ({BY}) (label_replace({series}, "provider", "$1", "queue", "milepost\\\\.(?:webhooks|parked)\\\\.(.+)"))'
+    """A queue's series, with the provider that the queue's name ends in as a label; of a sink's queue, its name there."""
+    named = f'label_replace({series}, "provider", "$1", "queue", "milepost\\\\.(?:webhooks|parked)\\\\.(.+)")'
+    return f'sum by ({BY}) (label_replace({named}, "provider", "$1-$2", "queue", "milepost\\\\.(sink|links)\\\\.(.+)"))'
 
 
 READY = by_provider(queues("messages_ready", WORK))
@@ -140,7 +141,7 @@ def causes():
         CONSUMERS,
         "== 0",
         f"{WHO}: messages wait and no worker takes them",
-        "The queue milepost.webhooks.{{ $labels.provider }} has messages and no consumer.",
+        "The work queue of {{ $labels.provider }} has messages and no consumer.",
         "worker-missing",
         guards=(f"({READY} > 0)",),
         lasting="2m",
@@ -159,7 +160,7 @@ def causes():
     yield Alert(
         "MilepostFormatChanged",
         "page",
-        share(f'milepost_parked_total{{reason=~"{FORMAT}"}}', "milepost_messages_settled_total", "10m", 20),
+        share(f'milepost_parked_total{{{NO_SINK},reason=~"{FORMAT}"}}', "milepost_messages_settled_total", "10m", 20),
         "> 0.1",
         f"{WHO}: it seems to have changed its format",
         "{{ $value | humanizePercentage }} of {{ $labels.provider }}'s messages cannot be read, and are parked whole.",
@@ -234,7 +235,7 @@ def causes():
     yield Alert(
         "MilepostRetryStorm",
         "page",
-        share("milepost_retries_total", 'milepost_messages_settled_total{outcome!="deferred"}', "10m", 20),
+        share(f"milepost_retries_total{{{NO_SINK}}}", 'milepost_messages_settled_total{outcome!="deferred"}', "10m", 20),
         "> 0.3",
         f"{WHO}: most messages have to be retried",
         "{{ $value | humanizePercentage }} of what its worker did in ten minutes ended in a retry: a subscriber's queue is full and rejects.",
@@ -255,8 +256,8 @@ def causes():
     yield Alert(
         "MilepostLastRetry",
         "page",
-        f"sum by ({BY}) (increase(milepost_retry_delay_seconds_count[30m]))"
-        f" - sum by ({BY}) (increase(milepost_retry_delay_seconds_bucket{{{le(1024)}}}[30m]))",
+        f"sum by ({BY}) (increase(milepost_retry_delay_seconds_count{{{NO_SINK}}}[30m]))"
+        f" - sum by ({BY}) (increase(milepost_retry_delay_seconds_bucket{{{NO_SINK},{le(1024)}}}[30m]))",
         "> 0",
         f"{WHO}: messages are near the end of their retries",
         "About {{ $value | humanize }} messages wait for the last time, for 35 minutes or less. Then they are parked.",

@@ -10,6 +10,8 @@ PROCESS = f"{FLEET}, pod, instance"
 # The same for people, in an alert's texts.
 WHO = "{{ with $labels.namespace }}{{ . }}: {{ end }}{{ $labels.provider }}"
 WHERE = "{{ with $labels.namespace }}{{ . }}/{{ end }}{{ or $labels.pod $labels.instance }}"
+# Sinks have names among the providers' in metrics: sink-hubrise, links-hubrise. What is promised of webhooks is not of them.
+NO_SINK = 'provider!~"(sink|links)-.+"'
 # The jobs that scrape Milepost's RabbitMQ: other teams' brokers in the same Prometheus are none of ours.
 BROKER = 'job="milepost-rabbitmq"'
 QUEUES = 'job="milepost-rabbitmq-queues"'

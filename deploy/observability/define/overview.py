@@ -1,7 +1,7 @@
 """The overview: what an SRE reads in ten seconds."""
 
 from .causes import PARKED_NOW, READY, UNACKED, queues
-from .model import BROKER, BY, Board, Panel, Query, Row
+from .model import BROKER, BY, NO_SINK, Board, Panel, Query, Row
 from .panels import AMBER, GREEN, LOSS_CLOCK, RATE, RED, SETTLED, one, quantile, rate
 from .slo import ACCEPTED, SLOS
 
@@ -114,7 +114,7 @@ def overview():
                             Query(
                                 f'sum(rate(milepost_http_requests_total{{result!="accepted"}}[{RATE}]))', "refused"
                             ),
-                            Query(f"sum by (outcome) (rate({SETTLED}[{RATE}]))", "{{outcome}}"),
+                            Query(f"sum by (outcome) (rate({SETTLED}{{{NO_SINK}}}[{RATE}]))", "{{outcome}}"),
                         ),
                         width=9,
                     ),

@@ -9,7 +9,7 @@ OTHERS = 'queue!~"milepost\\\\..*|amq\\\\..*"'
 
 
 def rabbitmq():
-    ours = 'queue=~"milepost\\\\.(webhooks|delay|parked|unrouted).*"'
+    ours = 'queue=~"milepost\\\\.(webhooks|sink|links|delay|parked|unrouted).*"'
     return Board(
         "milepost-rabbitmq",
         "Milepost / RabbitMQ",

@@ -7,7 +7,7 @@ every STEP seconds: three days of every process's series at each evaluation woul
 
 from dataclasses import dataclass
 
-from .model import BY, WHO, Alert, Group, Record, le
+from .model import BY, NO_SINK, WHO, Alert, Group, Record, le
 
 STEP = 30
 SHORT = "5m"
@@ -117,8 +117,8 @@ SLOS = (
         title="not parked",
         promise="99.9 % of messages are not parked",
         objective=0.999,
-        bad=f'sum by ({BY}) (rate(milepost_messages_settled_total{{outcome="parked"}}[WINDOW]))',
-        all=f'sum by ({BY}) (rate(milepost_messages_settled_total{{outcome!~"deferred|retried"}}[WINDOW]))',
+        bad=f'sum by ({BY}) (rate(milepost_messages_settled_total{{{NO_SINK},outcome="parked"}}[WINDOW]))',
+        all=f'sum by ({BY}) (rate(milepost_messages_settled_total{{{NO_SINK},outcome!~"deferred|retried"}}[WINDOW]))',
         alert="MilepostParking",
         summary=f"{WHO}: too many messages end up parked",
         description="{{ $value | humanizePercentage }} of {{ $labels.provider }}'s messages are parked. They are kept whole, and can be replayed "

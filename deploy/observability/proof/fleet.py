@@ -17,6 +17,17 @@ HERE = Path(__file__).resolve().parent.parent
 ROOT = HERE.parent.parent
 BINARIES = ROOT / "target/debug"
 PROVIDERS = ("telyport", "dash")
+# The sink's connection: to a stand-in that has every order, which Telyport's samples name so. It may send as much as comes.
+MANY = "1000000"
+CONNECTION = {
+    "TOKEN": "sample-token-hubrise",
+    "LOCATIONS": '["3r4s3-1"]',
+    "ACCOUNTS": '["telyport/default"]',
+    "PATTERN": "{order}-0",
+    "PER_MINUTE": MANY,
+    "PER_HOUR": MANY,
+    "PER_DAY": MANY,
+}
 
 
 def free_port():
@@ -61,18 +72,21 @@ class Sink:
 
 
 class Fleet:
-    """A receiver, workers, RabbitMQ, Redis, Prometheus and Alertmanager."""
+    """A receiver, workers, the HubRise sink and a stand-in for HubRise, RabbitMQ, Redis, Prometheus and Alertmanager."""
 
     def __init__(self, folder):
         self.folder, self.processes, self.sink = Path(folder), [], Sink()
         self.http, self.prometheus_port, self.alertmanager_port = free_port(), free_port(), free_port()
+        self.hubrise = f"127.0.0.1:{free_port()}"
         self.prometheus = f"http://127.0.0.1:{self.prometheus_port}"
 
     def __enter__(self):
         try:
             self.servers("start")
             self.env = dict(line.split("=", 1) for line in (self.folder / "servers/env").read_text().splitlines())
-            admin = {role: free_port() for role in ("receiver", *(f"worker-{provider}" for provider in PROVIDERS))}
+            roles = ("receiver", *(f"worker-{provider}" for provider in PROVIDERS), "sink-hubrise")
+            admin = {role: free_port() for role in roles}
+            self.stand_in()
             for role, port in admin.items():
                 self.role(role, port)
             self.observe(list(admin.values()))
@@ -130,7 +144,16 @@ class Fleet:
             env[f"MILEPOST__PROVIDERS__{provider.upper()}__ACCOUNTS__DEFAULT__SECRETS"] = json.dumps(
                 [f"sample-secret-{provider}"]
             )
+        if role == "sink-hubrise":
+            connection = CONNECTION | {"BASE_URL": f"http://{self.hubrise}/v1"}
+            env |= {f"MILEPOST__SINKS__HUBRISE__CONNECTIONS__SAMPLE__{key}": value for key, value in connection.items()}
         self.spawn(role, BINARIES / f"milepost-{role}", env=env)
+
+    def stand_in(self):
+        limits = (word for window in ("minute", "hour", "day") for word in (f"--per-{window}", MANY))
+        self.spawn(
+            "hubrise", BINARIES / "milepost", "fake", "hubrise", "--listen", self.hubrise, "--any-order", *limits
+        )
 
     def observe(self, admin_ports):
         """Prometheus with the shipped configuration and rules, but for the pace: a proof has no minutes to wait."""

@@ -45,6 +45,16 @@ fn assert_defaults(config: &Config) {
     assert_eq!(config.log.filter, "info");
     assert!(config.tracing.otlp_endpoint.is_none());
     assert!((config.tracing.sample_ratio - 1.0).abs() < f64::EPSILON);
+    let sink = &config.hubrise_sink;
+    assert_eq!(sink.patterns, ["#"]);
+    assert_eq!(sink.prefetch, 128);
+    assert_eq!(sink.request_timeout, ms(10_000));
+    assert_eq!(sink.retry, RetrySchedule::try_new(ms(1000), 2.0, ms(2_100_000), 0.2).expect("valid"));
+    assert_eq!(sink.settings.lease, ms(30_000));
+    assert_eq!(sink.settings.memory, ms(14 * 86_400_000));
+    assert_eq!(sink.settings.unlinked_for, ms(6 * 3_600_000));
+    assert_eq!(sink.settings.unlinked_most, 10_000);
+    assert!(sink.settings.connections.is_empty());
     let [day, hour, minute] = [86_400, 3600, 60].map(Duration::from_secs);
     for provider in ALL {
         let horizon = match provider.id().as_str() {

@@ -34,6 +34,10 @@ const SECTIONS: &[&str] = &[
     "#[providers.dash.accounts.default] #auth #header #secret_files",
     "[providers.hubrise] resend_horizon_seconds dedup_ttl_seconds",
     "#[providers.hubrise.accounts.default] #auth #secret_files",
+    "[sinks.hubrise] patterns base_url prefetch request_timeout_ms lease_ms interval_seconds reserve memory_seconds \
+     unlinked_seconds unlinked_most #retry",
+    "#[sinks.hubrise.connections.default] #token_file #base_url #locations #accounts #references #pattern #order_status \
+     #statuses #per_minute #per_hour #per_day",
 ];
 
 /// A line of the file: a header, a setting, or either of them as an example.
@@ -138,7 +142,10 @@ fn every_example_account_loads_with_each_of_its_secrets() {
     for (at, section) in sections().iter().enumerate().filter(|(_, section)| section[0].example) {
         let header = &section[0].text;
         let provider = header.strip_prefix("[providers.").and_then(|rest| rest.split('.').next());
-        let provider = provider.expect("only accounts are examples as a whole");
+        let Some(provider) = provider else {
+            assert_eq!(header, "[sinks.hubrise.connections.default]");
+            continue;
+        };
         for secret in (0..section.len()).filter(|&line| section[line].gives_a_secret()) {
             let text = &section[secret].text;
             let name = format!("account-{at}-{secret}.toml");
@@ -181,8 +188,13 @@ fn all_examples_load_together() {
     assert_eq!(dash, Authentication::Header { name: "x-dash-signature".into() });
     assert_eq!(default(TELYPORT.id()).secrets[0].expose(), b"for development only");
     assert_eq!(loaded.config.provider(TELYPORT.id()).retry.attempts(), 12);
+    let [connection] = &loaded.config.hubrise_sink.settings.connections[..] else { panic!("one example") };
+    assert_eq!(connection.locations, ["3r4s3-1"]);
+    assert_eq!(connection.style.overrides.len(), 2);
+    assert_eq!(loaded.config.hubrise_sink.retry.attempts(), 12);
     let unread: Vec<_> = loaded.warnings.iter().map(|warning| warning.key.as_str()).collect();
     let expected = [
+        "sinks.hubrise.connections.default.token_file",
         "providers.telyport.accounts.default.secret_files.0",
         "providers.telyport.accounts.default.secret_dir",
         "providers.247express.accounts.default.secret_files.0",
