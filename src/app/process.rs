@@ -20,6 +20,7 @@ use crate::adapters::http::{Stopping, server};
 use crate::config::{Config, Problem};
 use crate::domain::provider::{Provider, ProviderId};
 use crate::pipeline;
+use crate::sinks::{REPORT_PERIOD, Sink};
 use crate::telemetry::health::{HEARTBEAT_LIMIT, Heartbeat, Readiness};
 use crate::telemetry::logging;
 use crate::telemetry::recorder::{Metrics, Role};
@@ -175,6 +176,11 @@ impl Process {
             let condition = Arc::clone(&subscribed);
             self.require(name, move || condition.load(Ordering::Relaxed));
             let heartbeat = self.heartbeat(name);
+            let (reported, closing) = (Arc::clone(&sink), self.life.closing.clone());
+            self.life.plumbing("sink metrics", async move {
+                closing.run_until_cancelled(report(reported.as_ref())).await;
+                closing.cancelled().await;
+            });
             let worker = roles::sink_worker(backends, config, sink, heartbeat, subscribed);
             let stopping = self.life.stopping.clone();
             self.life.role(name, async move { worker.run(stopping).await });
@@ -250,6 +256,15 @@ impl Process {
 
 async fn listen(addr: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(addr).await.with_context(|| format!("cannot listen on {addr} ({key})"))
+}
+
+/// Keeps the gauges of what a sink's replicas share up to date. While Redis is away they say what they said last.
+async fn report(sink: &dyn Sink) {
+    let mut tick = tokio::time::interval(REPORT_PERIOD);
+    loop {
+        tick.tick().await;
+        let _away = sink.report().await;
+    }
 }
 
 /// Says where a panic was, and never its message: that may quote a webhook (invariant 9).

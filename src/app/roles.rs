@@ -109,6 +109,8 @@ pub fn sink_worker(
     heartbeat: Arc<Heartbeat>,
     subscribed: Arc<AtomicBool>,
 ) -> Worker<SinkProcessor> {
+    metrics::gauge!(INFLIGHT_LIMIT, "provider" => sink.id().as_str())
+        .set(f64::from(config.hubrise_sink.prefetch));
     Worker {
         inbox: Arc::clone(&backends.inbox),
         processor: SinkProcessor {

@@ -152,6 +152,9 @@ impl Reason {
     }
 }
 
+/// Between two calls of [`Sink::report`].
+pub const REPORT_PERIOD: Duration = Duration::from_secs(15);
+
 /// A system that updates are written to.
 #[async_trait]
 pub trait Sink: Send + Sync {
@@ -164,4 +167,12 @@ pub trait Sink: Send + Sync {
     /// # Errors
     /// When Redis is away; the message is to be handled again.
     async fn handle(&self, message: &Message) -> Result<Verdict, CellsError>;
+
+    /// Brings the gauges of what replicas share up to date. Called every [`REPORT_PERIOD`].
+    ///
+    /// # Errors
+    /// When Redis is away.
+    async fn report(&self) -> Result<(), CellsError> {
+        Ok(())
+    }
 }

@@ -130,8 +130,10 @@ metrics! {
         "Files and connections that it may have open.";
     SINK_DEFERRALS = "milepost_sink_deferrals_total", Counter, None, ["sink", "reason"],
         "Messages of a sink that wait without spending an attempt, by reason (interval, busy, limited, away, paused, unlinked).";
-    HUBRISE_REQUESTS = "milepost_hubrise_requests_total", Counter, None, ["connection", "request", "result"],
-        "Requests sent to HubRise, by connection, request and result (ok, not_found, no_such_path, rejected, denied, limited, no_answer).";
+    SINK_AGE = "milepost_sink_age_seconds", Histogram, Some(Unit::Seconds), ["sink"],
+        "From a webhook's receipt to the moment its update, or a newer one, is shown by the sink's system.";
+    HUBRISE_REQUESTS = "milepost_hubrise_requests_total", Counter, None, ["connection", "result"],
+        "Requests sent to HubRise, by connection and result (ok, not_found, no_such_path, rejected, denied, limited, no_answer).";
     HUBRISE_REQUEST_DURATION = "milepost_hubrise_request_duration_seconds", Histogram, Some(Unit::Seconds), ["request"],
         "From a request to HubRise to its answer.";
     HUBRISE_REQUESTS_LEFT = "milepost_hubrise_requests_left", Gauge, None, ["connection", "window"],

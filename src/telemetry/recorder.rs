@@ -128,7 +128,7 @@ fn buckets(name: &str) -> &'static [f64] {
             &[0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0]
         }
         // From one hop through the broker to the whole retry schedule.
-        table::END_TO_END => &[
+        table::END_TO_END | table::SINK_AGE => &[
             0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0,
             7200.0,
         ],

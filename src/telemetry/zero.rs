@@ -113,7 +113,8 @@ fn answered(provider: &str, code: u16, outcome: Result<(), Rejection>) {
 fn sinks() {
     publishes(&["later", "parked"]);
     for name in ["sink-hubrise", "links-hubrise"] {
-        for metric in [table::RETRY_DELAY, table::INFLIGHT, table::OLDEST_INFLIGHT_AGE] {
+        for metric in [table::RETRY_DELAY, table::INFLIGHT, table::INFLIGHT_LIMIT, table::OLDEST_INFLIGHT_AGE]
+        {
             create(metric, &[&[name]]);
         }
         create(table::MESSAGES_SETTLED, &[&[name], &SINK_OUTCOMES]);
@@ -124,6 +125,7 @@ fn sinks() {
     }
     let waits = ["interval", "busy", "limited", "away", "paused", "unlinked"];
     create(table::SINK_DEFERRALS, &[&["sink-hubrise"], &waits]);
+    create(table::SINK_AGE, &[&["sink-hubrise"]]);
     create(table::REDIS_OP_DURATION, &[&["cell_read", "cell_swap"]]);
 }
 

@@ -2,8 +2,10 @@
 
 use std::process::Command;
 
+use milepost::providers::TELYPORT as TELYPORT_PROVIDER;
 use serde_json::Value;
 
+use crate::sinks::stand_in::{StandIn, sink, variable};
 use crate::support::fixtures::{TELYPORT, account};
 use crate::support::fleet::{Subscriber, rejecting};
 use crate::support::process::{Program, SECRET};
@@ -31,7 +33,11 @@ async fn a_fleet_and_its_operator_need_no_more_than_the_shipped_user_may() {
 
     let receiver = Program::receiver(&vhost.amqp_url).spawn();
     let worker = Program::worker(TELYPORT, &vhost.amqp_url).env("MILEPOST_REDIS_URL", &url).spawn();
+    let hubrise = StandIn::start().await;
+    let sink = hubrise.connected(sink(&vhost), "shop", &TELYPORT_PROVIDER).env("MILEPOST_REDIS_URL", &url);
+    let sink = sink.env(&variable("shop", "PATTERN"), "{order}-0").spawn();
     receiver.ready().await;
+    sink.ready().await;
     worker.ready().await;
     let full = Subscriber::bind(&vhost.amqp_url, "full", rejecting(1)).await;
     let send = format!(
@@ -60,7 +66,16 @@ async fn a_fleet_and_its_operator_need_no_more_than_the_shipped_user_may() {
     let (_, checked, _) = operator("topology check").await;
     let of_redis = checked.iter().filter(|line| line.contains("redis")).collect::<Vec<_>>();
     assert!(!of_redis.is_empty() && of_redis.iter().all(|line| !line.starts_with("fail")), "{checked:?}");
-    drop((full, worker));
+    crate::support::eventually("HubRise shows a delivery", || async {
+        let state = hubrise.stub.state();
+        state.world.orders.values().any(|order| order.delivery.is_some()).then_some(())
+    })
+    .await;
+    let link = format!("hubrise link telyport {} D1 5dpm9", account());
+    let linked = hubrise.connected(Program::milepost(&link), "shop", &TELYPORT_PROVIDER);
+    let (code, _, stderr) = linked.env("MILEPOST_REDIS_URL", &url).output().await;
+    assert_eq!(code, Some(0), "{stderr:?}");
+    drop((full, worker, sink));
 
     // Redis notes whatever it denied to anybody.
     let denied = redis_cli(&servers.redis_url, &["ACL", "LOG"]);

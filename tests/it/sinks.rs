@@ -5,4 +5,4 @@ mod crash;
 mod drain;
 mod journeys;
 mod links;
-mod stand_in;
+pub mod stand_in;

@@ -7,6 +7,7 @@ mod problems;
 mod secrecy;
 mod secret_files;
 mod shipped;
+mod sinks;
 mod url_files;
 
 use std::fs;

@@ -9,6 +9,7 @@ mod load;
 mod orders;
 mod reading;
 mod stages;
+mod windows;
 
 use milepost::sinks::hubrise::core::carrier::Carrier;
 use milepost::sinks::hubrise::core::decide::Case;

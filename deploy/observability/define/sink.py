@@ -24,7 +24,7 @@ def sink():
                 (
                     Panel(
                         "Paused",
-                        "Connections on which nothing is sent, and why. A replica says it when it last had something to send. Runbook: hubrise-paused.",
+                        "Connections on which nothing is sent, and why. Runbook: hubrise-paused.",
                         "short",
                         one(
                             "max by (connection, reason) (milepost_hubrise_paused) > 0",
@@ -36,7 +36,7 @@ def sink():
                     ),
                     Panel(
                         "Requests left",
-                        "Of each connection's limits, as the replica that sent last counts them. At the reserve positions and estimates stop; at 0 all waits.",
+                        "Of each connection's limits, which all replicas count together. At the reserve positions and estimates stop; at 0 all waits.",
                         "short",
                         one(
                             "min by (connection, window) (milepost_hubrise_requests_left)",
@@ -73,6 +73,16 @@ def sink():
                         one(
                             f'sum by (reason) (rate(milepost_sink_deferrals_total{{sink="{ROLE}"}}[{RATE}]))', "{{reason}}"
                         ),
+                    ),
+                    Panel(
+                        "Age of what is shown",
+                        "From a webhook's receipt to the moment HubRise shows it or something newer: half of the updates, and 99 of 100.",
+                        "s",
+                        (
+                            Query(quantile(0.5, "milepost_sink_age_seconds"), "half"),
+                            Query(quantile(0.99, "milepost_sink_age_seconds"), "99 of 100"),
+                        ),
+                        empty="nothing was shown",
                     ),
                     Panel(
                         "Retries",
@@ -113,7 +123,7 @@ def sink():
                         "By kind",
                         "Looks, new deliveries, changes of them, and of the order's own status.",
                         "ops",
-                        one(rate(requests, "request"), "{{request}}"),
+                        one(rate("milepost_hubrise_request_duration_seconds_count", "request"), "{{request}}"),
                     ),
                     Panel(
                         "Time to an answer",

@@ -7,14 +7,9 @@ BY_CONNECTION = f"{FLEET}, connection"
 # For people, in an alert's texts.
 CONNECTION = "{{ with $labels.namespace }}{{ . }}: {{ end }}HubRise connection {{ $labels.connection }}"
 SINK = "{{ with $labels.namespace }}{{ . }}: {{ end }}{{ $labels.provider }}"
-# A replica says it of a connection when it last had something to send on it. The deferrals tell that this is so still.
+# Replicas read it from Redis every 15 s.
 PAUSED = f"max by ({BY_CONNECTION}, reason) (milepost_hubrise_paused)"
 LEFT_TODAY = f'min by ({BY_CONNECTION}) (milepost_hubrise_requests_left{{window="day"}})'
-
-
-def deferred(reason, window):
-    """Whether a fleet's updates waited for this reason."""
-    return f'on ({FLEET}) (sum by ({FLEET}) (increase(milepost_sink_deferrals_total{{reason="{reason}"}}[{window}])) > 0)'
 
 
 def requests(results, window):
@@ -34,7 +29,6 @@ def causes():
         f"{CONNECTION} is paused",
         "Nothing is sent on it: {{ $labels.reason }}. Its updates wait and spend no attempt; its merchant sees deliveries that are stale.",
         "hubrise-paused",
-        guards=(deferred("paused", "15m"),),
         lasting="1m",
     )
     yield Alert(

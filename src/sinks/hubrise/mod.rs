@@ -29,6 +29,7 @@ use super::{HUBRISE, Message, Outcome, Reason, Sink, Verdict, cells};
 use crate::domain::provider::ProviderId;
 use crate::domain::verdict::ParkReason;
 use crate::ports::{Cells, CellsError};
+use crate::telemetry::metrics::SINK_AGE;
 
 /// The provider whose updates come from HubRise itself.
 pub const OWN_PROVIDER: &str = "hubrise";
@@ -161,12 +162,20 @@ impl Sink for Hubrise {
         if update.fit == Fit::Late {
             return Ok(Verdict::Done(Outcome::Late));
         }
-        match self.order_of(&update, &fed).await? {
-            Some((connection, order)) => {
-                self.linked(connection, &update, message).await?;
-                self.show(connection, &order, &update, message).await
-            }
-            None => self.unlinked(fed[0], &update, message).await,
+        let Some((connection, order)) = self.order_of(&update, &fed).await? else {
+            return self.unlinked(fed[0], &update, message).await;
+        };
+        self.linked(connection, &update, message).await?;
+        let verdict = self.show(connection, &order, &update, message).await?;
+        if verdict == Verdict::Done(Outcome::Shown) {
+            let age_ms = message.now_ms.saturating_sub(update.received_ms).max(0);
+            let age = Duration::from_millis(age_ms.unsigned_abs());
+            metrics::histogram!(SINK_AGE, "sink" => HUBRISE.as_str()).record(age.as_secs_f64());
         }
+        Ok(verdict)
+    }
+
+    async fn report(&self) -> Result<(), CellsError> {
+        self.office.report(&self.settings.connections).await
     }
 }

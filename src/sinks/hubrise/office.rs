@@ -55,6 +55,21 @@ impl Office {
         Self { store, api, queues: Lanes::default() }
     }
 
+    /// Shows every connection's desk in the metrics, also those that this replica sends nothing on.
+    pub(super) async fn report(&self, connections: &[Connection]) -> Result<(), CellsError> {
+        for Connection { name, budget, .. } in connections {
+            for result in RESULTS {
+                count(name, result, 0);
+            }
+            let (desk, now_ms) = cells::read::<Desk>(self.store.as_ref(), &keys::desk(name)).await?;
+            report(name, &desk, budget, now_ms);
+            if self.api.token(name).is_none() {
+                paused(name, Some(PauseReason::NoToken));
+            }
+        }
+        Ok(())
+    }
+
     /// Asks for a request to be sent.
     pub(super) async fn admit(
         &self,
@@ -69,10 +84,10 @@ impl Office {
         let _queue = self.queues.enter(name).await;
         let admit = |desk: &mut Desk, now_ms| {
             let admission = desk.admit(&connection.budget, class, &token, now_ms);
-            (admission, is_clean(desk), desk.clone())
+            (admission, is_clean(desk), desk.clone(), now_ms)
         };
-        let (admission, clean, desk) = self.at_desk(name, admit).await?;
-        report(name, &desk, &connection.budget);
+        let (admission, clean, desk, now_ms) = self.at_desk(name, admit).await?;
+        report(name, &desk, &connection.budget, now_ms);
         Ok(match admission {
             Admission::Go { probe } => Ok(Pass { token, clean, probe }),
             Admission::Wait { ms, why } => Err((ms, why)),
@@ -87,12 +102,7 @@ impl Office {
             Ok(raw) => answer::read(request, &raw),
             Err(why) => Answer::Away(why),
         };
-        let labels = [
-            ("connection", connection.name.clone()),
-            ("request", request.as_str().to_owned()),
-            ("result", result(&answer).to_owned()),
-        ];
-        metrics::counter!(m::HUBRISE_REQUESTS, &labels).increment(1);
+        count(&connection.name, result(&answer), 1);
         metrics::histogram!(m::HUBRISE_REQUEST_DURATION, "request" => request.as_str())
             .record(began.elapsed().as_secs_f64());
         if let Answer::Away(why) = answer {
@@ -117,17 +127,17 @@ impl Office {
             return Ok(Noted::default());
         }
         let name = connection.name.as_str();
-        let (noted, before, desk) = self
+        let (noted, before, desk, now_ms) = self
             .at_desk(name, |desk: &mut Desk, now_ms| {
                 let before = desk.clone();
                 desk.note(note, &pass.token, now_ms);
                 let wait_ms = (desk.away_until_ms.max(desk.limited_until_ms) - now_ms).max(0);
                 let (alone, suspicious) = (before.failures == 0, desk.is_suspicious());
-                (Noted { alone, suspicious, wait_ms }, before, desk.clone())
+                (Noted { alone, suspicious, wait_ms }, before, desk.clone(), now_ms)
             })
             .await?;
         told(name, &before, &desk);
-        report(name, &desk, &connection.budget);
+        report(name, &desk, &connection.budget, now_ms);
         Ok(noted)
     }
 
@@ -145,7 +155,15 @@ fn is_clean(desk: &Desk) -> bool {
     desk.failures == 0 && desk.limited == 0 && desk.absences == 0 && desk.pause.is_none()
 }
 
-/// The metric label.
+fn count(connection: &str, result: &'static str, requests: u64) {
+    let connection = connection.to_owned();
+    metrics::counter!(m::HUBRISE_REQUESTS, "connection" => connection, "result" => result)
+        .increment(requests);
+}
+
+const RESULTS: [&str; 7] = ["ok", "not_found", "no_such_path", "rejected", "denied", "limited", "no_answer"];
+
+/// The metric label: one of [`RESULTS`].
 const fn result(answer: &Answer) -> &'static str {
     match answer {
         Answer::Done | Answer::Order(_) | Answer::Delivery(_) | Answer::Location(_) => "ok",
@@ -158,8 +176,8 @@ const fn result(answer: &Answer) -> &'static str {
     }
 }
 
-fn report(connection: &str, desk: &Desk, budget: &Budget) {
-    for left in desk.left(budget) {
+fn report(connection: &str, desk: &Desk, budget: &Budget, now_ms: i64) {
+    for left in desk.left(budget, now_ms) {
         let labels = [("connection", connection.to_owned()), ("window", left.limit.to_owned())];
         metrics::gauge!(m::HUBRISE_REQUESTS_LEFT, &labels).set(f64::from(left.requests));
     }

@@ -3,6 +3,7 @@
 //! As in `crash`, the process that ends is this test binary, executed again; its ports are the real ones in a wrapper
 //! that aborts at the step that its environment names.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use milepost::adapters::hubrise::{HubriseClient, Remote};
+use milepost::adapters::tls::install_crypto_provider;
 use milepost::app::backends::Backends;
 use milepost::cli::fake::hubrise::{SAMPLE_LOCATION, SAMPLE_TOKEN};
 use milepost::domain::retry::RetrySchedule;
@@ -40,6 +42,8 @@ const HUBRISE_URL: &str = "MILEPOST_TEST_SINK_CRASH_HUBRISE_URL";
 const ACCOUNT: &str = "MILEPOST_TEST_SINK_CRASH_ACCOUNT";
 /// Far more than a delivery's three updates take.
 const MOST_STEPS: u32 = 120;
+/// The signal of an abort.
+const SIGABRT: i32 = 6;
 /// A process, a virtual host and a stand-in each.
 const AT_ONCE: u32 = 6;
 
@@ -132,6 +136,7 @@ fn settings(account: &str) -> Settings {
 }
 
 fn client(url: &str, account: &str) -> HubriseClient {
+    install_crypto_provider();
     let token = Secret::new(SAMPLE_TOKEN.as_bytes()).expect("a token");
     let (told, token) = watch::channel(Some(Arc::new(token)));
     std::mem::forget(told);
@@ -199,7 +204,9 @@ async fn crashes_at(step: u32, account: &str) -> bool {
     let mut child = child.spawn().expect("it starts");
     // One that has no such step finishes, and is ended then.
     let crashed = eventually("the process crashes or finishes", || {
-        let crashed = child.try_wait().expect("its status").is_some();
+        let ended = child.try_wait().expect("its status");
+        assert!(ended.is_none_or(|status| status.signal() == Some(SIGABRT)), "it ended by itself: {ended:?}");
+        let crashed = ended.is_some();
         let delivered = hubrise.delivery(&order).is_some_and(|delivery| delivery["status"] == "delivered");
         let vhost = &vhost;
         async move {

@@ -83,3 +83,27 @@ fn a_status_of_tomorrow_is_taken_by_its_phase() {
         ["begin", "pickup_enroute", "dropoff_enroute", "dropoff_enroute", "keep", "keep", "keep"]
     );
 }
+
+/// The table in `docs/hubrise.md`: each status, what HubRise shows, what may be chosen, and why.
+#[test]
+fn the_page_has_the_map() {
+    let page = include_str!("../../../docs/hubrise.md");
+    let (_, table) =
+        page.split_once("| update | HubRise shows | may be chosen instead | why |").expect("the table");
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let rows: Vec<Vec<_>> =
+        rows.map(|row| row.trim_matches('|').split('|').map(str::trim).collect()).collect();
+    assert_eq!(rows.len(), MAP.len());
+    for row in rows {
+        let [status, shows, instead, why] = row[..] else { panic!("{row:?}") };
+        let line =
+            MAP.iter().find(|line| line.status.as_str() == status.trim_matches('`')).expect("a status");
+        let shown = match line.effect {
+            Effect::Show(stage) => format!("`{}`", stage.as_str()),
+            Effect::Begin => "`pending`, if there is nothing further yet".to_owned(),
+            Effect::Keep => "\u{2013}".to_owned(),
+        };
+        let chosen: Vec<_> = line.instead.iter().map(|effect| format!("`{}`", word(*effect))).collect();
+        assert_eq!((shows, instead, why), (shown.as_str(), chosen.join(", ").as_str(), line.why), "{status}");
+    }
+}

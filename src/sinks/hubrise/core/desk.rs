@@ -220,8 +220,8 @@ impl Desk {
 
     /// How many requests are left.
     #[must_use]
-    pub fn left(&self, budget: &Budget) -> Vec<Left> {
-        self.windows.left(&budget.limits)
+    pub fn left(&self, budget: &Budget, now_ms: i64) -> Vec<Left> {
+        self.windows.left(&budget.limits, now_ms)
     }
 
     fn answered(&mut self) {

@@ -87,11 +87,14 @@ impl Windows {
 
     /// How many requests are left of each limit.
     #[must_use]
-    pub fn left(&self, limits: &[Limit]) -> Vec<Left> {
-        let used = |at: usize| self.0.get(at).map_or(0, |window| total(window));
-        let left = |(at, limit): (usize, &Limit)| Left {
-            limit: limit.name,
-            requests: limit.requests.saturating_sub(used(at)),
+    pub fn left(&self, limits: &[Limit], now_ms: i64) -> Vec<Left> {
+        let used = |at: usize, oldest: i64| {
+            let window = self.0.get(at).into_iter().flatten();
+            window.filter(|(step, _)| *step >= oldest).map(|(_, count)| count).sum()
+        };
+        let left = |(at, limit): (usize, &Limit)| {
+            let oldest = now_ms.div_euclid(limit.step_ms()) - KEPT;
+            Left { limit: limit.name, requests: limit.requests.saturating_sub(used(at, oldest)) }
         };
         limits.iter().enumerate().map(left).collect()
     }
