@@ -126,11 +126,15 @@ fn sinks() {
     let waits = ["interval", "busy", "limited", "away", "paused", "unlinked"];
     create(table::SINK_DEFERRALS, &[&["sink-hubrise"], &waits]);
     create(table::SINK_AGE, &[&["sink-hubrise"]]);
+    create(table::HUBRISE_REQUEST_DURATION, &[&HUBRISE_REQUESTS]);
     create(table::REDIS_OP_DURATION, &[&["cell_read", "cell_swap"]]);
 }
 
 const SINK_OUTCOMES: [&str; 8] =
     ["shown", "ignored", "late", "unlinked", "linked", "deferred", "retried", "parked"];
+
+const HUBRISE_REQUESTS: [&str; 6] =
+    ["get_order", "get_delivery", "post_delivery", "patch_delivery", "patch_order", "get_location"];
 
 fn worker(providers: &[&str]) {
     publishes(&["update", "later", "parked"]);

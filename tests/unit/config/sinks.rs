@@ -24,7 +24,7 @@ const OF_A_CONNECTION: &[(&str, &str)] = &[
         "sinks.hubrise.connections.paris.locations.0: must be a location's id, such as 3r4s3-1",
     ),
     (
-        "locations = [\"a-1\", \"a-2\"]",
+        "locations = [\"a-1\", \"a-2\"]\npattern = \"{order}\"",
         "sinks.hubrise.connections.paris.pattern: must have {location}, as the connection has several",
     ),
     ("accounts = []", "sinks.hubrise.connections.paris.accounts: has no account: nothing would be written"),
