@@ -5,6 +5,7 @@
 //! values, because any value may be a secret. This is the only room that reads environment variables.
 
 mod accounts;
+mod accounts_dir;
 mod alike;
 mod check;
 mod error;
@@ -17,6 +18,7 @@ mod settings;
 mod structure;
 mod urls;
 
+pub use accounts_dir::{AccountsDir, Changes};
 pub use error::{ConfigError, Problem};
 pub use load::{Flag, Loaded, Sources, load};
 pub use secret_files::{SecretFiles, Unusable};

@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::accounts_dir::AccountsDir;
 use super::secret_files::SecretFiles;
 use super::urls::RedactedUrl;
 use crate::adapters::http::{HttpLimits, connections_within};
@@ -223,6 +224,8 @@ pub struct ProviderSettings {
     pub dedup_ttl: Duration,
     /// Who may post, and how each proves it.
     pub accounts: BTreeMap<Account, AccountSettings>,
+    /// Who else, as a directory says: they come and go.
+    pub accounts_dir: Option<AccountsDir>,
 }
 
 /// One account's secrets: those in the configuration itself, and those in files.
