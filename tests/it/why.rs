@@ -284,8 +284,10 @@ async fn a_receipt_older_than_what_the_stream_keeps_is_said_to_be() {
     real.publish(old.clone()).await;
     subscriber.take_until(|seen| seen.events.len() == 1).await;
     let dropped = async || {
-        let filler = webhook(&Uuid::new_v4().to_string(), "e", "NEW");
-        real.publish(filler).await;
+        for _ in 0..20 {
+            real.publish(webhook(&Uuid::new_v4().to_string(), "e", "NEW")).await;
+        }
+        drained(&real).await;
         let said = told(&vhost, &old.receipt.to_string(), "").await;
         said.contains("before the oldest update that the stream still has, of ").then_some(said)
     };

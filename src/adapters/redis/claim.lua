@@ -126,7 +126,9 @@ if held and held ~= name then
   end
 end
 
-if first and first < receipt and held ~= name then
+-- A reply that was lost costs the one in hand nothing; what was released is in hand no more.
+local is_in_hand = held == name and string.find(held_progress, '^%d+,%d')
+if first and first < receipt and not is_in_hand then
   return string.format('W,%d', waited_for)
 elseif first == receipt then
   redis.call('HDEL', key, 'w')
