@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::reload::{note, reloaded};
+use super::reload::note;
 use crate::config::{AccountsDir, Changes, Unusable};
 use crate::domain::authentication::Credentials;
 use crate::domain::identity::Account;
@@ -94,7 +94,6 @@ impl WatchedAccounts {
         if let Some(more @ 1..) = unusable.len().checked_sub(MOST_NAMED) {
             tracing::warn!(of, more, "further accounts cannot be used");
         }
-        reloaded(unusable.is_empty());
     }
 
     /// Says what cannot be used, and whether accounts may be missing.

@@ -112,12 +112,9 @@ impl Watched {
             tracing::info!(of, secrets = self.files.secrets().count(), "secrets read again");
             note();
         }
-        reloaded(unusable.is_empty());
+        let result = if unusable.is_empty() { "ok" } else { "kept" };
+        metrics::counter!(m::SECRET_RELOADS, "result" => result).increment(1);
     }
-}
-
-pub(super) fn reloaded(all: bool) {
-    metrics::counter!(m::SECRET_RELOADS, "result" => if all { "ok" } else { "kept" }).increment(1);
 }
 
 /// Notes that what is configured was read just now.

@@ -176,7 +176,8 @@ const PROBLEMS: &[(&str, &str)] = &[
     ),
     (
         "[providers.telyport]\naccounts_dir = \"/d\"\naccounts_header = \"x-s\"",
-        "providers.telyport.accounts_header: is for auth = \"header\" alone (from built in)",
+        "providers.telyport.accounts_header: is for auth = \"header\" alone (from built in)
+  warning: providers.telyport.accounts_dir: no account from /d: No such file or directory (os error 2) (from built in)",
     ),
     // Types and unknown keys.
     ("[ampq]", "ampq: no such key, did you mean amqp? (from built in)"),
