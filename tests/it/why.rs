@@ -274,7 +274,8 @@ async fn a_receipt_that_nobody_knows_is_said_to_be_one_of_few_things() {
 #[tokio::test]
 async fn a_receipt_older_than_what_the_stream_keeps_is_said_to_be() {
     let vhost = Vhost::new().await;
-    let small = json!({ "max-length-bytes": 1000, "stream-max-segment-size-bytes": 1000 });
+    // Several segments, or it would keep nothing at times.
+    let small = json!({ "max-length-bytes": 50_000, "stream-max-segment-size-bytes": 5_000 });
     vhost.set_policy("small", r"^milepost\.updates\.log$", small).await;
     let real = Real::on(&vhost).await;
     let worker = run(telyport(&real.backends));
@@ -284,7 +285,7 @@ async fn a_receipt_older_than_what_the_stream_keeps_is_said_to_be() {
     real.publish(old.clone()).await;
     subscriber.take_until(|seen| seen.events.len() == 1).await;
     let dropped = async || {
-        for _ in 0..20 {
+        for _ in 0..100 {
             real.publish(webhook(&Uuid::new_v4().to_string(), "e", "NEW")).await;
         }
         drained(&real).await;
