@@ -235,11 +235,9 @@ async fn receive() {
     let base = ALL.iter().map(|provider| account(provider.id().as_str())).collect();
     let config = milepost::config::load(&Sources { base, ..Sources::default() }, ALL).expect("valid").config;
     let mut reload = Reload::default();
-    let endpoint = |&provider: &&'static dyn milepost::domain::provider::Provider| {
-        let accounts = &config.provider(provider.id()).accounts;
-        let accounts =
-            accounts.iter().map(|(name, account)| (name.clone(), reload.account(name.to_string(), account)));
-        Endpoint { provider, accounts: accounts.collect() }
+    let endpoint = |&provider: &&'static dyn milepost::domain::provider::Provider| Endpoint {
+        provider,
+        accounts: reload.accounts(provider.id(), config.provider(provider.id())),
     };
     let endpoints = ALL.iter().map(endpoint).collect();
     let receiver = Receiver::new(endpoints, Arc::new(Confirming), Arc::new(SystemClock));

@@ -4,6 +4,7 @@ pub mod backends;
 pub mod doctor;
 pub mod gate;
 pub mod life;
+mod live_accounts;
 pub mod process;
 pub mod refusals;
 pub mod reload;

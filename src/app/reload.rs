@@ -8,11 +8,14 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
+use super::live_accounts::{KeptAccounts, WatchedAccounts};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::hubrise::LiveToken;
 use crate::adapters::live_url::LiveUrl;
-use crate::config::{AccountSettings, RedactedUrl, Remote, SecretFiles, Unusable};
-use crate::pipeline::receive::LiveCredentials;
+use crate::config::{AccountSettings, ProviderSettings, RedactedUrl, Remote, SecretFiles, Unusable};
+use crate::domain::identity::Account;
+use crate::domain::provider::ProviderId;
+use crate::pipeline::receive::LiveAccounts;
 use crate::ports::Clock as _;
 use crate::telemetry::metrics as m;
 
@@ -21,7 +24,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// What is looked at, and where it goes.
 #[derive(Default)]
-pub struct Reload(Vec<Watched>);
+pub struct Reload {
+    secrets: Vec<Watched>,
+    directories: Vec<WatchedAccounts>,
+}
 
 struct Watched {
     /// For the log.
@@ -31,14 +37,24 @@ struct Watched {
 }
 
 impl Reload {
-    /// An account's credentials, kept as its files are.
-    pub fn account(&mut self, name: String, settings: &AccountSettings) -> LiveCredentials {
-        let (sender, live) = watch::channel(Arc::new(settings.credentials()));
-        let written = settings.written.clone();
-        self.watch(name, &settings.files, move |files| {
-            let settings = AccountSettings { written: written.clone(), files: files.clone() };
-            sender.send_replace(Arc::new(settings.credentials()));
-        });
+    /// A provider's accounts, kept as their files are, and as the files of its directory come and go.
+    pub fn accounts(&mut self, provider: ProviderId, settings: &ProviderSettings) -> LiveAccounts {
+        let accounts = Arc::new(KeptAccounts::new(provider));
+        let first =
+            |(name, account): (&Account, &AccountSettings)| (name.clone(), Arc::new(account.credentials()));
+        accounts.put(settings.accounts.iter().map(first));
+        for (name, account) in &settings.accounts {
+            let (written, name) = (account.written.clone(), name.clone());
+            let accounts = Arc::clone(&accounts);
+            self.watch(format!("{provider}/{name}"), &account.files, move |files| {
+                let settings = AccountSettings { written: written.clone(), files: files.clone() };
+                accounts.put([(name.clone(), Arc::new(settings.credentials()))]);
+            });
+        }
+        let live = accounts.live();
+        if let Some(directory) = &settings.accounts_dir {
+            self.directories.push(WatchedAccounts::new(accounts, directory.clone()));
+        }
         live
     }
 
@@ -66,29 +82,33 @@ impl Reload {
 
     fn watch(&mut self, name: String, files: &SecretFiles, put: impl Fn(&SecretFiles) + Send + 'static) {
         if !files.is_empty() {
-            self.0.push(Watched { name, files: files.clone(), put: Box::new(put) });
+            self.secrets.push(Watched { name, files: files.clone(), put: Box::new(put) });
         }
     }
 
     /// Looks for ever, if there is anything to look at.
     pub async fn run(mut self) {
-        if self.0.is_empty() {
+        if self.secrets.is_empty() && self.directories.is_empty() {
             return std::future::pending().await;
         }
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
             // Reading may block for as long as a file system likes.
             let looking = spawn_blocking(move || {
-                let changes: Vec<_> = self.0.iter_mut().map(|watched| watched.files.look()).collect();
-                (self, changes)
+                let secrets: Vec<_> = self.secrets.iter_mut().map(|watched| watched.files.look()).collect();
+                let accounts: Vec<_> = self.directories.iter_mut().map(WatchedAccounts::look).collect();
+                (self, secrets, accounts)
             });
             // Reading does not panic; and if it did, the process ends with this task.
-            let Ok((looked, changes)) = looking.await else { return };
+            let Ok((looked, secrets, accounts)) = looking.await else { return };
             self = looked;
-            for (watched, change) in self.0.iter().zip(changes) {
+            for (watched, change) in self.secrets.iter().zip(secrets) {
                 if let Some(unusable) = change {
                     watched.changed(&unusable);
                 }
+            }
+            for (watched, changes) in self.directories.iter().zip(accounts) {
+                watched.changed(&changes);
             }
         }
     }

@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::backends::Backends;
 use super::reload::Reload;
 use crate::adapters::hubrise::{self, HubriseClient};
-use crate::config::{self, AccountSettings, Config, HubriseSink};
-use crate::domain::identity::Account;
+use crate::config::{self, Config, HubriseSink};
 use crate::domain::order::StatusOrder;
 use crate::domain::provider::Provider;
 use crate::pipeline::message::{ProcessSettings, Processor};
@@ -29,11 +28,8 @@ pub fn receiver(
     reload: &mut Reload,
 ) -> Receiver {
     let mut endpoint = |&provider: &&'static dyn Provider| {
-        let accounts = &config.provider(provider.id()).accounts;
-        let live = |(name, account): (&Account, &AccountSettings)| {
-            (name.clone(), reload.account(format!("{}/{name}", provider.id()), account))
-        };
-        Endpoint { provider, accounts: accounts.iter().map(live).collect() }
+        let accounts = reload.accounts(provider.id(), config.provider(provider.id()));
+        Endpoint { provider, accounts }
     };
     let endpoints = providers.iter().map(&mut endpoint).collect();
     Receiver::new(endpoints, Arc::clone(&backends.publisher), Arc::clone(&backends.clock))

@@ -140,7 +140,8 @@ fn load(args: &Args, global: Global, stand_in: Option<&StandIn>) -> anyhow::Resu
         return Ok(loaded);
     }
     for provider in providers::ALL.iter().map(|provider| provider.id()) {
-        if loaded.config.provider(provider).accounts.is_empty() {
+        let settings = loaded.config.provider(provider);
+        if settings.accounts.is_empty() && settings.accounts_dir.is_none() {
             let name = format!("MILEPOST__PROVIDERS__{provider}__ACCOUNTS__DEFAULT__SECRETS");
             let secrets = format!("[\"{}\"]", sample_secret(provider));
             sources.variables.push((name.into(), secrets.into()));

@@ -1,9 +1,10 @@
 //! The providers' sections: what differs between providers, and who may post.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::accounts_dir::AccountsDir;
 use super::findings::Findings;
-use super::secret_files::{Check, SecretFiles};
+use super::secret_files::{Check, SecretFiles, Unusable};
 use super::sections::{AccountSection, DEDUP_TTL_SECONDS, ProviderSection, RetrySection, Sections};
 use super::settings::{AccountSettings, ProviderSettings};
 use crate::domain::authentication::{AuthScheme, Authentication, Credentials};
@@ -14,6 +15,8 @@ use crate::domain::secret::Secret;
 
 /// A year: no provider resends for longer, and twice it fits every expiry.
 const LONGEST_HORIZON_SECONDS: u64 = 365 * 24 * 60 * 60;
+/// Of thousands of files that are wrong in the same way the first few tell.
+const MOST_WARNINGS: usize = 20;
 
 /// The settings of every provider, whether or not it has a section.
 pub(super) fn providers(
@@ -62,8 +65,70 @@ fn settings(
         let settings = account_settings(&path, account, provider.authentication(), findings);
         Some((name?, settings?))
     });
-    let accounts = accounts.collect();
-    Some(ProviderSettings { retry: retry?, resend_horizon: resend_horizon?, dedup_ttl: dedup_ttl?, accounts })
+    let accounts: BTreeMap<_, _> = accounts.collect();
+    let written = accounts.keys().cloned().collect();
+    let accounts_dir = accounts_dir(&path, section, written, provider.authentication(), findings);
+    Some(ProviderSettings {
+        retry: retry?,
+        resend_horizon: resend_horizon?,
+        dedup_ttl: dedup_ttl?,
+        accounts,
+        accounts_dir,
+    })
+}
+
+/// The directory of accounts. What cannot be used of it is a warning, as with an account's own files.
+fn accounts_dir(
+    path: &str,
+    section: &ProviderSection,
+    written: BTreeSet<Account>,
+    documented: &[Authentication],
+    findings: &mut Findings,
+) -> Option<AccountsDir> {
+    let key = |name: &str| format!("{path}.accounts_{name}");
+    let Some(directory) = &section.accounts_dir else {
+        for (name, value) in [("auth", &section.accounts_auth), ("header", &section.accounts_header)] {
+            if value.is_some() {
+                findings.problem(&key(name), "is for the accounts of accounts_dir, and there is none");
+            }
+        }
+        return None;
+    };
+    let (auth, header) = (section.accounts_auth.as_deref(), section.accounts_header.as_deref());
+    let authentication = authentication([&key("auth"), &key("header")], auth, header, documented, findings)?;
+    let check = form(authentication.scheme());
+    let dir = AccountsDir::read(directory, authentication, check, written);
+    let mut unusable = dir.unusable();
+    for Unusable { path, why } in unusable.by_ref().take(MOST_WARNINGS) {
+        findings.warning(&key("dir"), format_args!("no account from {}: {why}", path.display()));
+    }
+    let more = unusable.count();
+    if more > 0 {
+        findings.warning(&key("dir"), format_args!("nor from {more} other files"));
+    }
+    Some(dir)
+}
+
+/// How webhooks prove themselves, of what the provider documents: the first, unless `auth` names another.
+fn authentication(
+    [auth_key, header_key]: [&str; 2],
+    auth: Option<&str>,
+    header: Option<&str>,
+    documented: &[Authentication],
+    findings: &mut Findings,
+) -> Option<Authentication> {
+    let word = |authentication: &Authentication| authentication.scheme().as_str();
+    let authentication = match auth {
+        None => documented.first(),
+        Some(name) => {
+            let named = documented.iter().find(|one| word(one) == name);
+            let allowed = list(documented.iter().map(word));
+            findings.value(auth_key, named.ok_or(format_args!("must be {allowed}")))
+        }
+    }?;
+    let header =
+        header.and_then(|name| findings.value(header_key, self::header(name, authentication.scheme())));
+    Some(authentication.clone().with_header(header))
 }
 
 fn account_settings(
@@ -72,25 +137,16 @@ fn account_settings(
     documented: &[Authentication],
     findings: &mut Findings,
 ) -> Option<AccountSettings> {
-    let word = |authentication: &Authentication| authentication.scheme().as_str();
-    let named = |name: &str| documented.iter().find(|one| word(one) == name);
-    let authentication = match &account.auth {
-        None => documented.first(),
-        Some(name) => {
-            let allowed = list(documented.iter().map(word));
-            findings.value(&format!("{path}.auth"), named(name).ok_or(format_args!("must be {allowed}")))
-        }
-    };
+    let keys = [format!("{path}.auth"), format!("{path}.header")];
+    let (auth, header) = (account.auth.as_deref(), account.header.as_deref());
+    let authentication =
+        authentication(keys.each_ref().map(String::as_str), auth, header, documented, findings);
     let none = account.secrets.is_empty() && account.secret_files.is_empty() && account.secret_dir.is_none();
     if none && findings.all_read(path) {
         findings.problem(path, "has neither secrets nor secret_files nor secret_dir");
     }
     let authentication = authentication?;
     let scheme = authentication.scheme();
-    let header = account
-        .header
-        .as_deref()
-        .and_then(|name| findings.value(&format!("{path}.header"), header(name, scheme)));
     let mut secrets = Vec::new();
     for (at, text) in account.secrets.iter().enumerate() {
         secrets.extend(findings.value(&format!("{path}.secrets.{at}"), secret(text.as_bytes(), scheme)));
@@ -105,7 +161,6 @@ fn account_settings(
         };
         findings.warning(&key, format_args!("no secret from {}: {}", unusable.path.display(), unusable.why));
     }
-    let authentication = authentication.clone().with_header(header);
     Some(AccountSettings { written: Credentials { authentication, secrets }, files })
 }
 

@@ -5,6 +5,7 @@
 //! values, because any value may be a secret. This is the only room that reads environment variables.
 
 mod accounts;
+mod accounts_dir;
 mod alike;
 mod check;
 mod error;
@@ -18,6 +19,7 @@ mod sinks;
 mod structure;
 mod urls;
 
+pub use accounts_dir::{AccountsDir, Changes};
 pub use error::{ConfigError, Problem};
 pub use load::{Flag, Loaded, Sources, load};
 pub use secret_files::{SecretFiles, Unusable};

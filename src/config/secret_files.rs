@@ -177,7 +177,7 @@ fn list(directory: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 /// A secret file's bytes, without the newline that editors and `echo` put at the end.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
+pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(LARGEST_SECRET + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > LARGEST_SECRET {

@@ -134,6 +134,9 @@ section!(ProviderSection {
     dedup_ttl_seconds: Option<u64> = None,
     retry: Option<RetryOverride> = None,
     accounts: BTreeMap<String, AccountSection> = BTreeMap::new(),
+    accounts_dir: Option<PathBuf> = None,
+    accounts_auth: Option<String> = None,
+    accounts_header: Option<String> = None,
 });
 
 section!(RetryOverride {

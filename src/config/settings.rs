@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::accounts_dir::AccountsDir;
 use super::secret_files::SecretFiles;
 use super::urls::RedactedUrl;
 use crate::adapters::http::{HttpLimits, connections_within};
@@ -273,6 +274,8 @@ pub struct ProviderSettings {
     pub dedup_ttl: Duration,
     /// Who may post, and how each proves it.
     pub accounts: BTreeMap<Account, AccountSettings>,
+    /// Who else, as a directory says: they come and go.
+    pub accounts_dir: Option<AccountsDir>,
 }
 
 /// One account's secrets: those in the configuration itself, and those in files.

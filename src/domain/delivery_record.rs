@@ -3,10 +3,13 @@
 //! The ledger in memory is a map of these. On Redis the same is one hash a delivery (`adapters/redis/claim.lua`).
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::claim::{Claim, ClaimRequest, Decision, EventRef, Grant, Mark, Progress, decide, left};
+use super::claim::{
+    Claim, ClaimRequest, CopyInHand, Decision, EventRef, Grant, Mark, Progress, decide, left,
+};
 use super::event_name::{EventName, leg_name};
 use super::identity::{Origin, ReceiptId};
 use super::order::{Moment, Precedence};
@@ -19,6 +22,8 @@ pub const KEPT_EVENTS: usize = 256;
 /// Legs that are kept then: those claimed last.
 pub const KEPT_LEGS: usize = 32;
 
+/// A copy that waits asks again within this share of a lease, or is not waited for.
+const WAITING_SHARE: u32 = 16;
 /// Occurrences that are remembered of one content.
 const MOST_ANCHORS: usize = 64;
 
@@ -29,6 +34,8 @@ pub struct DeliveryRecord {
     sequence: u64,
     /// The event claimed last and when its lease ends, until it is marked.
     in_hand: Option<(String, Timestamp)>,
+    /// Of the copies that wait behind it, the one received first, and until when it is waited for.
+    first_waiting: Option<(ReceiptId, Timestamp)>,
     legs: HashMap<String, Leg>,
     events: HashMap<String, Event>,
     /// By the provider's id, the content first seen under it.
@@ -61,18 +68,19 @@ impl DeliveryRecord {
         let identity = EventName::new(&request.identity);
         let anchor = self.anchor(&identity, request);
         let name = identity.of_occurrence(anchor, copy.replay);
-        let known = self.events.get(&name);
-        let (attempt, crashes) = match decide(known.map(|event| event.progress), copy, now) {
+        let progress = self.events.get(&name).map(|event| event.progress);
+        let (attempt, crashes) = match decide(progress, copy, now) {
             Decision::Take { attempt, crashes } => (attempt, crashes),
             Decision::Busy(left) => return Claim::Busy(left),
             Decision::Done => return Claim::Done,
             Decision::Stale => return Claim::Stale,
         };
-        if let Some(left) = self.other_in_hand(&name, request, now) {
+        if let Some(left) = self.wait(&name, copy, now) {
             return Claim::Behind(left);
         }
         let leg = leg_name(request.leg.as_deref());
         // A repeat is published with the event's first receipt, and says of its delivery what the first said.
+        let known = self.events.get(&name);
         let known = known.map(|event| (event.origin.clone(), event.place, event.before));
         let (origin, place, before) = known.unwrap_or_else(|| {
             let traceparent = request.traceparent.clone().filter(|_| anchor == copy.receipt);
@@ -177,15 +185,27 @@ impl DeliveryRecord {
         }
     }
 
-    /// What is left of the lease of another event of the delivery: its update is published first.
-    fn other_in_hand(
-        &self,
-        name: &str,
-        request: &ClaimRequest,
-        now: Timestamp,
-    ) -> Option<std::time::Duration> {
-        let (_, deadline) = self.in_hand.as_ref().filter(|(other, _)| other != name)?;
-        left(*deadline, request.copy.lease, now)
+    /// How long to wait at most for another event of the delivery: the one in hand, or one that waits for its end and was
+    /// received earlier. Its update is published first.
+    fn wait(&mut self, name: &str, copy: &CopyInHand, now: Timestamp) -> Option<Duration> {
+        let patience = copy.lease / WAITING_SHARE;
+        let first = self.first_waiting.and_then(|(first, until)| Some((first, left(until, patience, now)?)));
+        let other_in_hand = self.in_hand.as_ref().filter(|(held, _)| held != name);
+        if let Some(left) = other_in_hand.and_then(|(_, deadline)| left(*deadline, copy.lease, now)) {
+            if first.is_none_or(|(first, _)| copy.receipt <= first) {
+                self.first_waiting = Some((copy.receipt, now + patience));
+            }
+            return Some(left);
+        }
+        let is_in_hand = self.in_hand.as_ref().is_some_and(|(held, _)| held == name);
+        match first {
+            Some((first, left)) if first < copy.receipt && !is_in_hand => Some(left),
+            Some((first, _)) if first == copy.receipt => {
+                self.first_waiting = None;
+                None
+            }
+            _ => None,
+        }
     }
 
     /// Gives a new event its place.

@@ -27,36 +27,50 @@ use crate::telemetry::traces;
 /// The longest `Content-Type` that is kept: AMQP holds it in a short string.
 const CONTENT_TYPE_MAX_BYTES: usize = 255;
 
-/// An account's credentials, of which only the secrets ever change.
-pub type LiveCredentials = watch::Receiver<Arc<Credentials>>;
+/// A provider's accounts, as they are now.
+pub type LiveAccounts = watch::Receiver<Accounts>;
+
+/// Who may post, and how each proves it.
+#[derive(Debug, Default)]
+pub struct Accounts {
+    /// Those that are configured.
+    pub known: BTreeMap<Account, Arc<Credentials>>,
+    /// Whether there may be others that could not be read yet.
+    pub incomplete: bool,
+}
 
 /// One provider and the accounts whose webhooks are taken.
 pub struct Endpoint {
     /// The provider.
     pub provider: &'static dyn Provider,
     /// Its configured accounts.
-    pub accounts: BTreeMap<Account, LiveCredentials>,
+    pub accounts: LiveAccounts,
 }
 
 impl Endpoint {
-    fn destination(&self, account: Option<&str>) -> Destination<'_> {
+    fn destination(&self, account: Option<&str>) -> Destination {
         let account = match account {
             Some(text) => text.parse().ok(),
             None => Some(Account::default_account()),
         };
-        let account = account.and_then(|account| self.accounts.get_key_value(&account));
-        Destination { provider: self.provider, account }
+        let accounts = self.accounts.borrow();
+        let known = account.and_then(|account| {
+            let credentials = Arc::clone(accounts.known.get(&account)?);
+            Some((account, credentials))
+        });
+        // A sender that is not known may be one of those that we could not read: it is to send again.
+        let unknown = if accounts.incomplete { Rejection::NoSecret } else { Rejection::UnknownAccount };
+        Destination { provider: self.provider, account: known.ok_or(unknown) }
     }
 }
 
-/// Where a request is addressed to: a provider, and its account if that is configured.
-#[derive(Clone, Copy)]
-pub struct Destination<'a> {
+/// Where a request is addressed to: a provider, and its account if that is configured, with the credentials of now.
+pub struct Destination {
     provider: &'static dyn Provider,
-    account: Option<(&'a Account, &'a LiveCredentials)>,
+    account: Result<(Account, Arc<Credentials>), Rejection>,
 }
 
-impl<'a> Destination<'a> {
+impl Destination {
     /// Whose webhook it says it is.
     #[must_use]
     pub fn provider(&self) -> ProviderId {
@@ -64,15 +78,17 @@ impl<'a> Destination<'a> {
     }
 
     /// The account, when it is a configured one.
-    #[must_use]
-    pub fn account(&self) -> Option<&'a Account> {
-        self.account.map(|(account, _)| account)
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn account(&self) -> Result<&Account, Rejection> {
+        self.account.as_ref().map(|(account, _)| account).map_err(|rejection| *rejection)
     }
 
     /// The answer in the provider's own words.
     #[must_use]
     pub fn answer(&self, outcome: Result<(), Rejection>) -> Answer {
-        let scheme = self.account.map(|(_, credentials)| credentials.borrow().authentication.scheme());
+        let scheme = self.account.as_ref().ok().map(|(_, credentials)| credentials.authentication.scheme());
         self.provider.answer(scheme, outcome.map_err(Rejection::kind))
     }
 
@@ -80,9 +96,8 @@ impl<'a> Destination<'a> {
     ///
     /// # Errors
     /// Why its body need not be read.
-    pub fn check_headers(&self, headers: &dyn Headers) -> Result<Addressed<'a>, Rejection> {
-        let (account, credentials) = self.account.ok_or(Rejection::UnknownAccount)?;
-        let credentials = Arc::clone(&credentials.borrow());
+    pub fn check_headers(&self, headers: &dyn Headers) -> Result<Addressed<'_>, Rejection> {
+        let (account, credentials) = self.account.as_ref().map_err(|rejection| *rejection)?;
         let proof = credentials.check_headers(headers)?;
         Ok(Addressed { provider: self.provider, account, credentials, proof })
     }
@@ -92,8 +107,7 @@ impl<'a> Destination<'a> {
 pub struct Addressed<'a> {
     provider: &'static dyn Provider,
     account: &'a Account,
-    /// As they were when the headers were checked: a secret that is taken back meanwhile was good then.
-    credentials: Arc<Credentials>,
+    credentials: &'a Credentials,
     proof: Proof,
 }
 
@@ -103,7 +117,7 @@ impl<'a> Addressed<'a> {
     /// # Errors
     /// Why it is not accepted.
     pub fn check_body(&self, body: Bytes) -> Result<Authentic<'a>, Rejection> {
-        let body = check_body(self.provider, &self.credentials, &self.proof, body)?;
+        let body = check_body(self.provider, self.credentials, &self.proof, body)?;
         Ok(Authentic { provider: self.provider.id(), account: self.account, body })
     }
 }
@@ -154,14 +168,14 @@ impl Receiver {
 
     /// The destination by its names; no account means the default one. `None` when there is no such provider.
     #[must_use]
-    pub fn named(&self, provider: &str, account: Option<&str>) -> Option<Destination<'_>> {
+    pub fn named(&self, provider: &str, account: Option<&str>) -> Option<Destination> {
         let endpoint = self.endpoints.iter().find(|endpoint| endpoint.provider.id().as_str() == provider)?;
         Some(endpoint.destination(account))
     }
 
     /// The default account of the provider whose own document names this path, and the path.
     #[must_use]
-    pub fn documented_at(&self, path: &str) -> Option<(&'static str, Destination<'_>)> {
+    pub fn documented_at(&self, path: &str) -> Option<(&'static str, Destination)> {
         self.endpoints.iter().find_map(|endpoint| {
             let documented = endpoint.provider.documented_path().filter(|documented| *documented == path)?;
             Some((documented, endpoint.destination(None)))

@@ -40,6 +40,9 @@ pub struct Metric {
     pub help: &'static str,
 }
 
+/// The `account` label of those that are too many to be named. It is no account's name.
+pub const OTHER_ACCOUNTS: &str = "(other)";
+
 macro_rules! metrics {
     ($($konst:ident = $name:literal, $kind:ident, $unit:expr, [$($label:literal),*], $help:literal;)*) => {
         $(#[doc = $help] pub const $konst: &str = $name;)*
@@ -68,6 +71,12 @@ metrics! {
         "When the provider's last webhook that this receiver refused through no fault of its sender was received, as Unix time; 0 before the first.";
     GIVES_UP_AFTER = "milepost_provider_gives_up_after_seconds", Gauge, Some(Unit::Seconds), ["provider"],
         "For how long the provider keeps sending a webhook that is not taken; 0 when its documents do not say that it sends again.";
+    ACCOUNTS = "milepost_accounts", Gauge, None, ["provider", "state"],
+        "The provider's accounts here: usable, or without_secret (none can be read, so their webhooks get 503).";
+    ACCOUNTS_DIR_UNUSABLE = "milepost_accounts_dir_unusable", Gauge, None, ["provider"],
+        "Files of the provider's accounts_dir that cannot be used as they are now, the directory itself included.";
+    ACCOUNT_REFUSALS = "milepost_account_refusals_total", Counter, None, ["provider", "account"],
+        "Webhooks not accepted of configured accounts; beyond the first 200 accounts of which one was refused, account is (other).";
     RECEIVER_USED = "milepost_receiver_used", Gauge, None, ["of", "provider"],
         "What the receiver holds of what it bounds: of each provider, requests under way and bytes of their bodies; connections, whose provider is unknown.";
     RECEIVER_LIMIT = "milepost_receiver_limit", Gauge, None, ["of", "provider"],

@@ -84,12 +84,15 @@ fn receiver(providers: &[&dyn Provider]) {
         for metric in [table::REFUSING_SINCE, table::LAST_ACCEPTED, table::LAST_REFUSED] {
             create(metric, &[&[name]]);
         }
+        create(table::ACCOUNTS, &[&[name], &["usable", "without_secret"]]);
+        create(table::ACCOUNTS_DIR_UNUSABLE, &[&[name]]);
+        create(table::ACCOUNT_REFUSALS, &[&[name], &[table::OTHER_ACCOUNTS]]);
         gauge!(table::GIVES_UP_AFTER, "provider" => name).set(provider.gives_up_after().as_secs_f64());
     }
 }
 
 /// Every way a request to a provider can end, with the scheme its answer may depend on: an account that is not
-/// known has none, and everything else happens to a known account.
+/// known, or not known yet, has none, and everything else happens to a known account.
 fn outcomes(provider: &dyn Provider) -> impl Iterator<Item = (Option<AuthScheme>, Result<(), Rejection>)> {
     let known = provider.authentication().iter().flat_map(|authentication| {
         let refused =
@@ -98,7 +101,7 @@ fn outcomes(provider: &dyn Provider) -> impl Iterator<Item = (Option<AuthScheme>
             .chain(refused.map(Err))
             .map(|outcome| (Some(authentication.scheme()), outcome))
     });
-    known.chain(std::iter::once((None, Err(Rejection::UnknownAccount))))
+    known.chain([(None, Err(Rejection::UnknownAccount)), (None, Err(Rejection::NoSecret))])
 }
 
 fn answered(provider: &str, code: u16, outcome: Result<(), Rejection>) {

@@ -1,6 +1,7 @@
 //! The HTTP ports over real sockets on loopback: what providers are told, what reaches the publisher, and that every
 //! wait, size and count is bounded.
 
+mod accounts;
 mod admin;
 mod answers;
 mod attack;

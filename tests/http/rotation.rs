@@ -34,11 +34,8 @@ impl Rotated {
         let setup = Setup { provider, ..Setup::default() };
         let (server, _) = start_with(setup, |provider| {
             let loaded = load(&Sources { base, ..Sources::default() }, &[provider]).unwrap();
-            let accounts = loaded.config.provider(provider.id).accounts.iter();
             let mut reload = Reload::default();
-            let live =
-                accounts.map(|(name, account)| (name.clone(), reload.account(name.to_string(), account)));
-            let live = live.collect();
+            let live = reload.accounts(provider.id, loaded.config.provider(provider.id));
             tokio::spawn(reload.run());
             live
         })

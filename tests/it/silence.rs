@@ -53,6 +53,42 @@ async fn a_connection_on_which_nothing_is_confirmed_is_given_up_and_made_anew() 
     .await;
 }
 
+/// Declaring takes each node of a cluster, so that one that hangs would keep every role from being ready.
+#[tokio::test]
+async fn at_a_reconnect_what_is_there_is_not_declared_again_and_what_is_missing_is() {
+    let vhost = Vhost::new().await;
+    let mut proxy = Proxy::to(&vhost.amqp_url);
+    proxy.open();
+    let unit = Duration::from_millis(100);
+    let topology = Topology::new(&topology_settings(unit), &[TELYPORT]);
+    let settings = rabbit_settings(&proxy.url());
+    let publisher =
+        RabbitPublisher::new(settings, topology, TopologyMode::Apply, DelayLevels::new(unit), Pace::Each);
+    let shutdown = CancellationToken::new();
+    let _running = shutdown.clone().drop_guard();
+    tokio::spawn(Arc::clone(&publisher).run(shutdown));
+    let ready = async |yes: bool| {
+        eventually("ready or not", || async { (publisher.ready() == yes).then_some(()) }).await;
+    };
+    ready(true).await;
+
+    // The broker refuses every declaration from here on, be it of what is there.
+    vhost.let_configure("^$").await;
+    proxy.cut();
+    ready(false).await;
+    proxy.open();
+    ready(true).await;
+
+    proxy.cut();
+    ready(false).await;
+    let queue = || work_queue(TELYPORT);
+    vhost.let_configure(".*").await;
+    vhost.channel().await.queue_delete(queue().into(), Default::default()).await.expect("deleted");
+    proxy.open();
+    ready(true).await;
+    assert_eq!(depth(&vhost.channel().await, &queue()).await, 0, "it is there again");
+}
+
 /// It answers in the provider's own words itself, instead of the proxy before it; and its loss clock runs.
 #[tokio::test]
 async fn a_receiver_that_was_ready_once_stays_so_and_answers_503_at_once() {

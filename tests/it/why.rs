@@ -270,6 +270,37 @@ async fn a_receipt_that_nobody_knows_is_said_to_be_one_of_few_things() {
     assert_eq!(told(&vhost, "x", "").await, "nobody knows x");
 }
 
+/// A first receipt is in the stream alone, and by its delivery in the ledger.
+#[tokio::test]
+async fn a_receipt_older_than_what_the_stream_keeps_is_said_to_be() {
+    let vhost = Vhost::new().await;
+    // Several segments, or it would keep nothing at times.
+    let small = json!({ "max-length-bytes": 50_000, "stream-max-segment-size-bytes": 5_000 });
+    vhost.set_policy("small", r"^milepost\.updates\.log$", small).await;
+    let real = Real::on(&vhost).await;
+    let worker = run(telyport(&real.backends));
+    let mut subscriber = Subscriber::bind(&real.amqp_url, "test.subscriber", FieldTable::default()).await;
+    let delivery = Uuid::new_v4().to_string();
+    let old = webhook(&delivery, "e", "NEW");
+    real.publish(old.clone()).await;
+    subscriber.take_until(|seen| seen.events.len() == 1).await;
+    let dropped = async || {
+        for _ in 0..100 {
+            real.publish(webhook(&Uuid::new_v4().to_string(), "e", "NEW")).await;
+        }
+        drained(&real).await;
+        let said = told(&vhost, &old.receipt.to_string(), "").await;
+        said.contains("before the oldest update that the stream still has, of ").then_some(said)
+    };
+    let said = eventually("the stream drops its oldest", dropped).await;
+    assert!(said.contains("ask `why` with the delivery's id"), "{said}");
+    worker.stop().await;
+    let (code, known) = why(&vhost, &delivery).await;
+    let [event] = events(&known) else { panic!("{known}") };
+    assert_eq!((code, &event["receipt"]), (Some(0), &json!(old.receipt.to_string())));
+    assert_eq!(event["ledger"]["state"], "done");
+}
+
 /// At three in the morning one of the servers is down: the others are asked all the same.
 #[tokio::test]
 async fn who_cannot_be_asked_is_named_and_the_others_are_asked() {

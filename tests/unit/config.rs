@@ -1,6 +1,7 @@
 //! Configuration: the shipped file, the layers, every error's words, and that no value is ever in them.
 
 mod accounts;
+mod accounts_dir;
 mod defaults;
 mod layers;
 mod problems;

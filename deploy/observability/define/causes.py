@@ -6,6 +6,9 @@ from .model import BROKER, BY, FLEET, NO_SINK, PROCESS, QUEUES, WHERE, WHO, Aler
 WORK = 'queue=~"milepost\\\\.(webhooks|sink|links)\\\\..+"'
 UNROUTED = 'queue="milepost.unrouted"'
 PARKED = 'queue=~"milepost\\\\.parked\\\\..+"'
+# Every queue that is not ours is a subscriber's.
+OTHERS = 'queue!~"milepost\\\\..*|amq\\\\..*"'
+REFUSED_UPDATES = 'milepost_retries_total{reason="publish_refused"}'
 FORMAT = "malformed|missing_field|contradiction"
 UNAUTHENTIC = 'reason=~"wrong_credential|missing_credential|ambiguous_credential|no_secret"'
 
@@ -222,6 +225,28 @@ def causes():
         lasting="1m",
     )
     yield Alert(
+        "MilepostAccountUnusable",
+        "ticket",
+        f"max by ({BY}) (milepost_accounts_dir_unusable)",
+        "> 0",
+        f"{WHO}: an account's file cannot be used",
+        "{{ $value | humanize }} files of {{ $labels.provider }}'s accounts_dir, or the directory itself. An account keeps the secrets that it "
+        "had; one that had none gets 503. The others are served.",
+        "account-unusable",
+        lasting="10m",
+    )
+    yield Alert(
+        "MilepostBodiesCompressed",
+        "ticket",
+        share('milepost_webhooks_rejected_total{reason="unsupported_encoding"}', "milepost_http_requests_total", "10m", 20),
+        "> 0.05",
+        f"{WHO}: it compresses its bodies",
+        "{{ $value | humanizePercentage }} of {{ $labels.provider }}'s webhooks are refused because their bodies are compressed: 415, of HubRise's "
+        "503. Who does not send again loses them.",
+        "provider-compresses",
+        lasting="1m",
+    )
+    yield Alert(
         "MilepostBacklogGrows",
         "page",
         READY,
@@ -245,7 +270,7 @@ def causes():
     yield Alert(
         "MilepostUpdatesRefused",
         "ticket",
-        f'sum by ({BY}) (increase(milepost_retries_total{{reason="publish_refused"}}[10m]))',
+        f"sum by ({BY}) (increase({REFUSED_UPDATES}[10m]))",
         "> 0",
         f"{WHO}: a subscriber's full queue refuses updates",
         "About {{ $value | humanize }} updates were refused in ten minutes and wait for a retry; every other subscriber gets them again with it. "

@@ -1,6 +1,6 @@
 """The overview: what an SRE reads in ten seconds."""
 
-from .causes import PARKED_NOW, READY, UNACKED, queues
+from .causes import OTHERS, PARKED_NOW, READY, REFUSED_UPDATES, UNACKED, queues
 from .model import BROKER, BY, NO_SINK, Board, Panel, Query, Row
 from .panels import AMBER, GREEN, LOSS_CLOCK, RATE, RED, SETTLED, one, quantile, rate
 from .slo import ACCEPTED, SLOS
@@ -156,10 +156,30 @@ def overview():
                             "{{slo}}",
                         ),
                         kind="stat",
-                        width=24,
+                        width=14,
                         height=4,
                         decimals=0,
                         steps=((0, RED), (0.0001, AMBER), (0.5, GREEN)),
+                    ),
+                    Panel(
+                        "Subscribers that refuse",
+                        "While a subscriber's full queue refuses updates: how many updates each provider had refused in ten minutes, and what the "
+                        "longest of the subscribers' queues hold. RabbitMQ does not say which of them refused; `milepost topology check` does.",
+                        "short",
+                        (
+                            Query(f"sum by (provider) (increase({REFUSED_UPDATES}[10m])) > 0", "{{provider}} refused"),
+                            Query(
+                                f"topk(3, max by (queue) ({queues('messages', OTHERS)}) > 0) "
+                                f"and on () (sum(increase({REFUSED_UPDATES}[10m])) > 0)",
+                                "{{queue}}",
+                            ),
+                        ),
+                        kind="stat",
+                        width=10,
+                        height=4,
+                        decimals=0,
+                        steps=((0, AMBER),),
+                        empty="no subscriber refuses",
                     ),
                 ),
             ),

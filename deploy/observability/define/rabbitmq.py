@@ -1,11 +1,8 @@
 """RabbitMQ's board: Milepost's queues, and how close the broker is to its limits."""
 
-from .causes import UNROUTED, queues
+from .causes import OTHERS, UNROUTED, queues
 from .model import BROKER, Board, Panel, Query, Row
 from .panels import GREEN, RATE, RED, one
-
-
-OTHERS = 'queue!~"milepost\\\\..*|amq\\\\..*"'
 
 
 def rabbitmq():

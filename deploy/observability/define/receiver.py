@@ -1,7 +1,7 @@
 """The receiver's board: what providers see of us."""
 
 from . import clock
-from .model import Board, Panel, Row
+from .model import Board, Panel, Query, Row
 from .panels import LOSS_CLOCK, buckets, confirms, one, percentiles, rate, resources, rollout, slo_row
 from .slo import NOT_OUR_FAULT, SLOS
 
@@ -63,6 +63,33 @@ def receiver():
                         "s",
                         percentiles(duration),
                         width=12,
+                    ),
+                ),
+            ),
+            Row(
+                "Accounts",
+                (
+                    Panel(
+                        "Accounts",
+                        "As the receiver with the fewest has them; without_secret: none of its secrets can be read, so that it gets 503. "
+                        "unusable: files of accounts_dir that cannot be used as they are now.",
+                        "short",
+                        (
+                            Query(f"min by (provider, state) (milepost_accounts{{{mine}}})", "{{provider}} {{state}}"),
+                            Query(f"max by (provider) (milepost_accounts_dir_unusable{{{mine}}})", "{{provider}} unusable"),
+                        ),
+                        width=12,
+                    ),
+                    Panel(
+                        "Accounts most refused",
+                        "Webhooks of configured accounts that were not accepted. Accounts beyond the first 200 that are refused are (other).",
+                        "ops",
+                        one(
+                            f"topk(10, {rate(f'milepost_account_refusals_total{{{mine}}}', 'provider, account')} > 0)",
+                            "{{provider}} {{account}}",
+                        ),
+                        width=12,
+                        empty="nothing is refused",
                     ),
                 ),
             ),

@@ -17,7 +17,7 @@ pub(super) const NO_PROVIDER: &str = "unknown";
 /// A request, answered.
 pub(super) struct Answered<'a> {
     pub receipt: ReceiptId,
-    pub destination: Option<Destination<'a>>,
+    pub destination: Option<&'a Destination>,
     pub outcome: Result<(), Rejection>,
     pub code: u16,
     pub elapsed: Duration,
@@ -30,7 +30,7 @@ impl Answered<'_> {
         let provider = self.destination.map_or(NO_PROVIDER, |destination| destination.provider().as_str());
         count(provider, code, self.outcome);
         histogram!(HTTP_REQUEST_DURATION, "provider" => provider).record(self.elapsed);
-        let account = self.destination.and_then(|destination| destination.account());
+        let account = self.destination.and_then(|destination| destination.account().ok());
         match self.outcome {
             Ok(()) => {
                 let account = account.map(tracing::field::display);

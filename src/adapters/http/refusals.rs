@@ -1,22 +1,29 @@
-//! The log of refused webhooks, bounded: the first of a kind at once, and then now and again with how many there were.
+//! Refused webhooks: how many of which account, and the log, bounded: the first of a kind at once, and then now and again with how many there were.
 //! Anybody can have webhooks refused, as often as they like.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use metrics::counter;
+
 use crate::domain::answer::{Rejection, RejectionKind};
 use crate::domain::identity::{Account, ReceiptId};
+use crate::telemetry::metrics::{ACCOUNT_REFUSALS, OTHER_ACCOUNTS};
 use crate::telemetry::seldom::Seldom;
 
-/// What makes two refusals one kind. The account is one that is configured, so that there are only so many.
+/// Accounts may be thousands, and come and go: so many that were refused are told apart, in the log and in metrics.
+const MOST_ACCOUNTS: usize = 200;
+
+/// What makes two refusals one kind. Accounts beyond [`MOST_ACCOUNTS`] are none.
 type Kind = (&'static str, Option<Account>, Rejection);
 
 /// What was logged of late.
 pub(super) struct Refusals {
     pause: Duration,
     kinds: Mutex<HashMap<Kind, Seldom>>,
+    accounts: Mutex<HashSet<(&'static str, Account)>>,
 }
 
 /// Who sent a request: the other end of its connection, and, where that is a proxy, whom it says it speaks for.
@@ -39,13 +46,18 @@ pub(super) struct Refused<'a> {
 impl Refusals {
     /// Of each kind one line in each `pause`.
     pub(super) fn every(pause: Duration) -> Self {
-        Self { pause, kinds: Mutex::default() }
+        Self { pause, kinds: Mutex::default(), accounts: Mutex::default() }
     }
 
-    /// Logs it; at debug when one of its kind was logged of late.
+    /// Counts it by account and logs it; at debug when one of its kind was logged of late.
     pub(super) fn log(&self, refused: &Refused<'_>) {
         let &Refused { receipt, provider, account, code, rejection, ref peer } = refused;
-        let count = self.count((provider, account.cloned(), rejection));
+        let told_apart = account.filter(|account| self.tells_apart(provider, account));
+        if account.is_some() {
+            let label = told_apart.map_or(OTHER_ACCOUNTS, Account::as_str).to_owned();
+            counter!(ACCOUNT_REFUSALS, "provider" => provider, "account" => label).increment(1);
+        }
+        let count = self.count((provider, told_apart.cloned(), rejection));
         let account = account.map(tracing::field::display);
         let (reason, forwarded_for) = (rejection.as_str(), peer.forwarded_for.map(tracing::field::display));
         let peer = peer.address;
@@ -63,6 +75,12 @@ impl Refusals {
                     "webhook rejected");
             }
         }
+    }
+
+    fn tells_apart(&self, provider: &'static str, account: &Account) -> bool {
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let account = (provider, account.clone());
+        accounts.contains(&account) || accounts.len() < MOST_ACCOUNTS && accounts.insert(account)
     }
 
     /// How many of its kind there were since the last line, this one included, if another line is due.

@@ -13,10 +13,10 @@ use crate::telemetry::traces;
 pub(super) fn request(
     method: &Method,
     route: Option<&'static str>,
-    destination: Option<&Destination<'_>>,
+    destination: Option<&Destination>,
     receipt: ReceiptId,
 ) -> Span {
-    let account = destination.and_then(Destination::account);
+    let account = destination.and_then(|destination| destination.account().ok());
     tracing::info_span!(
         parent: None,
         "request",

@@ -73,7 +73,7 @@ impl Webhooks {
 
     /// Whose webhook a path takes, and the path's pattern. One trailing slash is forgiven: the path is typed into a provider's form by
     /// hand, and some providers delete what is answered with 404.
-    fn route(&self, path: &str) -> Option<(&'static str, Destination<'_>)> {
+    fn route(&self, path: &str) -> Option<(&'static str, Destination)> {
         let path = path.strip_suffix('/').unwrap_or(path);
         match path.strip_prefix("/webhooks/") {
             Some(names) => match names.split_once('/') {
@@ -88,11 +88,9 @@ impl Webhooks {
 
     /// Takes one webhook. The account comes first, because the answer to everything else may depend on it; whatever can
     /// be refused without the body is, before any of it is read.
-    async fn take(&self, destination: &Destination<'_>, request: Asked<'_>) -> Result<(), Rejection> {
+    async fn take(&self, destination: &Destination, request: Asked<'_>) -> Result<(), Rejection> {
         let Asked { receipt, span, head, body, caller } = request;
-        if destination.account().is_none() {
-            return Err(Rejection::UnknownAccount);
-        }
+        destination.account()?;
         if caller.is_ambiguous() {
             return Err(Rejection::AmbiguousLength);
         }
@@ -170,6 +168,7 @@ impl Handler for Webhooks {
         let answer = answer_for(destination.as_ref(), outcome);
         let (code, elapsed) = (answer.code, arrived.elapsed());
         span::answered(&span, code, outcome);
+        let destination = destination.as_ref();
         let answered = Answered { receipt: receipt.id, destination, outcome, code, elapsed };
         let peer =
             || Peer { address: caller.peer(), forwarded_for: HeaderView(&head.headers).forwarded_for() };
@@ -179,7 +178,7 @@ impl Handler for Webhooks {
 }
 
 /// The provider's own answer; a plain one where there is no provider.
-fn answer_for(destination: Option<&Destination<'_>>, outcome: Result<(), Rejection>) -> Answer {
+fn answer_for(destination: Option<&Destination>, outcome: Result<(), Rejection>) -> Answer {
     match destination {
         Some(destination) => destination.answer(outcome),
         None => Answer::plain(outcome.map_err(Rejection::kind)),

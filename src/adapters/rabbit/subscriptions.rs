@@ -144,7 +144,8 @@ pub async fn subscribe(
     Ok(subscribed)
 }
 
-/// The queue, after the one that keeps what is rejected.
+/// The queue, and the one that keeps what is rejected: last, so that a queue which cannot be declared so leaves none behind.
+/// Nothing is rejected before it is there, because nothing is bound.
 fn queue(name: &QueueName, limits: &Limits) -> Topology {
     let parked = parked(name);
     let mut arguments = Vec::new();
@@ -152,14 +153,16 @@ fn queue(name: &QueueName, limits: &Limits) -> Topology {
     let max_bytes = limits.max_bytes.map(|most| i64::try_from(most).unwrap_or(i64::MAX));
     arguments.extend(max_bytes.map(|most| ("x-max-length-bytes", number(most))));
     arguments.extend(limits.delivery_limit.map(|limit| ("x-delivery-limit", number(limit.into()))));
-    let mut topology = Topology::default();
     if limits.park {
-        topology.quorum_queue(&parked, []);
         // The default exchange routes to a queue by its name.
         arguments
             .extend([("x-dead-letter-exchange", text("")), ("x-dead-letter-routing-key", text(&parked))]);
     }
+    let mut topology = Topology::default();
     topology.quorum_queue(&name.0, arguments);
+    if limits.park {
+        topology.quorum_queue(&parked, []);
+    }
     topology
 }
 

@@ -7,6 +7,7 @@
 --   h        the claim in hand: event's name, attempt, deadline ms (none: released), crashes, token; empty: none
 --   b        what the update in hand says of the course: overtaken (1) and traced (2) added up, where the leg stood
 --   t        the traceparent of its first receipt, if it was traced
+--   w        of the copies that wait behind it, the one received first: its receipt, ms until which it is waited for
 --   e<name>  an event: first receipt, sequence, status; once done, when
 --   p<name>  how far an event has got that is neither in hand nor done: state (P|R|K), attempt, deadline ms, crashes, then
 --            P (its lease ran out, and another was claimed): token, R: reason, K: reason, receipt of the parked copy
@@ -27,8 +28,8 @@ local key, by_id = KEYS[1], string.byte(marker) == 105
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local name = by_id and string.sub(marker, 2) .. content .. forced or ''
-local kept = redis.call('HMGET', key, 'n', 's' .. leg, 'c' .. leg, 'h', marker, 'e' .. name, 'p' .. name)
-local last, stands, claimed, in_hand, noted, event, progress = unpack(kept, 1, 7)
+local kept = redis.call('HMGET', key, 'n', 's' .. leg, 'c' .. leg, 'h', marker, 'e' .. name, 'p' .. name, 'w')
+local last, stands, claimed, in_hand, noted, event, progress, waiting = unpack(kept, 1, 8)
 
 local anchor, anchored = receipt, false
 if not by_id then
@@ -97,10 +98,23 @@ local function set(field, value)
   local count = #fields
   fields[count + 1], fields[count + 2] = field, value
 end
+-- Of those that wait, the one received first is next: it asks again within this time, or is not waited for.
+local patience, first, waited_for = math.floor(lease / 16), nil, 0
+if waiting then
+  local deadline
+  first, deadline = string.match(waiting, '^(%x+),(%d+)$')
+  waited_for = deadline - now
+  if waited_for <= 0 or waited_for > patience then
+    first = nil
+  end
+end
 if held and held ~= name then
   local deadline = string.match(held_progress, '^%d+,(%d+)')
   local left = deadline and deadline - now or 0
   if left > 0 and left <= tonumber(lease) then
+    if not first or receipt <= first then
+      redis.call('HSET', key, 'w', string.format('%s,%d', receipt, now + patience))
+    end
     return string.format('W,%d', left)
   end
   -- Its worker did not finish. What it had in hand is put aside, for its copy to find.
@@ -110,6 +124,14 @@ if held and held ~= name then
   if tonumber(string.sub(course, 1, 1)) >= 2 then
     set('t' .. held, trace)
   end
+end
+
+-- A reply that was lost costs the one in hand nothing; what was released is in hand no more.
+local is_in_hand = held == name and string.find(held_progress, '^%d+,%d')
+if first and first < receipt and not is_in_hand then
+  return string.format('W,%d', waited_for)
+elseif first == receipt then
+  redis.call('HDEL', key, 'w')
 end
 
 set('h', string.format('%s,%s,%d,%s,%s', name, attempt, now + lease, crashes, token))

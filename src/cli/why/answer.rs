@@ -189,7 +189,17 @@ impl Answer {
     fn nobody_knows(&self, now: Timestamp) -> String {
         let mut text = format!("nobody knows {}\n", printable(&self.id));
         let Some(given) = ReceiptId::given_at(&self.id) else { return text };
-        let _ = writeln!(text, "It is a receipt, given at {}. Then one of these is true:", clock(given, now));
+        let _ = write!(text, "It is a receipt, given at {}", clock(given, now));
+        let kept_since = self.asked.searched.as_ref().and_then(|searched| searched.kept_since);
+        let _ = match kept_since.filter(|kept| given < *kept) {
+            Some(kept) => writeln!(
+                text,
+                ", before the oldest update that the stream still has, of {}. If it was published, only the ledger knows it,\n\
+                 by its delivery: ask `why` with the delivery's id. Else one of these is true:",
+                clock(kept, now)
+            ),
+            None => writeln!(text, ". Then one of these is true:"),
+        };
         let _ = writeln!(
             text,
             "  it was refused, and so never stored: the receiver's log has the reason under this receipt.id"
@@ -206,10 +216,6 @@ impl Answer {
             }
         };
         let _ = writeln!(text, "  it still waits to be taken up, {waiting}");
-        let _ = writeln!(
-            text,
-            "  it is older than what is kept: `why` with its delivery's id may know more, as the ledger keeps longer"
-        );
         text
     }
 

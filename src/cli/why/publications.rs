@@ -87,7 +87,8 @@ async fn oldest(url: &str, now: Timestamp) -> anyhow::Result<Option<Timestamp>> 
         match timeout(patience, log.next()).await {
             Err(_) | Ok(Ok(LogEvent::Waiting(Outage::NoLog))) => break Ok(None),
             Ok(Err(error)) => break Err(error.into()),
-            Ok(Ok(LogEvent::Attached)) => patience = IDLE,
+            // Too short, and a broker that is busy would seem to keep all that there ever was.
+            Ok(Ok(LogEvent::Attached)) => patience = FIRST,
             Ok(Ok(LogEvent::Waiting(outage))) => break Err(outage.into()),
             Ok(Ok(LogEvent::Update(update))) => break Ok(Some(update)),
         }

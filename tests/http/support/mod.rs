@@ -18,7 +18,7 @@ use milepost::domain::authentication::Credentials;
 use milepost::domain::identity::Account;
 use milepost::domain::provider::ProviderId;
 use milepost::domain::secret::Secret;
-use milepost::pipeline::receive::{Endpoint, LiveCredentials, Receiver};
+use milepost::pipeline::receive::{Accounts, Endpoint, LiveAccounts, Receiver};
 use milepost::ports::Clock;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 pub use client::{Client, Reply, UNPROVEN, signature, signed, signed_with, unfinished};
 use fakes::{Answers, BY_SIGNATURE, StoppedClock};
 pub use fakes::{FakePublisher, TestProvider};
-pub use log::log;
+pub use log::{Log, log};
 
 /// Nothing in here takes this long unless it hangs.
 pub const DEADLINE: Duration = Duration::from_secs(20);
@@ -114,23 +114,23 @@ impl Server {
 
 /// A running webhook port. Accounts: `default` and `shop-1` with a secret, `lost` without a readable one.
 pub async fn start(setup: Setup) -> (Server, Arc<FakePublisher>) {
-    let live = |named: &[&str]| {
+    let credentials = |named: &[&str]| {
         let secrets = named.iter().filter_map(|secret| Secret::new(secret.as_bytes())).collect();
-        watch::channel(Arc::new(Credentials { authentication: BY_SIGNATURE, secrets })).1
+        Arc::new(Credentials { authentication: BY_SIGNATURE, secrets })
     };
     let account = |name: &str| name.parse::<Account>().unwrap();
-    let accounts = BTreeMap::from([
-        (account("default"), live(&[SECRET])),
-        (account("shop-1"), live(&[SECRET])),
-        (account("lost"), live(&[])),
+    let known = BTreeMap::from([
+        (account("default"), credentials(&[SECRET])),
+        (account("shop-1"), credentials(&[SECRET])),
+        (account("lost"), credentials(&[])),
     ]);
-    start_with(setup, |_| accounts).await
+    start_with(setup, |_| watch::channel(Accounts { known, incomplete: false }).1).await
 }
 
 /// A running webhook port with these accounts of the test's provider.
 pub async fn start_with(
     setup: Setup,
-    accounts: impl FnOnce(&'static TestProvider) -> BTreeMap<Account, LiveCredentials>,
+    accounts: impl FnOnce(&'static TestProvider) -> LiveAccounts,
 ) -> (Server, Arc<FakePublisher>) {
     recorder();
     let provider = |name, path| -> &'static TestProvider {

@@ -75,6 +75,8 @@ on_both! {
     legs_of_one_delivery_stand_apart_and_share_the_sequence
     a_delivery_is_bounded_and_forgets_the_oldest
     while_an_event_is_in_hand_the_others_of_its_delivery_wait
+    of_those_that_wait_the_one_received_first_is_next
+    one_that_waits_and_asks_no_more_is_not_waited_for
     a_lease_that_ran_out_holds_up_nothing
     a_lease_longer_than_any_that_is_given_is_over
     a_lost_state_costs_the_state_and_the_sequence_still_grows
@@ -534,6 +536,40 @@ async fn while_an_event_is_in_hand_the_others_of_its_delivery_wait(ledger: &dyn 
         assert!(ledger.mark(&grant.event, mark).await.unwrap());
         granted(ledger.claim(&second).await.unwrap());
     }
+}
+
+/// One that was received earlier asks again only now and then, and must not be overtaken in between.
+async fn of_those_that_wait_the_one_received_first_is_next(ledger: &dyn Ledger) {
+    let first = received_at(claim(), 1_000_000);
+    let grant = granted(ledger.claim(&first).await.unwrap());
+    let second = received_at(next(&first, "2"), 1_000_010);
+    let third = received_at(next(&first, "3"), 1_000_020);
+    for waits in [&third, &second, &third] {
+        assert!(matches!(ledger.claim(waits).await.unwrap(), Claim::Behind(_)));
+    }
+    // Not even for the one that waits does a lost reply cost the one in hand its claim.
+    granted(ledger.claim(&first).await.unwrap());
+    assert!(ledger.mark(&grant.event, Mark::Published(None)).await.unwrap());
+    let Claim::Behind(left) = ledger.claim(&third).await.unwrap() else { panic!("it overtook another") };
+    assert!(left <= first.copy.lease / 16, "{left:?}");
+    let grant = granted(ledger.claim(&second).await.unwrap());
+    assert!(ledger.mark(&grant.event, Mark::Published(None)).await.unwrap());
+    granted(ledger.claim(&third).await.unwrap());
+}
+
+/// Its worker may have gone away.
+async fn one_that_waits_and_asks_no_more_is_not_waited_for(ledger: &dyn Ledger) {
+    let mut first = received_at(claim(), 1_000_000);
+    first.copy.lease = 16 * BRIEF;
+    let grant = granted(ledger.claim(&first).await.unwrap());
+    let second = received_at(next(&first, "2"), 1_000_010);
+    assert!(matches!(ledger.claim(&second).await.unwrap(), Claim::Behind(_)));
+    assert!(ledger.mark(&grant.event, Mark::Published(None)).await.unwrap());
+    let third = received_at(next(&first, "3"), 1_000_020);
+    eventually("it is not waited for any more", || async {
+        matches!(ledger.claim(&third).await.unwrap(), Claim::Granted(_)).then_some(())
+    })
+    .await;
 }
 
 async fn a_lease_that_ran_out_holds_up_nothing(ledger: &dyn Ledger) {

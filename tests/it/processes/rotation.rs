@@ -234,3 +234,28 @@ async fn the_passwords_of_both_servers_are_changed_under_a_working_fleet() {
         assert!(!process.stderr.all().join("\n").contains("sentinel"));
     }
 }
+
+/// The new connection needs room beside the old one, which stays until there is.
+#[tokio::test]
+async fn a_virtual_host_at_its_limit_of_connections_is_named_and_the_rotation_gets_through_once_there_is_room()
+ {
+    let vhost = Vhost::new().await;
+    let mut secret = Mounted::new("rotated-limit", &[("amqp", &vhost.amqp_url)]);
+    let receiver = Program::bare(RECEIVER)
+        .env("MILEPOST__AMQP__URL_FILE", &secret.file("amqp"))
+        .env("MILEPOST__PROVIDERS__TELYPORT__ACCOUNTS__DEFAULT__SECRETS", r#"["sentinel-hmac"]"#)
+        .spawn();
+    receiver.ready().await;
+    vhost.limit_connections(1).await;
+    secret.update(&[("amqp", &format!("{}?heartbeat=20", vhost.amqp_url))]);
+    let refused = async {
+        let line = receiver.says("cannot connect with the new URL yet: the old connection stays").await;
+        let error = line["error"].as_str().expect("text").to_owned();
+        assert!(error.contains("connection limit (1) is reached"), "{error}");
+    };
+    let posted = post_until(&receiver, "full", refused).await;
+    assert!(posted > 0);
+    vhost.limit_connections(2).await;
+    post_until(&receiver, "room", receiver.says("publishing: the URL changed")).await;
+    assert_eq!(post(&receiver, "sentinel-hmac", "after").await, 200);
+}

@@ -113,6 +113,16 @@ async fn a_queue_that_was_bounded_keeps_its_bounds_when_patterns_are_added() {
 }
 
 #[tokio::test]
+async fn parking_that_cannot_be_added_leaves_no_queue_behind() {
+    let vhost = vhost().await;
+    subscribed(&vhost, "orders #").await;
+    let before = vhost.list("queues").await.as_array().map(Vec::len);
+    let says = refused(subscribe(&vhost, "orders # --park")).await;
+    assert!(says.contains("Bounds are fixed once a queue is declared"), "{says}");
+    assert_eq!(vhost.list("queues").await.as_array().map(Vec::len), before);
+}
+
+#[tokio::test]
 async fn what_a_service_rejected_is_in_the_list_and_is_not_forgotten_with_its_queue() {
     let vhost = vhost().await;
     subscribed(&vhost, "orders # --park --max-length 5").await;

@@ -21,8 +21,7 @@ pub struct Proxy {
 impl Proxy {
     /// A closed way to the server at `url`.
     pub fn to(url: &str) -> Self {
-        let socket = TcpSocket::new_v4().expect("a socket");
-        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
+        let socket = bound(SocketAddr::from(([127, 0, 0, 1], 0)));
         let addr = socket.local_addr().expect("bound");
         let server = url.parse().expect("a URL");
         Self { server, addr, closed: Some(socket), serving: None, silences: watch::Sender::new(0) }
@@ -37,7 +36,7 @@ impl Proxy {
 
     /// Lets connections through from now on.
     pub fn open(&mut self) {
-        let socket = self.closed.take().expect("closed until now");
+        let socket = self.closed.take().unwrap_or_else(|| bound(self.addr));
         let listener = socket.listen(64).expect("listens");
         let to = (self.server.host_str().expect("a host").to_owned(), self.server.port().expect("a port"));
         self.serving = Some(tokio::spawn(serve(listener, to, self.silences.subscribe())));
@@ -49,7 +48,7 @@ impl Proxy {
         self.silences.send_modify(|silences| *silences += 1);
     }
 
-    /// Ends every connection and takes no more.
+    /// Ends every connection and takes no more until it is opened again.
     pub fn cut(&mut self) {
         if let Some(serving) = self.serving.take() {
             serving.abort();
@@ -61,6 +60,14 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         self.cut();
     }
+}
+
+fn bound(addr: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    // Connections that ended a moment ago may linger.
+    socket.set_reuseaddr(true).expect("an option of every socket");
+    socket.bind(addr).expect("a free port");
+    socket
 }
 
 /// The connections end with this task, as the set they are in does.

@@ -78,9 +78,27 @@ impl Vhost {
     /// Sets a policy on the queues that match `pattern`.
     pub async fn set_policy(&self, name: &str, pattern: &str, definition: serde_json::Value) {
         let body = serde_json::json!({ "pattern": pattern, "definition": definition, "apply-to": "queues" });
-        let url = format!("{}/api/policies/{}/{name}", self.management, self.name);
-        let request = client().put(url).basic_auth("guest", Some("guest")).body(body.to_string());
-        assert!(request.send().await.expect("management answers").status().is_success());
+        self.put("policies", name, body).await;
+    }
+
+    /// Lets so many connections in at most.
+    pub async fn limit_connections(&self, most: u32) {
+        self.put("vhost-limits", "max-connections", serde_json::json!({ "value": most })).await;
+    }
+
+    /// What the tests' user may configure, as a pattern of names; it may read and write everything.
+    pub async fn let_configure(&self, pattern: &str) {
+        let rights = serde_json::json!({ "configure": pattern, "write": ".*", "read": ".*" });
+        self.put("permissions", "guest", rights).await;
+    }
+
+    async fn put(&self, kind: &str, name: &str, body: serde_json::Value) {
+        let url = format!("{}/api/{kind}/{}/{name}", self.management, self.name);
+        let request = client().put(url).basic_auth("guest", Some("guest"));
+        // The limits insist on it.
+        let request = request.header("content-type", "application/json").body(body.to_string());
+        let status = request.send().await.expect("management answers").status();
+        assert!(status.is_success(), "{status}");
     }
 
     async fn request(&self, method: reqwest::Method, kind: &str, body: Option<String>) {

@@ -166,6 +166,19 @@ const PROBLEMS: &[(&str, &str)] = &[
         "[providers.247express.accounts.shop]\nauth = \"basic\"\nsecrets = [\"s\"]",
         "providers.247express.accounts.shop.secrets.0: must be user:password (from built in)",
     ),
+    (
+        "[providers.telyport]\naccounts_auth = \"hmac\"",
+        "providers.telyport.accounts_auth: is for the accounts of accounts_dir, and there is none (from built in)",
+    ),
+    (
+        "[providers.telyport]\naccounts_dir = \"/d\"\naccounts_auth = \"basic\"",
+        "providers.telyport.accounts_auth: must be hmac (from built in)",
+    ),
+    (
+        "[providers.telyport]\naccounts_dir = \"/d\"\naccounts_header = \"x-s\"",
+        "providers.telyport.accounts_header: is for auth = \"header\" alone (from built in)
+  warning: providers.telyport.accounts_dir: no account from /d: No such file or directory (os error 2) (from built in)",
+    ),
     // Types and unknown keys.
     ("[ampq]", "ampq: no such key, did you mean amqp? (from built in)"),
     ("http.port = 80", "http.port: no such key (from built in)"),

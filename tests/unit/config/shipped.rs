@@ -1,6 +1,7 @@
 //! The shipped file: it names every key in its section, and every example in it loads once it is uncommented.
 
 use std::fs;
+use std::path::PathBuf;
 
 use milepost::config::{ConfigError, Loaded, Sources, load};
 use milepost::domain::authentication::{AuthScheme, Authentication};
@@ -24,13 +25,13 @@ const SECTIONS: &[&str] = &[
     "[retry] initial_ms multiplier cap_ms jitter",
     "[log] format filter",
     "[tracing] #otlp_endpoint sample_ratio",
-    "[providers.telyport] resend_horizon_seconds dedup_ttl_seconds #retry",
+    "[providers.telyport] resend_horizon_seconds dedup_ttl_seconds #retry #accounts_dir #accounts_auth",
     "#[providers.telyport.accounts.default] #auth #secret_files #secret_dir #secrets",
     "[providers.247express] resend_horizon_seconds dedup_ttl_seconds",
     "#[providers.247express.accounts.default] #auth #secret_files",
     "[providers.deliverect] resend_horizon_seconds dedup_ttl_seconds",
     "#[providers.deliverect.accounts.default] #auth #secret_files",
-    "[providers.dash] resend_horizon_seconds dedup_ttl_seconds",
+    "[providers.dash] resend_horizon_seconds dedup_ttl_seconds #accounts_dir #accounts_header",
     "#[providers.dash.accounts.default] #auth #header #secret_files",
     "[providers.hubrise] resend_horizon_seconds dedup_ttl_seconds",
     "#[providers.hubrise.accounts.default] #auth #secret_files",
@@ -65,6 +66,10 @@ impl Line {
         format!("{}{name}", if self.example { "#" } else { "" })
     }
 
+    fn is_of_directory(&self) -> bool {
+        self.text.starts_with("accounts_")
+    }
+
     fn gives_a_secret(&self) -> bool {
         self.text.starts_with("secret")
     }
@@ -96,6 +101,7 @@ fn with_examples(name: &str, chosen: impl Fn(usize, usize) -> bool) -> Result<Lo
             match section[line].text.split_once(" = ").map(|(key, _)| key) {
                 Some("url") if by_file => {}
                 Some("url_file") => toml += &url_file(name, &section[0].text),
+                Some("accounts_dir") => toml += &accounts_dir(name),
                 _ => toml += &format!("{}\n", section[line].text),
             }
         }
@@ -115,6 +121,14 @@ fn url_file(test: &str, header: &str) -> String {
     format!("url_file = \"{}\"\n", path.display())
 }
 
+/// The setting of a directory that is there, in place of the example's.
+fn accounts_dir(test: &str) -> String {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{test}-accounts"));
+    fs::create_dir_all(&path).expect("a writable directory");
+    fs::write(path.join("shop"), "s").expect("a writable directory");
+    format!("accounts_dir = \"{}\"\n", path.display())
+}
+
 #[test]
 fn every_section_has_its_keys_and_no_others() {
     let written: Vec<_> = sections()
@@ -129,7 +143,9 @@ fn every_example_loads_alone() {
     for (at, section) in sections().iter().enumerate().filter(|(_, section)| !section[0].example) {
         for line in (0..section.len()).filter(|&line| section[line].example) {
             let name = format!("example-{at}-{line}.toml");
-            let loaded = with_examples(&name, |of, which| (of, which) == (at, line));
+            // Those of a directory make sense together only.
+            let alike = |which: usize| [which, line].iter().all(|&line| section[line].is_of_directory());
+            let loaded = with_examples(&name, |of, which| of == at && (which == line || alike(which)));
             let loaded = loaded.unwrap_or_else(|error| panic!("{}: {error}", section[line].text));
             assert_eq!(loaded.warnings, [], "{}", section[line].text);
         }
