@@ -10,6 +10,7 @@ mod crash;
 mod hostile;
 mod invariants;
 mod keep_alive;
+mod nodes;
 mod parked;
 mod processes;
 mod redis_acl;
