@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
@@ -19,10 +19,18 @@ use crate::support::servers::{channel, client};
 use crate::support::{SOON, eventually};
 
 const SUBSCRIBER: &str = "test.subscriber";
-/// The queues whose leaders are lost in turn: of webhooks, of the stream, and of the shortest delay.
-const QUEUES: [&str; 3] = ["milepost.webhooks.telyport", "milepost.updates.log", "milepost.delay.v1.00"];
-/// How long a node is away.
-const AWAY: Duration = Duration::from_secs(12);
+const WEBHOOKS: &str = "milepost.webhooks.telyport";
+const STREAM: &str = "milepost.updates.log";
+const DELAY: &str = "milepost.delay.v1.00";
+/// How the leader of which queue is lost, one after another.
+const LOSSES: [(Loss, &str); 6] = [
+    (Loss::Killed, WEBHOOKS),
+    (Loss::Killed, STREAM),
+    (Loss::Killed, DELAY),
+    (Loss::Stopped, STREAM),
+    (Loss::Hung, WEBHOOKS),
+    (Loss::Hung, STREAM),
+];
 /// Webhooks a second.
 const RATE: u32 = 50;
 
@@ -40,22 +48,34 @@ enum Loss {
     Hung,
 }
 
+impl Loss {
+    /// How long a node is away: one that hangs, for longer than it takes to notice.
+    const fn lasts(self) -> Duration {
+        match self {
+            Self::Killed | Self::Stopped => Duration::from_secs(8),
+            Self::Hung => Duration::from_secs(25),
+        }
+    }
+}
+
 impl Cluster {
     fn start() -> Self {
         let directory = std::env::temp_dir().join(format!("milepost-nodes-{}", std::process::id()));
         let mut cluster = Self { directory, env: BTreeMap::new() };
-        cluster.servers("start-cluster", "");
+        let started = cluster.command("start-cluster", "").status();
+        assert!(started.expect("the script runs").success(), "no cluster");
         let env = std::fs::read_to_string(cluster.directory.join("env")).expect("the script writes env");
         let pairs = env.lines().filter_map(|line| line.split_once('='));
         cluster.env = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         cluster
     }
 
-    /// Runs a command of `deploy/local/servers` on the cluster, or on one of its nodes.
-    fn servers(&self, command: &str, node: &str) {
+    /// A command of `deploy/local/servers` on the cluster, or on one of its nodes.
+    fn command(&self, command: &str, node: &str) -> Command {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/local/servers");
-        let status = Command::new(script).arg(command).arg(self.directory.join(node)).status();
-        assert!(status.expect("the script runs").success(), "servers {command} {node}");
+        let mut words = Command::new(script);
+        words.arg(command).arg(self.directory.join(node));
+        words
     }
 
     /// One URL with all nodes.
@@ -92,36 +112,39 @@ impl Cluster {
         .await
     }
 
-    fn lose(&self, node: &str, loss: Loss) {
-        match loss {
-            Loss::Killed => self.servers("kill-rabbit", node),
-            Loss::Stopped => self.servers("stop-rabbit", node),
+    /// Begins to lose a node, which takes as long as it takes.
+    fn lose(&self, node: &str, loss: Loss) -> Child {
+        let mut command = match loss {
+            Loss::Killed => self.command("kill-rabbit", node),
+            Loss::Stopped => self.command("stop-rabbit", node),
             Loss::Hung => self.signal(node, "STOP"),
-        }
+        };
+        command.spawn().expect("it runs")
     }
 
     fn have_again(&self, node: &str, loss: Loss) {
-        match loss {
-            Loss::Killed | Loss::Stopped => self.servers("start-rabbit", node),
+        let mut command = match loss {
+            Loss::Killed | Loss::Stopped => self.command("start-rabbit", node),
             Loss::Hung => self.signal(node, "CONT"),
-        }
+        };
+        assert!(command.status().expect("it runs").success(), "{node} is not had again");
     }
 
-    fn signal(&self, node: &str, signal: &str) {
+    fn signal(&self, node: &str, signal: &str) -> Command {
         let pid = std::fs::read_to_string(self.directory.join(node).join("rabbit.pid")).expect("it runs");
-        let sent = Command::new("kill").args([&format!("-{signal}"), pid.trim()]).status();
-        assert!(sent.expect("kill runs").success());
+        let mut command = Command::new("kill");
+        command.args([&format!("-{signal}"), pid.trim()]);
+        command
     }
 }
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/local/servers");
         for node in ["n1", "n2", "n3"] {
-            let _ = Command::new(script).arg("kill-rabbit").arg(self.directory.join(node)).status();
+            let _ = self.command("kill-rabbit", node).status();
         }
         for command in ["kill-redis", "stop"] {
-            let _ = Command::new(script).arg(command).arg(&self.directory).status();
+            let _ = self.command(command, "").status();
         }
         let _ = std::fs::remove_dir_all(&self.directory);
     }
@@ -206,30 +229,29 @@ async fn nothing_is_lost_with_any_node() {
     bind(&cluster.env["MILEPOST_AMQP_URL_1"]).await;
 
     let mut sent = 0;
-    for loss in [Loss::Killed, Loss::Stopped, Loss::Hung] {
-        for queue in QUEUES {
-            let node = cluster.leader(queue).await;
-            // Long enough to last over the loss and the return.
-            let count = 2 * RATE * u32::try_from(AWAY.as_secs()).expect("small");
-            let send = format!(
-                "send telyport --count {count} --rate {RATE} --give-up 2m --concurrency 512 --account {} --to http://{}",
-                account(),
-                receiver.webhooks().await
-            );
-            let refused = receiver.metric("milepost_webhooks_rejected_total", &[]).await;
-            let mut sender = Program::milepost(&send).env("MILEPOST_SEND_SECRET", SECRET).spawn();
-            longest_pause(&workers, Duration::from_secs(1)).await;
-            cluster.lose(&node, loss);
-            let pause = longest_pause(&workers, AWAY).await;
-            cluster.have_again(&node, loss);
-            assert_eq!(sender.exit().await, Some(0), "{:?}", sender.stderr.all());
-            sent += count as usize;
-            let refused = receiver.metric("milepost_webhooks_rejected_total", &[]).await - refused;
-            println!(
-                "{loss:?}, the leader of {queue}: longest pause {:.1} s, {refused} webhooks refused and sent again",
-                pause.as_secs_f64()
-            );
-        }
+    for (loss, queue) in LOSSES {
+        let node = cluster.leader(queue).await;
+        // Long enough to last over the loss, and a while beyond.
+        let count = RATE * u32::try_from(loss.lasts().as_secs() + 25).expect("small");
+        let send = format!(
+            "send telyport --count {count} --rate {RATE} --give-up 2m --concurrency 512 --account {} --to http://{}",
+            account(),
+            receiver.webhooks().await
+        );
+        let refused = receiver.metric("milepost_webhooks_rejected_total", &[]).await;
+        let mut sender = Program::milepost(&send).env("MILEPOST_SEND_SECRET", SECRET).spawn();
+        longest_pause(&workers, Duration::from_secs(1)).await;
+        let mut losing = cluster.lose(&node, loss);
+        let pause = longest_pause(&workers, loss.lasts()).await;
+        assert!(losing.wait().expect("its status").success(), "{node} is not lost");
+        cluster.have_again(&node, loss);
+        assert_eq!(sender.exit().await, Some(0), "{:?}", sender.stderr.all());
+        sent += count as usize;
+        let refused = receiver.metric("milepost_webhooks_rejected_total", &[]).await - refused;
+        println!(
+            "{loss:?}, the leader of {queue}: longest pause {:.1} s, {refused} webhooks refused and sent again",
+            pause.as_secs_f64()
+        );
     }
 
     let events = published(&cluster.env["MILEPOST_AMQP_URL_1"], sent).await;
