@@ -6,20 +6,33 @@ use deadpool_redis::redis::IntoConnectionInfo as _;
 use lapin::uri::AMQPUri;
 use url::{Host, Url};
 
+use crate::domain::hosts::each_host;
+
 /// A URL whose credentials and parameters are never printed.
 #[derive(Clone, PartialEq, Eq)]
-pub struct RedactedUrl(Url);
+pub struct RedactedUrl {
+    /// As it was written.
+    whole: String,
+    /// With each of its hosts; most have one.
+    each: Vec<Url>,
+}
 
 impl RedactedUrl {
     /// The whole URL, for connecting.
     #[must_use]
     pub fn expose(&self) -> &str {
-        self.0.as_str()
+        &self.whole
     }
 
-    /// A RabbitMQ server's. The library that will use it reads it here too, so that a bad parameter shows now
-    /// and not at the first connection.
+    /// That of a RabbitMQ server, or of a cluster with the hosts of its nodes.
     pub(super) fn amqp(text: &str) -> Result<Self, &'static str> {
+        let each = each_host(text).iter().map(|text| Self::one_amqp(text)).collect::<Result<_, _>>()?;
+        Ok(Self { whole: text.to_owned(), each })
+    }
+
+    /// The library that will use it reads it here too, so that a bad parameter shows now and not at the first
+    /// connection.
+    fn one_amqp(text: &str) -> Result<Url, &'static str> {
         let url = with_scheme(text, &["amqp", "amqps"], "must be an amqp:// or amqps:// URL")?;
         if matches!(url.host(), Some(Host::Ipv6(_))) {
             // The library takes such a host for `localhost`.
@@ -29,31 +42,37 @@ impl RedactedUrl {
             return Err("names an empty virtual host: end it before the slash, or with /%2f");
         }
         text.parse::<AMQPUri>().map_err(|_| "has a parameter that is not understood")?;
-        Ok(Self(url))
+        Ok(url)
+    }
+
+    fn one(url: Url) -> Self {
+        Self { whole: url.to_string(), each: vec![url] }
     }
 
     /// A Redis server's, read by its library as well.
     pub(super) fn redis(text: &str) -> Result<Self, &'static str> {
         let url = with_scheme(text, &["redis", "rediss"], "must be a redis:// or rediss:// URL")?;
         text.into_connection_info().map_err(|_| "has a database or a parameter that is not understood")?;
-        Ok(Self(url))
+        Ok(Self::one(url))
     }
 
     /// An OTLP collector's, or a management API's.
     pub(super) fn http(text: &str) -> Result<Self, &'static str> {
-        with_scheme(text, &["http", "https"], "must be an http:// or https:// URL").map(Self)
+        with_scheme(text, &["http", "https"], "must be an http:// or https:// URL").map(Self::one)
     }
 
     /// With the credentials of `amqp`, unless it has some of its own. Those that `amqp` does not name are RabbitMQ's
     /// defaults, as the AMQP library has them.
-    pub(super) fn or_credentials_of(mut self, Self(amqp): &Self) -> Self {
-        if self.0.username().is_empty() && self.0.password().is_none() {
-            let user = if amqp.username().is_empty() { "guest" } else { amqp.username() };
-            let password = amqp.password().unwrap_or("guest");
-            // Unwrap safety: only a URL without a host cannot have them, and `with_scheme` saw one.
-            self.0.set_username(user).and_then(|()| self.0.set_password(Some(password))).expect("has a host");
+    pub(super) fn or_credentials_of(self, amqp: &Self) -> Self {
+        let (Some(own), Some(amqp)) = (self.each.first(), amqp.each.first()) else { return self };
+        if !own.username().is_empty() || own.password().is_some() {
+            return self;
         }
-        self
+        let user = if amqp.username().is_empty() { "guest" } else { amqp.username() };
+        let (mut url, password) = (own.clone(), amqp.password().unwrap_or("guest"));
+        // Unwrap safety: only a URL without a host cannot have them, and `with_scheme` saw one.
+        url.set_username(user).and_then(|()| url.set_password(Some(password))).expect("has a host");
+        Self::one(url)
     }
 }
 
@@ -64,14 +83,18 @@ fn with_scheme(text: &str, schemes: &[&str], message: &'static str) -> Result<Ur
 
 impl fmt::Display for RedactedUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let url = &self.0;
-        let credentials = !url.username().is_empty() || url.password().is_some();
-        write!(f, "{}://{}", url.scheme(), if credentials { "…@" } else { "" })?;
-        f.write_str(url.host_str().unwrap_or_default())?;
-        if let Some(port) = url.port() {
-            write!(f, ":{port}")?;
+        for (at, url) in self.each.iter().enumerate() {
+            let credentials = !url.username().is_empty() || url.password().is_some();
+            match at {
+                0 => write!(f, "{}://{}", url.scheme(), if credentials { "…@" } else { "" })?,
+                _ => f.write_str(",")?,
+            }
+            f.write_str(url.host_str().unwrap_or_default())?;
+            if let Some(port) = url.port() {
+                write!(f, ":{port}")?;
+            }
         }
-        f.write_str(url.path())
+        f.write_str(self.each.first().map_or("", Url::path))
     }
 }
 

@@ -17,6 +17,7 @@ pub mod event_name;
 pub mod extra;
 pub mod fingerprint;
 pub mod history;
+pub mod hosts;
 pub mod identity;
 pub mod instant;
 pub mod journey;

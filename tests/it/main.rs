@@ -11,6 +11,7 @@ mod hostile;
 mod invariants;
 mod keep_alive;
 mod overtaking;
+mod nodes;
 mod parked;
 mod processes;
 mod redis_acl;

@@ -20,6 +20,7 @@ mod fingerprint;
 mod framing;
 mod history;
 mod hostile;
+mod hosts;
 mod hubrise;
 mod hubrise_auth;
 mod hubrise_fields;

@@ -3,7 +3,6 @@
 //! lapin's own recovery gives up after 16 tries and resumes consumers silently, so it is off: whoever owns a
 //! connection makes a new one, with new channels, when it is lost.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
@@ -14,6 +13,7 @@ use thiserror::Error;
 
 use super::topology::TopologyError;
 use crate::adapters::live_url::LiveUrl;
+use crate::domain::hosts::each_host;
 use crate::domain::retry::reconnect_delay;
 
 /// Closing is bounded: a broker that does not answer is disconnected.
@@ -51,7 +51,7 @@ pub enum ConnectError {
     /// Nothing answers there.
     #[error("cannot reach RabbitMQ at {address}: {why}")]
     Unreachable {
-        /// Host and port.
+        /// Host and port, of each host.
         address: String,
         /// In the system's words.
         why: String,
@@ -100,9 +100,10 @@ impl ConnectError {
         }
     }
 
-    /// Why no connection to `uri` could be made.
-    pub(super) fn to(uri: &AMQPUri, error: Self) -> Self {
-        let address = format!("{}:{}", uri.authority.host, uri.authority.port);
+    /// Why no connection to any of `uris` could be made.
+    pub(super) fn to(uris: &[AMQPUri], error: Self) -> Self {
+        let address = |uri: &AMQPUri| format!("{}:{}", uri.authority.host, uri.authority.port);
+        let address = uris.iter().map(address).collect::<Vec<_>>().join(", ");
         match error {
             Self::Refused(error) => match refusal(&error) {
                 Some(AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED)) => Self::Credentials(address),
@@ -142,13 +143,21 @@ fn words(error: &lapin::Error) -> String {
 /// See [`ConnectError`].
 pub async fn connect(settings: &RabbitSettings, purpose: &str) -> Result<Connection, ConnectError> {
     let name = format!("{} {purpose}", settings.name);
-    let mut uri: AMQPUri = settings.url.now().parse().map_err(|_| ConnectError::Url)?;
-    uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
-    uri.query.frame_max.get_or_insert(FRAME_BYTES);
-    let asked = uri.clone();
+    let uris = uris(&settings.url.now()).ok_or(ConnectError::Url)?;
     let limit = settings.connect_timeout;
-    let connecting = async { connect_to_first(addresses(uri).await?, &name, limit).await };
-    within(limit, connecting).await.map_err(|error| ConnectError::to(&asked, error))
+    let connecting = async { connect_to_first(addresses(&uris).await?, &name, limit).await };
+    within(limit, connecting).await.map_err(|error| ConnectError::to(&uris, error))
+}
+
+/// What a URL says for each of the hosts that it names; nothing if it is no AMQP URL.
+pub(super) fn uris(url: &str) -> Option<Vec<AMQPUri>> {
+    let each = each_host(url).into_iter().map(|url| {
+        let mut uri: AMQPUri = url.parse().ok()?;
+        uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
+        uri.query.frame_max.get_or_insert(FRAME_BYTES);
+        Some(uri)
+    });
+    each.collect()
 }
 
 /// Connects to the first of these that answers. Each has its share of the time, so that a dead one does not take it all.
@@ -172,22 +181,27 @@ pub async fn connect_to_first(
     tried
 }
 
-/// The same broker by each address of its name, in any order, so that a dead one costs its share of the time and
-/// connections spread. With TLS the name itself: the certificate is for that.
-async fn addresses(uri: AMQPUri) -> Result<Vec<AMQPUri>, ConnectError> {
-    if uri.scheme == AMQPScheme::AMQPS {
-        return Ok(vec![uri]);
+/// The same broker by each of its hosts and each address of a host's name, in any order, so that a dead one costs its share
+/// of the time and connections spread. With TLS the names themselves: the certificates are for those.
+///
+/// # Errors
+/// When no name has an address.
+pub(super) async fn addresses(uris: &[AMQPUri]) -> Result<Vec<AMQPUri>, ConnectError> {
+    let mut found = Vec::new();
+    for uri in uris {
+        if uri.scheme == AMQPScheme::AMQPS {
+            found.push(uri.clone());
+            continue;
+        }
+        let name = (uri.authority.host.as_str(), uri.authority.port);
+        for address in tokio::net::lookup_host(name).await.into_iter().flatten() {
+            let mut uri = uri.clone();
+            uri.authority.host = address.ip().to_string();
+            found.push(uri);
+        }
     }
-    let name = (uri.authority.host.as_str(), uri.authority.port);
-    let mut found: Vec<_> =
-        tokio::net::lookup_host(name).await.map_err(|_| ConnectError::NoAddress)?.collect();
     found.shuffle(&mut rand::rng());
-    let at = |address: SocketAddr| {
-        let mut uri = uri.clone();
-        uri.authority.host = address.ip().to_string();
-        uri
-    };
-    Ok(found.into_iter().map(at).collect())
+    if found.is_empty() { Err(ConnectError::NoAddress) } else { Ok(found) }
 }
 
 /// Waits until the URL is another than `used`, then until `open` succeeds with it. Whoever waits goes on with the

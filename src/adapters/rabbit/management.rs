@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use lapin::uri::AMQPUri;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode};
 use serde::Deserialize;
@@ -11,6 +10,7 @@ use serde_json::Value;
 use thiserror::Error;
 use url::Url;
 
+use super::connection::uris;
 use super::definitions::{BindingDefinition, Definitions, ExchangeDefinition, QueueDefinition};
 
 /// How long one answer may take.
@@ -219,7 +219,8 @@ async fn read(mut response: Response) -> Result<Vec<u8>, ManagementError> {
 /// # Errors
 /// When it is not an AMQP URL.
 pub fn vhost(amqp_url: &str) -> Result<String, ManagementError> {
-    amqp_url.parse::<AMQPUri>().map(|uri| uri.vhost).map_err(|_| unusable("not an AMQP URL"))
+    let uri = uris(amqp_url).and_then(|uris| uris.into_iter().next());
+    uri.map(|uri| uri.vhost).ok_or_else(|| unusable("not an AMQP URL"))
 }
 
 /// The innermost error says what happened; those around it only that a request failed, and to which URL.

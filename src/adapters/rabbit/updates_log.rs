@@ -18,7 +18,7 @@ use thiserror::Error;
 use tokio::time::{sleep, timeout};
 
 use self::session::{Position, Session, offset_of};
-use super::connection::ConnectError;
+use super::connection::{ConnectError, uris};
 use super::topology::UPDATES_LOG;
 use crate::domain::retry::reconnect_delay;
 
@@ -102,7 +102,7 @@ pub enum LogEvent {
 #[derive(Debug, Error)]
 pub enum LogError {
     /// The URL cannot be read. It is not repeated here, as it may hold a password.
-    #[error("not an AMQP URL; expected amqp[s]://user:password@host[:port]/vhost")]
+    #[error("not an AMQP URL; expected amqp[s]://user:password@host[:port][,host…]/vhost")]
     Url,
     /// The broker answered, before the log was ever read, that we may not.
     #[error("{0}")]
@@ -114,7 +114,7 @@ pub enum LogError {
 
 /// A reader of the updates log.
 pub struct UpdatesLog {
-    uri: AMQPUri,
+    uris: Vec<AMQPUri>,
     position: Position,
     /// When the reader was made, in seconds since 1970.
     made_at: u64,
@@ -131,14 +131,14 @@ impl UpdatesLog {
     /// # Errors
     /// When `url` is no AMQP URL.
     pub fn new(url: &str, start: Start, now: Timestamp) -> Result<Self, LogError> {
-        let uri = url.parse().map_err(|_| LogError::Url)?;
+        let uris = uris(url).ok_or(LogError::Url)?;
         let position = match start {
             Start::First => Position::First,
             Start::Next => Position::Next,
             Start::At(time) => Position::At(epoch_seconds(time)),
         };
         let made_at = epoch_seconds(now);
-        Ok(Self { uri, position, made_at, session: None, tries: 0, was_attached: false, told: None })
+        Ok(Self { uris, position, made_at, session: None, tries: 0, was_attached: false, told: None })
     }
 
     /// The next thing to know, waited for however long it takes. Cancel safe.
@@ -178,14 +178,14 @@ impl UpdatesLog {
             // following session, so that one starts from a time.
             self.position = Position::At(self.made_at);
         }
-        match timeout(CONNECT_TIMEOUT, Session::open(&self.uri, position)).await {
+        match timeout(CONNECT_TIMEOUT, Session::open(&self.uris, position)).await {
             Ok(Ok(session)) => {
                 self.session = Some(session);
                 self.was_attached = true;
                 self.told = None;
                 Ok(Some(LogEvent::Attached))
             }
-            Ok(Err(error)) => {
+            Ok(Err(ConnectError::Refused(error))) => {
                 let outage = self.outage(&error)?;
                 if let (Outage::NoLog, Position::Offset(_)) = (&outage, self.position) {
                     // The offset was of a log that is gone; the next one counts from 0, and all of it is new.
@@ -193,16 +193,14 @@ impl UpdatesLog {
                 }
                 Ok(self.tell(outage))
             }
-            Err(_) => {
-                let error = ConnectError::to(&self.uri, ConnectError::TimedOut(CONNECT_TIMEOUT));
-                Ok(self.tell(Outage::NoBroker(error.to_string())))
-            }
+            Ok(Err(error)) => Ok(self.tell(self.no_broker(error))),
+            Err(_) => Ok(self.tell(self.no_broker(ConnectError::TimedOut(CONNECT_TIMEOUT)))),
         }
     }
 
     /// A refusal ends the reader only at first: a broker that is being restarted refuses for reasons of its own.
     fn outage(&self, error: &lapin::Error) -> Result<Outage, LogError> {
-        let why = || ConnectError::to(&self.uri, error.clone().into()).to_string();
+        let why = || ConnectError::to(&self.uris, error.clone().into()).to_string();
         let ErrorKind::ProtocolError(protocol) = error.kind() else {
             return Ok(Outage::NoBroker(why()));
         };
@@ -226,6 +224,10 @@ impl UpdatesLog {
             }
             _ => Ok(Outage::Denied(message)),
         }
+    }
+
+    fn no_broker(&self, error: ConnectError) -> Outage {
+        Outage::NoBroker(ConnectError::to(&self.uris, error).to_string())
     }
 
     fn tell(&mut self, outage: Outage) -> Option<LogEvent> {

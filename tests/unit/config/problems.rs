@@ -16,6 +16,8 @@ const PROBLEMS: &[(&str, &str)] = &[
         "amqp.url = \"amqp://h?heartbeat=x\"",
         "amqp.url: has a parameter that is not understood (from built in)",
     ),
+    ("amqp.url = \"amqp://h,\"", "amqp.url: must be an amqp:// or amqps:// URL (from built in)"),
+    ("amqp.url = \"amqp://h,[::1]\"", "amqp.url: must name its host or give an IPv4 address (from built in)"),
     (
         "amqp.management_url = \"amqp://h\"",
         "amqp.management_url: must be an http:// or https:// URL (from built in)",

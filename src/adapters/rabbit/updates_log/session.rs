@@ -6,9 +6,10 @@ use lapin::message::Delivery;
 use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::uri::AMQPUri;
-use lapin::{Acker, Connection, ConnectionProperties, Consumer};
+use lapin::{Acker, Connection, Consumer};
 
-use crate::adapters::rabbit::connection::close;
+use super::CONNECT_TIMEOUT;
+use crate::adapters::rabbit::connection::{ConnectError, addresses, close, connect_to_first};
 use crate::adapters::rabbit::topology::UPDATES_LOG;
 
 /// Both the argument of a stream's consumer and a header of each of its messages.
@@ -56,9 +57,9 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) async fn open(uri: &AMQPUri, position: Position) -> lapin::Result<Self> {
-        let properties = ConnectionProperties::default().with_connection_name("milepost updates log".into());
-        let connection = Connection::connect_uri(uri.clone(), properties).await?;
+    pub(super) async fn open(uris: &[AMQPUri], position: Position) -> Result<Self, ConnectError> {
+        let connection =
+            connect_to_first(addresses(uris).await?, "milepost updates log", CONNECT_TIMEOUT).await?;
         let channel = connection.create_channel().await?;
         channel.basic_qos(PREFETCH, BasicQosOptions::default()).await?;
         let mut arguments = FieldTable::default();
