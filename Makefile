@@ -5,7 +5,7 @@ SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run up down test docs manifests check fmt lint unit fuzz bench costs soak attack dashboards dashboard-preview
+.PHONY: help run up down test docs manifests check fmt lint unit fuzz bench costs soak attack nodes dashboards dashboard-preview
 
 help: ## list what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ dashboard-preview: ## draw every panel through four outages of a real fleet into
 	@python3 -c 'import matplotlib' || { echo 'matplotlib is missing: pip install matplotlib, or apt-get install python3-matplotlib' >&2; exit 1; }
 	cargo build --quiet --bins
 	deploy/observability/prove --png target/dashboard-preview.png
+
+nodes: ## three nodes of today's RabbitMQ under load, each killed and stopped: nothing is lost, and how long each takes
+	.ci/today nodes:: --ignored --nocapture
 
 fuzz: ## fuzz the decoders, SECONDS in all (60); needs a nightly toolchain
 	.ci/fuzz $(or $(SECONDS),60)

@@ -103,7 +103,7 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
         backends
     };
     if let Some(stand_in) = stand_in {
-        stand_in.serve(&mut process.life);
+        stand_in.serve(&mut process.life, args.json);
     }
     process.workers(&backends, &config, providers::ALL);
     process.sinks(&backends, &config)?;

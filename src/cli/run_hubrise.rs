@@ -41,12 +41,12 @@ impl StandIn {
         REFERENCES.map(connection).concat()
     }
 
-    /// Serves, and shows what arrives.
-    pub(super) fn serve(self, life: &mut Life) {
+    /// Serves, and shows what arrives: beside the updates where these are for people, and not among their `json`.
+    pub(super) fn serve(self, life: &mut Life, json: bool) {
         eprintln!("milepost: a stand-in for HubRise on {}", self.url);
         let stub = hubrise::stub(&Args::sample());
         let closing = life.closing.clone();
-        let showing = hubrise::show(stub.changes());
+        let showing = hubrise::show(stub.changes(), json);
         life.plumbing("hubrise stand-in", async move {
             let shown = tokio::spawn(showing);
             hubrise::serve(self.listener, stub, closing).await;

@@ -129,3 +129,15 @@ async fn an_address_that_does_not_answer_is_passed_over_within_its_share_of_the_
     assert!(connected.expect("the second one").status().connected());
     assert!(began.elapsed() >= LIMIT / 2, "the first one was not tried");
 }
+
+/// The nodes of a cluster, of which one is gone and one is silent.
+#[tokio::test]
+async fn a_role_finds_the_node_that_answers_among_several() {
+    let vhost = Vhost::new().await;
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let gone = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
+    let hosts = format!("@{},{gone},", silent.local_addr().expect("bound"));
+    let receiver = Program::receiver(&vhost.amqp_url.replacen('@', &hosts, 1)).spawn();
+    receiver.ready().await;
+    receiver.measures(r#"milepost_broker_connected{role="publish"} 1"#).await;
+}

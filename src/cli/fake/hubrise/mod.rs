@@ -105,7 +105,7 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
     eprintln!("milepost: a stand-in for HubRise on http://{}/v1; Ctrl-C ends it", listener.local_addr()?);
     let stub = stub(&args);
     let stop = CancellationToken::new();
-    let showing = tokio::spawn(show(stub.changes()));
+    let showing = tokio::spawn(show(stub.changes(), false));
     let serving = tokio::spawn(serve(listener, stub, stop.clone()));
     signals.next().await;
     stop.cancel();
@@ -130,10 +130,11 @@ pub async fn serve(listener: TcpListener, stub: Arc<Stub>, stop: CancellationTok
     http::serve(listener, stub, HTTP, stop, stopping).await;
 }
 
-/// Prints each change of a delivery.
-pub async fn show(mut changes: Receiver<String>) {
+/// Prints each change of a delivery, to standard error where standard output is for something else.
+pub async fn show(mut changes: Receiver<String>, aside: bool) {
     loop {
         match changes.recv().await {
+            Ok(line) if aside => eprintln!("hubrise: {line}"),
             Ok(line) => println!("hubrise: {line}"),
             Err(RecvError::Lagged(missed)) => eprintln!("milepost: {missed} changes were too fast to show"),
             Err(RecvError::Closed) => return,
