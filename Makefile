@@ -5,7 +5,7 @@ SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run up down test docs manifests check fmt lint unit fuzz bench costs soak attack dashboards dashboard-preview
+.PHONY: help run up down test docs manifests check fmt lint unit simulate fuzz bench costs soak attack dashboards dashboard-preview
 
 help: ## list what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,11 @@ dashboard-preview: ## draw every panel through four outages of a real fleet into
 	@python3 -c 'import matplotlib' || { echo 'matplotlib is missing: pip install matplotlib, or apt-get install python3-matplotlib' >&2; exit 1; }
 	cargo build --quiet --bins
 	deploy/observability/prove --png target/dashboard-preview.png
+
+simulate: ## the whole fleet through schedules of faults: SEEDS=100000 FROM=SEED SECONDS=S TRACE=1; PLANTED=1: how many each planted bug takes
+	cargo build --profile sim --quiet --example simulate
+	target/sim/examples/simulate --seeds $(or $(SEEDS),100000) $(if $(FROM),--from $(FROM)) $(if $(SECONDS),--seconds $(SECONDS)) \
+		$(if $(TRACE),--trace) $(if $(PLANTED),--planted $(if $(filter-out 1,$(PLANTED)),$(PLANTED)))
 
 fuzz: ## fuzz the decoders, SECONDS in all (60); needs a nightly toolchain
 	.ci/fuzz $(or $(SECONDS),60)

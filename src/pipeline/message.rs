@@ -23,7 +23,7 @@ use crate::domain::provider::{Decoded, DecodedUpdate, Provider};
 use crate::domain::retry::RetrySchedule;
 use crate::domain::state::{Course, DeliveryState};
 use crate::domain::verdict::{Outcome, ParkReason, RetryReason};
-use crate::ports::{Clock, Ledger, Outbound, PublishError, Publisher};
+use crate::ports::{Clock, Ledger, Outbound, PublishError, Publisher, chance};
 use crate::telemetry::traces;
 
 /// How long a message waits in place behind another update of its delivery, in ms, before it is deferred.
@@ -227,7 +227,7 @@ impl Processor {
         grant: &Grant,
         session: &Session,
     ) -> Result<Outcome, SessionClosed> {
-        let Some(due) = self.settings.schedule.delay_after(grant.attempt, rand::random()) else {
+        let Some(due) = self.settings.schedule.delay_after(grant.attempt, chance::random()) else {
             let exhausted = ParkReason::RetriesExhausted;
             return self.park(exhausted, reason.as_str(), envelope, Some(grant), session).await;
         };
@@ -329,7 +329,7 @@ impl Processor {
                 attempt: envelope.attempt,
                 crashes: envelope.crashes,
                 replay: envelope.replay,
-                token: Token(rand::random()),
+                token: Token(chance::random()),
                 lease: self.settings.lease,
             },
             traceparent: envelope.trace.traceparent.clone(),

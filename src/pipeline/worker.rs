@@ -23,7 +23,7 @@ use super::spans;
 use crate::domain::identity::DeliveryKey;
 use crate::domain::retry::reconnect_delay;
 use crate::domain::verdict::Outcome;
-use crate::ports::{Delivery, Inbox, Subscription, Tag};
+use crate::ports::{Delivery, Inbox, Subscription, Tag, chance};
 use crate::telemetry::metrics as m;
 
 /// How many messages are taken or finished before the other side gets a look.
@@ -101,9 +101,10 @@ impl Worker {
                 (self.subscribed)(false);
                 trying_since = Instant::now();
             }
-            let pause = reconnect_delay(tries, rand::random());
+            let pause = reconnect_delay(tries, chance::random());
             tries += 1;
             tokio::select! {
+                biased;
                 () = shutdown.cancelled() => {}
                 () = tokio::time::sleep(pause) => {}
             }

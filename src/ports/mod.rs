@@ -1,6 +1,7 @@
 //! What Milepost needs of the world, in its own words. Adapters implement these; one contract suite runs against
 //! the in-memory and the real implementation of each (`tests/it/contract/`).
 
+pub mod chance;
 mod clock;
 mod inbox;
 mod ledger;
