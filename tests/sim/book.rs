@@ -35,6 +35,7 @@ pub struct Received {
     pub event: usize,
     /// By the receiver's clock.
     pub at: Timestamp,
+    pub truly_at: Timestamp,
     /// Whether that clock was right.
     pub certain: bool,
     pub accepted: bool,

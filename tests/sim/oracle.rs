@@ -6,6 +6,9 @@ use crate::book::{Book, Seen};
 use crate::plan::{Kind, Plan};
 use crate::servers::ParkedCopy;
 
+/// By how much two clocks that are right may differ, and a little more.
+const CLOCKS: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// Judges what is in the book.
 pub fn judge(plan: &Plan, parked: &[ParkedCopy], book: &mut Book) {
     let parked: BTreeSet<usize> = parked
@@ -26,6 +29,8 @@ struct Account {
     stored: bool,
     certain: bool,
     received: Vec<jiff::Timestamp>,
+    /// When the first and the last of them was, by a clock that is right.
+    truly: Option<(jiff::Timestamp, jiff::Timestamp)>,
 }
 
 fn accounts(book: &Book) -> BTreeMap<usize, Account> {
@@ -36,12 +41,16 @@ fn accounts(book: &Book) -> BTreeMap<usize, Account> {
             stored: false,
             certain: true,
             received: Vec::new(),
+            truly: None,
         });
         account.accepted |= received.accepted;
         account.stored |= received.stored;
         account.certain &= received.certain;
         if received.stored {
             account.received.push(received.at);
+            let at = received.truly_at;
+            let (first, last) = account.truly.unwrap_or((at, at));
+            account.truly = Some((first.min(at), last.max(at)));
         }
     }
     accounts
@@ -114,9 +123,13 @@ fn one_event_has_one_id(plan: &Plan, book: &mut Book) {
     let twice: Vec<_> = ids
         .into_iter()
         .filter(|(event, ids)| {
-            let account = accounts.get(event);
-            let certain = account.is_some_and(|account| account.certain);
-            ids.len() > 1 && certain && !book.lost.contains(&plan.events[*event].delivery)
+            let Some(account) = accounts.get(event).filter(|account| account.certain) else { return false };
+            let known = &plan.events[*event];
+            // Without an id, what is received beyond the horizon is another occurrence.
+            let apart = account.truly.map(|(first, last)| last.duration_since(first).unsigned_abs());
+            let by_content = matches!(known.provider.id().as_str(), "deliverect" | "dash");
+            let beyond = apart.is_some_and(|apart| apart + CLOCKS >= known.provider.resend_horizon());
+            ids.len() > 1 && !(by_content && beyond) && !book.lost.contains(&known.delivery)
         })
         .map(|(event, ids)| (event, format!("{ids:?}")))
         .collect();

@@ -233,7 +233,7 @@ impl Inbox for Ports {
         self.process.alive().await;
         let link = &self.process.slot.broker;
         sleep(link.with_dice(|dice, _| dice.latency())).await;
-        if link.weather() != Weather::Fine {
+        if matches!(link.weather(), Weather::Down | Weather::Hanging) {
             return Err(SubscriptionEnded);
         }
         let inner = self.world.broker.queues.subscribe(provider, prefetch).await?;

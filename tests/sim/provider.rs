@@ -128,8 +128,14 @@ async fn receive(
     let receipt = receiver.receipt();
     let (error, until) = world.clock_error(process);
     let certain = until <= Instant::now() || error.abs() < 1_000;
-    let received =
-        Received { event: number, at: receipt.received_at, certain, accepted: false, stored: false };
+    let received = Received {
+        event: number,
+        at: receipt.received_at,
+        truly_at: world.true_time(),
+        certain,
+        accepted: false,
+        stored: false,
+    };
     world.book().received(receipt.id, received);
     let destination = receiver.named(provider.id().as_str(), None)?;
     let sent = Sent(signed);

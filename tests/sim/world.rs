@@ -80,6 +80,8 @@ pub struct World {
     book: Mutex<Book>,
     slots: Vec<Arc<Slot>>,
     running: Mutex<Vec<Option<Running>>>,
+    /// Processes that are stopping.
+    draining: Mutex<Vec<Arc<Process>>>,
     last_process: Mutex<u32>,
     /// Workers are stopped while there is nothing to do.
     suspended: Mutex<bool>,
@@ -120,6 +122,7 @@ impl World {
             running: Mutex::new(slots.iter().map(|_| None).collect()),
             clocks: Mutex::new(slots.iter().map(|_| (0, start)).collect()),
             slots,
+            draining: Mutex::default(),
             last_process: Mutex::new(0),
             suspended: Mutex::new(false),
             calm: Mutex::new(false),
@@ -134,6 +137,7 @@ impl World {
             let world = Arc::clone(&world);
             tokio::spawn(async move {
                 while let Some((slot, down_ms)) = crashed.recv().await {
+                    world.reap();
                     world.crash(slot, down_ms);
                 }
             })
@@ -328,11 +332,23 @@ impl World {
         });
     }
 
+    /// Ends what crashed while it was stopping.
+    fn reap(&self) {
+        let stopping = std::mem::take(&mut *lock(&self.draining));
+        let (dead, alive): (Vec<_>, Vec<_>) = stopping.into_iter().partition(|process| process.is_dead());
+        *lock(&self.draining) = alive;
+        for process in dead {
+            self.book().disturbed(process.id);
+            process.kill();
+        }
+    }
+
     /// Stops a process as a rollout does, and starts another when it is over.
     fn drain(self: &Arc<Self>, slot: usize, down_ms: u64) {
         self.book().trace.note(None, || format!("slot {slot} drains"));
         let Some(running) = lock(&self.running)[slot].take() else { return };
         self.book().disturbed(running.process.id);
+        lock(&self.draining).push(Arc::clone(&running.process));
         let world = Arc::clone(self);
         tokio::spawn(async move {
             running.process.stop.cancel();
@@ -342,6 +358,7 @@ impl World {
                 None => sleep(Duration::from_secs(5)).await,
             }
             running.process.kill();
+            world.reap();
             sleep(Duration::from_millis(down_ms)).await;
             world.begin(slot);
         });
@@ -470,11 +487,12 @@ impl World {
         for slot in self.plan.receivers..self.plan.slots() {
             let Some(running) = lock(&self.running)[slot].take() else { continue };
             running.process.stop.cancel();
+            lock(&self.draining).push(Arc::clone(&running.process));
             if let Some(worker) = running.worker {
                 let _ = timeout(GRACE, worker).await;
             }
-            self.book().disturbed(running.process.id);
             running.process.kill();
+            self.reap();
         }
     }
 
