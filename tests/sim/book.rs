@@ -110,8 +110,10 @@ pub struct Book {
     ids: BTreeMap<String, Known>,
     pub seen: Vec<Seen>,
     held: BTreeMap<Name, Held>,
-    /// Every event that was ever claimed, and whether it was published.
-    pub begun: BTreeMap<Name, (usize, bool)>,
+    /// Every event that was ever claimed: about which event of the plan, and its id.
+    pub begun: BTreeMap<Name, (usize, String)>,
+    /// The ids that were marked done.
+    pub ended: BTreeSet<String>,
     /// By process: receipts of messages that may be acknowledged.
     settled: HashSet<(u32, ReceiptId)>,
     /// Answers "refused" to updates, by content.
@@ -140,6 +142,7 @@ impl Book {
             seen: Vec::new(),
             held: BTreeMap::new(),
             begun: BTreeMap::new(),
+            ended: BTreeSet::new(),
             settled: HashSet::new(),
             refusals: HashMap::new(),
             lost: BTreeSet::new(),
@@ -266,7 +269,7 @@ impl Book {
                 let name = (self.plan.events[event].delivery, grant.event.name.clone());
                 let id = EventId::new(&request.delivery, &request.identity, grant.origin.receipt);
                 let forced = grant.event.name.contains('!');
-                self.begun.entry(name.clone()).or_insert((event, false));
+                self.begun.entry(name.clone()).or_insert_with(|| (event, id.as_str().to_owned()));
                 let held = Held {
                     id: id.as_str().to_owned(),
                     token: grant.event.token,
@@ -297,7 +300,9 @@ impl Book {
         let name = (self.plan.events[about].delivery, event.name.clone());
         if let Mark::Published(_) = mark {
             self.settled.insert((process.id, event.receipt));
-            self.begun.insert(name.clone(), (about, true));
+            if let Some((_, id)) = self.begun.get(&name) {
+                self.ended.insert(id.clone());
+            }
         }
         let Some(held) = self.held.get_mut(&name) else { return };
         if matches!(mark, Mark::Published(_)) || (held.token == event.token && changed) {
@@ -425,6 +430,11 @@ impl Book {
             update: parsed,
         });
         number
+    }
+
+    /// What a send is about.
+    pub fn about(&self, send: usize) -> usize {
+        self.sends[send].event
     }
 
     /// The worker has this result.

@@ -101,10 +101,11 @@ fn each_event_ends(plan: &Plan, book: &mut Book) {
     let unended: Vec<_> = book
         .begun
         .iter()
-        .filter(|((delivery, _), (event, done))| {
+        .filter(|((delivery, _), (event, id))| {
             let excused = book.lost.contains(delivery)
                 || book.discarded.contains(&plan.events[*event].content);
-            !done && !excused
+            // A forced replay has a name of its own, and the same id.
+            !book.ended.contains(id) && !excused
         })
         .map(|((_, name), (event, _))| (name.clone(), *event))
         .collect();

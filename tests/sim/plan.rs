@@ -28,7 +28,11 @@ pub struct Plan {
     pub prefetch: u16,
     /// How long workers wait for an outage to end.
     pub patience: Duration,
+    /// The longest wait before a retry.
+    pub retry_cap: Duration,
     pub rates: Rates,
+    /// How long faults go on after the last step.
+    pub linger: Duration,
     pub providers: Vec<&'static dyn SampleSource>,
     pub events: Vec<Event>,
     /// In order of time.
@@ -65,6 +69,8 @@ pub struct Event {
     pub body: Bytes,
     /// Sent again although it was accepted: so long after the first time.
     pub resends: Vec<u64>,
+    /// So many workers end hard when they publish it.
+    pub kills: u32,
     /// Whether what a subscriber ends with can be told by the provider's order alone.
     pub ordered: bool,
 }
@@ -173,7 +179,9 @@ impl Plan {
             workers: if dice.happens(0.7) { 2 } else { 3 },
             prefetch: dice.pick(&[1, 2, 8, 256]),
             patience: Duration::from_secs(dice.pick(&[20, 600])),
+            retry_cap: Duration::from_secs(dice.pick(&[2, 8, 2100, 2100])),
             rates: rates(&mut dice),
+            linger: Duration::from_secs(dice.pick(&[1, 1, 1, 1, 20, 120, 7_200])),
             providers,
             events: Vec::new(),
             steps: Vec::new(),
@@ -228,6 +236,7 @@ impl Plan {
                 raw_status,
                 body,
                 resends: resends(provider, horizon, dice),
+                kills: if dice.happens(0.02) { dice.pick(&[1, 3, 6, 8]) } else { 0 },
                 ordered,
             };
             self.send(at, event.clone());
@@ -235,7 +244,7 @@ impl Plan {
             if by_content && horizon < 200_000 && order + 1 < names.len() && dice.happens(0.25) {
                 // The same once more: another courier, and back.
                 let again = at + horizon + dice.pick(&[500, 5_000, 20_000]);
-                let recurring = Event { order: 2 * order + 1, resends: Vec::new(), ordered: false, ..event };
+                let recurring = Event { order: 2 * order + 1, resends: Vec::new(), kills: 0, ordered: false, ..event };
                 self.send(again, recurring);
             }
             at += dice.below(2 * pace);
@@ -258,7 +267,16 @@ impl Plan {
         };
         let (content, raw_status) = (self.events.len(), String::new());
         let event = Event {
-            provider, delivery, content, order: 0, kind, raw_status, body, resends: Vec::new(), ordered: false,
+            provider,
+            delivery,
+            content,
+            order: 0,
+            kind,
+            raw_status,
+            body,
+            resends: Vec::new(),
+            kills: 0,
+            ordered: false,
         };
         self.send(dice.below(10_000), event);
     }
@@ -283,7 +301,9 @@ impl Plan {
                 4 => Operator::Rotate,
                 _ => Operator::Discard,
             });
-            self.steps.push(Step { at: Duration::from_millis(dice.below(2 * end)), what });
+            let linger = u64::try_from(self.linger.as_millis()).unwrap_or(0);
+            let at = if dice.happens(0.5) { dice.below(end) } else { dice.below(end + linger) };
+            self.steps.push(Step { at: Duration::from_millis(at), what });
         }
     }
 }
@@ -329,8 +349,8 @@ fn fault(dice: &mut Dice, slots: u64) -> Fault {
         3..=11 => Fault::CrashAtCall(slot, u32::try_from(dice.below(12)).unwrap_or(0), stage, down),
         12..=14 => Fault::Drain(slot, down),
         15..=16 => Fault::Stall(slot, dice.pick(&[1_000, 8_000, 20_000])),
-        17..=20 => Fault::Broker(one, weather, while_ms),
-        21 => Fault::Broker(Some(slot), Weather::Silent, 0),
+        17..=19 => Fault::Broker(one, weather, while_ms),
+        20..=21 => Fault::Broker(Some(slot), Weather::Silent, 0),
         22..=26 => Fault::Redis(one, weather, while_ms),
         27 => Fault::RedisLoses(dice.pick(&[500, 5_000, 60_000])),
         28 => Fault::RedisEmpty,

@@ -94,6 +94,10 @@ impl Publisher for Ports {
         };
         let Some(send) = send else { return self.sent(outbound, None).await };
         let mut sending = Sending(&self.world, send, false);
+        let about = self.world.book().about(send);
+        if self.world.kills(about) {
+            self.process.crash(0).await;
+        }
         let result = self.sent(outbound, Some(send)).await;
         sending.2 = true;
         self.world.book().sent(send, result);
@@ -161,6 +165,7 @@ impl Ledger for Ports {
 /// A claim, as a ledger with this bug would answer it.
 fn planted_claim(world: &World, request: &ClaimRequest, planted: Option<Planted>) -> Claim {
     let Some(planted) = planted else { return world.redis.claim(request) };
+    let receipt = request.copy.receipt;
     let mut request = request.clone();
     let mut state = lock(&world.redis.planted);
     let content = request.identity.fingerprint.0;
@@ -209,6 +214,7 @@ fn planted_claim(world: &World, request: &ClaimRequest, planted: Option<Planted>
         }
     }
     if let Claim::Granted(grant) = &mut claim {
+        grant.event.receipt = receipt;
         state.in_hand.insert(delivery, grant.event.clone());
         let anchors = state.anchors.entry(content).or_default();
         if !anchors.contains(&grant.origin.receipt) {

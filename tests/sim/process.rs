@@ -154,10 +154,15 @@ impl Process {
             }
         };
         if let Some(down) = due {
-            self.dead.store(true, Ordering::Relaxed);
-            let _ = self.slot.crashes.send((self.slot.number, down));
-            std::future::pending::<()>().await;
+            self.crash(down).await;
         }
+    }
+
+    /// Crashes here.
+    pub async fn crash(&self, down_ms: u64) {
+        self.dead.store(true, Ordering::Relaxed);
+        let _ = self.slot.crashes.send((self.slot.number, down_ms));
+        std::future::pending::<()>().await;
     }
 
     /// Asks a server for `effect`, and waits at most `patience` for the reply. Dropped, it leaves open whether the effect

@@ -44,6 +44,9 @@ const GRACE: Duration = Duration::from_secs(45);
 /// The old secret is taken back so long after the new one is in use.
 const ROTATION: Duration = Duration::from_secs(30);
 
+/// Stands for the operator among the events that are being sent.
+const OPERATOR: usize = usize::MAX;
+
 /// What came of a schedule.
 pub struct Outcome {
     pub violations: Vec<Violation>,
@@ -86,6 +89,8 @@ pub struct World {
     /// Workers are stopped while there is nothing to do.
     suspended: Mutex<bool>,
     calm: Mutex<bool>,
+    /// By event: how many workers it still kills.
+    kills: Mutex<BTreeMap<usize, u32>>,
     /// By slot: how far its clock is off, in ms, and until when.
     clocks: Mutex<Vec<(i64, Instant)>>,
     /// By event that is still being sent: when its provider goes on, if it waits.
@@ -102,7 +107,6 @@ impl World {
         // The operator has the slot after the last.
         let slot = |number| Arc::new(Slot::new(number, plan.seed, plan.rates, crashes.clone()));
         let slots: Vec<_> = (0..=plan.slots()).map(slot).collect();
-        slots[plan.slots()].calm();
         let trace = Trace::new(start, Arc::clone(&redis), traced);
         let secrets = plan.providers.iter().flat_map(|provider| {
             (0..4).map(|version| secret_text(*provider, version).into_bytes())
@@ -126,6 +130,7 @@ impl World {
             last_process: Mutex::new(0),
             suspended: Mutex::new(false),
             calm: Mutex::new(false),
+            kills: Mutex::new((0..).zip(plan.events.iter().map(|event| event.kills)).collect()),
             telling: Mutex::default(),
             credentials: credentials.collect(),
             plan,
@@ -180,6 +185,13 @@ impl World {
             return (own + i64::try_from(slot).unwrap_or(0) * 600_000, self.start);
         }
         if until > Instant::now() { (own + error, until) } else { (own, self.start) }
+    }
+
+    /// Whether the event kills the worker that is about to publish it.
+    pub fn kills(&self, event: usize) -> bool {
+        let mut kills = lock(&self.kills);
+        let left = kills.get_mut(&event).filter(|left| **left > 0);
+        left.map(|left| *left -= 1).is_some()
     }
 
     // The secrets.
@@ -293,7 +305,8 @@ impl World {
                     lease,
                     ttl: Duration::from_hours(14 * 24),
                     resend_horizon: provider.resend_horizon(),
-                    schedule: RetrySchedule::default(),
+                    schedule: RetrySchedule::try_new(Duration::from_secs(1), 2.0, self.plan.retry_cap, 0.2)
+                        .expect("a schedule"),
                 },
                 status_order: status_order(provider),
             },
@@ -377,9 +390,11 @@ impl World {
             What::Operator(Operator::Rotate) => self.rotate(),
             What::Operator(Operator::Replay { force }) => {
                 let (world, force) = (Arc::clone(self), *force);
+                self.sleeps(OPERATOR, None);
                 tokio::spawn(async move {
                     let ports = world.ports(world.plan.slots());
                     operator::replay(&world, &ports, force).await;
+                    world.told(OPERATOR);
                 });
             }
         }
@@ -471,7 +486,10 @@ impl World {
                     let next = next.map_or(to, |next| next.min(to));
                     if next > now + IDLE {
                         self.suspend().await;
-                        sleep_until(next.max(Instant::now())).await;
+                        // What was on its way for long may still arrive.
+                        while Instant::now() < next && self.idle_until().is_some() {
+                            sleep_until(next.min(Instant::now() + IDLE)).await;
+                        }
                         self.resume();
                     } else {
                         sleep_until(next).await;
@@ -513,7 +531,7 @@ impl World {
 
     /// From here on nothing goes wrong. Everything has to end.
     async fn heal(self: &Arc<Self>) {
-        self.advance(Instant::now() + Duration::from_secs(1)).await;
+        self.advance(Instant::now() + self.plan.linger).await;
         self.book().trace.note(None, || "-- from here on nothing goes wrong".to_owned());
         *lock(&self.calm) = true;
         self.slots.iter().for_each(|slot| slot.calm());
