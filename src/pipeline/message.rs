@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::session::{Dependency, Session, SessionClosed};
@@ -273,13 +274,28 @@ impl Processor {
     async fn claim(&self, request: &ClaimRequest, session: &Session) -> Result<Claim, SessionClosed> {
         let mut pauses = PAUSES_BEHIND.into_iter().map(Duration::from_millis);
         loop {
-            let claim = session.until_done(Dependency::Redis, || self.ledger.claim(request)).await?;
+            let mut asked = Instant::now();
+            let ask = || {
+                asked = Instant::now();
+                self.ledger.claim(request)
+            };
+            let claim = session.until_done(Dependency::Redis, ask).await?;
             counts::claimed(self.provider.id(), &claim);
-            match pauses.next() {
-                Some(pause) if matches!(claim, Claim::Behind(_)) => session.pause(pause).await?,
-                _ => return Ok(claim),
+            match claim {
+                Claim::Behind(left) => match pauses.next() {
+                    Some(pause) => session.pause(pause).await?,
+                    None => return Ok(Claim::Behind(left)),
+                },
+                // The process was stopped meanwhile, say: the claim may end while the update is published, or have ended.
+                Claim::Granted(_) if asked.elapsed() > self.most_for_a_claim() => {}
+                claim => return Ok(claim),
             }
         }
+    }
+
+    /// A claim that was asked for longer ago leaves too little of its lease for a publish.
+    fn most_for_a_claim(&self) -> Duration {
+        self.settings.lease.saturating_sub(self.settings.processing_deadline)
     }
 
     /// Marks the event. When the session closes, it is tried once more: what is published and not marked would be

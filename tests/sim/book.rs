@@ -321,7 +321,8 @@ impl Book {
 
     pub fn mark_failed(&mut self, process: &Process, event: &EventRef) {
         let Some(about) = self.event_of(event.receipt) else { return };
-        self.trace.note(Some(about), || format!("p{} does not know whether {} is marked", process.id, event.name));
+        self.trace
+            .note(Some(about), || format!("p{} does not know whether {} is marked", process.id, event.name));
         let name = (self.plan.events[about].delivery, event.name.clone());
         if let Some(held) = self.held.get_mut(&name).filter(|held| held.token == event.token) {
             held.disturbed = true;
@@ -483,7 +484,8 @@ impl Book {
         self.acted += 1;
         let event = self.event_of(envelope.receipt);
         self.settled.insert((process.id, envelope.receipt));
-        self.trace.note(event, || format!("p{} parked <- {} ({})", process.id, copy(envelope), reason.as_str()));
+        self.trace
+            .note(event, || format!("p{} parked <- {} ({})", process.id, copy(envelope), reason.as_str()));
         if let Some(history) = envelope.history.to_text() {
             self.no_secret(event, "a parked message's history", history.as_bytes());
         }

@@ -6,7 +6,6 @@ use milepost::ports::{Outbound, Publisher as _};
 
 use crate::planted::Planted;
 use crate::ports::Ports;
-use crate::process::lock;
 use crate::servers::ParkedCopy;
 use crate::world::World;
 
@@ -15,13 +14,8 @@ use crate::world::World;
 pub async fn replay(world: &World, ports: &Ports, force: bool) {
     for parked in world.broker.parked() {
         let wish = if force { Replay::Force(wish(&parked)) } else { Replay::Normal };
-        let copy = Envelope {
-            attempt: 0,
-            crashes: 0,
-            replay: Some(wish),
-            reason: None,
-            ..parked.envelope.clone()
-        };
+        let copy =
+            Envelope { attempt: 0, crashes: 0, replay: Some(wish), reason: None, ..parked.envelope.clone() };
         if force {
             world.book().forced(&copy);
         }
@@ -29,7 +23,7 @@ pub async fn replay(world: &World, ports: &Ports, force: bool) {
         if takes_off_first {
             world.broker.unpark(parked.number);
         }
-        if ports.publish(Outbound::Raw(copy)).await.is_err() || lock(&world.dice).happens(0.05) {
+        if ports.publish(Outbound::Raw(copy)).await.is_err() || world.interrupts_the_operator() {
             return;
         }
         world.broker.unpark(parked.number);

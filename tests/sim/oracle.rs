@@ -60,9 +60,8 @@ fn accounts(book: &Book) -> BTreeMap<usize, Account> {
 fn may_be_one(plan: &Plan, one: (usize, &Account), other: (usize, &Account)) -> bool {
     let (event, known) = (&plan.events[one.0], &plan.events[other.0]);
     let horizon = event.provider.resend_horizon();
-    let near = |at: &jiff::Timestamp, other: &jiff::Timestamp| {
-        at.duration_since(*other).unsigned_abs() <= horizon
-    };
+    let near =
+        |at: &jiff::Timestamp, other: &jiff::Timestamp| at.duration_since(*other).unsigned_abs() <= horizon;
     event.content == known.content
         && one.1.received.iter().any(|at| other.1.received.iter().any(|other| near(at, other)))
 }
@@ -80,9 +79,9 @@ fn each_webhook_ends(plan: &Plan, parked: &BTreeSet<usize>, book: &mut Book) {
             Kind::Update => {
                 let merged = || {
                     published.iter().any(|other| {
-                        accounts.get(other).is_some_and(|others| {
-                            may_be_one(plan, (*event, account), (*other, others))
-                        })
+                        accounts
+                            .get(other)
+                            .is_some_and(|others| may_be_one(plan, (*event, account), (*other, others)))
                     })
                 };
                 !account.accepted || published.contains(event) || merged()
@@ -102,8 +101,8 @@ fn each_event_ends(plan: &Plan, book: &mut Book) {
         .begun
         .iter()
         .filter(|((delivery, _), (event, id))| {
-            let excused = book.lost.contains(delivery)
-                || book.discarded.contains(&plan.events[*event].content);
+            let excused =
+                book.lost.contains(delivery) || book.discarded.contains(&plan.events[*event].content);
             // A forced replay has a name of its own, and the same id.
             !book.ended.contains(id) && !excused
         })
@@ -160,8 +159,10 @@ fn subscribers_end_with_the_truth(plan: &Plan, book: &mut Book) {
     let accounts = accounts(book);
     let deliveries: BTreeSet<usize> = plan.events.iter().map(|event| event.delivery).collect();
     for delivery in deliveries {
-        let discarded =
-            plan.events.iter().any(|event| event.delivery == delivery && book.discarded.contains(&event.content));
+        let discarded = plan
+            .events
+            .iter()
+            .any(|event| event.delivery == delivery && book.discarded.contains(&event.content));
         let uncertain = accounts
             .iter()
             .any(|(event, account)| plan.events[*event].delivery == delivery && !account.certain);

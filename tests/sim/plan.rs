@@ -150,7 +150,9 @@ pub enum Weather {
 
 #[derive(Debug, Clone, Copy)]
 pub enum Operator {
-    Replay { force: bool },
+    Replay {
+        force: bool,
+    },
     Discard,
     /// A new secret, beside the old one; later the old one goes.
     Rotate,
@@ -244,7 +246,8 @@ impl Plan {
             if by_content && horizon < 200_000 && order + 1 < names.len() && dice.happens(0.25) {
                 // The same once more: another courier, and back.
                 let again = at + horizon + dice.pick(&[500, 5_000, 20_000]);
-                let recurring = Event { order: 2 * order + 1, resends: Vec::new(), kills: 0, ordered: false, ..event };
+                let recurring =
+                    Event { order: 2 * order + 1, resends: Vec::new(), kills: 0, ordered: false, ..event };
                 self.send(again, recurring);
             }
             at += dice.below(2 * pace);

@@ -136,7 +136,8 @@ impl Ledger for Ports {
         let (named, planted) = (event.clone(), self.process.planted);
         let effect = move |world: &World, process: &Process| {
             let changed = world.redis.mark(&named, mark);
-            if planted == Some(Planted::DoneIsOverwritten) && !changed && !matches!(mark, Mark::Published(_)) {
+            if planted == Some(Planted::DoneIsOverwritten) && !changed && !matches!(mark, Mark::Published(_))
+            {
                 lock(&world.redis.planted).undone.push(named.name.clone());
             }
             world.book().marked(process, &named, mark, changed);
@@ -171,6 +172,7 @@ fn planted_claim(world: &World, request: &ClaimRequest, planted: Option<Planted>
     let content = request.identity.fingerprint.0;
     match planted {
         Planted::ClaimsWithoutAToken => request.copy.token = Token(7),
+        Planted::LeaseBelowTheDeadline => request.copy.lease = Duration::from_secs(2),
         Planted::OccurrenceIgnored => request.horizon = Duration::from_secs(10_000_000),
         Planted::ReplayIsAnyCopy => {
             request.copy.replay = request.copy.replay.filter(|replay| *replay != Replay::Normal);

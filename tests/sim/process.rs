@@ -257,7 +257,13 @@ impl Link {
     fn new(dice: Dice, rates: Rates) -> Self {
         let now = Instant::now();
         let state = LinkState {
-            dice, rates, weather: Weather::Fine, until: now, cuts: 0, slow_until: now, silent_since: None,
+            dice,
+            rates,
+            weather: Weather::Fine,
+            until: now,
+            cuts: 0,
+            slow_until: now,
+            silent_since: None,
         };
         Self { state: Mutex::new(state), changed: Notify::new() }
     }
@@ -328,9 +334,7 @@ impl Link {
                     Fate::NoReply { there, after: patience }
                 }
             },
-            Weather::Fine if now < slow_until => {
-                Fate::Answered { there, back: long(dice, 9) }
-            }
+            Weather::Fine if now < slow_until => Fate::Answered { there, back: long(dice, 9) },
             Weather::Fine if dice.happens(rates.request) => {
                 Fate::NoReply { there: None, after: if dice.happens(0.5) { back } else { patience } }
             }

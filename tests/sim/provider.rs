@@ -92,7 +92,9 @@ async fn post(world: &Arc<World>, number: usize, event: &Event) -> Option<Answer
     let (ours, provider) = (Arc::clone(world), event.provider);
     let task = {
         let process = Arc::clone(&process);
-        tokio::spawn(async move { receive(&ours, &process, &receiver, number, provider, signed, reaches).await })
+        tokio::spawn(
+            async move { receive(&ours, &process, &receiver, number, provider, signed, reaches).await },
+        )
     };
     process.owns(task.abort_handle());
     let stop = task.abort_handle();
@@ -139,9 +141,8 @@ async fn receive(
     world.book().received(receipt.id, received);
     let destination = receiver.named(provider.id().as_str(), None)?;
     let sent = Sent(signed);
-    let authentic = destination
-        .check_headers(&sent)
-        .and_then(|addressed| addressed.check_body(sent.0.body.clone()));
+    let authentic =
+        destination.check_headers(&sent).and_then(|addressed| addressed.check_body(sent.0.body.clone()));
     let outcome: Result<(), Rejection> = match authentic {
         Ok(webhook) => receiver.store(webhook, receipt, &Span::none(), &sent).await,
         Err(rejection) => Err(rejection),

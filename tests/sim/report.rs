@@ -40,9 +40,8 @@ pub fn report(plan: &Plan, planted: Option<Planted>, violation: &Violation) -> S
         }
     }
     let delivery = found.event.map(|event| smaller.events[event].delivery);
-    let about: Vec<usize> = (0..smaller.events.len())
-        .filter(|event| Some(smaller.events[*event].delivery) == delivery)
-        .collect();
+    let about: Vec<usize> =
+        (0..smaller.events.len()).filter(|event| Some(smaller.events[*event].delivery) == delivery).collect();
     let _ = writeln!(text, "\nWhat happened to event {:?}: {}: {}\n", found.event, found.rule, found.says);
     text.push_str(&outcome.trace.text(&about));
     let again = planted.map_or_else(String::new, |planted| format!(" PLANTED={planted:?}"));

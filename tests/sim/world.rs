@@ -108,9 +108,10 @@ impl World {
         let slot = |number| Arc::new(Slot::new(number, plan.seed, plan.rates, crashes.clone()));
         let slots: Vec<_> = (0..=plan.slots()).map(slot).collect();
         let trace = Trace::new(start, Arc::clone(&redis), traced);
-        let secrets = plan.providers.iter().flat_map(|provider| {
-            (0..4).map(|version| secret_text(*provider, version).into_bytes())
-        });
+        let secrets = plan
+            .providers
+            .iter()
+            .flat_map(|provider| (0..4).map(|version| secret_text(*provider, version).into_bytes()));
         let book = Book::new(Arc::clone(&plan), trace, secrets.collect());
         let credentials = plan.providers.iter().map(|provider| {
             let live = watch::channel(Arc::new(credentials(*provider, &[0]))).0;
@@ -174,6 +175,10 @@ impl World {
 
     pub fn rates(&self) -> Rates {
         if *lock(&self.calm) { Rates::default() } else { self.plan.rates }
+    }
+
+    pub fn interrupts_the_operator(&self) -> bool {
+        !*lock(&self.calm) && lock(&self.dice).happens(0.05)
     }
 
     /// How far a process's clock is off, in ms, and until when.
@@ -289,10 +294,6 @@ impl World {
     }
 
     fn worker(&self, ports: Ports, provider: &'static dyn SampleSource) -> Worker {
-        let lease = match self.planted {
-            Some(Planted::LeaseBelowTheDeadline) => Duration::from_millis(2_000),
-            _ => Duration::from_secs(15),
-        };
         Worker {
             inbox: Arc::new(ports.clone()),
             processor: Processor {
@@ -302,7 +303,7 @@ impl World {
                 clock: Arc::new(ports),
                 settings: ProcessSettings {
                     processing_deadline: Duration::from_secs(10),
-                    lease,
+                    lease: Duration::from_secs(15),
                     ttl: Duration::from_hours(14 * 24),
                     resend_horizon: provider.resend_horizon(),
                     schedule: RetrySchedule::try_new(Duration::from_secs(1), 2.0, self.plan.retry_cap, 0.2)
