@@ -241,20 +241,31 @@ impl Plan {
                 kills: if dice.happens(0.02) { dice.pick(&[1, 3, 6, 8]) } else { 0 },
                 ordered,
             };
-            self.send(at, event.clone());
             let by_content = matches!(provider.id().as_str(), "deliverect" | "dash");
-            if by_content && horizon < 200_000 && order + 1 < names.len() && dice.happens(0.25) {
-                // The same once more: another courier, and back.
-                let again = at + horizon + dice.pick(&[500, 5_000, 20_000]);
-                let recurring =
-                    Event { order: 2 * order + 1, resends: Vec::new(), kills: 0, ordered: false, ..event };
-                self.send(again, recurring);
-            }
+            let recurs = by_content && order + 1 < names.len() && dice.happens(0.25);
+            let event = if recurs { self.recurring(at, horizon, event, dice) } else { event };
+            self.send(at, event);
             at += dice.below(2 * pace);
         }
         if dice.happens(0.15) {
             self.oddity(provider, delivery, dice);
         }
+    }
+
+    /// Plans the same content once more, beyond the horizon: another courier, and back. Returns the first of them, which is
+    /// often in trouble.
+    fn recurring(&mut self, at: u64, horizon: u64, event: Event, dice: &mut Dice) -> Event {
+        let again = at + horizon + dice.pick(&[500, 5_000, 20_000]);
+        let second = Event { order: event.order + 1, resends: Vec::new(), ordered: false, ..event.clone() };
+        self.send(again, second);
+        if dice.happens(0.5) {
+            return event;
+        }
+        let full = Fault::SubscriberFull(dice.pick(&[30_000, 60_000, 120_000]));
+        let from = Duration::from_millis(at + dice.below(horizon));
+        self.steps.push(Step { at: from, what: What::Fault(full) });
+        let resends = vec![dice.between(horizon / 4, horizon - 10_000)];
+        Event { resends, kills: dice.pick(&[0, 1, 2, 3]), ..event }
     }
 
     /// Adds a webhook that is no update.

@@ -112,7 +112,7 @@ impl Publisher for Ports {
     }
 
     fn ready(&self) -> bool {
-        self.process.slot.broker.is_usable()
+        self.process.slot.broker.is_usable(self.has(Planted::KeepsASilentConnection))
     }
 }
 

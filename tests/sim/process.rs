@@ -300,8 +300,26 @@ impl Link {
     }
 
     /// Whether a publish has a chance.
-    pub fn is_usable(&self) -> bool {
-        self.weather() != Weather::Down && lock(&self.state).silent_since.is_none()
+    pub fn is_usable(&self, keeps_silent: bool) -> bool {
+        self.weather() != Weather::Down && !self.is_silent(keeps_silent)
+    }
+
+    /// Whether it is known to be silent, and not given up yet.
+    fn is_silent(&self, keeps_silent: bool) -> bool {
+        let mut state = lock(&self.state);
+        let Some(since) = state.silent_since else { return false };
+        if Instant::now() >= since + 2 * CONFIRM_TIMEOUT && !keeps_silent {
+            // The publisher gives a connection up on which nothing is confirmed, and makes another.
+            (state.weather, state.silent_since) = (Weather::Fine, None);
+        }
+        state.silent_since.is_some()
+    }
+
+    /// A process of its own has connections of its own.
+    pub fn renew(&self) {
+        if self.weather() == Weather::Silent {
+            self.set(Weather::Fine, Instant::now());
+        }
     }
 
     pub fn with_dice<T>(&self, throw: impl FnOnce(&mut Dice, &Rates) -> T) -> T {
@@ -311,9 +329,10 @@ impl Link {
     }
 
     fn fate(&self, patience: Duration, keeps_silent: bool) -> Fate {
+        let silent = self.is_silent(keeps_silent);
         let (weather, now) = (self.weather(), Instant::now());
         let mut state = lock(&self.state);
-        let LinkState { dice, rates, weather: kept, until, slow_until, silent_since, .. } = &mut *state;
+        let LinkState { dice, rates, until, slow_until, silent_since, .. } = &mut *state;
         let (rates, until, slow_until) = (*rates, *until, *slow_until);
         let long = |dice: &mut Dice, share: u64| patience.mul_f64(dice.between(1, share) as f64 / 10.0);
         let (there, back) = (dice.latency(), dice.latency());
@@ -321,19 +340,12 @@ impl Link {
             Weather::Down => Fate::NotSent,
             Weather::Hanging if dice.happens(0.5) => Fate::Late { there: until - now + there },
             Weather::Hanging => Fate::NoReply { there: None, after: patience },
-            Weather::Silent => match *silent_since {
-                // The publisher gives a connection up on which nothing is confirmed, and makes another.
-                Some(since) if now >= since + 2 * CONFIRM_TIMEOUT && !keeps_silent => {
-                    (*kept, *silent_since) = (Weather::Fine, None);
-                    Fate::Answered { there, back }
-                }
-                Some(_) => Fate::NotSent,
-                None => {
-                    *silent_since = Some(now);
-                    let there = dice.happens(0.5).then_some(there);
-                    Fate::NoReply { there, after: patience }
-                }
-            },
+            Weather::Silent if silent => Fate::NotSent,
+            Weather::Silent => {
+                *silent_since = Some(now);
+                let there = dice.happens(0.5).then_some(there);
+                Fate::NoReply { there, after: patience }
+            }
             Weather::Fine if now < slow_until => Fate::Answered { there, back: long(dice, 9) },
             Weather::Fine if dice.happens(rates.request) => {
                 Fate::NoReply { there: None, after: if dice.happens(0.5) { back } else { patience } }

@@ -253,6 +253,7 @@ impl World {
         if suspended || lock(&self.running)[slot].is_some() {
             return;
         }
+        self.slots[slot].broker.renew();
         let ports = self.ports(slot);
         let process = Arc::clone(&ports.process);
         let running = match provider {
