@@ -18,7 +18,7 @@ use crate::domain::claim::{CRASH_LIMIT, Claim, ClaimRequest, CopyInHand, Grant, 
 use crate::domain::envelope::Envelope;
 use crate::domain::event::UpdateEvent;
 use crate::domain::history::Failure;
-use crate::domain::identity::{DeliveryKey, EventId};
+use crate::domain::identity::{DeliveryKey, EventId, ReceiptId};
 use crate::domain::order::{Moment, StatusOrder};
 use crate::domain::provider::{Decoded, DecodedUpdate, Provider};
 use crate::domain::retry::RetrySchedule;
@@ -202,11 +202,13 @@ impl Processor {
         grant: &Grant,
         request: &ClaimRequest,
     ) -> Result<(Course, Option<DeliveryState>), PublishError> {
+        // By the event's first receipt and not by that of the copy in hand, so that a repeat says what the first said.
+        let moment = moment(update, grant.origin.receipt);
         let (course, after) = DeliveryState::advance(
             grant.before.as_ref(),
             grant.place,
             &update.update,
-            request.moment,
+            moment,
             self.provider.transitions(),
             request.precedence,
         );
@@ -335,8 +337,8 @@ impl Processor {
         delivery: &DeliveryKey,
         update: &DecodedUpdate,
     ) -> ClaimRequest {
-        let DecodedUpdate { identity, update, leg, time_kind, .. } = update;
-        let event_time = update.event_time.as_ref().map(|time| (time.utc, *time_kind));
+        let moment = moment(update, envelope.receipt);
+        let DecodedUpdate { identity, update, leg, .. } = update;
         ClaimRequest {
             delivery: delivery.clone(),
             identity: identity.clone(),
@@ -349,11 +351,17 @@ impl Processor {
                 lease: self.settings.lease,
             },
             traceparent: envelope.trace.traceparent.clone(),
-            moment: Moment::new(update.status, event_time, envelope.receipt.received_at()),
+            moment,
             precedence: self.status_order.of(update.status),
             leg: leg.clone(),
             horizon: self.settings.resend_horizon,
             ttl: self.settings.ttl,
         }
     }
+}
+
+/// When an update that was received as `receipt` happened, and what.
+fn moment(DecodedUpdate { update, time_kind, .. }: &DecodedUpdate, receipt: ReceiptId) -> Moment {
+    let event_time = update.event_time.as_ref().map(|time| (time.utc, *time_kind));
+    Moment::new(update.status, event_time, receipt.received_at())
 }
