@@ -21,6 +21,7 @@ mod trace;
 mod world;
 
 use self::plan::Plan;
+use self::planted::Planted;
 
 /// Fails with a readable account.
 fn check(seed: u64) {
@@ -46,4 +47,26 @@ fn a_seed_means_one_schedule_to_the_byte() {
         assert!(one.lines().count() > 20, "seed {seed}: {one}");
         assert_eq!(one, other, "seed {seed}");
     }
+}
+
+#[test]
+fn planted_bugs_are_found() {
+    for (bug, seed, says) in Planted::ALL {
+        let (violation, ..) = shrink::judged(&Plan::new(seed), Some(bug));
+        assert!(violation.is_some(), "seed {seed} does not show that {says} ({bug:?})");
+        // It is the bug that is found, and not the schedule.
+        check(seed);
+    }
+}
+
+#[test]
+fn a_schedule_that_fails_is_made_smaller_and_told() {
+    let plan = Plan::new(2);
+    let (violation, ..) = shrink::judged(&plan, Some(Planted::OccurrenceIgnored));
+    let violation = violation.expect("it is found");
+    let told = report::report(&plan, Some(Planted::OccurrenceIgnored), &violation);
+    assert!(told.contains("!! an accepted webhook is lost"), "{told}");
+    assert!(told.contains("make simulate SEEDS=1 FROM=2 PLANTED=OccurrenceIgnored"), "{told}");
+    let smaller = shrink::shrink(&plan, Some(Planted::OccurrenceIgnored), violation.rule);
+    assert!(smaller.steps.len() < plan.steps.len() / 2, "{told}");
 }

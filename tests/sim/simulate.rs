@@ -67,8 +67,8 @@ fn main() -> ExitCode {
     let from = args.from.unwrap_or_else(|| rand::random::<u64>() % 1_000_000_000_000);
     match args.planted.as_deref() {
         Some("all") => return table(&args, from),
-        Some(name) => match Planted::ALL.into_iter().find(|(bug, _)| format!("{bug:?}") == name) {
-            Some((bug, _)) => return run(&args, from, Some(bug)),
+        Some(name) => match Planted::ALL.into_iter().find(|(bug, ..)| format!("{bug:?}") == name) {
+            Some((bug, ..)) => return run(&args, from, Some(bug)),
             None => {
                 eprintln!("there is no planted bug {name}");
                 return ExitCode::from(2);
@@ -153,7 +153,7 @@ fn many(args: &Args, from: u64, planted: Option<Planted>, bar: bool) -> Done {
 fn table(args: &Args, from: u64) -> ExitCode {
     println!("| planted bug | found after | by the rule |\n|---|---|---|");
     let mut code = ExitCode::SUCCESS;
-    for (bug, says) in Planted::ALL {
+    for (bug, _, says) in Planted::ALL {
         let Done { schedules, failed, .. } = many(args, from, Some(bug), false);
         let (after, rule) = match failed {
             Some((plan, violation)) => ((plan.seed - from + 1).to_string(), violation.rule),
