@@ -19,6 +19,9 @@ use crate::plan::{Kind, Plan};
 use crate::process::Process;
 use crate::trace::Trace;
 
+/// What every secret begins with.
+pub const SECRET: &[u8] = b"simulated-secret-";
+
 /// A promise that was broken.
 #[derive(Debug, Clone)]
 pub struct Violation {
@@ -126,12 +129,11 @@ pub struct Book {
     /// Messages on the work queues and between the delay levels, also those in a worker's hands.
     pub outstanding: i64,
     due: BinaryHeap<Reverse<Instant>>,
-    secrets: Vec<Vec<u8>>,
     pub acted: u32,
 }
 
 impl Book {
-    pub fn new(plan: Arc<Plan>, trace: Trace, secrets: Vec<Vec<u8>>) -> Self {
+    pub fn new(plan: Arc<Plan>, trace: Trace) -> Self {
         Self {
             plan,
             trace,
@@ -150,7 +152,6 @@ impl Book {
             forced: BTreeSet::new(),
             outstanding: 0,
             due: BinaryHeap::new(),
-            secrets,
             acted: 0,
         }
     }
@@ -174,8 +175,9 @@ impl Book {
     }
 
     fn no_secret(&mut self, event: Option<usize>, what: &'static str, bytes: &[u8]) {
-        let shows = |secret: &Vec<u8>| bytes.windows(secret.len()).any(|window| window == secret.as_slice());
-        if self.secrets.iter().any(shows) {
+        // All secrets begin alike; and most bytes do not begin one.
+        let shows = |window: &[u8]| window[0] == SECRET[0] && window == SECRET;
+        if bytes.windows(SECRET.len()).any(shows) {
             self.violation("a secret is kept", event, format!("in {what}"));
         }
     }

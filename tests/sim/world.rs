@@ -21,7 +21,7 @@ use milepost::ports::chance;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use crate::book::{Book, Violation};
+use crate::book::{Book, SECRET, Violation};
 use crate::dice::Dice;
 use crate::operator;
 use crate::oracle;
@@ -108,11 +108,7 @@ impl World {
         let slot = |number| Arc::new(Slot::new(number, plan.seed, plan.rates, crashes.clone()));
         let slots: Vec<_> = (0..=plan.slots()).map(slot).collect();
         let trace = Trace::new(start, Arc::clone(&redis), traced);
-        let secrets = plan
-            .providers
-            .iter()
-            .flat_map(|provider| (0..4).map(|version| secret_text(*provider, version).into_bytes()));
-        let book = Book::new(Arc::clone(&plan), trace, secrets.collect());
+        let book = Book::new(Arc::clone(&plan), trace);
         let credentials = plan.providers.iter().map(|provider| {
             let live = watch::channel(Arc::new(credentials(*provider, &[0]))).0;
             (provider.id().as_str(), (live, Mutex::new(0)))
@@ -576,7 +572,7 @@ impl World {
 }
 
 fn secret_text(provider: &dyn SampleSource, version: u32) -> String {
-    format!("simulated-secret-{}-{version}", provider.id())
+    format!("{}{}-{version}", String::from_utf8_lossy(SECRET), provider.id())
 }
 
 fn credentials(provider: &dyn SampleSource, versions: &[u32]) -> Credentials {
