@@ -1,4 +1,4 @@
-//! The providers: each sends by its own rules until it is told what it takes for "accepted", or gives up.
+//! The providers: each sends by its own rules until it gets an answer that it takes for "accepted", or gives up.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Makes a failing schedule smaller: leaves out whatever it fails without.
+//! Makes a failing schedule smaller: leaves out what it fails without.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

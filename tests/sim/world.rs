@@ -44,7 +44,7 @@ const GRACE: Duration = Duration::from_secs(45);
 /// The old secret is taken back so long after the new one is in use.
 const ROTATION: Duration = Duration::from_secs(30);
 
-/// Stands for the operator among the events that are being sent.
+/// The operator's place among the events that are being sent.
 const OPERATOR: usize = usize::MAX;
 
 /// What came of a schedule.
