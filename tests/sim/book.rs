@@ -6,10 +6,9 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use milepost::domain::claim::{Claim, ClaimRequest, EventRef, Mark, Token};
+use milepost::domain::claim::Token;
 use milepost::domain::envelope::Envelope;
-use milepost::domain::event::UpdateEvent;
-use milepost::domain::identity::{EventId, ReceiptId};
+use milepost::domain::identity::ReceiptId;
 use milepost::domain::verdict::ParkReason;
 use milepost::ports::PublishError;
 use serde::Deserialize;
@@ -18,6 +17,9 @@ use tokio::time::Instant;
 use crate::plan::{Kind, Plan};
 use crate::process::Process;
 use crate::trace::Trace;
+
+mod claims;
+mod updates;
 
 /// What every secret begins with.
 pub const SECRET: &[u8] = b"simulated-secret-";
@@ -242,226 +244,6 @@ impl Book {
         self.outstanding -= 1;
         let event = self.event_of(envelope.receipt);
         self.trace.note(event, || format!("p{} work queue -> {}", process.id, copy(envelope)));
-    }
-
-    pub fn claimed(&mut self, process: &Process, request: &ClaimRequest, claim: &Claim, now: Timestamp) {
-        self.acted += 1;
-        let receipt = request.copy.receipt;
-        let Some(event) = self.event_of(receipt) else { return };
-        self.trace.note(Some(event), || {
-            let answer = match claim {
-                Claim::Granted(grant) => format!(
-                    "{} (attempt {}, crashes {}, sequence {}{})",
-                    grant.event.name,
-                    grant.attempt,
-                    grant.crashes,
-                    grant.place.sequence,
-                    if grant.place.overtaken { ", overtaken" } else { "" }
-                ),
-                other => format!("{other:?}"),
-            };
-            format!("p{} claims {receipt} attempt {}: {answer}", process.id, request.copy.attempt)
-        });
-        match claim {
-            Claim::Done | Claim::Stale => {
-                self.settled.insert((process.id, receipt));
-            }
-            Claim::Busy(_) | Claim::Behind(_) => {}
-            Claim::Granted(grant) => {
-                let name = (self.plan.events[event].delivery, grant.event.name.clone());
-                let id = EventId::new(&request.delivery, &request.identity, grant.origin.receipt);
-                let forced = grant.event.name.contains('!');
-                self.begun.entry(name.clone()).or_insert_with(|| (event, id.as_str().to_owned()));
-                let held = Held {
-                    id: id.as_str().to_owned(),
-                    token: grant.event.token,
-                    process: process.id,
-                    ends: now + request.copy.lease,
-                    live: true,
-                    forced,
-                    disturbed: process.is_dead() || process.is_stalled(),
-                };
-                self.held.insert(name, held);
-            }
-        }
-    }
-
-    pub fn marked(&mut self, process: &Process, event: &EventRef, mark: Mark, changed: bool) {
-        self.acted += 1;
-        let Some(about) = self.event_of(event.receipt) else { return };
-        self.trace.note(Some(about), || {
-            let word = match mark {
-                Mark::Published(_) => "published".to_owned(),
-                Mark::Retrying { attempt, .. } => format!("retrying {attempt}"),
-                Mark::Parked(reason) => format!("parked ({})", reason.as_str()),
-                Mark::Released => "released".to_owned(),
-            };
-            let vain = if changed { "" } else { ", which changes nothing" };
-            format!("p{} marks {} {word}{vain}", process.id, event.name)
-        });
-        let name = (self.plan.events[about].delivery, event.name.clone());
-        if let Mark::Published(_) = mark {
-            self.settled.insert((process.id, event.receipt));
-            if let Some((_, id)) = self.begun.get(&name) {
-                self.ended.insert(id.clone());
-            }
-        }
-        let Some(held) = self.held.get_mut(&name) else { return };
-        if matches!(mark, Mark::Published(_)) || (held.token == event.token && changed) {
-            held.live = false;
-        }
-        if let Mark::Published(_) = mark {
-            let id = held.id.clone();
-            if let Some(known) = self.ids.get_mut(&id) {
-                known.done = true;
-                for send in &known.sends {
-                    self.sends[*send].marked = true;
-                }
-            }
-        }
-    }
-
-    pub fn mark_failed(&mut self, process: &Process, event: &EventRef) {
-        let Some(about) = self.event_of(event.receipt) else { return };
-        self.trace
-            .note(Some(about), || format!("p{} does not know whether {} is marked", process.id, event.name));
-        let name = (self.plan.events[about].delivery, event.name.clone());
-        if let Some(held) = self.held.get_mut(&name).filter(|held| held.token == event.token) {
-            held.disturbed = true;
-            let id = held.id.clone();
-            self.disturb(|send| send.id == id && send.process == process.id);
-        }
-    }
-
-    fn disturb(&mut self, which: impl Fn(&Send) -> bool) {
-        for send in self.sends.iter_mut().filter(|send| !send.marked && which(send)) {
-            send.disturbed = true;
-        }
-    }
-
-    /// The process crashed, drains, or does not get on: what it has in hand may be done again by another.
-    pub fn disturbed(&mut self, process: u32) {
-        self.disturb(|send| send.process == process);
-        for held in self.held.values_mut().filter(|held| held.process == process) {
-            held.disturbed = true;
-        }
-    }
-
-    /// No lease is worth anything.
-    pub fn leases_disturbed(&mut self) {
-        self.disturb(|_| true);
-        for held in self.held.values_mut() {
-            (held.live, held.disturbed) = (false, true);
-        }
-    }
-
-    /// Redis lost what it had written for these receipts.
-    pub fn ledger_lost(&mut self, receipts: &[ReceiptId]) {
-        for receipt in receipts {
-            if let Some(event) = self.event_of(*receipt) {
-                self.lost.insert(self.plan.events[event].delivery);
-            }
-        }
-        self.leases_disturbed();
-    }
-
-    /// A worker begins to publish an update.
-    pub fn sending(&mut self, process: &Process, event: &UpdateEvent) -> usize {
-        self.acted += 1;
-        let number = self.sends.len();
-        let parsed = serde_json::from_slice::<Published>(&event.body).expect("an event").data;
-        let receipt: Option<ReceiptId> = parsed.receipt_id.parse().ok();
-        let about = receipt.and_then(|receipt| self.event_of(receipt)).unwrap_or_default();
-        let delivery = self.plan.events[about].delivery;
-        let id = event.id.as_str().to_owned();
-        self.trace.note(Some(about), || {
-            let Update { sequence, order, raw_status, .. } = &parsed;
-            format!("p{} publishes {id} ({raw_status}, {sequence}, {order})", process.id)
-        });
-        self.no_secret(Some(about), "an update", &event.body);
-        let now = self.trace.redis_now();
-        let own = |(name, held): (&Name, &Held)| {
-            (name.0 == delivery && held.id == id && held.process == process.id)
-                .then(|| (name.clone(), held.forced, held.disturbed, held.live && held.ends > now))
-        };
-        let own: Vec<_> = self.held.iter().filter_map(own).collect();
-        let forced = own.iter().any(|(_, forced, ..)| *forced);
-        let disturbed = own.iter().any(|(_, _, disturbed, _)| *disturbed) || own.is_empty();
-        let lost = self.lost.contains(&delivery);
-        // Invariant 8: one update of a delivery at a time.
-        let other = self.held.iter().find(|(name, held)| {
-            name.0 == delivery && held.live && held.ends > now && own.iter().all(|(own, ..)| own != *name)
-        });
-        if let Some((name, held)) = other
-            && !disturbed
-            && !lost
-        {
-            let says = format!("p{} publishes {id} while p{} has {}", process.id, held.process, name.1);
-            self.violation("two updates of a delivery are in hand", Some(about), says);
-        }
-        // Invariant 3: a repeat has a cause.
-        let known = self.ids.entry(id.clone()).or_default();
-        let uncaused = known.sends.iter().map(|send| &self.sends[*send]).find(|send| {
-            let failed = matches!(send.result, Some(Err(_)));
-            !(failed || send.disturbed || send.forced)
-        });
-        let mut says = None;
-        if let Some(send) = uncaused
-            && !(forced || lost)
-        {
-            let so_far = if known.done { "is marked done" } else { "is not in doubt" };
-            says = Some(format!("p{} publishes {id} again; p{}'s {so_far}", process.id, send.process));
-        }
-        let changed = known.body.as_ref().is_some_and(|body| *body != event.body);
-        known.body.get_or_insert_with(|| event.body.clone());
-        let any_forced = forced || known.sends.iter().any(|send| self.sends[*send].forced);
-        known.sends.push(number);
-        if let Some(says) = says {
-            self.violation("an update is repeated without a cause", Some(about), says);
-        }
-        if changed && !(any_forced || lost) {
-            self.violation("a repeat says something else", Some(about), id.clone());
-        }
-        self.sends.push(Send {
-            id,
-            process: process.id,
-            event: about,
-            result: None,
-            forced,
-            disturbed,
-            marked: false,
-            update: parsed,
-        });
-        number
-    }
-
-    /// What a send is about.
-    pub fn about(&self, send: usize) -> usize {
-        self.sends[send].event
-    }
-
-    /// The worker has this result.
-    pub fn sent(&mut self, send: usize, result: Result<(), PublishError>) {
-        let Send { id, process, event, .. } = &self.sends[send];
-        self.trace.note(Some(*event), || {
-            let word = result.map_or_else(PublishError::as_str, |()| "confirmed");
-            format!("p{process} knows of {id}: {word}")
-        });
-        self.sends[send].result = Some(result);
-    }
-
-    /// The subscribers have it.
-    pub fn published(&mut self, send: usize) {
-        self.acted += 1;
-        let Send { id, event, update, forced, .. } = &self.sends[send];
-        self.trace.note(Some(*event), || format!("updates <- {id}"));
-        let (id, event, update, forced) = (id.clone(), *event, update.clone(), *forced);
-        self.seen.push(Seen { id, event, update, forced });
-    }
-
-    pub fn refused(&mut self, send: usize) {
-        let event = self.sends[send].event;
-        *self.refusals.entry(self.plan.events[event].content).or_default() += 1;
     }
 
     pub fn delayed(&mut self, process: &Process, envelope: &Envelope, due: Instant) {

@@ -5,7 +5,9 @@
 #![allow(dead_code)]
 
 mod book;
+mod consumer;
 mod dice;
+mod link;
 mod operator;
 mod oracle;
 mod plan;

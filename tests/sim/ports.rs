@@ -1,24 +1,21 @@
 //! The ports of one process: those of the in-memory adapters, by way of its connections.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use milepost::domain::claim::{Claim, ClaimRequest, EventRef, Mark, Token};
-use milepost::domain::envelope::{Envelope, Replay};
+use milepost::domain::claim::{Claim, ClaimRequest, EventRef, Mark};
 use milepost::domain::provider::ProviderId;
 use milepost::ports::{
-    Clock, Delivery, Inbox, Ledger, LedgerError, Outbound, PublishError, Publisher, Subscription,
-    SubscriptionEnded, Tag,
+    Clock, Inbox, Ledger, LedgerError, Outbound, PublishError, Publisher, Subscription, SubscriptionEnded,
 };
-use tokio::time::{Instant, sleep, sleep_until};
-use uuid::Uuid;
+use tokio::time::sleep;
 
+use crate::consumer::Consumer;
+use crate::link::CONFIRM_TIMEOUT;
 use crate::plan::Weather;
-use crate::planted::Planted;
-use crate::process::{CONFIRM_TIMEOUT, Lost, Process, RESPONSE_TIMEOUT, lock};
+use crate::planted::{Planted, planted_claim};
+use crate::process::{Lost, Process, RESPONSE_TIMEOUT, lock};
 use crate::world::World;
 
 /// All ports of a process.
@@ -29,7 +26,7 @@ pub struct Ports {
 }
 
 impl Ports {
-    fn has(&self, bug: Planted) -> bool {
+    pub fn has(&self, bug: Planted) -> bool {
         self.process.planted == Some(bug)
     }
 
@@ -163,74 +160,6 @@ impl Ledger for Ports {
     }
 }
 
-/// A claim, as a ledger with this bug would answer it.
-fn planted_claim(world: &World, request: &ClaimRequest, planted: Option<Planted>) -> Claim {
-    let Some(planted) = planted else { return world.redis.claim(request) };
-    let receipt = request.copy.receipt;
-    let mut request = request.clone();
-    let mut state = lock(&world.redis.planted);
-    let content = request.identity.fingerprint.0;
-    match planted {
-        Planted::ClaimsWithoutAToken => request.copy.token = Token(7),
-        Planted::LeaseBelowTheDeadline => request.copy.lease = Duration::from_secs(2),
-        Planted::OccurrenceIgnored => request.horizon = Duration::from_secs(10_000_000),
-        Planted::ReplayIsAnyCopy => {
-            request.copy.replay = request.copy.replay.filter(|replay| *replay != Replay::Normal);
-        }
-        Planted::NearestAnchor if request.identity.provider_event_id.is_none() => {
-            let anchors = state.anchors.entry(content).or_default();
-            let receipt = request.copy.receipt;
-            let apart = |anchor: &milepost::domain::identity::ReceiptId| {
-                anchor.received_at().duration_since(receipt.received_at()).unsigned_abs()
-            };
-            let nearest = anchors.iter().copied().min_by_key(apart);
-            if let Some(nearest) = nearest.filter(|nearest| apart(nearest) <= request.horizon) {
-                request.copy.receipt = nearest;
-            }
-        }
-        _ => {}
-    }
-    let delivery = request.delivery.delivery_id.clone();
-    let mut claim = world.redis.claim(&request);
-    if planted == Planted::NoTurnsWithinADelivery
-        && let Claim::Behind(_) = claim
-        && let Some(other) = state.in_hand.get(&delivery)
-    {
-        world.redis.mark(other, Mark::Released);
-        claim = world.redis.claim(&request);
-    }
-    if planted == Planted::DoneIsOverwritten && claim == Claim::Done && !state.undone.is_empty() {
-        let again = Replay::Force(Uuid::from_u64_pair(request.copy.token.0, 1));
-        let mut forced = request.clone();
-        forced.copy.replay = Some(again);
-        // Only the event whose mark came late.
-        if let Claim::Granted(grant) = world.redis.claim(&forced) {
-            let name = grant.event.name.split('!').next().unwrap_or_default().to_owned();
-            match state.undone.iter().position(|undone| *undone == name) {
-                Some(at) => {
-                    state.undone.remove(at);
-                    claim = Claim::Granted(grant);
-                }
-                None => drop(world.redis.mark(&grant.event, Mark::Published(None))),
-            }
-        }
-    }
-    if let Claim::Granted(grant) = &mut claim {
-        grant.event.receipt = receipt;
-        state.in_hand.insert(delivery, grant.event.clone());
-        let anchors = state.anchors.entry(content).or_default();
-        if !anchors.contains(&grant.origin.receipt) {
-            anchors.push(grant.origin.receipt);
-        }
-        match planted {
-            Planted::OvertakenIsForgotten => grant.place.overtaken = false,
-            Planted::RepeatSaysAnother => grant.place.sequence += request.copy.token.0 % 1000,
-            _ => {}
-        }
-    }
-    claim
-}
-
 #[async_trait]
 impl Inbox for Ports {
     async fn subscribe(
@@ -245,114 +174,7 @@ impl Inbox for Ports {
             return Err(SubscriptionEnded);
         }
         let inner = self.world.broker.queues.subscribe(provider, prefetch).await?;
-        Ok(Box::new(Consumer {
-            ports: self.clone(),
-            inner: Some(inner),
-            cuts: link.cuts(),
-            taken: BTreeMap::new(),
-            acknowledged: VecDeque::new(),
-        }))
-    }
-}
-
-/// A subscription by way of a connection. An acknowledgement is not answered: it is lost if the connection ends first.
-struct Consumer {
-    ports: Ports,
-    inner: Option<Box<dyn Subscription>>,
-    cuts: u64,
-    taken: BTreeMap<Tag, Envelope>,
-    acknowledged: VecDeque<(Instant, Tag)>,
-}
-
-impl Consumer {
-    fn is_cut(&self) -> bool {
-        self.ports.process.slot.broker.cuts() != self.cuts
-    }
-
-    /// What arrived of the acknowledgements by now.
-    fn arrive(&mut self, now: Option<Instant>) {
-        let Some(inner) = self.inner.as_mut() else { return };
-        let mut tags = Vec::new();
-        while let Some((at, tag)) = self.acknowledged.front().copied() {
-            if now.is_some_and(|now| at > now) {
-                break;
-            }
-            self.acknowledged.pop_front();
-            tags.push(tag);
-        }
-        for tag in &tags {
-            if let Some(envelope) = self.taken.remove(tag) {
-                self.ports.world.book().gone(&self.ports.process, &envelope);
-            }
-        }
-        inner.acknowledge(&mut tags);
-    }
-}
-
-#[async_trait]
-impl Subscription for Consumer {
-    async fn next(&mut self) -> Result<Delivery, SubscriptionEnded> {
-        let ports = self.ports.clone();
-        let link = &ports.process.slot.broker;
-        loop {
-            let mut changed = std::pin::pin!(link.changed.notified());
-            changed.as_mut().enable();
-            ports.process.alive().await;
-            if self.is_cut() {
-                // The broker gives its messages back at once; the process notices later.
-                self.inner = None;
-                sleep(link.with_dice(|dice, _| dice.latency() * 4)).await;
-                return Err(SubscriptionEnded);
-            }
-            if link.weather() == Weather::Hanging {
-                tokio::select! {
-                    biased;
-                    () = changed => {}
-                    () = sleep_until(link.until()) => {}
-                }
-                continue;
-            }
-            self.arrive(Some(Instant::now()));
-            let next_ack = self.acknowledged.front().map(|(at, _)| *at);
-            let inner = self.inner.as_mut().ok_or(SubscriptionEnded)?;
-            let delivery = tokio::select! {
-                biased;
-                () = changed => continue,
-                () = sleep_until(next_ack.unwrap_or_else(Instant::now)), if next_ack.is_some() => continue,
-                delivery = inner.next() => delivery?,
-            };
-            self.taken.insert(delivery.tag, delivery.envelope.clone());
-            ports.world.book().taken(&ports.process, &delivery.envelope);
-            if ports.has(Planted::AcknowledgesWhatItTakes) {
-                self.acknowledge(&mut vec![delivery.tag]);
-                self.arrive(None);
-            }
-            return Ok(delivery);
-        }
-    }
-
-    fn acknowledge(&mut self, tags: &mut Vec<Tag>) {
-        let on_the_way = self.ports.process.slot.broker.with_dice(|dice, _| dice.latency());
-        for tag in tags.drain(..) {
-            if let Some(envelope) = self.taken.get(&tag) {
-                self.ports.world.book().acknowledged(&self.ports.process, envelope);
-            }
-            let earliest = self.acknowledged.back().map_or_else(Instant::now, |(at, _)| *at);
-            self.acknowledged.push_back((earliest.max(Instant::now() + on_the_way), tag));
-        }
-    }
-
-    async fn stop(&mut self) {
-        if let Some(inner) = self.inner.as_mut() {
-            inner.stop().await;
-        }
-    }
-
-    async fn close(mut self: Box<Self>) {
-        self.ports.process.alive().await;
-        if !self.is_cut() {
-            self.arrive(None);
-        }
+        Ok(Box::new(Consumer::new(self.clone(), inner)))
     }
 }
 

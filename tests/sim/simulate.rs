@@ -4,7 +4,9 @@
 #![allow(dead_code, missing_docs)]
 
 mod book;
+mod consumer;
 mod dice;
+mod link;
 mod operator;
 mod oracle;
 mod plan;
