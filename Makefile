@@ -5,7 +5,7 @@ SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run up down test docs manifests check fmt lint unit fuzz bench costs soak attack nodes dashboards dashboard-preview
+.PHONY: help run up down test docs manifests check fmt lint unit simulate fuzz bench costs soak attack nodes dashboards dashboard-preview
 
 help: ## list what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,11 @@ dashboard-preview: ## draw every panel through four outages of a real fleet into
 
 nodes: ## three nodes of today's RabbitMQ under load, each killed and stopped: nothing is lost, and how long each takes
 	.ci/today nodes:: --ignored --nocapture
+
+simulate: ## the whole fleet through schedules of faults: SEEDS=100000 FROM=SEED SECONDS=S TRACE=1; PLANTED=1: how many each planted bug takes
+	cargo build --profile sim --quiet --example simulate
+	target/sim/examples/simulate --seeds $(or $(SEEDS),100000) $(if $(FROM),--from $(FROM)) $(if $(SECONDS),--seconds $(SECONDS)) \
+		$(if $(TRACE),--trace) $(if $(PLANTED),--planted $(if $(filter-out 1,$(PLANTED)),$(PLANTED)))
 
 fuzz: ## fuzz the decoders, SECONDS in all (60); needs a nightly toolchain
 	.ci/fuzz $(or $(SECONDS),60)

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::session::{Dependency, Session, SessionClosed};
@@ -17,13 +18,13 @@ use crate::domain::claim::{CRASH_LIMIT, Claim, ClaimRequest, CopyInHand, Grant, 
 use crate::domain::envelope::Envelope;
 use crate::domain::event::UpdateEvent;
 use crate::domain::history::Failure;
-use crate::domain::identity::{DeliveryKey, EventId};
+use crate::domain::identity::{DeliveryKey, EventId, ReceiptId};
 use crate::domain::order::{Moment, StatusOrder};
 use crate::domain::provider::{Decoded, DecodedUpdate, Provider};
 use crate::domain::retry::RetrySchedule;
 use crate::domain::state::{Course, DeliveryState};
 use crate::domain::verdict::{Outcome, ParkReason, RetryReason};
-use crate::ports::{Clock, Ledger, Outbound, PublishError, Publisher};
+use crate::ports::{Clock, Ledger, Outbound, PublishError, Publisher, chance};
 use crate::telemetry::traces;
 
 /// How long a message waits in place behind another update of its delivery, in ms, before it is deferred.
@@ -201,11 +202,13 @@ impl Processor {
         grant: &Grant,
         request: &ClaimRequest,
     ) -> Result<(Course, Option<DeliveryState>), PublishError> {
+        // By the event's first receipt and not by that of the copy in hand, so that a repeat says what the first said.
+        let moment = moment(update, grant.origin.receipt);
         let (course, after) = DeliveryState::advance(
             grant.before.as_ref(),
             grant.place,
             &update.update,
-            request.moment,
+            moment,
             self.provider.transitions(),
             request.precedence,
         );
@@ -227,7 +230,7 @@ impl Processor {
         grant: &Grant,
         session: &Session,
     ) -> Result<Outcome, SessionClosed> {
-        let Some(due) = self.settings.schedule.delay_after(grant.attempt, rand::random()) else {
+        let Some(due) = self.settings.schedule.delay_after(grant.attempt, chance::random()) else {
             let exhausted = ParkReason::RetriesExhausted;
             return self.park(exhausted, reason.as_str(), envelope, Some(grant), session).await;
         };
@@ -273,13 +276,28 @@ impl Processor {
     async fn claim(&self, request: &ClaimRequest, session: &Session) -> Result<Claim, SessionClosed> {
         let mut pauses = PAUSES_BEHIND.into_iter().map(Duration::from_millis);
         loop {
-            let claim = session.until_done(Dependency::Redis, || self.ledger.claim(request)).await?;
+            let mut asked = Instant::now();
+            let ask = || {
+                asked = Instant::now();
+                self.ledger.claim(request)
+            };
+            let claim = session.until_done(Dependency::Redis, ask).await?;
             counts::claimed(self.provider.id(), &claim);
-            match pauses.next() {
-                Some(pause) if matches!(claim, Claim::Behind(_)) => session.pause(pause).await?,
-                _ => return Ok(claim),
+            match claim {
+                Claim::Behind(left) => match pauses.next() {
+                    Some(pause) => session.pause(pause).await?,
+                    None => return Ok(Claim::Behind(left)),
+                },
+                // The process was stopped meanwhile, say: the claim may end while the update is published, or have ended.
+                Claim::Granted(_) if asked.elapsed() > self.most_for_a_claim() => {}
+                claim => return Ok(claim),
             }
         }
+    }
+
+    /// A claim that was asked for longer ago leaves too little of its lease for a publish.
+    fn most_for_a_claim(&self) -> Duration {
+        self.settings.lease.saturating_sub(self.settings.processing_deadline)
     }
 
     /// Marks the event. When the session closes, it is tried once more: what is published and not marked would be
@@ -319,8 +337,8 @@ impl Processor {
         delivery: &DeliveryKey,
         update: &DecodedUpdate,
     ) -> ClaimRequest {
-        let DecodedUpdate { identity, update, leg, time_kind, .. } = update;
-        let event_time = update.event_time.as_ref().map(|time| (time.utc, *time_kind));
+        let moment = moment(update, envelope.receipt);
+        let DecodedUpdate { identity, update, leg, .. } = update;
         ClaimRequest {
             delivery: delivery.clone(),
             identity: identity.clone(),
@@ -329,15 +347,21 @@ impl Processor {
                 attempt: envelope.attempt,
                 crashes: envelope.crashes,
                 replay: envelope.replay,
-                token: Token(rand::random()),
+                token: Token(chance::random()),
                 lease: self.settings.lease,
             },
             traceparent: envelope.trace.traceparent.clone(),
-            moment: Moment::new(update.status, event_time, envelope.receipt.received_at()),
+            moment,
             precedence: self.status_order.of(update.status),
             leg: leg.clone(),
             horizon: self.settings.resend_horizon,
             ttl: self.settings.ttl,
         }
     }
+}
+
+/// When an update that was received as `receipt` happened, and what.
+fn moment(DecodedUpdate { update, time_kind, .. }: &DecodedUpdate, receipt: ReceiptId) -> Moment {
+    let event_time = update.event_time.as_ref().map(|time| (time.utc, *time_kind));
+    Moment::new(update.status, event_time, receipt.received_at())
 }

@@ -21,7 +21,7 @@ use crate::domain::envelope::{Envelope, TraceContext};
 use crate::domain::history::History;
 use crate::domain::identity::{Account, ReceiptId};
 use crate::domain::provider::{Provider, ProviderId, check_body};
-use crate::ports::{Clock, Outbound, PublishError, Publisher};
+use crate::ports::{Clock, Outbound, PublishError, Publisher, chance};
 use crate::telemetry::traces;
 
 /// The longest `Content-Type` that is kept: AMQP holds it in a short string.
@@ -142,7 +142,7 @@ impl Receipt {
     /// A receipt of its own for a request that arrived at `now`.
     #[must_use]
     pub fn at(now: Timestamp) -> Self {
-        let id = ReceiptId::new(now, &rand::random());
+        let id = ReceiptId::new(now, &chance::random());
         Self { id, received_at: id.received_at() }
     }
 }

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::provider::ProviderId;
 use crate::domain::retry::reconnect_delay;
+use crate::ports::chance;
 use crate::telemetry::metrics as m;
 
 /// What a message may have to wait for.
@@ -85,6 +86,7 @@ impl Session {
     /// When the session closes meanwhile.
     pub async fn pause(&self, pause: Duration) -> Result<(), SessionClosed> {
         tokio::select! {
+            biased;
             () = self.closed() => Err(SessionClosed),
             () = tokio::time::sleep(pause) => Ok(()),
         }
@@ -159,7 +161,7 @@ impl Outage<'_> {
                 "paused until it is back"
             );
         }
-        let pause = reconnect_delay(self.tries, rand::random());
+        let pause = reconnect_delay(self.tries, chance::random());
         self.tries += 1;
         self.session.pause(pause).await
     }

@@ -18,7 +18,7 @@ use crate::domain::identity::{Account, DeliveryKey, ReceiptId};
 use crate::domain::provider::ProviderId;
 use crate::domain::retry::RetrySchedule;
 use crate::domain::verdict::ParkReason;
-use crate::ports::{Cells, Clock, Outbound, Publisher};
+use crate::ports::{Cells, Clock, Outbound, Publisher, chance};
 use crate::sinks::update::about;
 use crate::sinks::{Message, Reason, Sink, Verdict};
 use crate::telemetry::metrics as m;
@@ -82,7 +82,7 @@ impl SinkProcessor {
         envelope: &Envelope,
         session: &Session,
     ) -> Result<&'static str, SessionClosed> {
-        let Some(due) = self.schedule.delay_after(envelope.attempt, rand::random()) else {
+        let Some(due) = self.schedule.delay_after(envelope.attempt, chance::random()) else {
             return self.park(ParkReason::RetriesExhausted, reason.as_str().into(), envelope, session).await;
         };
         let copy = envelope.retried(self.failure(envelope, reason.as_str(), None), envelope.crashes);

@@ -20,7 +20,7 @@ use super::session::Session;
 use super::work::Work;
 use crate::domain::identity::DeliveryKey;
 use crate::domain::retry::reconnect_delay;
-use crate::ports::{Delivery, Inbox, Subscription, Tag};
+use crate::ports::{Delivery, Inbox, Subscription, Tag, chance};
 use crate::telemetry::metrics as m;
 
 /// How many messages are taken or finished before the other side gets a look.
@@ -98,9 +98,10 @@ impl<W: Work> Worker<W> {
                 (self.subscribed)(false);
                 trying_since = Instant::now();
             }
-            let pause = reconnect_delay(tries, rand::random());
+            let pause = reconnect_delay(tries, chance::random());
             tries += 1;
             tokio::select! {
+                biased;
                 () = shutdown.cancelled() => {}
                 () = tokio::time::sleep(pause) => {}
             }

@@ -2,6 +2,7 @@
 //! the in-memory and the real implementation of each (`tests/it/contract/`).
 
 mod cells;
+pub mod chance;
 mod clock;
 mod inbox;
 mod ledger;

@@ -95,12 +95,18 @@ pub struct MemoryBroker(Arc<Shared>);
 
 impl Default for MemoryBroker {
     fn default() -> Self {
-        let (updates, _) = broadcast::channel(UPDATES_LIMIT);
-        Self(Arc::new(Shared { queues: Mutex::default(), changed: Notify::new(), updates }))
+        Self::with_updates(UPDATES_LIMIT)
     }
 }
 
 impl MemoryBroker {
+    /// A reader of its updates that falls `limit` behind misses some. Their room is taken at once.
+    #[must_use]
+    pub fn with_updates(limit: usize) -> Self {
+        let (updates, _) = broadcast::channel(limit);
+        Self(Arc::new(Shared { queues: Mutex::default(), changed: Notify::new(), updates }))
+    }
+
     /// Every update published from now on.
     #[must_use]
     pub fn updates(&self) -> broadcast::Receiver<UpdateEvent> {
@@ -230,6 +236,7 @@ impl Subscription for MemorySubscription {
                 Err(next_due) => next_due,
             };
             tokio::select! {
+                biased;
                 () = changed => {}
                 () = due(next_due) => {}
             }

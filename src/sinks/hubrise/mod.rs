@@ -28,7 +28,7 @@ use super::update::{Fit, Read, Update, read};
 use super::{HUBRISE, Message, Outcome, Reason, Sink, Verdict, cells};
 use crate::domain::provider::ProviderId;
 use crate::domain::verdict::ParkReason;
-use crate::ports::{Cells, CellsError};
+use crate::ports::{Cells, CellsError, chance};
 use crate::telemetry::metrics::SINK_AGE;
 
 /// The provider whose updates come from HubRise itself.
@@ -138,7 +138,7 @@ impl Hubrise {
 fn patience(update: &Update, message: &Message, longest: Duration) -> Duration {
     let age_ms = message.now_ms.saturating_sub(update.received_ms);
     let age = Duration::from_millis(u64::try_from(age_ms).unwrap_or_default());
-    age.clamp(Duration::from_secs(1), longest).mul_f64(1.0 - rand::random::<f64>() / 2.0)
+    age.clamp(Duration::from_secs(1), longest).mul_f64(1.0 - chance::random::<f64>() / 2.0)
 }
 
 #[async_trait]

@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use rand::random;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -25,6 +24,7 @@ use super::settings::Connection;
 use super::{Hubrise, patience};
 use crate::domain::verdict::ParkReason;
 use crate::ports::CellsError;
+use crate::ports::chance::random;
 use crate::sinks::update::Update;
 use crate::sinks::{Message, Outcome, Reason, Verdict, cells};
 

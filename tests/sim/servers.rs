@@ -1,0 +1,228 @@
+//! The servers: a broker and a Redis, each the in-memory adapter of `src` and what may happen to it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use jiff::{SignedDuration, Timestamp};
+use milepost::adapters::memory::{MemoryBroker, MemoryLedger};
+use milepost::domain::claim::{Claim, ClaimRequest, EventRef, Mark};
+use milepost::domain::envelope::Envelope;
+use milepost::domain::verdict::ParkReason;
+use milepost::ports::{Clock, Ledger as _, Outbound, PublishError, Publisher as _};
+use tokio::time::Instant;
+
+use crate::plan::EPOCH;
+use crate::process::{Process, lock};
+use crate::world::World;
+
+/// Updates are noted as they are published, not read from the broker.
+const UPDATES: usize = 1;
+
+/// The broker.
+pub struct Broker {
+    pub queues: MemoryBroker,
+    state: Mutex<State>,
+}
+
+struct State {
+    subscriber_full_until: Instant,
+    queue_full_until: Instant,
+    parked: Vec<ParkedCopy>,
+    number: u64,
+}
+
+/// A message on a parked queue.
+#[derive(Debug, Clone)]
+pub struct ParkedCopy {
+    /// Tells one from another.
+    pub number: u64,
+    pub envelope: Envelope,
+    pub reason: ParkReason,
+    pub detail: String,
+    pub at: Timestamp,
+}
+
+impl Broker {
+    pub fn new() -> Self {
+        let now = Instant::now();
+        let state =
+            State { subscriber_full_until: now, queue_full_until: now, parked: Vec::new(), number: 0 };
+        Self { queues: MemoryBroker::with_updates(UPDATES), state: Mutex::new(state) }
+    }
+
+    pub fn subscriber_full(&self, until: Instant) {
+        lock(&self.state).subscriber_full_until = until;
+    }
+
+    pub fn queue_full(&self, until: Instant) {
+        lock(&self.state).queue_full_until = until;
+    }
+
+    pub fn parked(&self) -> Vec<ParkedCopy> {
+        lock(&self.state).parked.clone()
+    }
+
+    /// Takes a message off its parked queue.
+    pub fn unpark(&self, number: u64) {
+        lock(&self.state).parked.retain(|parked| parked.number != number);
+    }
+
+    /// Stores a message, or refuses it.
+    pub fn take(
+        &self,
+        world: &World,
+        process: &Process,
+        outbound: Outbound,
+        send: Option<usize>,
+    ) -> Result<(), PublishError> {
+        let now = Instant::now();
+        let refused = process.slot.broker.with_dice(|dice, rates| {
+            let share = if send.is_some() { rates.refusal } else { rates.refusal / 4.0 };
+            dice.happens(share).then(|| dice.happens(0.7))
+        });
+        let (subscriber_full, queue_full) = {
+            let state = lock(&self.state);
+            (state.subscriber_full_until > now, state.queue_full_until > now)
+        };
+        match outbound {
+            Outbound::Update(_) => {
+                let full = subscriber_full.then_some(true);
+                let refused = refused.or(full);
+                let send = send.unwrap_or_default();
+                // One full queue refuses what the others have taken.
+                if refused != Some(false) {
+                    self.queues.publish(outbound).now_or_never();
+                    world.book().published(send);
+                }
+                if refused.is_some() {
+                    world.book().refused(send);
+                    return Err(PublishError::Refused);
+                }
+            }
+            Outbound::Raw(_) if queue_full => return Err(PublishError::Refused),
+            _ if refused.is_some() => return Err(PublishError::Refused),
+            Outbound::Raw(ref envelope) => {
+                world.book().stored(process, envelope);
+                self.queues.publish(outbound).now_or_never();
+            }
+            Outbound::Later(envelope, delay) => {
+                let delay = process.slot.broker.with_dice(|dice, _| levelled(delay, dice.below(300)));
+                world.book().delayed(process, &envelope, now + delay);
+                self.queues.publish(Outbound::Later(envelope, delay)).now_or_never();
+            }
+            Outbound::Parked(envelope, reason, detail) => {
+                world.book().parked(process, &envelope, reason);
+                let mut state = lock(&self.state);
+                state.number += 1;
+                let (number, detail, at) = (state.number, detail.to_string(), world.true_time());
+                state.parked.push(ParkedCopy { number, envelope, reason, detail, at });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How long the delay levels hold a message: whole seconds, at most a sixteenth early, and a little late.
+fn levelled(delay: Duration, late_ms: u64) -> Duration {
+    let seconds = delay.as_millis().div_ceil(1000).clamp(1, 4095) as u64;
+    let surplus = (u64::BITS - seconds.leading_zeros()).saturating_sub(5);
+    Duration::from_secs(seconds >> surplus << surplus) + Duration::from_millis(late_ms)
+}
+
+/// Redis's clock.
+struct RedisTime {
+    start: Instant,
+    state: Mutex<(SignedDuration, Option<Timestamp>)>,
+}
+
+impl Clock for RedisTime {
+    fn now(&self) -> Timestamp {
+        let (offset, replayed) = *lock(&self.state);
+        let elapsed = SignedDuration::try_from(self.start.elapsed()).unwrap_or_default();
+        replayed.unwrap_or(EPOCH + elapsed + offset)
+    }
+}
+
+/// A write, for making Redis again as it was.
+#[derive(Clone)]
+enum Write {
+    Claim(ClaimRequest),
+    Mark(EventRef, Mark),
+}
+
+/// Redis, with the ledger in it.
+pub struct Redis {
+    time: Arc<RedisTime>,
+    ledger: Mutex<Arc<MemoryLedger>>,
+    journal: Mutex<Option<Vec<(Instant, Timestamp, Write)>>>,
+    /// For planted bugs: what a ledger that has the bug would know.
+    pub planted: Mutex<PlantedState>,
+}
+
+#[derive(Default)]
+pub struct PlantedState {
+    pub anchors: BTreeMap<[u8; 32], Vec<milepost::domain::identity::ReceiptId>>,
+    pub undone: Vec<String>,
+    pub in_hand: BTreeMap<String, EventRef>,
+}
+
+impl Redis {
+    /// Only a Redis that will lose something keeps a journal.
+    pub fn new(start: Instant, loses: bool) -> Self {
+        let time = Arc::new(RedisTime { start, state: Mutex::new((SignedDuration::ZERO, None)) });
+        let ledger = Mutex::new(Arc::new(MemoryLedger::new(time.clone())));
+        let journal = Mutex::new(loses.then(Vec::new));
+        Self { time, ledger, journal, planted: Mutex::default() }
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.time.now()
+    }
+
+    pub fn jump(&self, by: SignedDuration) {
+        lock(&self.time.state).0 += by;
+    }
+
+    pub fn claim(&self, request: &ClaimRequest) -> Claim {
+        self.note(|| Write::Claim(request.clone()));
+        let ledger = Arc::clone(&lock(&self.ledger));
+        ledger.claim(request).now_or_never().expect("it never waits").expect("it is never away")
+    }
+
+    pub fn mark(&self, event: &EventRef, mark: Mark) -> bool {
+        self.note(|| Write::Mark(event.clone(), mark));
+        let ledger = Arc::clone(&lock(&self.ledger));
+        ledger.mark(event, mark).now_or_never().expect("it never waits").expect("it is never away")
+    }
+
+    fn note(&self, write: impl FnOnce() -> Write) {
+        if let Some(journal) = lock(&self.journal).as_mut() {
+            journal.push((Instant::now(), self.now(), write()));
+        }
+    }
+
+    /// Forgets what was written since `since`. Returns the receipts whose writes are lost.
+    pub fn lose(&self, since: Instant) -> Vec<milepost::domain::identity::ReceiptId> {
+        let mut journal = lock(&self.journal);
+        let Some(journal) = journal.as_mut() else { return Vec::new() };
+        let kept = journal.partition_point(|(at, _, _)| *at < since);
+        let lost = journal.drain(kept..).map(|(_, _, write)| match write {
+            Write::Claim(request) => request.copy.receipt,
+            Write::Mark(event, _) => event.receipt,
+        });
+        let lost = lost.collect();
+        let ledger = MemoryLedger::new(self.time.clone());
+        for (_, at, write) in journal.iter() {
+            lock(&self.time.state).1 = Some(*at);
+            match write {
+                Write::Claim(request) => drop(ledger.claim(request).now_or_never()),
+                Write::Mark(event, mark) => drop(ledger.mark(event, *mark).now_or_never()),
+            }
+        }
+        lock(&self.time.state).1 = None;
+        *lock(&self.ledger) = Arc::new(ledger);
+        lost
+    }
+}

@@ -1,0 +1,89 @@
+//! What happens to the fleet and its servers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use tokio::time::Instant;
+
+use super::{OPERATOR, World};
+use crate::plan::{Fault, Operator, What};
+use crate::process::{Slot, lock};
+use crate::{operator, provider};
+
+/// A process's clock is corrected by Redis's this often.
+const CORRECTED_EVERY: Duration = Duration::from_secs(10);
+
+impl World {
+    pub(super) fn apply(self: &Arc<Self>, what: &What) {
+        match what {
+            What::Send(event) => {
+                lock(&self.telling).insert(*event, None);
+                tokio::spawn(provider::tell(Arc::clone(self), *event));
+            }
+            What::Fault(fault) => self.fault(fault),
+            What::Operator(Operator::Discard) => operator::discard(self),
+            What::Operator(Operator::Rotate) => self.rotate(),
+            What::Operator(Operator::Replay { force }) => {
+                let (world, force) = (Arc::clone(self), *force);
+                self.sleeps(OPERATOR, None);
+                tokio::spawn(async move {
+                    let ports = world.ports(world.plan.slots());
+                    operator::replay(&world, &ports, force).await;
+                    world.told(OPERATOR);
+                });
+            }
+        }
+    }
+
+    pub(super) fn fault(self: &Arc<Self>, fault: &Fault) {
+        let now = Instant::now();
+        let later = |ms: &u64| now + Duration::from_millis(*ms);
+        self.book().trace.note(None, || format!("-- {fault:?}"));
+        match fault {
+            Fault::Crash(slot, down) => self.crash(slot % self.plan.slots(), *down),
+            Fault::CrashAtCall(slot, calls, stage, down) => {
+                self.slots[slot % self.plan.slots()].crash_at(*calls, *stage, *down);
+            }
+            Fault::Drain(slot, down) => self.drain(slot % self.plan.slots(), *down),
+            Fault::Stall(slot, ms) => {
+                let slot = slot % self.plan.slots();
+                if let Some(running) = &lock(&self.running)[slot] {
+                    self.book().disturbed(running.process.id);
+                }
+                self.slots[slot].stall(later(ms));
+            }
+            Fault::Broker(slot, weather, ms) => {
+                self.each(*slot, |slot| slot.broker.set(*weather, later(ms)));
+            }
+            Fault::Redis(slot, weather, ms) => self.each(*slot, |slot| slot.redis.set(*weather, later(ms))),
+            Fault::RedisLoses(ms) => {
+                let since = now.checked_sub(Duration::from_millis(*ms)).unwrap_or(self.start);
+                let lost = self.redis.lose(since.max(self.start));
+                self.book().ledger_lost(&lost);
+            }
+            Fault::RedisEmpty => {
+                let lost = self.redis.lose(self.start);
+                self.book().ledger_lost(&lost);
+            }
+            Fault::RedisJumps(ms) => {
+                self.redis.jump(SignedDuration::from_millis(*ms));
+                self.book().leases_disturbed();
+            }
+            Fault::ClockJumps(slot, ms) => {
+                lock(&self.clocks)[slot % self.plan.slots()] = (*ms, now + CORRECTED_EVERY);
+            }
+            Fault::SubscriberFull(ms) => self.broker.subscriber_full(later(ms)),
+            Fault::QueueFull(ms) => self.broker.queue_full(later(ms)),
+            Fault::Slow(ms) => self.each(None, |slot| slot.broker.slow(later(ms))),
+        }
+    }
+
+    pub(super) fn each(&self, slot: Option<usize>, on: impl Fn(&Slot)) {
+        let slots = self.plan.slots();
+        match slot {
+            Some(slot) => on(&self.slots[slot % slots]),
+            None => self.slots[..slots].iter().for_each(|slot| on(slot)),
+        }
+    }
+}
