@@ -119,6 +119,8 @@ pub struct Book {
     pub begun: BTreeMap<Name, (usize, String)>,
     /// The ids that were marked done.
     pub ended: BTreeSet<String>,
+    /// By process: ids that it claimed before Redis's clock jumped. Another may have claimed and published them since.
+    leaseless: HashSet<(u32, String)>,
     /// By process: receipts of messages that may be acknowledged.
     settled: HashSet<(u32, ReceiptId)>,
     /// Answers "refused" to updates, by content.
@@ -147,6 +149,7 @@ impl Book {
             held: BTreeMap::new(),
             begun: BTreeMap::new(),
             ended: BTreeSet::new(),
+            leaseless: HashSet::new(),
             settled: HashSet::new(),
             refusals: HashMap::new(),
             lost: BTreeSet::new(),

@@ -116,6 +116,7 @@ impl Book {
         self.disturb(|_| true);
         for held in self.held.values_mut() {
             (held.live, held.disturbed) = (false, true);
+            self.leaseless.insert((held.process, held.id.clone()));
         }
     }
 

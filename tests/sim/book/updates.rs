@@ -31,6 +31,7 @@ impl Book {
         let forced = own.iter().any(|(_, forced, ..)| *forced);
         let disturbed = own.iter().any(|(_, _, disturbed, _)| *disturbed) || own.is_empty();
         let lost = self.lost.contains(&delivery);
+        let leaseless = self.leaseless.contains(&(process.id, id.clone()));
         // Invariant 8: one update of a delivery at a time.
         let other = self.held.iter().find(|(name, held)| {
             name.0 == delivery && held.live && held.ends > now && own.iter().all(|(own, ..)| own != *name)
@@ -50,7 +51,7 @@ impl Book {
         });
         let mut says = None;
         if let Some(send) = uncaused
-            && !(forced || lost)
+            && !(forced || lost || leaseless)
         {
             let so_far = if known.done { "is marked done" } else { "is not in doubt" };
             says = Some(format!("p{} publishes {id} again; p{}'s {so_far}", process.id, send.process));
