@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use milepost::domain::authentication::Credentials;
+use milepost::pipeline::receive::Accounts;
 use milepost::ports::chance;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -25,7 +25,7 @@ mod fleet;
 mod secrets;
 
 use self::fleet::Running;
-use self::secrets::credentials;
+use self::secrets::accounts;
 
 /// How long everything may take to end once nothing goes wrong any more: the longest chain of retries, twice.
 const ENDS_WITHIN: Duration = Duration::from_hours(4);
@@ -77,7 +77,7 @@ pub struct World {
     clocks: Mutex<Vec<(i64, Instant)>>,
     /// By event that is still being sent: when its provider goes on, if it waits.
     telling: Mutex<BTreeMap<usize, Option<Instant>>>,
-    credentials: BTreeMap<&'static str, (watch::Sender<Arc<Credentials>>, Mutex<u32>)>,
+    accounts: BTreeMap<&'static str, (watch::Sender<Accounts>, Mutex<u32>)>,
 }
 
 impl World {
@@ -91,8 +91,8 @@ impl World {
         let slots: Vec<_> = (0..=plan.slots()).map(slot).collect();
         let trace = Trace::new(start, Arc::clone(&redis), traced);
         let book = Book::new(Arc::clone(&plan), trace);
-        let credentials = plan.providers.iter().map(|provider| {
-            let live = watch::channel(Arc::new(credentials(*provider, &[0]))).0;
+        let live = plan.providers.iter().map(|provider| {
+            let live = watch::channel(accounts(*provider, &[0])).0;
             (provider.id().as_str(), (live, Mutex::new(0)))
         });
         let world = Arc::new(Self {
@@ -111,7 +111,7 @@ impl World {
             calm: Mutex::new(false),
             kills: Mutex::new((0..).zip(plan.events.iter().map(|event| event.kills)).collect()),
             telling: Mutex::default(),
-            credentials: credentials.collect(),
+            accounts: live.collect(),
             plan,
         });
         for slot in 0..world.plan.slots() {

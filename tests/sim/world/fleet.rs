@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use milepost::domain::identity::Account;
 use milepost::domain::order::StatusOrder;
-use milepost::domain::provider::Provider;
 use milepost::domain::retry::RetrySchedule;
 use milepost::domain::samples::SampleSource;
 use milepost::pipeline::message::{ProcessSettings, Processor};
@@ -74,9 +72,8 @@ impl World {
 
     pub(super) fn receiver(&self, ports: Ports) -> Receiver {
         let endpoint = |provider: &&'static dyn SampleSource| {
-            let live = self.credentials[provider.id().as_str()].0.subscribe();
-            let provider: &'static dyn Provider = *provider;
-            Endpoint { provider, accounts: BTreeMap::from([(Account::default_account(), live)]) }
+            let accounts = self.accounts[provider.id().as_str()].0.subscribe();
+            Endpoint { provider: *provider, accounts }
         };
         let endpoints = self.plan.providers.iter().map(endpoint).collect();
         Receiver::new(endpoints, Arc::new(ports.clone()), Arc::new(ports))

@@ -1,13 +1,16 @@
 //! The accounts' secrets, and their rotation.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use milepost::domain::authentication::Credentials;
 use milepost::domain::envelope::Envelope;
+use milepost::domain::identity::Account;
 use milepost::domain::samples::{SampleSource, Signing};
 use milepost::domain::secret::Secret;
+use milepost::pipeline::receive::Accounts;
 use tokio::time::sleep;
 
 use super::World;
@@ -19,25 +22,25 @@ const ROTATION: Duration = Duration::from_secs(30);
 
 impl World {
     pub fn secret(&self, provider: &dyn SampleSource) -> Secret {
-        let version = *lock(&self.credentials[provider.id().as_str()].1);
+        let version = *lock(&self.accounts[provider.id().as_str()].1);
         Secret::new(secret_text(provider, version).as_bytes()).expect("not empty")
     }
 
     pub(super) fn rotate(self: &Arc<Self>) {
         for provider in self.plan.providers.clone() {
-            let (live, version) = &self.credentials[provider.id().as_str()];
+            let (live, version) = &self.accounts[provider.id().as_str()];
             let mut version = lock(version);
             if *version == 3 {
                 continue;
             }
-            live.send_replace(Arc::new(credentials(provider, &[*version, *version + 1])));
+            live.send_replace(accounts(provider, &[*version, *version + 1]));
             *version += 1;
             let (world, new) = (Arc::clone(self), *version);
             tokio::spawn(async move {
                 sleep(ROTATION).await;
-                let (live, version) = &world.credentials[provider.id().as_str()];
+                let (live, version) = &world.accounts[provider.id().as_str()];
                 if *lock(version) == new {
-                    live.send_replace(Arc::new(credentials(provider, &[new])));
+                    live.send_replace(accounts(provider, &[new]));
                 }
             });
         }
@@ -61,10 +64,13 @@ pub(super) fn secret_text(provider: &dyn SampleSource, version: u32) -> String {
     format!("{}{}-{version}", String::from_utf8_lossy(SECRET), provider.id())
 }
 
-pub(super) fn credentials(provider: &dyn SampleSource, versions: &[u32]) -> Credentials {
+/// The provider's one account, with the secrets of these versions.
+pub(super) fn accounts(provider: &dyn SampleSource, versions: &[u32]) -> Accounts {
     let secret = |version: &u32| Secret::new(secret_text(provider, *version).as_bytes());
-    Credentials {
+    let credentials = Credentials {
         authentication: provider.authentication()[0].clone(),
         secrets: versions.iter().filter_map(secret).collect(),
-    }
+    };
+    let known = BTreeMap::from([(Account::default_account(), Arc::new(credentials))]);
+    Accounts { known, incomplete: false }
 }
