@@ -42,7 +42,7 @@ impl Planted {
         (Self::AcknowledgesWhatItTakes, 1, "a message is acknowledged when it is taken"),
         (Self::AcknowledgesBeforeMarking, 1, "a message is acknowledged before the mark is known to be made"),
         (Self::ClaimsWithoutAToken, 9, "claims have no token of their own"),
-        (Self::NearestAnchor, 1098, "a receipt belongs to the nearest anchor, not to the first"),
+        (Self::NearestAnchor, 547, "a receipt belongs to the nearest anchor, not to the first"),
         (Self::ReplayIsAnyCopy, 2, "a replay is judged as any other copy"),
         (Self::LeaseBelowTheDeadline, 2, "the lease is shorter than a publish may take"),
         (Self::OccurrenceIgnored, 2, "equal content is one event, however far apart"),
