@@ -160,6 +160,9 @@ fn pool(url: &str, timeout: Duration) -> Result<Pool, RedisError> {
     // A script call is one small write; left to wait for the last one's acknowledgement it may wait 40 ms.
     let no_delay = TcpSettings::default().set_nodelay(true);
     let info = url.into_connection_info()?.set_tcp_settings(no_delay);
+    // Our user need not have the right to name its library: Redis would note a denial for each connection.
+    let settings = info.redis_settings().clone().set_skip_set_lib_name();
+    let info = info.set_redis_settings(settings);
     let manager = Manager::new_with_config(info, config)?;
     let timeouts = Timeouts { wait: Some(timeout), create: Some(timeout), recycle: Some(timeout) };
     let pool = Pool::builder(manager).max_size(1).timeouts(timeouts).runtime(Runtime::Tokio1).build();
