@@ -2,7 +2,7 @@
 //!
 //! The sink itself runs, against the stand-in's rules and limits; time is a number. What `cargo test` runs is a
 //! thirtieth of a day with a thirtieth of the limits; the whole is
-//! `cargo test --release --test unit sinks::load::a_whole_day -- --ignored --nocapture`.
+//! `cargo test --profile sim --test unit sinks::load::a_whole_day -- --ignored --nocapture`.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
