@@ -176,6 +176,8 @@ impl RabbitPublisher {
                 tokio::spawn(async move {
                     tokio::time::sleep(patience).await;
                     close(&connection).await;
+                    // With its last owner lapin closes a channel, and what is not confirmed on it then never is.
+                    drop(channel);
                 });
                 return Some(newer);
             }
