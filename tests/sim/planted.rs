@@ -46,7 +46,7 @@ impl Planted {
         (Self::ReplayIsAnyCopy, 2, "a replay is judged as any other copy"),
         (Self::LeaseBelowTheDeadline, 2, "the lease is shorter than a publish may take"),
         (Self::OccurrenceIgnored, 2, "equal content is one event, however far apart"),
-        (Self::DoneIsOverwritten, 231, "a mark that comes late overwrites done"),
+        (Self::DoneIsOverwritten, 7044, "a mark that comes late overwrites done"),
         (Self::DelayedCopyUnconfirmed, 2, "the delayed copy is confirmed after the acknowledgement"),
         (Self::ParkedCopyUnconfirmed, 16, "the parked copy is confirmed after the acknowledgement"),
         (Self::KeepsASilentConnection, 671, "a publisher keeps a connection on which nothing is confirmed"),
