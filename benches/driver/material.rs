@@ -3,8 +3,7 @@
 use bytes::Bytes;
 use jiff::Timestamp;
 use milepost::adapters::clock::SystemClock;
-use milepost::domain::envelope::{Envelope, TraceContext};
-use milepost::domain::history::History;
+use milepost::domain::envelope::Envelope;
 use milepost::domain::identity::{Account, ReceiptId};
 use milepost::domain::journey::Personal;
 use milepost::domain::samples::{SampleSource, SignedWebhook, Signing};
@@ -92,19 +91,9 @@ impl Webhook {
 
     /// As the receiver stores it. The receipt holds `index`.
     pub fn stored(self, index: usize) -> Envelope {
-        Envelope {
-            receipt: numbered(index),
-            provider: self.provider.id(),
-            account: self.account,
-            content_type: Some("application/json".to_owned()),
-            attempt: 0,
-            crashes: 0,
-            replay: None,
-            reason: None,
-            history: History::default(),
-            trace: TraceContext::default(),
-            body: self.body,
-        }
+        let content_type = Some("application/json".to_owned());
+        let envelope = Envelope::new(numbered(index), self.provider.id(), self.account, self.body);
+        Envelope { content_type, ..envelope }
     }
 }
 

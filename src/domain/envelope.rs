@@ -95,6 +95,24 @@ pub struct Envelope {
 }
 
 impl Envelope {
+    /// A webhook as it is stored first: nothing has been tried yet.
+    #[must_use]
+    pub fn new(receipt: ReceiptId, provider: ProviderId, account: Account, body: Bytes) -> Self {
+        Self {
+            receipt,
+            provider,
+            account,
+            content_type: None,
+            attempt: 0,
+            crashes: 0,
+            replay: None,
+            reason: None,
+            history: History::default(),
+            trace: TraceContext::default(),
+            body,
+        }
+    }
+
     /// What a publication of this webhook's event says about its receipt.
     #[must_use]
     pub fn origin(&self) -> Origin {

@@ -18,7 +18,6 @@ use super::spans;
 use crate::domain::answer::{Answer, Rejection};
 use crate::domain::authentication::{Credentials, Headers, Proof};
 use crate::domain::envelope::{Envelope, TraceContext};
-use crate::domain::history::History;
 use crate::domain::identity::{Account, ReceiptId};
 use crate::domain::provider::{Provider, ProviderId, check_body};
 use crate::ports::{Clock, Outbound, PublishError, Publisher, chance};
@@ -206,17 +205,9 @@ impl Receiver {
         traces::set_parent(request, &sender);
         let span = spans::send(request, provider, account, receipt.id);
         let envelope = Envelope {
-            receipt: receipt.id,
-            provider,
-            account: account.clone(),
             content_type: text(headers, "content-type", CONTENT_TYPE_MAX_BYTES),
-            attempt: 0,
-            crashes: 0,
-            replay: None,
-            reason: None,
-            history: History::default(),
             trace: traces::context_of(&span).unwrap_or_else(|| sender.if_sampled()),
-            body,
+            ..Envelope::new(receipt.id, provider, account.clone(), body)
         };
         let published = self.publisher.publish(Outbound::Raw(envelope)).instrument(span.clone()).await;
         published.map_err(|error| {

@@ -10,8 +10,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use milepost::adapters::memory::MemoryLedger;
 use milepost::domain::claim::{Claim, ClaimRequest, EventRef, Mark};
-use milepost::domain::envelope::{Envelope, TraceContext};
-use milepost::domain::history::History;
+use milepost::domain::envelope::Envelope;
 use milepost::domain::identity::{Account, ReceiptId};
 use milepost::domain::order::StatusOrder;
 use milepost::domain::provider::Provider as _;
@@ -108,19 +107,8 @@ fn processor(publisher: &Arc<Kept>, ledger: Arc<dyn Ledger>, clock: Arc<dyn Cloc
 fn moved(longitude: u32, second: i64) -> Envelope {
     let body = format!(r#"{{"orderId":"D1","status":87,"coordinates":[{longitude},51]}}"#);
     let at = EPOCH + jiff::SignedDuration::from_secs(second);
-    Envelope {
-        receipt: ReceiptId::new(at, &[u8::try_from(second).unwrap_or(0); 10]),
-        provider: DELIVERECT.id(),
-        account: Account::default_account(),
-        content_type: None,
-        attempt: 0,
-        crashes: 0,
-        replay: None,
-        reason: None,
-        history: History::default(),
-        trace: TraceContext::default(),
-        body: body.into(),
-    }
+    let receipt = ReceiptId::new(at, &[u8::try_from(second).unwrap_or(0); 10]);
+    Envelope::new(receipt, DELIVERECT.id(), Account::default_account(), body.into())
 }
 
 async fn process(processor: &Processor, session: &Session, webhook: Envelope) -> Option<Outcome> {

@@ -11,9 +11,8 @@ use jiff::Timestamp;
 use tokio::sync::{Notify, broadcast};
 use tokio::time::Instant;
 
-use crate::domain::envelope::{Envelope, TraceContext};
+use crate::domain::envelope::Envelope;
 use crate::domain::event::UpdateEvent;
-use crate::domain::history::History;
 use crate::domain::identity::{Account, ReceiptId};
 use crate::domain::provider::ProviderId;
 use crate::domain::verdict::ParkReason;
@@ -161,11 +160,11 @@ impl Publisher for MemoryBroker {
                 queues.parked.push(ParkedMessage { envelope, reason, detail });
             }
             Outbound::Update(event) => {
-                for sink in queues.fed.clone() {
-                    let envelope = fed(sink, &event);
-                    queues.ready.entry(sink).or_default().push_back(envelope);
+                let Queues { fed, ready, .. } = &mut *queues;
+                for &sink in fed.iter() {
+                    ready.entry(sink).or_default().push_back(on_queue_of(sink, &event));
                 }
-                // Nobody listening is no failure.
+                // Without a listener it is no failure.
                 drop(self.0.updates.send(event));
             }
         }
@@ -269,20 +268,9 @@ impl Drop for MemorySubscription {
 }
 
 /// An event as it is on a sink's queue. What a webhook's message says beside its body, the event says in it.
-fn fed(sink: ProviderId, event: &UpdateEvent) -> Envelope {
-    Envelope {
-        receipt: ReceiptId::new(Timestamp::UNIX_EPOCH, &[0; 10]),
-        provider: sink,
-        account: Account::default_account(),
-        content_type: None,
-        attempt: 0,
-        crashes: 0,
-        replay: None,
-        reason: None,
-        history: History::default(),
-        trace: TraceContext::default(),
-        body: event.body.clone(),
-    }
+fn on_queue_of(sink: ProviderId, event: &UpdateEvent) -> Envelope {
+    let receipt = ReceiptId::new(Timestamp::UNIX_EPOCH, &[0; 10]);
+    Envelope::new(receipt, sink, Account::default_account(), event.body.clone())
 }
 
 async fn due(at: Option<Instant>) {

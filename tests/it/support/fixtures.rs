@@ -5,9 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::Timestamp;
 use milepost::domain::claim::{ClaimRequest, CopyInHand, Mark, Token};
-use milepost::domain::envelope::{Envelope, TraceContext};
+use milepost::domain::envelope::Envelope;
 use milepost::domain::fingerprint::Fingerprint;
-use milepost::domain::history::History;
 use milepost::domain::identity::{Account, DeliveryKey, Identity, ReceiptId};
 use milepost::domain::order::{Moment, Precedence, StatusOrder};
 use milepost::domain::provider::{Provider as _, ProviderId};
@@ -38,20 +37,10 @@ pub fn account() -> Account {
 }
 
 pub fn envelope(provider: ProviderId, body: impl Into<Bytes>) -> Envelope {
-    Envelope {
-        // Increasing within a process.
-        receipt: Uuid::now_v7().to_string().parse().expect("a receipt"),
-        provider,
-        account: account(),
-        content_type: Some("application/json".to_owned()),
-        attempt: 0,
-        crashes: 0,
-        replay: None,
-        reason: None,
-        history: History::default(),
-        trace: TraceContext::default(),
-        body: body.into(),
-    }
+    // Increasing within a process.
+    let receipt = Uuid::now_v7().to_string().parse().expect("a receipt");
+    let content_type = Some("application/json".to_owned());
+    Envelope { content_type, ..Envelope::new(receipt, provider, account(), body.into()) }
 }
 
 /// A claim on an event with an id, of a delivery nobody else has.
