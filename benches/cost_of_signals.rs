@@ -101,7 +101,9 @@ impl Fleet {
         let config = milepost::config::load(&sources, milepost::providers::ALL).expect("it is valid").config;
         let (backends, broker) = Backends::memory();
         let beat = Arc::new(Heartbeat::new("worker", HEARTBEAT_LIMIT));
-        let worker = roles::worker(&backends, &config, &TELYPORT, beat, Arc::new(AtomicBool::new(false)));
+        let (processor, prefetch) = (roles::processor(&backends, &config, &TELYPORT), config.worker.prefetch);
+        let subscribed = Arc::new(AtomicBool::new(false));
+        let worker = roles::worker(&backends, &config, processor, prefetch, beat, subscribed);
         tokio::spawn(async move { worker.run(CancellationToken::new()).await });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("bound");

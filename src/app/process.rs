@@ -19,7 +19,7 @@ use crate::adapters::http::webhooks::Webhooks;
 use crate::adapters::http::{Stopping, server};
 use crate::config::{Config, Problem};
 use crate::domain::provider::{Provider, ProviderId};
-use crate::pipeline;
+use crate::pipeline::{self, work::Work};
 use crate::sinks::{REPORT_PERIOD, Sink};
 use crate::telemetry::health::{HEARTBEAT_LIMIT, Heartbeat, Readiness};
 use crate::telemetry::logging;
@@ -126,19 +126,25 @@ impl Process {
     /// Adds a worker for each provider.
     pub fn workers(&mut self, backends: &Backends, config: &Config, served: &[&'static dyn Provider]) {
         for &provider in served {
-            let name = provider.id().as_str();
-            let subscribed = Arc::new(AtomicBool::new(false));
-            let condition = Arc::clone(&subscribed);
-            self.require(name, move || condition.load(Ordering::Relaxed));
-            let heartbeat = self.heartbeat(name);
-            let worker = roles::worker(backends, config, provider, heartbeat, subscribed);
-            let stopping = self.life.stopping.clone();
-            self.life.role(name, async move { worker.run(stopping).await });
+            let processor = roles::processor(backends, config, provider);
+            self.worker(backends, config, processor, config.worker.prefetch);
         }
         let publisher = Arc::clone(&backends.publisher);
         self.require("broker", move || publisher.ready());
         let readiness = std::mem::take(&mut self.readiness);
         self.readiness = readiness.notes("a subscriber refuses updates", pipeline::refusals::lately);
+    }
+
+    /// Adds the worker of one queue: the process is ready while it has a subscription.
+    fn worker<W: Work + 'static>(&mut self, backends: &Backends, config: &Config, work: W, prefetch: u16) {
+        let name = work.queue().as_str();
+        let subscribed = Arc::new(AtomicBool::new(false));
+        let condition = Arc::clone(&subscribed);
+        self.require(name, move || condition.load(Ordering::Relaxed));
+        let heartbeat = self.heartbeat(name);
+        let worker = roles::worker(backends, config, work, prefetch, heartbeat, subscribed);
+        let stopping = self.life.stopping.clone();
+        self.life.role(name, async move { worker.run(stopping).await });
     }
 
     /// Names in the log the queues that refuse updates, where the management API can be asked.
@@ -171,19 +177,12 @@ impl Process {
             return Ok(());
         }
         for sink in roles::hubrise_sink(backends, config, &mut self.reload)? {
-            let name = sink.id().as_str();
-            let subscribed = Arc::new(AtomicBool::new(false));
-            let condition = Arc::clone(&subscribed);
-            self.require(name, move || condition.load(Ordering::Relaxed));
-            let heartbeat = self.heartbeat(name);
             let (reported, closing) = (Arc::clone(&sink), self.life.closing.clone());
             self.life.plumbing("sink metrics", async move {
                 closing.run_until_cancelled(report(reported.as_ref())).await;
-                closing.cancelled().await;
             });
-            let worker = roles::sink_worker(backends, config, sink, heartbeat, subscribed);
-            let stopping = self.life.stopping.clone();
-            self.life.role(name, async move { worker.run(stopping).await });
+            let processor = roles::sink_processor(backends, config, sink);
+            self.worker(backends, config, processor, config.hubrise_sink.prefetch);
         }
         let publisher = Arc::clone(&backends.publisher);
         self.require("broker", move || publisher.ready());

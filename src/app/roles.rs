@@ -1,4 +1,4 @@
-//! The roles: a receiver, a worker of one provider, and the workers of a sink.
+//! The roles: a receiver, a worker of one provider, and the workers of a sink; each from the backends and the configuration.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +12,7 @@ use crate::domain::provider::Provider;
 use crate::pipeline::message::{ProcessSettings, Processor};
 use crate::pipeline::receive::{Endpoint, Receiver};
 use crate::pipeline::sink::SinkProcessor;
+use crate::pipeline::work::Work;
 use crate::pipeline::worker::{Worker, WorkerSettings};
 use crate::sinks::Sink;
 use crate::sinks::hubrise::Hubrise;
@@ -35,36 +36,23 @@ pub fn receiver(
     Receiver::new(endpoints, Arc::clone(&backends.publisher), Arc::clone(&backends.clock))
 }
 
-/// A worker of one provider. `subscribed` is kept true while it has a subscription.
+/// A worker that does `work`, and has at most `prefetch` messages of its queue in hand. `subscribed` is kept true while it
+/// has a subscription.
 #[must_use]
-pub fn worker(
+pub fn worker<W: Work>(
     backends: &Backends,
     config: &Config,
-    provider: &'static dyn Provider,
+    work: W,
+    prefetch: u16,
     heartbeat: Arc<Heartbeat>,
     subscribed: Arc<AtomicBool>,
-) -> Worker {
-    let settings = config.provider(provider.id());
-    metrics::gauge!(INFLIGHT_LIMIT, "provider" => provider.id().as_str())
-        .set(f64::from(config.worker.prefetch));
+) -> Worker<W> {
+    metrics::gauge!(INFLIGHT_LIMIT, "provider" => work.queue().as_str()).set(f64::from(prefetch));
     Worker {
         inbox: Arc::clone(&backends.inbox),
-        processor: Processor {
-            provider,
-            publisher: Arc::clone(&backends.publisher),
-            ledger: Arc::clone(&backends.ledger),
-            clock: Arc::clone(&backends.clock),
-            settings: ProcessSettings {
-                processing_deadline: config.worker.processing_deadline,
-                lease: config.worker.claim_lease,
-                ttl: settings.dedup_ttl,
-                resend_horizon: settings.resend_horizon,
-                schedule: settings.retry.clone(),
-            },
-            status_order: StatusOrder::new(provider.transitions()),
-        },
+        processor: work,
         settings: WorkerSettings {
-            prefetch: config.worker.prefetch,
+            prefetch,
             drain_deadline: config.worker.drain_deadline,
             outage_patience: config.worker.outage_patience,
         },
@@ -73,7 +61,27 @@ pub fn worker(
     }
 }
 
-/// The workers of the HubRise sink: of its updates, and of the links that services announce.
+/// What is done with a provider's webhooks.
+#[must_use]
+pub fn processor(backends: &Backends, config: &Config, provider: &'static dyn Provider) -> Processor {
+    let settings = config.provider(provider.id());
+    Processor {
+        provider,
+        publisher: Arc::clone(&backends.publisher),
+        ledger: Arc::clone(&backends.ledger),
+        clock: Arc::clone(&backends.clock),
+        settings: ProcessSettings {
+            processing_deadline: config.worker.processing_deadline,
+            lease: config.worker.claim_lease,
+            ttl: settings.dedup_ttl,
+            resend_horizon: settings.resend_horizon,
+            schedule: settings.retry.clone(),
+        },
+        status_order: StatusOrder::new(provider.transitions()),
+    }
+}
+
+/// The HubRise sink: what takes its updates, and what takes the links that services announce.
 ///
 /// # Errors
 /// When TLS cannot be set up.
@@ -96,32 +104,14 @@ pub fn hubrise_sink(
     ])
 }
 
-/// A worker of one sink. `subscribed` is kept true while it has a subscription.
+/// What is done with a sink's updates.
 #[must_use]
-pub fn sink_worker(
-    backends: &Backends,
-    config: &Config,
-    sink: Arc<dyn Sink>,
-    heartbeat: Arc<Heartbeat>,
-    subscribed: Arc<AtomicBool>,
-) -> Worker<SinkProcessor> {
-    metrics::gauge!(INFLIGHT_LIMIT, "provider" => sink.id().as_str())
-        .set(f64::from(config.hubrise_sink.prefetch));
-    Worker {
-        inbox: Arc::clone(&backends.inbox),
-        processor: SinkProcessor {
-            sink,
-            publisher: Arc::clone(&backends.publisher),
-            store: Arc::clone(&backends.cells),
-            clock: Arc::clone(&backends.clock),
-            schedule: config.hubrise_sink.retry.clone(),
-        },
-        settings: WorkerSettings {
-            prefetch: config.hubrise_sink.prefetch,
-            drain_deadline: config.worker.drain_deadline,
-            outage_patience: config.worker.outage_patience,
-        },
-        heartbeat: Arc::new(move || heartbeat.beat()),
-        subscribed: Arc::new(move |yes| subscribed.store(yes, Ordering::Relaxed)),
+pub fn sink_processor(backends: &Backends, config: &Config, sink: Arc<dyn Sink>) -> SinkProcessor {
+    SinkProcessor {
+        sink,
+        publisher: Arc::clone(&backends.publisher),
+        store: Arc::clone(&backends.cells),
+        clock: Arc::clone(&backends.clock),
+        schedule: config.hubrise_sink.retry.clone(),
     }
 }

@@ -23,6 +23,14 @@ pub struct Failure {
     pub detail: Option<String>,
 }
 
+impl Failure {
+    /// An attempt that failed `at` that time.
+    #[must_use]
+    pub fn new(at: Timestamp, attempt: u32, reason: &str, detail: Option<&str>) -> Self {
+        Self { at, attempt, reason: reason.to_owned(), detail: detail.map(str::to_owned) }
+    }
+}
+
 /// The latest failed attempts, oldest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -12,7 +12,7 @@ use crate::domain::order::is_believed;
 use crate::domain::provider::{DecodedUpdate, ProviderId};
 use crate::domain::state::{Course, Order};
 use crate::domain::status::Status;
-use crate::domain::verdict::{ParkReason, RetryReason};
+use crate::domain::verdict::ParkReason;
 use crate::telemetry::metrics as m;
 use crate::telemetry::seldom::Seldom;
 
@@ -58,11 +58,15 @@ pub(super) fn published(
     }
 }
 
-pub(super) fn retried(provider: ProviderId, reason: RetryReason, due: Duration) {
+pub(super) fn retried(provider: ProviderId, reason: &'static str, due: Duration) {
     let provider = provider.as_str();
-    metrics::counter!(m::RETRIES, "provider" => provider, "reason" => reason.as_str()).increment(1);
+    metrics::counter!(m::RETRIES, "provider" => provider, "reason" => reason).increment(1);
     metrics::histogram!(m::RETRY_DELAY, "provider" => provider).record(due.as_secs_f64());
-    let RetryReason::PublishRefused = reason;
+}
+
+/// A subscriber's full queue refused an update.
+pub(super) fn refused(provider: ProviderId) {
+    let provider = provider.as_str();
     refusals::happened(Instant::now());
     if let Some(times) = REFUSED.happened(Instant::now()) {
         tracing::warn!(
@@ -74,13 +78,13 @@ pub(super) fn retried(provider: ProviderId, reason: RetryReason, due: Duration) 
     }
 }
 
-/// Nothing else is left of it: whoever asks for its receipt finds it in the log.
+/// Nothing else is left of it: its receipt is found in the log.
 pub(super) fn ignored(envelope: &Envelope) {
     let Envelope { provider, account, receipt, .. } = envelope;
     tracing::info!(%provider, %account, receipt.id = %receipt, "ignored: it is about no delivery");
 }
 
-pub(super) fn parked(provider: ProviderId, reason: ParkReason, detail: &'static str, receipt: ReceiptId) {
+pub(super) fn parked(provider: ProviderId, reason: ParkReason, detail: &str, receipt: ReceiptId) {
     let (provider, reason) = (provider.as_str(), reason.as_str());
     metrics::counter!(m::PARKED, "provider" => provider, "reason" => reason).increment(1);
     tracing::warn!(provider, receipt.id = %receipt, reason, detail, "parked");

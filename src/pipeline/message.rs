@@ -238,7 +238,9 @@ impl Processor {
         let attempt = copy.attempt;
         self.confirmed(Outbound::Later(copy, due), session).await?;
         self.mark(grant, Mark::Retrying { attempt, due, reason }, session).await?;
-        counts::retried(self.provider.id(), reason, due);
+        counts::retried(self.provider.id(), reason.as_str(), due);
+        let RetryReason::PublishRefused = reason;
+        counts::refused(self.provider.id());
         Ok(Outcome::Retried(reason))
     }
 
@@ -319,16 +321,11 @@ impl Processor {
     /// Publishes a copy until the broker confirms. A refusal here is an outage too: our own queues have room, so the
     /// broker could not take the message (a quorum without a majority, say).
     async fn confirmed(&self, outbound: Outbound, session: &Session) -> Result<(), SessionClosed> {
-        session.until_done(Dependency::RabbitMq, || self.publisher.publish(outbound.clone())).await
+        session.confirmed(self.publisher.as_ref(), &outbound).await
     }
 
     fn failure(&self, attempt: u32, reason: &str, detail: Option<&str>) -> Failure {
-        Failure {
-            at: self.clock.now(),
-            attempt,
-            reason: reason.to_owned(),
-            detail: detail.map(str::to_owned),
-        }
+        Failure::new(self.clock.now(), attempt, reason, detail)
     }
 
     fn claim_request(

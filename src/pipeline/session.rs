@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::provider::ProviderId;
 use crate::domain::retry::reconnect_delay;
-use crate::ports::chance;
+use crate::ports::{Outbound, Publisher, chance};
 use crate::telemetry::metrics as m;
 
 /// What a message may have to wait for.
@@ -90,6 +90,18 @@ impl Session {
             () = self.closed() => Err(SessionClosed),
             () = tokio::time::sleep(pause) => Ok(()),
         }
+    }
+
+    /// Publishes until the broker has confirmed it: whatever is to be acknowledged next has its copy there.
+    ///
+    /// # Errors
+    /// When the session closes between two tries.
+    pub async fn confirmed(
+        &self,
+        publisher: &dyn Publisher,
+        outbound: &Outbound,
+    ) -> Result<(), SessionClosed> {
+        self.until_done(Dependency::RabbitMq, || publisher.publish(outbound.clone())).await
     }
 
     /// Does `step` until it succeeds. Every error is an outage of `dependency`.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 
+use super::counts;
 use super::session::{Dependency, Session, SessionClosed};
 use super::work::Work;
 use crate::domain::envelope::Envelope;
@@ -87,9 +88,7 @@ impl SinkProcessor {
         };
         let copy = envelope.retried(self.failure(envelope, reason.as_str(), None), envelope.crashes);
         self.confirmed(Outbound::Later(copy, due), session).await?;
-        let sink = self.sink.id().as_str();
-        metrics::counter!(m::RETRIES, "provider" => sink, "reason" => reason.as_str()).increment(1);
-        metrics::histogram!(m::RETRY_DELAY, "provider" => sink).record(due.as_secs_f64());
+        counts::retried(self.sink.id(), reason.as_str(), due);
         Ok("retried")
     }
 
@@ -102,45 +101,34 @@ impl SinkProcessor {
     ) -> Result<&'static str, SessionClosed> {
         let copy = envelope.parked(self.failure(envelope, reason.as_str(), Some(&detail)), envelope.crashes);
         self.confirmed(Outbound::Parked(copy, reason, detail.clone()), session).await?;
-        let (sink, reason) = (self.sink.id().as_str(), reason.as_str());
-        metrics::counter!(m::PARKED, "provider" => sink, "reason" => reason).increment(1);
-        tracing::warn!(provider = sink, receipt.id = %envelope.receipt, reason, %detail, "parked");
+        counts::parked(self.sink.id(), reason, &detail, envelope.receipt);
         Ok("parked")
     }
 
     async fn confirmed(&self, outbound: Outbound, session: &Session) -> Result<(), SessionClosed> {
-        session.until_done(Dependency::RabbitMq, || self.publisher.publish(outbound.clone())).await
+        session.confirmed(self.publisher.as_ref(), &outbound).await
     }
 
     fn failure(&self, envelope: &Envelope, reason: &str, detail: Option<&str>) -> Failure {
-        Failure {
-            at: self.clock.now(),
-            attempt: envelope.attempt,
-            reason: reason.to_owned(),
-            detail: detail.map(str::to_owned),
-        }
+        Failure::new(self.clock.now(), envelope.attempt, reason, detail)
     }
 }
 
 impl Work for SinkProcessor {
     type Item = Envelope;
 
+    const STORE: &'static str = "Redis";
+
     fn queue(&self) -> ProviderId {
         self.sink.id()
     }
 
-    async fn is_ready(&self, warning: bool) -> bool {
-        let store = self.store.read(PROBE).await;
-        let publisher = self.publisher.ready();
-        if let Err(error) = &store
-            && warning
-        {
-            tracing::warn!(provider = %self.sink.id(), %error, "not subscribing: Redis does not answer");
-        }
-        if !publisher && warning {
-            tracing::warn!(provider = %self.sink.id(), "not subscribing: nothing can be published");
-        }
-        store.is_ok() && publisher
+    async fn ask_store(&self) -> Result<(), String> {
+        self.store.read(PROBE).await.map(drop).map_err(|error| error.to_string())
+    }
+
+    fn can_publish(&self) -> bool {
+        self.publisher.ready()
     }
 
     /// An event says in its body what a webhook's message says beside it.
@@ -152,6 +140,10 @@ impl Work for SinkProcessor {
     }
 
     fn lane(_: &Envelope) -> Option<&DeliveryKey> {
+        None
+    }
+
+    fn into_lane(_: Envelope) -> Option<DeliveryKey> {
         None
     }
 

@@ -20,14 +20,26 @@ pub trait Work: Send + Sync {
     /// Whose queue.
     fn queue(&self) -> ProviderId;
 
-    /// Whether messages can be processed now; why not is worth a `warning`, or no news yet.
-    fn is_ready(&self, warning: bool) -> impl Future<Output = bool> + Send;
+    /// What remembers its messages, in an operator's words.
+    const STORE: &'static str;
+
+    /// Asks whether that answers.
+    ///
+    /// # Errors
+    /// Why it does not.
+    fn ask_store(&self) -> impl Future<Output = Result<(), String>> + Send;
+
+    /// Whether copies and updates can be published.
+    fn can_publish(&self) -> bool;
 
     /// Reads a message. No bytes may make it panic.
     fn read(&self, envelope: Envelope, defect: Option<&'static str>) -> Self::Item;
 
     /// The delivery whose messages this one takes turns with, if any.
     fn lane(item: &Self::Item) -> Option<&DeliveryKey>;
+
+    /// The same, of a message that is processed.
+    fn into_lane(item: Self::Item) -> Option<DeliveryKey>;
 
     /// Does all that a message needs before its delivery is acknowledged. Returns the label of what became of it; `None`
     /// when it is left to the broker.
@@ -41,23 +53,18 @@ pub trait Work: Send + Sync {
 impl Work for Processor {
     type Item = Message;
 
+    const STORE: &'static str = "the ledger";
+
     fn queue(&self) -> ProviderId {
         self.provider.id()
     }
 
-    async fn is_ready(&self, warning: bool) -> bool {
-        let provider = self.provider.id();
-        let ledger = self.ledger.ping().await;
-        let publisher = self.publisher.ready();
-        if let Err(error) = &ledger
-            && warning
-        {
-            tracing::warn!(%provider, %error, "not subscribing: the ledger does not answer");
-        }
-        if !publisher && warning {
-            tracing::warn!(%provider, "not subscribing: nothing can be published");
-        }
-        ledger.is_ok() && publisher
+    async fn ask_store(&self) -> Result<(), String> {
+        self.ledger.ping().await.map_err(|error| error.to_string())
+    }
+
+    fn can_publish(&self) -> bool {
+        self.publisher.ready()
     }
 
     fn read(&self, envelope: Envelope, defect: Option<&'static str>) -> Message {
@@ -66,6 +73,13 @@ impl Work for Processor {
 
     fn lane(message: &Message) -> Option<&DeliveryKey> {
         match &message.content {
+            Content::Update(delivery, _) => Some(delivery),
+            Content::Ignored | Content::Unreadable(..) => None,
+        }
+    }
+
+    fn into_lane(message: Message) -> Option<DeliveryKey> {
+        match message.content {
             Content::Update(delivery, _) => Some(delivery),
             Content::Ignored | Content::Unreadable(..) => None,
         }

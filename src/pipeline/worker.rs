@@ -113,10 +113,20 @@ impl<W: Work> Worker<W> {
     ///
     /// Why it cannot yet is worth a `warning` once it takes longer than any start does.
     async fn subscribe(&self, warning: bool) -> Option<Box<dyn Subscription>> {
-        if !self.processor.is_ready(warning).await {
+        let provider = self.processor.queue();
+        let store = self.processor.ask_store().await;
+        let publisher = self.processor.can_publish();
+        if let Err(error) = &store
+            && warning
+        {
+            tracing::warn!(%provider, error, "not subscribing: {} does not answer", W::STORE);
+        }
+        if !publisher && warning {
+            tracing::warn!(%provider, "not subscribing: nothing can be published");
+        }
+        if store.is_err() || !publisher {
             return None;
         }
-        let provider = self.processor.queue();
         let subscription = self.inbox.subscribe(provider, self.settings.prefetch).await.ok()?;
         tracing::info!(%provider, prefetch = self.settings.prefetch, "subscribed");
         Some(subscription)
@@ -222,7 +232,7 @@ impl<'a, W: Work> InFlight<'a, W> {
         let (worker, session) = (self.worker, self.session);
         self.running.push(Box::pin(async move {
             let outcome = worker.process(&message, session).await;
-            let lane = W::lane(&message).cloned();
+            let lane = W::into_lane(message);
             Finished { tag, taken, lane, outcome }
         }));
     }
