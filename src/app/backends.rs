@@ -125,7 +125,7 @@ pub fn redis_settings(config: &Config) -> RedisSettings {
     RedisSettings { url: config.redis.url.expose().into(), response_timeout: config.redis.response_timeout }
 }
 
-/// What `role` needs on the broker in order to serve `providers`. Whoever publishes updates needs the sinks' queues, so
+/// What `role` needs on the broker in order to serve `providers`. A role that publishes updates needs the sinks' queues, so
 /// that no update misses one that is not there yet.
 #[must_use]
 pub fn role_topology(config: &Config, role: Role, providers: &[ProviderId]) -> Topology {

@@ -89,7 +89,7 @@ fn remote(
     let base = findings.value(&format!("{path}.base_url"), own)?.or_else(|| base.cloned());
     let files = SecretFiles::read(section.token_file.as_slice(), None, is_token);
     for unusable in files.unusable() {
-        // Whoever mounts the file may be late: the connection is paused until it is there, and nothing is lost.
+        // The file may be mounted late: the connection is paused until it is there, and nothing is lost.
         let why = format_args!("no token from {}: {}", unusable.path.display(), unusable.why);
         findings.warning(&format!("{path}.token_file"), why);
     }
@@ -182,7 +182,7 @@ const fn word_of(effect: Effect) -> &'static str {
     }
 }
 
-/// HTTPS, or whatever is on this machine: a test's stand-in.
+/// HTTPS, or a stand-in on this machine.
 fn base_url(text: &str) -> Result<Url, &'static str> {
     let url = Url::parse(text).map_err(|_| "must be a URL")?;
     let loopback = match url.host() {

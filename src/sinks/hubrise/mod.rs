@@ -48,7 +48,7 @@ impl Hubrise {
     /// A sink that keeps what it knows in `store` and writes with `api`.
     #[must_use]
     pub fn new(settings: Settings, store: Arc<dyn Cells>, api: Arc<dyn Api>) -> Self {
-        let office = Office::new(Arc::clone(&store), api);
+        let office = Office::new(Arc::clone(&store), api, &settings.connections);
         Self { settings, store, office, lanes: Lanes::default() }
     }
 

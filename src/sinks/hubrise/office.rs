@@ -51,16 +51,19 @@ pub(super) struct Noted {
 }
 
 impl Office {
-    pub(super) fn new(store: Arc<dyn Cells>, api: Arc<dyn Api>) -> Self {
+    /// Each of `connections` has its counters from now on, so that the first of a kind is seen to increase one.
+    pub(super) fn new(store: Arc<dyn Cells>, api: Arc<dyn Api>, connections: &[Connection]) -> Self {
+        for Connection { name, .. } in connections {
+            for result in RESULTS {
+                count(name, result, 0);
+            }
+        }
         Self { store, api, queues: Lanes::default() }
     }
 
     /// Shows every connection's desk in the metrics, also those that this replica sends nothing on.
     pub(super) async fn report(&self, connections: &[Connection]) -> Result<(), CellsError> {
         for Connection { name, budget, .. } in connections {
-            for result in RESULTS {
-                count(name, result, 0);
-            }
             let (desk, now_ms) = cells::read::<Desk>(self.store.as_ref(), &keys::desk(name)).await?;
             report(name, &desk, budget, now_ms);
             if self.api.token(name).is_none() {

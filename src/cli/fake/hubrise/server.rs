@@ -150,7 +150,7 @@ impl Stub {
             let order = request.path.split("/orders/").nth(1).unwrap_or_default();
             let line =
                 format!("{} {order}: {} {} {}", request.method, text("carrier"), text("ref"), text("status"));
-            // Nobody may be watching.
+            // Without a listener it is no failure.
             let _ = self.changes.send(line);
         }
     }

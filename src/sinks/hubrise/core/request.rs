@@ -96,10 +96,6 @@ impl Request {
         }
     }
 
-    /// Every metric label.
-    pub const LABELS: [&'static str; 6] =
-        ["get_order", "get_delivery", "post_delivery", "patch_delivery", "patch_order", "get_location"];
-
     /// How much it matters.
     #[must_use]
     pub fn class(&self) -> Class {
