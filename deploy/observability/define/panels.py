@@ -5,6 +5,7 @@ it comes from the promises (slo.py) and the causes (causes.py).
 """
 
 from . import clock
+from .causes import queues
 from .model import BY, Panel, Query, Row
 from .slo import ratio_name
 
@@ -193,4 +194,32 @@ def resources(role):
                 most=1,
             ),
         ),
+    )
+
+
+def in_queue(queue, description, *further):
+    """The messages of a work queue; `further` are queries of others beside it."""
+    return Panel(
+        "Messages",
+        description,
+        "short",
+        (
+            Query(f"sum({queues('messages_ready', queue)})", "ready"),
+            Query(f"sum({queues('messages_unacked', queue)})", "unacked"),
+            *further,
+        ),
+        width=6,
+    )
+
+
+def consumers(queue, description):
+    """How many take from a work queue: without any, nothing happens."""
+    return Panel(
+        "Consumers",
+        description,
+        "short",
+        one(f"sum({queues('consumers', queue)})", "consumers"),
+        kind="stat",
+        steps=((0, RED), (1, GREEN)),
+        width=6,
     )

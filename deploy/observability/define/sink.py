@@ -3,7 +3,7 @@
 from .causes import queues
 from .model import Board, Panel, Query, Row
 from .overview import DELAY
-from .panels import GREEN, RATE, RED, SETTLED, confirms, one, quantile, rate, resources, rollout
+from .panels import GREEN, RATE, RED, SETTLED, confirms, consumers, in_queue, one, quantile, rate, resources, rollout
 
 ROLE = "sink-hubrise"
 OF_SINK = f'* on (instance) group_left () (milepost_build_info{{role=~"{ROLE}|run"}})'
@@ -137,26 +137,12 @@ def sink():
             Row(
                 "Queues",
                 (
-                    Panel(
-                        "Messages",
+                    in_queue(
+                        queue,
                         "ready wait for the sink; unacked are in it. What waits for a limit, for HubRise or for a link is in the delay queues.",
-                        "short",
-                        (
-                            Query(f"sum({queues('messages_ready', queue)})", "ready"),
-                            Query(f"sum({queues('messages_unacked', queue)})", "unacked"),
-                            Query(f"sum({queues('messages', links)})", "links"),
-                        ),
-                        width=6,
+                        Query(f"sum({queues('messages', links)})", "links"),
                     ),
-                    Panel(
-                        "Consumers",
-                        "Replicas that take from the queue; at 0 nothing is written.",
-                        "short",
-                        one(f"sum({queues('consumers', queue)})", "consumers"),
-                        kind="stat",
-                        steps=((0, RED), (1, GREEN)),
-                        width=6,
-                    ),
+                    consumers(queue, "Replicas that take from the queue; at 0 nothing is written."),
                     Panel(
                         "In work, and the oldest",
                         "Messages that the sink took and has not settled, and since when the oldest of them.",

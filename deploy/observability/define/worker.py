@@ -4,13 +4,13 @@ from .causes import queues
 from .model import Board, Panel, Query, Row
 from .overview import DELAY
 from .panels import (
-    GREEN,
     OF_WORKER,
     RATE,
-    RED,
     SETTLED,
     buckets,
     confirms,
+    consumers,
+    in_queue,
     one,
     percentiles,
     quantile,
@@ -35,25 +35,8 @@ def worker():
             Row(
                 "Queue",
                 (
-                    Panel(
-                        "Messages",
-                        "ready wait for a worker; unacked are in one.",
-                        "short",
-                        (
-                            Query(f"sum({queues('messages_ready', queue)})", "ready"),
-                            Query(f"sum({queues('messages_unacked', queue)})", "unacked"),
-                        ),
-                        width=6,
-                    ),
-                    Panel(
-                        "Consumers",
-                        "Workers that take from the queue; at 0 nothing is published.",
-                        "short",
-                        one(f"sum({queues('consumers', queue)})", "consumers"),
-                        kind="stat",
-                        steps=((0, RED), (1, GREEN)),
-                        width=6,
-                    ),
+                    in_queue(queue, "ready wait for a worker; unacked are in one."),
+                    consumers(queue, "Workers that take from the queue; at 0 nothing is published."),
                     Panel(
                         "In work",
                         "Messages that its workers took and have not settled, and how many they may take (worker.prefetch of each).",
