@@ -4,10 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use milepost::app::reload::Reload;
-use milepost::config::{Sources, load};
-
-use crate::support::{Log, Server, Setup, log, metric, signed_with, start_with, within};
+use crate::support::{Log, Server, log, metric, signed_with, start_configured, within};
 
 const PACE: Duration = Duration::from_millis(10);
 
@@ -27,14 +24,7 @@ impl Merchants {
             fs::write(place.join(account), secrets).unwrap();
         }
         let base = format!("[providers.{provider}]\naccounts_dir = {place:?}");
-        let (server, _) = start_with(Setup { provider, ..Setup::default() }, |provider| {
-            let loaded = load(&Sources { base, ..Sources::default() }, &[provider]).unwrap();
-            let mut reload = Reload::default();
-            let live = reload.accounts(provider.id, loaded.config.provider(provider.id));
-            tokio::spawn(reload.run());
-            live
-        })
-        .await;
+        let server = start_configured(provider, base).await;
         Self { server, provider, place }
     }
 

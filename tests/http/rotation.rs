@@ -4,11 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use milepost::app::reload::Reload;
-use milepost::config::{Sources, load};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Server, Setup, log, metric, signed_with, start_with, within};
+use crate::support::{Server, log, metric, signed_with, start_configured, within};
 
 const PACE: Duration = Duration::from_millis(10);
 const RELOADS: &str = "milepost_secret_reloads_total";
@@ -31,15 +29,7 @@ impl Rotated {
         let files: Vec<_> =
             files.iter().map(|(name, _)| place.join(name).to_str().unwrap().to_owned()).collect();
         let base = format!("[providers.{provider}.accounts.default]\nsecret_files = {files:?}");
-        let setup = Setup { provider, ..Setup::default() };
-        let (server, _) = start_with(setup, |provider| {
-            let loaded = load(&Sources { base, ..Sources::default() }, &[provider]).unwrap();
-            let mut reload = Reload::default();
-            let live = reload.accounts(provider.id, loaded.config.provider(provider.id));
-            tokio::spawn(reload.run());
-            live
-        })
-        .await;
+        let server = start_configured(provider, base).await;
         Self { server, provider, place, files }
     }
 

@@ -13,6 +13,8 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use milepost::adapters::http::server::serve;
 use milepost::adapters::http::webhooks::Webhooks;
 use milepost::adapters::http::{Handler, HttpLimits, Stopping};
+use milepost::app::reload::Reload;
+use milepost::config::{Sources, load};
 use milepost::domain::answer::Answer;
 use milepost::domain::authentication::Credentials;
 use milepost::domain::identity::Account;
@@ -125,6 +127,19 @@ pub async fn start(setup: Setup) -> (Server, Arc<FakePublisher>) {
         (account("lost"), credentials(&[])),
     ]);
     start_with(setup, |_| watch::channel(Accounts { known, incomplete: false }).1).await
+}
+
+/// A running webhook port whose provider's accounts are configured by this TOML, and followed on change.
+pub async fn start_configured(provider: &'static str, base: String) -> Server {
+    let (server, _) = start_with(Setup { provider, ..Setup::default() }, |provider| {
+        let loaded = load(&Sources { base, ..Sources::default() }, &[provider]).expect("usable");
+        let mut reload = Reload::default();
+        let live = reload.accounts(provider.id, loaded.config.provider(provider.id));
+        tokio::spawn(reload.run());
+        live
+    })
+    .await;
+    server
 }
 
 /// A running webhook port with these accounts of the test's provider.
