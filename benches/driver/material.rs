@@ -56,7 +56,9 @@ impl Kind {
             let (provider, mut body) = (providers[which], samples[which][step].clone());
             let begun = Timestamp::from_second(BEGUN).expect("in range");
             let step = u32::try_from(step).expect("few");
-            provider.personalize(&mut body, &Personal { tag: &tag, number: number as u64, step, begun });
+            let steps = provider.journeys()[0].steps;
+            let personal = Personal { tag: &tag, number: number as u64, steps, step, begun };
+            provider.personalize(&mut body, &personal);
             let body = serde_json::to_vec(&body).expect("JSON").into();
             Webhook { provider, account: account(number, accounts), body }
         })

@@ -27,7 +27,9 @@ pub struct Personal<'a> {
     pub tag: &'a str,
     /// Which delivery of the run.
     pub number: u64,
-    /// Which webhook of the delivery, in the order in which they happen.
+    /// The names of the samples that the delivery is told with, in order.
+    pub steps: &'a [&'static str],
+    /// Which of them.
     pub step: u32,
     /// When the delivery begins, and its first step happens.
     pub begun: Timestamp,
@@ -43,10 +45,11 @@ impl Personal<'_> {
         self.after(self.step)
     }
 
-    /// When the step before this one happened; for the first one, when the delivery began.
+    /// When the first step with such a name happened; without one, when the delivery began.
     #[must_use]
-    pub fn time_before(&self) -> Timestamp {
-        self.after(self.step.saturating_sub(1))
+    pub fn time_of_first(&self, is_such: impl Fn(&str) -> bool) -> Timestamp {
+        let step = self.steps.iter().position(|name| is_such(name)).unwrap_or_default();
+        self.after(u32::try_from(step).unwrap_or(u32::MAX))
     }
 
     fn after(&self, steps: u32) -> Timestamp {

@@ -21,7 +21,7 @@ pub trait SampleSource: Provider {
     fn journeys(&self) -> &'static [Journey];
 
     /// Rewrites a sample as the webhook that `personal` says. All webhooks of one delivery have its ids, and each is
-    /// an event of its own, later than those of the steps before it. The same arguments give the same webhook, so
+    /// an event of its own, never earlier than those of the steps before it. The same arguments give the same webhook, so
     /// that a run sent again is a run of duplicates.
     fn personalize(&self, sample: &mut Value, personal: &Personal<'_>);
 

@@ -7,14 +7,19 @@ use clap::Parser;
 use clap::error::ErrorKind;
 use milepost::cli::Cli;
 
-const PAGES: [&str; 7] = [
+const PAGES: [&str; 12] = [
+    "CONTRIBUTING.md",
     "README.md",
     "SECURITY.md",
+    "docs/configure.md",
     "docs/deploy.md",
+    "docs/hubrise.md",
     "docs/observability.md",
+    "docs/operate.md",
     "docs/performance.md",
     "docs/runbook.md",
     "docs/subscribe.md",
+    "docs/webhooks.md",
 ];
 
 /// A command as a page has it.

@@ -55,7 +55,7 @@ struct Send {
     /// The result that the worker has.
     result: Option<Result<(), PublishError>>,
     forced: bool,
-    /// Something happened that excuses another one: README names what.
+    /// Something happened that excuses another one: docs/subscribe.md names what.
     disturbed: bool,
     marked: bool,
     update: Update,

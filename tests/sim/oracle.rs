@@ -154,7 +154,7 @@ fn sequences_are_unique(plan: &Plan, book: &mut Book) {
     }
 }
 
-/// Who follows README's rule ends with the last status that was published, in any order of the updates.
+/// A subscriber that follows the rule of docs/subscribe.md ends with the last status that was published, in any order of the updates.
 fn subscribers_end_with_the_truth(plan: &Plan, book: &mut Book) {
     let accounts = accounts(book);
     let deliveries: BTreeSet<usize> = plan.events.iter().map(|event| event.delivery).collect();

@@ -210,7 +210,7 @@ impl Plan {
         let provider = dice.pick(&self.providers);
         let journeys = provider.journeys();
         let journey = &journeys[dice.index(journeys.len())];
-        let mut names: Vec<&str> = journey.steps.to_vec();
+        let mut names: Vec<&'static str> = journey.steps.to_vec();
         if names.len() > 4 && dice.happens(0.5) {
             // Webhooks may be missing.
             let from = dice.index(names.len() - 3);
@@ -230,7 +230,8 @@ impl Plan {
             let mut body: Value = serde_json::from_str(sample.body).expect("JSON");
             let shift = SignedDuration::from_secs(i64::from(step) * (gap - 180));
             let begun = EPOCH - BEFORE + shift;
-            provider.personalize(&mut body, &Personal { tag: &tag, number: delivery as u64, step, begun });
+            let number = delivery as u64;
+            provider.personalize(&mut body, &Personal { tag: &tag, number, steps: &names, step, begun });
             let raw_status = raw_status(provider, &body);
             let body: Bytes = serde_json::to_vec(&body).expect("JSON").into();
             let event = Event {

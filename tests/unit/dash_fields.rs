@@ -263,11 +263,13 @@ fn a_personal_sample_is_a_delivery_of_its_own() {
     assert_eq!(body["cancelledAt"], json!("2025-03-01T00:09:00.500Z"));
     assert_eq!(body.get("pickupAt"), Some(&Value::Null));
     assert_eq!(body.get("updatedAt"), None);
-    // The pickup that the last step tells of is the one that the step before it told of.
+    // Every step after the pickup tells of the same one.
+    let pending = personal(&DASH, "express_pending_delivery", 4, begun);
     let under_way = personal(&DASH, "express_in_delivery", 5, begun);
     let body = personal(&DASH, "express_completed", 6, begun);
-    for picked_up in [&under_way["pickupAt"], &body["pickupAt"], &body["media"][0]["createdAt"]] {
-        assert_eq!(*picked_up, json!("2025-03-01T00:15:00.500Z"));
+    let pickups = [&pending["pickupAt"], &under_way["pickupAt"], &body["pickupAt"], &body["media"][0]["createdAt"]];
+    for picked_up in pickups {
+        assert_eq!(*picked_up, json!("2025-03-01T00:12:00.500Z"));
     }
     for delivered in [&body["completedAt"], &body["media"][1]["createdAt"]] {
         assert_eq!(*delivered, json!("2025-03-01T00:18:00.500Z"));

@@ -239,7 +239,8 @@ proptest! {
     fn personalizing_takes_any_json(top in any_object_with(NAMES), state in any_object_with(NAMES)) {
         let mut body = top;
         body["new_state"] = state;
-        HUBRISE.personalize(&mut body, &Personal { tag: "tag", number: 1, step: u32::MAX, begun: jiff::Timestamp::MAX });
+        let begun = jiff::Timestamp::MAX;
+        HUBRISE.personalize(&mut body, &Personal { tag: "tag", number: 1, steps: &[], step: u32::MAX, begun });
     }
 
     /// Whatever else a delivery has, it is an update, and every value of it is in the update.

@@ -27,6 +27,7 @@ mod hubrise_fields;
 mod identity;
 mod instant;
 mod journeys;
+mod links;
 mod number;
 mod order;
 mod registry;

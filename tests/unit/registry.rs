@@ -93,6 +93,30 @@ fn every_provider_has_its_worker() {
     }
 }
 
+/// The list names a provider's places by Dash; each of the others has them, too.
+#[test]
+fn every_provider_has_the_places_that_contributing_lists() {
+    let guide = read("CONTRIBUTING.md");
+    let (_, list) = guide.split_once("<!-- provider: begin -->").expect("the list");
+    let (list, _) = list.split_once("<!-- provider: end -->").expect("its end");
+    let places: Vec<_> = list.lines().filter_map(|line| line.strip_prefix("* `")?.split('`').next()).collect();
+    assert!(places.len() > 10, "{places:?}");
+    assert_eq!(places.iter().filter(|place| place.contains("dash")).count(), 7, "{places:?}");
+    for provider in ALL {
+        let id = provider.id().as_str();
+        for place in &places {
+            // A Rust module cannot begin with a digit.
+            let name = if place.ends_with("/dash.rs") && id == "247express" { "express247" } else { id };
+            let place = place.replace("dash", name);
+            assert!(here(&place).exists(), "{id} lacks {place}");
+            if place.ends_with(".md") || place.ends_with(".toml") {
+                let text = read(&place).to_lowercase();
+                assert!(text.contains(&id.to_lowercase()), "{place} says nothing of {id}");
+            }
+        }
+    }
+}
+
 #[test]
 fn every_provider_has_its_fuzz_target() {
     let manifest = read("fuzz/Cargo.toml");
@@ -273,9 +297,9 @@ fn personal_samples_are_deterministic_and_distinct() {
         let runs =
             [("a1", 2), ("a", 12), ("a1", 3), ("b", 0), ("", 0), ("a1-2", 2), ("9f86d081884c7d65", u64::MAX)];
         for (tag, number) in runs {
-            let personal = |name| {
+            let personal = |name: &'static str| {
                 let mut body = sample(*provider, name);
-                provider.personalize(&mut body, &Personal { tag, number, step: 0, begun });
+                provider.personalize(&mut body, &Personal { tag, number, steps: &[name], step: 0, begun });
                 body.to_string()
             };
             for one in provider.samples() {
@@ -305,7 +329,7 @@ fn personalizing_and_signing_take_anything() {
         {
             for begun in [Timestamp::MIN, Timestamp::UNIX_EPOCH, Timestamp::MAX] {
                 for step in [0, u32::MAX] {
-                    provider.personalize(&mut body, &Personal { tag: "é\"\n", number: 0, step, begun });
+                    provider.personalize(&mut body, &Personal { tag: "é\"\n", number: 0, steps: &[], step, begun });
                 }
             }
         }

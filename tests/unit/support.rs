@@ -76,7 +76,9 @@ pub fn poison(provider: &dyn Provider, body: &[u8]) -> Poison {
 pub fn personal(provider: &dyn SampleSource, name: &str, step: u32, begun: &str) -> Value {
     let mut body = sample(provider, name);
     let begun = begun.parse().expect("a time");
-    provider.personalize(&mut body, &Personal { tag: "ab12", number: 7, step, begun });
+    let told = provider.journeys().iter().find(|journey| journey.steps.get(step as usize) == Some(&name));
+    let steps = told.map_or(&[][..], |journey| journey.steps);
+    provider.personalize(&mut body, &Personal { tag: "ab12", number: 7, steps, step, begun });
     body
 }
 

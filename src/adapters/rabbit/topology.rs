@@ -1,7 +1,7 @@
 //! Every exchange, queue and binding Milepost needs, as data, and how it is declared.
 //!
 //! Arguments cannot be changed once a queue exists, so the names whose arguments might carry a version. What may
-//! change on a running broker (the work queues' size bound) is a policy, not an argument: see README.md.
+//! change on a running broker (the work queues' size bound) is a policy, not an argument: see docs/operate.md.
 
 use std::time::Duration;
 

@@ -54,6 +54,13 @@ impl Content {
         self.step(step).map(|(name, _)| *name)
     }
 
+    fn names(&self) -> Vec<&'static str> {
+        match self {
+            Self::Samples(steps) => steps.iter().map(|(name, _)| *name).collect(),
+            Self::Verbatim(_) => Vec::new(),
+        }
+    }
+
     fn step(&self, step: u32) -> Option<&(&'static str, Value)> {
         match self {
             Self::Samples(steps) => steps.get(usize::try_from(step).ok()?),
@@ -92,7 +99,8 @@ impl Webhooks {
             Content::Samples(_) => {
                 let (_, sample) = self.content.step(step).context("no such step")?;
                 let (mut body, tag) = (sample.clone(), format!("{:016x}", self.seed));
-                let personal = Personal { tag: &tag, number, step, begun: self.begun };
+                let steps = self.content.names();
+                let personal = Personal { tag: &tag, number, steps: &steps, step, begun: self.begun };
                 self.provider.personalize(&mut body, &personal);
                 serde_json::to_vec(&body)?.into()
             }

@@ -12,8 +12,7 @@ pub(super) fn personalize(sample: &mut Value, personal: &Personal<'_>) {
     let Some(fields) = sample.as_object_mut() else { return };
     fields.insert("providerOrderID".to_owned(), format!("AWB-{}-{}", personal.tag, personal.number).into());
     fields.insert("deliveryID".to_owned(), format!("DE-{}-{}", personal.tag, personal.number).into());
-    let over = ["completedAt", "failedAt"].iter().any(|name| fields.get(*name).is_some_and(Value::is_string));
-    let picked_up = if over { personal.time_before() } else { personal.time() };
+    let picked_up = personal.time_of_first(|name| name.ends_with("_pending_delivery"));
     for item in fields.get_mut("media").and_then(Value::as_array_mut).into_iter().flatten() {
         let Some(item) = item.as_object_mut() else { continue };
         let at_pickup = item.get("type").is_some_and(|kind| kind == "PICKUP_PROOF");

@@ -96,7 +96,7 @@ impl Books {
         assert!(more as u64 <= again, "{more} are parked that nobody sent");
     }
 
-    /// Whether the rule in README leads to where each delivery stands at last.
+    /// Whether the rule of docs/subscribe.md leads to the last status of each delivery.
     pub fn tell_the_course(&self, rounds: &[Round]) {
         let accepted = accepted(rounds);
         for (delivery, updates) in self.published() {

@@ -1,4 +1,4 @@
-//! The README's table of statuses is what the providers' files say.
+//! The table in docs/statuses.md is what the providers' files say.
 
 use std::collections::BTreeSet;
 
@@ -37,21 +37,21 @@ fn whatever_a_provider_says_is_in_the_table() {
             let update = update(*provider, sample.body).update;
             let (phase, status) = (update.phase.as_str(), update.status.as_str());
             let row = (id.to_owned(), update.raw_status, phase.to_owned(), status.to_owned());
-            assert!(rows.contains(&row), "README.md lacks {row:?}");
+            assert!(rows.contains(&row), "docs/statuses.md lacks {row:?}");
         }
         let named = provider.transitions().iter().flat_map(|(from, to)| [from, to]);
         for status in named.map(|status| status.as_str()) {
             assert!(
                 rows.iter().any(|row| row.0 == id && row.3 == status),
-                "README.md lacks {status} of {id}"
+                "docs/statuses.md lacks {status} of {id}"
             );
         }
     }
 }
 
 fn rows() -> BTreeSet<Row> {
-    let readme = read("README.md");
-    let mut lines = readme.lines().skip_while(|line| !line.starts_with("| phase | status |"));
+    let page = read("docs/statuses.md");
+    let mut lines = page.lines().skip_while(|line| !line.starts_with("| phase | status |"));
     let providers: Vec<_> = cells(lines.next().expect("the table")).into_iter().skip(2).collect();
     let mut rows = BTreeSet::new();
     for line in lines.skip(1).take_while(|line| line.starts_with('|')) {
