@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use milepost::adapters::http::webhooks::Webhooks;
+use milepost::adapters::http::webhooks::WebhookPort;
 use milepost::adapters::http::{Stopping, server};
 use milepost::app::backends::Backends;
 use milepost::app::reload::Reload;
@@ -109,7 +109,7 @@ impl Fleet {
         let address = listener.local_addr().expect("bound");
         let limits = config.http.limits();
         let receiver = roles::receiver(&backends, &config, &[&TELYPORT], &mut Reload::default());
-        let webhooks = Webhooks::new(receiver, limits, sample_ratio);
+        let webhooks = WebhookPort::new(receiver, limits, sample_ratio);
         let stopping = Stopping { delay: Duration::ZERO, drain: MINUTE };
         tokio::spawn(server::serve(listener, webhooks, limits, CancellationToken::new(), stopping));
         Self { provider: TcpStream::connect(address).await.expect("it listens"), updates: broker.updates() }

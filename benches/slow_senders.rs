@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use milepost::adapters::clock::SystemClock;
-use milepost::adapters::http::webhooks::Webhooks;
+use milepost::adapters::http::webhooks::WebhookPort;
 use milepost::adapters::http::{Stopping, server};
 use milepost::app::reload::Reload;
 use milepost::config::Sources;
@@ -245,6 +245,6 @@ async fn receive() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     println!("{}", listener.local_addr().expect("bound"));
     let stopping = Stopping { delay: Duration::ZERO, drain: Duration::ZERO };
-    let webhooks = Webhooks::new(receiver, limits, 0.0);
+    let webhooks = WebhookPort::new(receiver, limits, 0.0);
     server::serve(listener, webhooks, limits, CancellationToken::new(), stopping).await;
 }

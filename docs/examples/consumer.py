@@ -92,7 +92,7 @@ def main():
             event = json.loads(body, parse_int=number, parse_float=number)
             apply(event)
         except (ValueError, KeyError, TypeError, AttributeError):
-            # Not an event of Milepost's: no further try can mend it.
+            # Not an event of Milepost's: no further try can fix it.
             channel.basic_reject(method.delivery_tag, requeue=False)
             continue
         channel.basic_ack(method.delivery_tag)

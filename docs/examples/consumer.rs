@@ -141,7 +141,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         if service.apply(&message.data).is_some() {
             message.ack(BasicAckOptions::default()).await?;
         } else {
-            // No further try can mend it.
+            // No further try can fix it.
             message.reject(BasicRejectOptions { requeue: false }).await?;
         }
         let headers = message.properties.headers().as_ref();

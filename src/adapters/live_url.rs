@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-/// The newest form of a URL. Whoever connects asks for it each time.
+/// The newest form of a URL. Each attempt to connect asks for it.
 #[derive(Clone)]
 pub struct LiveUrl(watch::Receiver<Arc<str>>);
 
@@ -25,7 +25,7 @@ impl LiveUrl {
     /// Returns once it is another than `used`. Cancel safe.
     pub async fn other_than(&self, used: &str) {
         if self.0.clone().wait_for(|now| **now != *used).await.is_err() {
-            // Nobody is left who could change it.
+            // No sender is left that could change it.
             std::future::pending::<()>().await;
         }
     }

@@ -1,5 +1,5 @@
-//! The ports' implementations a process runs on: the real ones, or the in-memory ones. From here on nobody knows
-//! which.
+//! The ports' implementations a process runs on: the real ones, or the in-memory ones. The rest of the
+//! program does not know which.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,7 +37,7 @@ pub struct Backends {
 }
 
 impl Backends {
-    /// In memory, and the broker itself for whoever wants to watch it.
+    /// In memory, and the broker itself, to be watched.
     #[must_use]
     pub fn memory() -> (Self, MemoryBroker) {
         let broker = MemoryBroker::default();

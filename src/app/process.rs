@@ -14,8 +14,8 @@ use super::doctor::Patient;
 use super::life::Life;
 use super::reload::{self, Reload};
 use super::{gate, refusals, roles};
-use crate::adapters::http::admin::Admin;
-use crate::adapters::http::webhooks::Webhooks;
+use crate::adapters::http::admin::AdminPort;
+use crate::adapters::http::webhooks::WebhookPort;
 use crate::adapters::http::{Stopping, server};
 use crate::config::{Config, Problem};
 use crate::domain::provider::{Provider, ProviderId};
@@ -100,7 +100,7 @@ impl Process {
         self.require("broker", connected_once.clone());
         let limits = config.http.limits();
         let receiver = roles::receiver(backends, config, served, &mut self.reload);
-        let webhooks = Webhooks::new(receiver, limits, config.tracing.sample_ratio);
+        let webhooks = WebhookPort::new(receiver, limits, config.tracing.sample_ratio);
         // Every request ends by itself within its own timeouts.
         let drain = config.http.header_timeout + config.http.body_timeout + config.amqp.confirm_timeout;
         let stopping = Stopping { delay: config.http.shutdown_delay, drain };
@@ -222,7 +222,7 @@ impl Process {
         tracing::info!(addr = %self.admin_addr()?, "listening for operators");
         let readiness = Arc::new(self.readiness);
         let rendering = self.metrics.clone();
-        let admin = Admin::new(move || rendering.render(), Arc::clone(&readiness), self.heartbeats);
+        let admin = AdminPort::new(move || rendering.render(), Arc::clone(&readiness), self.heartbeats);
         let (closing, limits) = (self.life.closing.clone(), config.http.limits());
         let stopping = Stopping { delay: Duration::ZERO, drain: Duration::from_secs(1) };
         self.life.plumbing("admin", server::serve(self.operators, admin, limits, closing, stopping));

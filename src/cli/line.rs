@@ -1,4 +1,4 @@
-//! One published event as one line for a person.
+//! One published event as one line of text.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -7,14 +7,14 @@ use serde::Deserialize;
 const ID_PREFIX: usize = 8;
 
 #[derive(Deserialize)]
-struct Event {
+struct LineEvent {
     id: String,
     time: String,
-    data: Data,
+    data: LineData,
 }
 
 #[derive(Deserialize)]
-struct Data {
+struct LineData {
     provider: String,
     account: String,
     delivery_id: String,
@@ -22,18 +22,18 @@ struct Data {
     raw_status: String,
     order: Option<String>,
     #[serde(default)]
-    courier: Courier,
+    courier: LineCourier,
     #[serde(default)]
-    reason: Reason,
+    reason: LineReason,
 }
 
 #[derive(Default, Deserialize)]
-struct Courier {
+struct LineCourier {
     name: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
-struct Reason {
+struct LineReason {
     code: Option<String>,
     text: Option<String>,
     comments: Option<String>,
@@ -45,7 +45,7 @@ struct Reason {
 /// Columns line up as long as their values are of usual length; a longer one is cut, a status never.
 #[must_use]
 pub fn human(event: &[u8]) -> String {
-    let Ok(Event { id, time, data }) = serde_json::from_slice(event) else {
+    let Ok(LineEvent { id, time, data }) = serde_json::from_slice(event) else {
         return format!("(an event of {} bytes that is not Milepost's)", event.len());
     };
     let account = column(&format!("{}/{}", data.provider, data.account), 20);
@@ -56,11 +56,11 @@ pub fn human(event: &[u8]) -> String {
     format!("{}  {account}  {delivery}  {status:<42}  {note}  {id}", seconds(&time))
 }
 
-impl Data {
+impl LineData {
     /// Whether it came out of order, who carries it and why it did not go as planned, as far as is known.
     fn note(&self) -> String {
         let courier = self.courier.name.as_ref().map(|name| format!("courier {name}"));
-        let Reason { text, code, comments } = &self.reason;
+        let LineReason { text, code, comments } = &self.reason;
         let reason = text.as_ref().or(code.as_ref()).or(comments.as_ref());
         let reason = reason.map(|reason| format!("reason {reason}"));
         let order = self.order.clone().filter(|order| order != "in_order");

@@ -76,7 +76,7 @@ pub enum Command {
     Why(why::Args),
     /// Show what waits for a retry
     Waiting(waiting::Args),
-    /// Look at messages that wait for a person, and replay or discard them
+    /// Look at messages that need an operator, and replay or discard them
     #[command(subcommand)]
     Parked(parked::Command),
     /// Tell the HubRise sink what it cannot know
@@ -131,7 +131,7 @@ pub fn main() -> ExitCode {
     install_crypto_provider();
     let ended = Runtime::new().map_err(Into::into).and_then(|runtime| {
         let ended = runtime.block_on(run(cli));
-        // A write to a terminal or pipe that nobody reads must not keep the process.
+        // A write to a terminal or pipe without a reader must not keep the process.
         runtime.shutdown_background();
         ended
     });
@@ -173,7 +173,7 @@ fn report(error: &anyhow::Error) -> Exit {
     if error.is::<ConfigError>() { Exit::Configuration } else { Exit::Failed }
 }
 
-/// What to say to someone who may look for a fleet in memory, when nobody is at the servers' usual addresses.
+/// What to say to someone who may look for a fleet in memory, when no server answers at the usual addresses.
 fn nobody_there(error: &str) -> Option<&'static str> {
     let usual = ["cannot reach RabbitMQ at 127.0.0.1:5672", "cannot reach Redis at 127.0.0.1:6379"];
     let hint = "a `milepost run` without --amqp and --redis, as `make run` is, keeps everything in memory: no other command can \
@@ -186,7 +186,7 @@ fn misuse(message: impl Display) -> anyhow::Error {
     Cli::command().error(ErrorKind::ValueValidation, message).into()
 }
 
-/// Whether a write failed because whoever read the output has seen enough.
+/// Whether a write failed because the reader of the output has seen enough.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

@@ -1,4 +1,4 @@
-//! `milepost parked`: messages that wait for a person. Looking takes nothing off a queue and changes no order.
+//! `milepost parked`: messages that need an operator. Looking takes nothing off a queue and changes no order.
 
 pub mod discard;
 pub mod entry;
@@ -72,7 +72,7 @@ pub async fn run(command: Command, global: Global) -> anyhow::Result<Exit> {
         Command::Import(args) => transfer::import(&args, global).await,
     };
     match ended {
-        // Whoever read the output has seen enough.
+        // The reader of the output has seen enough.
         Err(error) if is_broken_pipe(&error) => Ok(Exit::Done),
         ended => ended,
     }

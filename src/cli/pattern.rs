@@ -1,6 +1,6 @@
 //! The patterns of an AMQP topic exchange, for filtering what was already received.
 //!
-//! The updates log is read whole, whatever its subscribers bind, so the filter that a topic exchange would apply is
+//! The updates log is read whole, so the filter that a topic exchange would apply is
 //! applied here.
 
 use std::fmt;
@@ -16,7 +16,7 @@ const LONGEST: usize = 255;
 
 /// A topic pattern: words between dots, `*` for exactly one of them, `#` for any number, none included.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pattern(Vec<Word>);
+pub struct RoutingPattern(Vec<Word>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Word {
@@ -27,7 +27,7 @@ enum Word {
 
 /// Text that is no pattern, or one that could never match.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum PatternError {
+pub enum RoutingPatternError {
     /// Longer than AMQP allows.
     #[error("a pattern has at most {LONGEST} bytes")]
     TooLong,
@@ -36,24 +36,24 @@ pub enum PatternError {
     PartOfWord,
 }
 
-impl FromStr for Pattern {
-    type Err = PatternError;
+impl FromStr for RoutingPattern {
+    type Err = RoutingPatternError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.len() > LONGEST {
-            return Err(PatternError::TooLong);
+            return Err(RoutingPatternError::TooLong);
         }
         let word = |word: &str| match word {
             "*" => Ok(Word::One),
             "#" => Ok(Word::Any),
-            _ if word.contains(['*', '#']) => Err(PatternError::PartOfWord),
+            _ if word.contains(['*', '#']) => Err(RoutingPatternError::PartOfWord),
             _ => Ok(Word::Literal(word.to_owned())),
         };
         words(text).into_iter().map(word).collect::<Result<_, _>>().map(Self)
     }
 }
 
-impl fmt::Display for Pattern {
+impl fmt::Display for RoutingPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let words: Vec<_> = self.0.iter().map(Word::text).collect();
         f.write_str(&words.join("."))
@@ -64,8 +64,8 @@ impl fmt::Display for Pattern {
 ///
 /// # Errors
 /// What is wrong with it.
-pub(super) fn of_updates(text: &str) -> Result<Pattern, String> {
-    let pattern: Pattern = text.parse().map_err(|error| format!("{error}"))?;
+pub(super) fn of_updates(text: &str) -> Result<RoutingPattern, String> {
+    let pattern: RoutingPattern = text.parse().map_err(|error| format!("{error}"))?;
     if pattern.fits(WORDS_OF_AN_UPDATE) {
         return Ok(pattern);
     }
@@ -73,7 +73,7 @@ pub(super) fn of_updates(text: &str) -> Result<Pattern, String> {
         .to_owned())
 }
 
-impl Pattern {
+impl RoutingPattern {
     /// Whether it matches any routing key at all that has so many words.
     #[must_use]
     pub fn fits(&self, words: usize) -> bool {
@@ -84,7 +84,7 @@ impl Pattern {
     /// Whether a topic exchange would route `routing_key` to a queue bound by this pattern.
     ///
     /// At most (words of the pattern) × (words of the key) steps: only the last `#` seen is ever tried again, with
-    /// one word more, as whatever an earlier one could take instead, the last one can take too.
+    /// one word more: what an earlier one could take instead, the last one can take too.
     #[must_use]
     pub fn matches(&self, routing_key: &str) -> bool {
         let key = words(routing_key);

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::run_hubrise::StandIn;
 use super::sample_secrets::sample_secret;
-use super::send::delivered::{Outcome, Which};
+use super::send::delivered::{SendOutcome, Which};
 use super::send::post::Poster;
 use super::send::target;
 use super::send::webhooks::{Content, Webhooks};
@@ -96,7 +96,7 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
         process
             .life
             .plumbing("updates", follow_memory(broker.updates(), args.json, process.life.closing.clone()));
-        eprintln!("milepost: running in memory: whatever it holds is gone when it ends");
+        eprintln!("milepost: running in memory: what it holds is gone when it ends");
         if config.hubrise_sink.is_used() {
             broker.feed(HUBRISE);
         }
@@ -194,7 +194,11 @@ async fn play_one(webhooks: &Webhooks, target: Url) -> anyhow::Result<()> {
     for step in 0..webhooks.content.steps() {
         let which = Which { number: 0, step, sample: webhooks.content.name(step), duplicate: false };
         let delivered = poster.deliver(which, &webhooks.webhook(0, step)?).await;
-        anyhow::ensure!(delivered.outcome == Outcome::Accepted, "{}: {delivered}", webhooks.provider.id());
+        anyhow::ensure!(
+            delivered.outcome == SendOutcome::Accepted,
+            "{}: {delivered}",
+            webhooks.provider.id()
+        );
     }
     Ok(())
 }
@@ -238,7 +242,7 @@ async fn follow_log(mut log: UpdatesLog, json: bool, closing: CancellationToken)
     closing.cancelled().await;
 }
 
-/// Writes one line. Whether anybody reads it is no concern of the fleet's.
+/// Writes one line. The fleet does not depend on its being read.
 fn show(event: &[u8], json: bool) {
     let mut out = std::io::stdout().lock();
     let line = if json { String::from_utf8_lossy(event) } else { line::human(event).into() };

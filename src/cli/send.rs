@@ -22,8 +22,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 pub use self::args::Args;
-use self::delivered::{Delivered, Outcome, Which};
-use self::pace::Pace;
+use self::delivered::{Delivered, SendOutcome, Which};
+use self::pace::SendPace;
 use self::plan::{Plan, Planned};
 use self::post::{OnResend, Poster};
 use self::schedule::Schedule;
@@ -92,7 +92,7 @@ async fn send(
     out: &mut impl Write,
 ) -> anyhow::Result<Tally> {
     let (poster, mut tally, many) = (Arc::new(poster), Tally::new(Instant::now()), many(&schedule));
-    let mut pace = Pace::new(args.rate, Instant::now());
+    let mut pace = SendPace::new(args.rate, Instant::now());
     let second = Duration::from_secs(1);
     let mut second = interval_at(Instant::now() + second, second);
     second.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -109,7 +109,7 @@ async fn send(
             Some(ended) = under_way.join_next() => {
                 let (itinerary, delivered): (_, Delivered) = ended.context("a sending task failed")?;
                 tally.add(&delivered);
-                tally.leave_out(schedule.put_back(itinerary, delivered.outcome == Outcome::Accepted));
+                tally.leave_out(schedule.put_back(itinerary, delivered.outcome == SendOutcome::Accepted));
                 if args.json {
                     writeln!(out, "{}", serde_json::to_string(&delivered)?)?;
                 } else if !many {

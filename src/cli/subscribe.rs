@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use anyhow::{Context as _, bail};
 use lapin::Connection;
 
-use super::pattern::{Pattern, of_updates};
+use super::pattern::{RoutingPattern, of_updates};
 use super::{Exit, Global, line, misuse};
 use crate::adapters::rabbit::connect;
 use crate::adapters::rabbit::management::Management;
@@ -36,14 +36,14 @@ pub struct Args {
     /// Events to take: topic patterns for routing keys, which are <provider>.<account>.<phase>.<status>; `*` is one
     /// word, `#` any number of them. Patterns that the queue is bound by already stay
     #[arg(value_name = "PATTERN", required_unless_present_any = ["list", "remove"], value_parser = of_updates)]
-    pub patterns: Vec<Pattern>,
+    pub patterns: Vec<RoutingPattern>,
     /// What bounds the queue.
     #[command(flatten)]
     pub bounds: Bounds,
     /// Unbind these patterns; without any, delete the queue, if it holds no message and has no consumer
     #[arg(long, conflicts_with_all = ["Bounds", "list"])]
     pub remove: bool,
-    /// Delete the queue whatever it holds
+    /// Delete the queue even with messages in it
     #[arg(long, requires = "remove", conflicts_with = "patterns")]
     pub force: bool,
     /// Show the queues that are bound to updates, and by what; asks the management API
@@ -88,7 +88,7 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
     let Some(name) = &args.name else { return list(&config, args.json).await };
     let connection = connect(&rabbit_settings(&config, "subscribe"), "subscribe").await?;
     let said = change(&connection, &config, name, &args).await;
-    // Fails when a channel is closing at the same time; whatever was asked is done by then.
+    // Fails when a channel is closing at the same time; what was asked is done by then.
     let _ = connection.close(200, "bye".into()).await;
     println!("{}", said?);
     Ok(Exit::Done)
@@ -101,7 +101,7 @@ async fn change(
     name: &QueueName,
     args: &Args,
 ) -> anyhow::Result<String> {
-    let patterns: Vec<String> = args.patterns.iter().map(Pattern::to_string).collect();
+    let patterns: Vec<String> = args.patterns.iter().map(RoutingPattern::to_string).collect();
     if !args.remove {
         let limits = args.bounds.limits();
         let subscribed = match subscriptions::subscribe(connection, name, &patterns, &limits).await {
@@ -183,11 +183,8 @@ fn human(subscription: &Subscription) -> String {
     let (messages, consumers) = (count(messages), count(consumers));
     let parked =
         parked_queue.as_ref().map_or_else(String::new, |queue| format!(", in {queue}: {}", count(parked)));
-    let grows = if subscription.grows() {
-        "; nothing bounds it and nobody consumes it: it grows for ever"
-    } else {
-        ""
-    };
+    let grows =
+        if subscription.grows() { "; it has no bound and no consumer: it grows for ever" } else { "" };
     let patterns = patterns.join(" ");
     line::printable(&format!(
         "{queue}  {patterns}  messages: {messages}, consumers: {consumers}{parked}{grows}"

@@ -1,4 +1,4 @@
-//! An aligned table for a person.
+//! An aligned table.
 
 use std::fmt;
 

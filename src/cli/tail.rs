@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _, BufWriter};
 use tokio::time::timeout;
 
-use super::pattern::{Pattern, of_updates};
+use super::pattern::{RoutingPattern, of_updates};
 use super::when::when;
 use super::{Exit, Global, duration, is_broken_pipe, line};
 use crate::adapters::clock::SystemClock;
@@ -19,7 +19,7 @@ use crate::adapters::rabbit::updates_log::{LogEvent, LoggedUpdate, Start, Update
 use crate::app::life::Signals;
 use crate::ports::Clock as _;
 
-/// What is written when a signal ends the command waits this long for whoever reads it.
+/// When a signal ends the command, its last output waits this long for a reader.
 const LAST_WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 /// A log that sends nothing for so long has been read to its end: AMQP tells no other way where that is.
 const READ_TO_THE_END: Duration = Duration::from_secs(3);
@@ -30,7 +30,7 @@ pub struct Args {
     /// Show updates whose routing key, <provider>.<account>.<phase>.<status>, matches this topic pattern:
     /// `*` is one word, `#` any number of them
     #[arg(default_value = "#", value_parser = of_updates)]
-    pub pattern: Pattern,
+    pub pattern: RoutingPattern,
     /// Show the updates of this delivery alone: the provider's id of it
     #[arg(long, value_name = "ID")]
     pub delivery: Option<String>,
@@ -87,7 +87,7 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
     };
     log.close().await;
     match ended {
-        // Whoever read the output has seen enough.
+        // The reader of the output has seen enough.
         Err(error) if is_broken_pipe(&error) => Ok(Exit::Done),
         ended => ended.map(|()| Exit::Done),
     }
@@ -152,7 +152,7 @@ impl Args {
 
     fn shows(&self, update: &LoggedUpdate) -> bool {
         let of_delivery = self.delivery.as_ref().is_none_or(|id| {
-            serde_json::from_slice::<Event>(&update.body).is_ok_and(|event| event.subject == *id)
+            serde_json::from_slice::<TailedEvent>(&update.body).is_ok_and(|event| event.subject == *id)
         });
         of_delivery && self.pattern.matches(&update.routing_key)
     }
@@ -160,7 +160,7 @@ impl Args {
 
 /// As much of an update as tells whose it is.
 #[derive(Deserialize)]
-struct Event {
+struct TailedEvent {
     subject: String,
 }
 

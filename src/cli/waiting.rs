@@ -26,7 +26,7 @@ pub struct Args {
     /// Only of this provider
     #[arg(long, value_name = "NAME", value_parser = provider)]
     pub provider: Option<&'static dyn Provider>,
-    /// List at most so many, those that come back next
+    /// List at most so many, the next retry first
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub limit: usize,
     /// Ask this Redis [default: the configured one]
@@ -37,7 +37,7 @@ pub struct Args {
     pub json: bool,
 }
 
-/// Shows what waits, by provider and reason, and what comes back next.
+/// Shows what waits, by provider and reason, and the next retry.
 ///
 /// # Errors
 /// When the configuration or Redis cannot be used, or the output cannot be written.
@@ -63,7 +63,7 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// How many wait, by provider and reason, and when the first and the last of them comes back.
+/// How many wait, by provider and reason, and when the first and the last of them is retried.
 fn summary(waiting: &[WaitingEvent], now: Timestamp) -> Table {
     let mut groups: BTreeMap<(&str, &str), Vec<&WaitingEvent>> = BTreeMap::new();
     for event in waiting {
@@ -92,7 +92,7 @@ fn summary(waiting: &[WaitingEvent], now: Timestamp) -> Table {
 
 fn list(waiting: &[WaitingEvent], now: Timestamp) -> Table {
     let mut table = Table::new(&[
-        ("COMES BACK", Align::Right),
+        ("RETRY AT", Align::Right),
         ("PROVIDER", Align::Left),
         ("ACCOUNT", Align::Left),
         ("DELIVERY", Align::Left),

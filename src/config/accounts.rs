@@ -153,7 +153,7 @@ fn account_settings(
     }
     let files = SecretFiles::read(&account.secret_files, account.secret_dir.as_deref(), form(scheme));
     for unusable in files.unusable() {
-        // Whoever mounts the file may be late or wrong. The receiver answers 503 for this account until it is
+        // The file may be mounted late, or wrong. The receiver answers 503 for this account until it is
         // right, and the provider sends again; not starting would turn every other account away too.
         let key = match account.secret_files.iter().position(|file| *file == unusable.path) {
             Some(at) => format!("{path}.secret_files.{at}"),

@@ -17,7 +17,7 @@ pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> O
 }
 
 /// The variable that `name`, which is none of ours, is probably meant to be. Kubernetes injects variables that begin
-/// like ours, and those are nobody's mistake.
+/// like ours, and those are no mistake.
 pub(super) fn variable(name: &str) -> Option<String> {
     let ours = || SHORT_VARIABLES.iter().map(|(short, _)| *short).chain([FILE_VARIABLE]);
     let upper = name.to_ascii_uppercase();

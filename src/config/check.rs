@@ -12,7 +12,10 @@ use super::sections::{
     AMQP_URL, AmqpSection, HttpSection, LogSection, REDIS_URL, RedisSection, Sections, TopologySection,
     TracingSection, WorkerSection,
 };
-use super::settings::{Admin, Amqp, Config, Http, Log, Redis, Topology, Tracing, Worker};
+use super::settings::{
+    AdminConfig, AmqpConfig, Config, HttpConfig, LogConfig, RedisConfig, TopologyConfig, TracingConfig,
+    WorkerConfig,
+};
 use super::sinks;
 use super::urls::RedactedUrl;
 use crate::adapters::rabbit::topology::TopologyMode;
@@ -23,7 +26,7 @@ use crate::telemetry::logging::{self, LogFormat};
 const LARGEST_BODY: u64 = 16 * 1024 * 1024;
 /// The broker closes a channel that leaves a delivery unacknowledged for 30 min; five of them are margin.
 const LONGEST_PATIENCE_MS: u64 = 25 * 60 * 1000;
-/// Nobody waits longer for a process to end.
+/// The longest that a process may take to end.
 const LONGEST_DELAY_MS: u64 = 5 * 60 * 1000;
 /// Between the processing deadline and the end of the claim, for settling.
 const LEASE_MARGIN_MS: u64 = 1_000;
@@ -36,7 +39,7 @@ pub(super) fn check(raw: &Sections, providers: &[&dyn Provider], findings: &mut 
     let amqp = amqp(&raw.amqp, findings);
     let redis = redis(&raw.redis, findings);
     let http = http(&raw.http, findings);
-    let admin = address("admin.addr", &raw.admin.addr, findings).map(|addr| Admin { addr });
+    let admin = address("admin.addr", &raw.admin.addr, findings).map(|addr| AdminConfig { addr });
     let topology = topology(&raw.topology, findings);
     let worker = worker(&raw.worker, findings);
     let retry = findings.retry("retry", &raw.retry);
@@ -61,7 +64,7 @@ pub(super) fn check(raw: &Sections, providers: &[&dyn Provider], findings: &mut 
     })
 }
 
-fn amqp(raw: &AmqpSection, findings: &mut Findings) -> Option<Amqp> {
+fn amqp(raw: &AmqpSection, findings: &mut Findings) -> Option<AmqpConfig> {
     let from = UrlFrom { key: "amqp.url", written: raw.url.as_deref(), file: raw.url_file.as_deref() };
     let url = url(&from, AMQP_URL, RedactedUrl::amqp, |bytes| utf8(bytes, RedactedUrl::amqp), findings);
     let management_url = raw.management_url.as_deref().map(RedactedUrl::http).transpose();
@@ -69,7 +72,7 @@ fn amqp(raw: &AmqpSection, findings: &mut Findings) -> Option<Amqp> {
     let connect_timeout = findings.millis("amqp.connect_timeout_ms", raw.connect_timeout_ms);
     let confirm_timeout = findings.millis("amqp.confirm_timeout_ms", raw.confirm_timeout_ms);
     let (url, url_file) = url?;
-    Some(Amqp {
+    Some(AmqpConfig {
         management_url: management_url?.map(|management| management.or_credentials_of(&url)),
         url,
         url_file,
@@ -78,12 +81,12 @@ fn amqp(raw: &AmqpSection, findings: &mut Findings) -> Option<Amqp> {
     })
 }
 
-fn redis(raw: &RedisSection, findings: &mut Findings) -> Option<Redis> {
+fn redis(raw: &RedisSection, findings: &mut Findings) -> Option<RedisConfig> {
     let from = UrlFrom { key: "redis.url", written: raw.url.as_deref(), file: raw.url_file.as_deref() };
     let url = url(&from, REDIS_URL, RedactedUrl::redis, |bytes| utf8(bytes, RedactedUrl::redis), findings);
     let response_timeout = findings.millis("redis.response_timeout_ms", raw.response_timeout_ms);
     let (url, url_file) = url?;
-    Some(Redis { url, url_file, response_timeout: response_timeout? })
+    Some(RedisConfig { url, url_file, response_timeout: response_timeout? })
 }
 
 type ReadUrl = fn(&str) -> Result<RedactedUrl, &'static str>;
@@ -123,7 +126,7 @@ fn utf8(bytes: &[u8], read: ReadUrl) -> Result<(), &'static str> {
     std::str::from_utf8(bytes).map_err(|_| "is not UTF-8").and_then(read).map(drop)
 }
 
-fn http(raw: &HttpSection, findings: &mut Findings) -> Option<Http> {
+fn http(raw: &HttpSection, findings: &mut Findings) -> Option<HttpConfig> {
     const MANY: u64 = 1_000_000;
     let addr = address("http.addr", &raw.addr, findings);
     let max_body_bytes = findings.number("http.max_body_bytes", raw.max_body_bytes, 1..=LARGEST_BODY);
@@ -145,7 +148,7 @@ fn http(raw: &HttpSection, findings: &mut Findings) -> Option<Http> {
     if raw.max_bytes_in_flight < raw.max_body_bytes && findings.all_read("http") {
         findings.problem("http.max_bytes_in_flight", "must not be below max_body_bytes");
     }
-    Some(Http {
+    Some(HttpConfig {
         addr: addr?,
         max_body_bytes: max_body_bytes?,
         header_timeout: header_timeout?,
@@ -165,7 +168,7 @@ fn address(key: &str, text: &str, findings: &mut Findings) -> Option<SocketAddr>
     findings.value(key, text.parse().map_err(|_| "must be an IP address and a port, such as 0.0.0.0:8080"))
 }
 
-fn topology(raw: &TopologySection, findings: &mut Findings) -> Option<Topology> {
+fn topology(raw: &TopologySection, findings: &mut Findings) -> Option<TopologyConfig> {
     let mode = findings.value(
         "topology.mode",
         match raw.mode.as_str() {
@@ -178,7 +181,7 @@ fn topology(raw: &TopologySection, findings: &mut Findings) -> Option<Topology> 
     let most = i64::MAX.unsigned_abs();
     let updates_max_bytes = findings.number("topology.updates_max_bytes", raw.updates_max_bytes, 1..=most);
     let delivery_limit = findings.number("topology.delivery_limit", raw.delivery_limit, 1..=1_000_000);
-    Some(Topology {
+    Some(TopologyConfig {
         mode: mode?,
         gate: raw.gate,
         updates_max_age: updates_max_age?,
@@ -187,7 +190,7 @@ fn topology(raw: &TopologySection, findings: &mut Findings) -> Option<Topology> 
     })
 }
 
-fn worker(raw: &WorkerSection, findings: &mut Findings) -> Option<Worker> {
+fn worker(raw: &WorkerSection, findings: &mut Findings) -> Option<WorkerConfig> {
     let prefetch = findings.number("worker.prefetch", raw.prefetch, 1..=u64::from(u16::MAX));
     if prefetch.is_some_and(|prefetch| prefetch < STARVING_PREFETCH) {
         findings.warning("worker.prefetch", format_args!("below {STARVING_PREFETCH} the worker starves"));
@@ -208,7 +211,7 @@ fn worker(raw: &WorkerSection, findings: &mut Findings) -> Option<Worker> {
             format_args!("must be below {LONGEST_PATIENCE_MS} (25 min)"),
         );
     }
-    Some(Worker {
+    Some(WorkerConfig {
         prefetch: prefetch?,
         processing_deadline: deadline?,
         claim_lease: claim_lease?,
@@ -217,7 +220,7 @@ fn worker(raw: &WorkerSection, findings: &mut Findings) -> Option<Worker> {
     })
 }
 
-fn log(raw: &LogSection, findings: &mut Findings) -> Option<Log> {
+fn log(raw: &LogSection, findings: &mut Findings) -> Option<LogConfig> {
     let format = findings.value(
         "log.format",
         match raw.format.as_str() {
@@ -228,14 +231,14 @@ fn log(raw: &LogSection, findings: &mut Findings) -> Option<Log> {
     );
     let filter = logging::filter(&raw.filter).map_err(|_| "must be directives such as info,lapin=debug");
     let filter = findings.value("log.filter", filter).map(|_| raw.filter.clone());
-    Some(Log { format: format?, filter: filter? })
+    Some(LogConfig { format: format?, filter: filter? })
 }
 
-fn tracing(raw: &TracingSection, findings: &mut Findings) -> Option<Tracing> {
+fn tracing(raw: &TracingSection, findings: &mut Findings) -> Option<TracingConfig> {
     let endpoint = raw.otlp_endpoint.as_deref().map(RedactedUrl::http).transpose();
     let otlp_endpoint = findings.value("tracing.otlp_endpoint", endpoint);
     if !(0.0..=1.0).contains(&raw.sample_ratio) {
         findings.problem("tracing.sample_ratio", "must be from 0 to 1");
     }
-    Some(Tracing { otlp_endpoint: otlp_endpoint?, sample_ratio: raw.sample_ratio })
+    Some(TracingConfig { otlp_endpoint: otlp_endpoint?, sample_ratio: raw.sample_ratio })
 }

@@ -90,7 +90,7 @@ impl Findings {
     }
 
     /// How long to remember an event: at least twice the resend horizon, or a late resend would be published
-    /// again. A default grows with the horizon; a number somebody wrote must be right.
+    /// again. A default grows with the horizon; a configured number must be right.
     pub(super) fn ttl(
         &mut self,
         key: &str,

@@ -87,7 +87,7 @@ fn variables<'a>(sources: &'a Sources, findings: &mut Findings) -> Vec<(&'a str,
     variables
 }
 
-/// `MILEPOST__A__B_C` sets `a.b_c`, to whatever its text reads as: a number, `["a list"]`, or else a string.
+/// `MILEPOST__A__B_C` sets `a.b_c`, to what its text reads as: a number, `["a list"]`, or else a string.
 /// `None` when it names no key.
 fn general(name: &str, path: &str, text: &str) -> Option<Layer> {
     let key = path.to_ascii_lowercase().replace("__", ".");

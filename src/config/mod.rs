@@ -1,6 +1,6 @@
 //! One file and the environment, checked once.
 //!
-//! [`load`] layers the sources, refuses keys nobody knows, and turns what is left into a [`Config`] of values
+//! [`load`] layers the sources, refuses unknown keys, and turns what is left into a [`Config`] of values
 //! that are already valid: the rest of the program checks nothing again. An error or a warning names keys, never
 //! values, because any value may be a secret. This is the only room that reads environment variables.
 
@@ -24,7 +24,7 @@ pub use error::{ConfigError, Problem};
 pub use load::{Flag, Loaded, Sources, load};
 pub use secret_files::{SecretFiles, Unusable};
 pub use settings::{
-    AccountSettings, Admin, Amqp, Config, Http, HubriseSink, Log, MaxAge, ProviderSettings, Redis, Remote,
-    Topology, Tracing, Worker,
+    AccountSettings, AdminConfig, AmqpConfig, Config, HttpConfig, HubriseSink, LogConfig, MaxAge,
+    ProviderSettings, RedisConfig, Remote, TopologyConfig, TracingConfig, WorkerConfig,
 };
 pub use urls::RedactedUrl;

@@ -16,7 +16,7 @@ macro_rules! section {
         }
 
         impl $name {
-            #[allow(dead_code)] // Of the sections within providers nobody asks.
+            #[allow(dead_code)] // Not read for the sections within providers.
             pub(super) const KEYS: &[&str] = &[$(stringify!($key)),*];
         }
 
@@ -28,7 +28,7 @@ macro_rules! section {
     };
 }
 
-/// Where RabbitMQ and Redis are when nobody says.
+/// Where RabbitMQ and Redis are by default.
 pub(super) const AMQP_URL: &str = "amqp://127.0.0.1:5672/%2f";
 pub(super) const REDIS_URL: &str = "redis://127.0.0.1:6379/0";
 

@@ -23,28 +23,28 @@ use crate::telemetry::logging::LogFormat;
 
 /// After this the next answer closes its connection, so that senders find new replicas.
 const MAX_CONNECTION_AGE: Duration = Duration::from_mins(10);
-/// Anybody can have webhooks refused, as often as they like.
+/// Any sender can have webhooks refused, at any rate.
 const REFUSAL_LOG_PAUSE: Duration = Duration::from_mins(1);
 
 /// Everything that can be configured. `config/milepost.toml` says what each setting is for.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The broker.
-    pub amqp: Amqp,
+    pub amqp: AmqpConfig,
     /// The dedup store.
-    pub redis: Redis,
+    pub redis: RedisConfig,
     /// The port the providers post to.
-    pub http: Http,
+    pub http: HttpConfig,
     /// The port for operators.
-    pub admin: Admin,
+    pub admin: AdminConfig,
     /// What is declared on the broker.
-    pub topology: Topology,
+    pub topology: TopologyConfig,
     /// How a worker works.
-    pub worker: Worker,
+    pub worker: WorkerConfig,
     /// Logs.
-    pub log: Log,
+    pub log: LogConfig,
     /// Traces.
-    pub tracing: Tracing,
+    pub tracing: TracingConfig,
     /// HubRise as a sink.
     pub hubrise_sink: HubriseSink,
     pub(super) providers: BTreeMap<ProviderId, ProviderSettings>,
@@ -63,7 +63,7 @@ impl Config {
 
 /// The broker.
 #[derive(Debug, Clone)]
-pub struct Amqp {
+pub struct AmqpConfig {
     /// Where it is, and who we are to it.
     pub url: RedactedUrl,
     /// Where the URL is written, if in a file: it may change.
@@ -78,7 +78,7 @@ pub struct Amqp {
 
 /// The dedup store.
 #[derive(Debug, Clone)]
-pub struct Redis {
+pub struct RedisConfig {
     /// Where it is, and who we are to it.
     pub url: RedactedUrl,
     /// Where the URL is written, if in a file: it may change.
@@ -89,7 +89,7 @@ pub struct Redis {
 
 /// The port the providers post to.
 #[derive(Debug, Clone)]
-pub struct Http {
+pub struct HttpConfig {
     /// Where to listen.
     pub addr: SocketAddr,
     /// The largest body taken.
@@ -116,7 +116,7 @@ pub struct Http {
     pub shutdown_delay: Duration,
 }
 
-impl Http {
+impl HttpConfig {
     /// What a port allows its callers. Of connections no more than the system lets this process have open.
     #[must_use]
     pub fn limits(&self) -> HttpLimits {
@@ -139,14 +139,14 @@ impl Http {
 
 /// The port for operators.
 #[derive(Debug, Clone)]
-pub struct Admin {
+pub struct AdminConfig {
     /// Where to listen.
     pub addr: SocketAddr,
 }
 
 /// What is declared on the broker.
 #[derive(Debug, Clone)]
-pub struct Topology {
+pub struct TopologyConfig {
     /// Declare it, or only check it.
     pub mode: TopologyMode,
     /// Whether a role is not ready until the doctor has found nothing that fails.
@@ -188,7 +188,7 @@ impl FromStr for MaxAge {
 
 /// How a worker works.
 #[derive(Debug, Clone)]
-pub struct Worker {
+pub struct WorkerConfig {
     /// Messages taken off the queue and not yet settled, at most.
     pub prefetch: u16,
     /// How long processing one message may take.
@@ -203,7 +203,7 @@ pub struct Worker {
 
 /// Logs.
 #[derive(Debug, Clone)]
-pub struct Log {
+pub struct LogConfig {
     /// How a line looks.
     pub format: LogFormat,
     /// What is logged, in the directives of `tracing`.
@@ -212,7 +212,7 @@ pub struct Log {
 
 /// Traces.
 #[derive(Debug, Clone)]
-pub struct Tracing {
+pub struct TracingConfig {
     /// The OTLP/gRPC collector; without one there are no traces.
     pub otlp_endpoint: Option<RedactedUrl>,
     /// The share of traces begun here that is exported.
@@ -230,7 +230,7 @@ pub struct HubriseSink {
     pub request_timeout: Duration,
     /// How its failed messages are tried again.
     pub retry: RetrySchedule,
-    /// What the sink itself is told.
+    /// The sink's own settings.
     pub settings: Settings,
     /// How each connection is reached.
     pub remotes: BTreeMap<String, Remote>,

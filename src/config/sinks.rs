@@ -17,7 +17,7 @@ use crate::domain::secret::Secret;
 use crate::sinks::hubrise::OWN_PROVIDER;
 use crate::sinks::hubrise::core::desk::Budget;
 use crate::sinks::hubrise::core::record::Style;
-use crate::sinks::hubrise::core::rule::{Pattern, Rule, Source};
+use crate::sinks::hubrise::core::rule::{ReferencePattern, Rule, Source};
 use crate::sinks::hubrise::core::stage::{Effect, MAP, Overrides, effect_named};
 use crate::sinks::hubrise::core::windows::Limit;
 use crate::sinks::hubrise::settings::{Connection, LIMITS, Settings};
@@ -136,7 +136,7 @@ fn connection(
         findings.value(&format!("{path}.references.{at}"), named)
     });
     let from = from.collect();
-    let pattern = findings.value(&format!("{path}.pattern"), Pattern::parse(&section.pattern))?;
+    let pattern = findings.value(&format!("{path}.pattern"), ReferencePattern::parse(&section.pattern))?;
     if section.locations.len() > 1 && !pattern.names_location() {
         let message = "must have {location}, as the connection has several";
         findings.problem(&format!("{path}.pattern"), message);

@@ -18,7 +18,7 @@ pub(super) fn document() -> Value {
         "info": {
             "title": "Milepost delivery updates",
             "version": "1.0.0",
-            "description": "What becomes of deliveries, whoever carries them, in one vocabulary.",
+            "description": "What becomes of deliveries of any carrier, in one vocabulary.",
             "license": { "name": "MIT" },
         },
         "defaultContentType": CONTENT_TYPE,
@@ -40,7 +40,7 @@ fn updates() -> Value {
     json!({
         "address": "{provider}.{account}.{phase}.{status}",
         "title": "Updates as they happen",
-        "description": "The routing key. Bind a queue of your own by a pattern: `*.*.closed.*` is whatever is over, \
+        "description": "The routing key. Bind a queue of your own by a pattern: `*.*.closed.*` is every delivery that is over, \
             `*.*.*.delivered` every delivery made.",
         "messages": { "update": { "$ref": "#/components/messages/update" } },
         "parameters": parameters(),

@@ -31,7 +31,7 @@ fn section(provider: &dyn Provider) -> String {
     text
 }
 
-/// The arrows: what the data lists, of its steps only those to the next, and what may end whatever is open from one
+/// The arrows: what the data lists, of its steps only those to the next, and what may end an open delivery from one
 /// place. Drawn one by one they would hide everything else.
 fn drawn(transitions: &Transitions) -> Vec<(&'static str, &'static str)> {
     let listed = transitions.table.iter().flat_map(|(from, next)| next.iter().map(|to| (*from, *to)));

@@ -61,7 +61,7 @@ pub enum RejectionKind {
     UnsupportedEncoding,
     /// Refused by HTTP method.
     WrongMethod,
-    /// Nobody lives here.
+    /// No account has this path.
     Unknown,
     /// Our fault or our load: to be sent again.
     Unavailable,
@@ -169,7 +169,7 @@ impl Answer {
         Self { code, content_type: Some("application/json"), body }
     }
 
-    /// The answer of a provider with nothing special in its contract, and of a path nobody owns.
+    /// The answer of a provider with nothing special in its contract, and of an unknown path.
     #[must_use]
     pub const fn plain(outcome: Result<(), RejectionKind>) -> Self {
         match outcome {

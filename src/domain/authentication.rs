@@ -104,7 +104,7 @@ impl Authentication {
     }
 }
 
-/// An HTTP request's headers, whatever library holds them.
+/// An HTTP request's headers, independent of the HTTP library.
 pub trait Headers {
     /// The values of the header `name`, given in lower case: one for each line that has it, in order.
     fn values<'a>(&'a self, name: &str) -> Box<dyn Iterator<Item = &'a [u8]> + 'a>;
@@ -136,7 +136,7 @@ pub enum Proof {
 }
 
 impl Credentials {
-    /// Checks whatever needs no body. Of several credentials any valid one is enough.
+    /// Checks what needs no body. Of several credentials any valid one is enough.
     ///
     /// # Errors
     /// The [`Rejection`] to answer with.
@@ -164,7 +164,7 @@ impl Credentials {
     }
 
     /// Checks what `proof` left to the body. Returns the body to store: the same bytes, unless a credential had to be
-    /// blanked, which is in the field `key_field` whatever the sender proves itself by.
+    /// blanked, which is in the field `key_field` with any authentication.
     ///
     /// # Errors
     /// The [`Rejection`] to answer with.

@@ -208,7 +208,7 @@ pub enum Claim {
 /// What became of a claimed event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
-    /// Its update is published. Wins over everything, whoever holds the claim. The delivery then stands here, if
+    /// Its update is published. Wins over everything, also over another holder's claim. The delivery then stands here, if
     /// that moves it on and nothing further on was published meanwhile.
     Published(Option<DeliveryState>),
     /// A copy is scheduled.

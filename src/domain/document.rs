@@ -1,6 +1,6 @@
 //! One JSON object, taken apart field by field, so that nothing in it is lost unnoticed.
 //!
-//! A decoder takes the fields it knows; whatever is left (unknown fields, and known ones whose value cannot be
+//! A decoder takes the fields it knows; what is left (unknown fields, and known ones whose value cannot be
 //! read) is returned by [`Document::into_extra`]. Values stay slices of the body until they are taken: numbers never pass
 //! through a float.
 
@@ -66,7 +66,7 @@ impl<'a> Document<'a> {
         self.fields[at].1
     }
 
-    /// Takes a field, whatever it is and even a `null`, so that it gets nowhere.
+    /// Takes a field of any kind, even a `null`, so that it gets nowhere.
     pub fn take(&mut self, name: &str) {
         if let Ok(at) = self.fields.binary_search_by(|(field, _)| field.as_ref().cmp(name)) {
             self.fields[at].1 = None;

@@ -20,7 +20,7 @@ pub struct TraceContext {
 }
 
 impl TraceContext {
-    /// What somebody sent us, as far as it is valid; `tracestate` means nothing without a `traceparent`.
+    /// What the sender sent, as far as it is valid; `tracestate` means nothing without a `traceparent`.
     #[must_use]
     pub fn received(traceparent: Option<&str>, tracestate: Option<&str>) -> Self {
         let Some(traceparent) = traceparent.filter(|value| is_traceparent(value)) else {

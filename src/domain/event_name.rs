@@ -84,7 +84,7 @@ fn tail(receipt: ReceiptId) -> String {
     receipt.digits().to_string().split_off(32 - SUFFIX_CHARS)
 }
 
-/// What a leg of a delivery is called: nothing for a delivery that has one course, else of one length whatever the
+/// What a leg of a delivery is called: nothing for a delivery that has one course, else of one length for any
 /// courier is called.
 #[must_use]
 pub fn leg_name(leg: Option<&str>) -> String {

@@ -18,7 +18,7 @@ const LONGEST_NUMBER: usize = 64;
 /// What the model has no place for.
 #[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct Extra {
-    /// Whatever the provider sent that has no place above, by its own field name: verbatim, but for the names in
+    /// What the provider sent that has no place above, by its own field name: verbatim, but for the names in
     /// `extra_as_text`.
     #[serde(rename = "extra", skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("x-personal" = true))]
@@ -59,7 +59,7 @@ impl Extra {
     }
 }
 
-/// A value as it was sent, but for the white space between its parts: an event is one line, whatever a provider's
+/// A value as it was sent, but for the white space between its parts: an event is one line, even if a provider's
 /// JSON looks like.
 #[must_use]
 pub fn one_line(raw: &RawValue) -> Box<RawValue> {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// The latest so many are kept: a whole chain of Telyport's schedule and what an operator did before it.
 const MOST: usize = 20;
-/// Our phrases are shorter; whoever else wrote a header is cut.
+/// Our phrases are shorter; text from elsewhere is cut.
 const LONGEST_TEXT: usize = 200;
 
 /// One failed attempt.
@@ -69,7 +69,7 @@ impl History {
         (!self.0.is_empty()).then(|| serde_json::to_string(self).expect("plain data"))
     }
 
-    /// Reads that text. Whatever it is not is no history: a header that somebody broke costs no message.
+    /// Reads that text. Anything else is no history: a broken header costs no message.
     #[must_use]
     pub fn from_text(text: &str) -> Self {
         let Ok(Self(read)) = serde_json::from_str(text) else { return Self::default() };

@@ -1,4 +1,4 @@
-//! What is known of a message that waits for a person, without its body.
+//! What is known of a parked message, without its body.
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -8,7 +8,7 @@ use super::history::History;
 use super::identity::{Account, ReceiptId};
 use super::provider::ProviderId;
 
-/// A parked message. It may be anything: whatever could be read of it is here.
+/// A parked message. It may be anything: what could be read of it is here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parked {
     /// Its receipt; of a message without one, `body-` and a hash of the body.
@@ -54,7 +54,7 @@ impl Parked {
         hex::encode(&hash.finalize()[..4])
     }
 
-    /// Names the wish to process it whatever its event has become: the same until it is parked again, so that a
+    /// Names one forced replay, which publishes even what is done: the same until it is parked again, so that a
     /// replay that was cut short and started again is still one wish.
     #[must_use]
     pub fn wish(&self) -> Uuid {

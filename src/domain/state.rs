@@ -88,7 +88,7 @@ impl Place {
     }
 }
 
-/// Where an update stands in the course of its delivery.
+/// An update's place in the course of its delivery.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Course {
     /// Higher than that of any update of the delivery claimed before. Gaps mean nothing.
@@ -166,7 +166,7 @@ impl DeliveryState {
     }
 
     /// What an update leaves out stays as it was: providers send less as a delivery goes on. But one that is only
-    /// planned has no courier, whoever had it before.
+    /// planned has no courier, even if it had one.
     fn after(before: Option<&Self>, update: &DeliveryUpdate, moment: Moment) -> Self {
         let mut digests = parts(update);
         if let Some(before) = before {

@@ -12,7 +12,7 @@ use super::open::open;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
-    /// Known to the provider, nobody on the way yet.
+    /// Known to the provider, no courier on the way yet.
     Planned,
     /// A courier is assigned or on the way to the pickup.
     Pickup,
@@ -20,7 +20,7 @@ pub enum Phase {
     Transit,
     /// The last leg to the recipient.
     Dropoff,
-    /// Something went wrong that may still be mended.
+    /// Something went wrong that may still be fixed.
     Exception,
     /// Over.
     Closed,

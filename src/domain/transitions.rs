@@ -9,7 +9,7 @@ pub struct Transitions {
     pub table: &'static [(Status, &'static [Status])],
     /// Statuses in the order of a delivery, where any may be left out: each may be followed by every later one.
     pub steps: &'static [Status],
-    /// What may end a delivery at any time: these may follow whatever is not closed.
+    /// What may end a delivery at any time: these may follow any status that is not closed.
     pub ends: &'static [Status],
 }
 

@@ -37,7 +37,7 @@ macro_rules! part {
     };
 }
 
-/// One delivery update, whoever sent it.
+/// One delivery update, of any provider.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct DeliveryUpdate {
     /// The provider's id of the delivery.
@@ -125,7 +125,7 @@ pub struct DeliveryUpdate {
     /// The provider's own id of this event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider_event_id: Option<String>,
-    /// Whatever the provider sent that has no place above.
+    /// What the provider sent that has no place above.
     #[serde(flatten)]
     pub extra: Extra,
 }
@@ -293,7 +293,7 @@ part! {
     }
 }
 
-/// A position on Earth, in degrees, whatever order the provider wrote it in.
+/// A position on Earth, in degrees.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Position {
     /// From -90 to 90; north is positive.

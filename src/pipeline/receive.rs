@@ -91,7 +91,7 @@ impl Destination {
         self.provider.answer(scheme, outcome.map_err(Rejection::kind))
     }
 
-    /// Checks whatever needs no body.
+    /// Checks what needs no body.
     ///
     /// # Errors
     /// Why its body need not be read.

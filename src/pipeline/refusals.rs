@@ -1,4 +1,4 @@
-//! Whether subscribers' full queues refuse updates: for the log, for whoever asks, and for who finds out which queues.
+//! Whether subscribers' full queues refuse updates: for the log, for readiness, and for finding out which queues.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};

@@ -92,7 +92,7 @@ impl Session {
         }
     }
 
-    /// Publishes until the broker has confirmed it: whatever is to be acknowledged next has its copy there.
+    /// Publishes until the broker has confirmed it: the message to acknowledge next has its copy there.
     ///
     /// # Errors
     /// When the session closes between two tries.

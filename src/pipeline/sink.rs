@@ -21,7 +21,7 @@ use crate::domain::retry::RetrySchedule;
 use crate::domain::verdict::ParkReason;
 use crate::ports::{Cells, Clock, Outbound, Publisher, chance};
 use crate::sinks::update::about;
-use crate::sinks::{Message, Reason, Sink, Verdict};
+use crate::sinks::{Sink, SinkMessage, Verdict, WaitReason};
 use crate::telemetry::metrics as m;
 
 /// What is asked of Redis before a subscription begins.
@@ -43,7 +43,7 @@ pub struct SinkProcessor {
 
 impl SinkProcessor {
     async fn handled(&self, envelope: &Envelope, session: &Session) -> Result<&'static str, SessionClosed> {
-        let message = Message {
+        let message = SinkMessage {
             body: envelope.body.clone(),
             reason: envelope.reason.clone(),
             replayed: envelope.replay.is_some(),
@@ -66,7 +66,7 @@ impl SinkProcessor {
     async fn defer(
         &self,
         delay: Duration,
-        why: Reason,
+        why: WaitReason,
         envelope: &Envelope,
         session: &Session,
     ) -> Result<&'static str, SessionClosed> {
@@ -79,7 +79,7 @@ impl SinkProcessor {
 
     async fn retry(
         &self,
-        reason: Reason,
+        reason: WaitReason,
         envelope: &Envelope,
         session: &Session,
     ) -> Result<&'static str, SessionClosed> {

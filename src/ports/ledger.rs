@@ -10,7 +10,7 @@ use crate::domain::claim::{Claim, ClaimRequest, EventRef, Mark};
 #[error("the ledger is unavailable: {0}")]
 pub struct LedgerError(pub String);
 
-/// Remembers the events of each delivery, and where it stands.
+/// Remembers the events of each delivery, and its present state.
 ///
 /// Each method is one atomic step and one round trip. Leases are on the ledger's own clock, so workers' clocks do not
 /// matter.

@@ -2,7 +2,7 @@
 //!
 //! A callback wraps the resource: its own `id`, `resource_type` and `event_type`, the ids of the resource and its
 //! parents, `new_state` and `previous_state`. The resource alone, as the REST API answers with it, is read too.
-//! HubRise takes every answer from 200 to 499 as an acknowledgement and deletes the event, so whatever is to come
+//! HubRise takes every answer from 200 to 499 as an acknowledgement and deletes the event, so what is to come
 //! again gets 503.
 
 mod personal;

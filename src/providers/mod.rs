@@ -31,7 +31,7 @@ macro_rules! register {
     };
 }
 // Adding a provider is a word here, its file, its samples, its binary, its fuzz target, its config section and its
-// manifests; a test names whatever is missing.
+// manifests (CONTRIBUTING.md); a test names what is missing.
 register!(TELYPORT, EXPRESS_247, DELIVERECT, DASH, HUBRISE);
 
 /// The provider named `name`.

@@ -47,7 +47,7 @@ impl Provider for Telyport {
     }
 
     /// Its waits grow "exponentially until" 35 minutes; from what, and how steeply, is not documented. Doubled from a
-    /// second: 1 + 2 + … + 2048 s. After that somebody has to send it again from its console.
+    /// second: 1 + 2 + … + 2048 s. After that an operator has to send it again from its console.
     fn gives_up_after(&self) -> Duration {
         Duration::from_secs(4095)
     }

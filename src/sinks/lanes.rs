@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
 
-/// Lanes by their keys. One that nobody is in does not exist.
+/// Lanes by their keys. An empty one does not exist.
 #[derive(Debug, Default)]
-pub struct Lanes(Arc<Mutex<HashMap<String, Arc<Turn<()>>>>>);
+pub struct Turns(Arc<Mutex<HashMap<String, Arc<Turn<()>>>>>);
 
-/// Somebody's turn in a lane, which ends when this is dropped.
+/// A turn in a lane, which ends when this is dropped.
 #[derive(Debug)]
 pub struct Lane {
     lanes: Arc<Mutex<HashMap<String, Arc<Turn<()>>>>>,
@@ -18,7 +18,7 @@ pub struct Lane {
     turn: Option<OwnedMutexGuard<()>>,
 }
 
-impl Lanes {
+impl Turns {
     /// Waits for a turn. Turns come in the order of the calls.
     pub async fn enter(&self, key: &str) -> Lane {
         let turn = Arc::clone(lock(&self.0).entry(key.to_owned()).or_default());
@@ -27,13 +27,13 @@ impl Lanes {
         lane
     }
 
-    /// How many lanes somebody is in.
+    /// How many lanes are in use.
     #[must_use]
     pub fn len(&self) -> usize {
         lock(&self.0).len()
     }
 
-    /// Whether nobody is in any.
+    /// Whether all are empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -44,7 +44,7 @@ impl Drop for Lane {
     fn drop(&mut self) {
         let mut lanes = lock(&self.lanes);
         self.turn = None;
-        // The last one out: nobody else holds it, as taking hold needs the lock that we have.
+        // The last one out: no other task holds it, as taking hold needs the lock that we have.
         if lanes.get(&self.key).is_some_and(|turn| Arc::strong_count(turn) == 1) {
             lanes.remove(&self.key);
         }

@@ -33,7 +33,7 @@ pub fn by_name(name: &str) -> Option<ProviderId> {
 
 /// A message of a sink's queue: an event, and what became of it before.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
+pub struct SinkMessage {
     /// The event.
     pub body: Bytes,
     /// Why it waited last.
@@ -44,10 +44,10 @@ pub struct Message {
     pub now_ms: i64,
 }
 
-impl Message {
+impl SinkMessage {
     /// Whether it waited for this reason.
     #[must_use]
-    pub fn waited_for(&self, reason: Reason) -> bool {
+    pub fn waited_for(&self, reason: WaitReason) -> bool {
         self.reason.as_deref() == Some(reason.as_str())
     }
 }
@@ -56,23 +56,23 @@ impl Message {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// It can go.
-    Done(Outcome),
+    Done(SinkOutcome),
     /// It is looked at again after this long, and spends no attempt.
     Later {
         /// How long.
         delay: Duration,
         /// Why.
-        why: Reason,
+        why: WaitReason,
     },
     /// It failed in a way that time may change: it spends an attempt.
-    Retry(Reason),
+    Retry(WaitReason),
     /// It needs an operator.
     Park(ParkReason, String),
 }
 
 /// How a message ended well. A closed set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum SinkOutcome {
     /// The system shows what it says, or something newer.
     Shown,
     /// It is not for this system.
@@ -85,7 +85,7 @@ pub enum Outcome {
     Linked,
 }
 
-impl Outcome {
+impl SinkOutcome {
     /// Every outcome, so that each metric label exists from the start.
     pub const ALL: [Self; 5] = [Self::Shown, Self::Ignored, Self::Late, Self::Unlinked, Self::Linked];
 
@@ -104,7 +104,7 @@ impl Outcome {
 
 /// Why a message waits. A closed set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reason {
+pub enum WaitReason {
     /// What it says changes all the time and was sent a moment ago.
     Interval,
     /// Another replica is sending something about the same.
@@ -123,7 +123,7 @@ pub enum Reason {
     Occupied,
 }
 
-impl Reason {
+impl WaitReason {
     /// Every reason, so that each metric label exists from the start.
     pub const ALL: [Self; 8] = [
         Self::Interval,
@@ -166,7 +166,7 @@ pub trait Sink: Send + Sync {
     ///
     /// # Errors
     /// When Redis is away; the message is to be handled again.
-    async fn handle(&self, message: &Message) -> Result<Verdict, CellsError>;
+    async fn handle(&self, message: &SinkMessage) -> Result<Verdict, CellsError>;
 
     /// Brings the gauges of what replicas share up to date. Called every [`REPORT_PERIOD`].
     ///

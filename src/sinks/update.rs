@@ -35,9 +35,9 @@ pub struct Update {
     /// Other names of the order.
     pub references: References,
     /// Who carries it.
-    pub courier: Option<Courier>,
+    pub courier: Option<UpdateCourier>,
     /// Where the courier is.
-    pub position: Option<Position>,
+    pub position: Option<UpdatePosition>,
     /// When the courier is expected at the pickup.
     pub pickup_eta: Option<Timestamp>,
     /// When the courier is expected at the recipient's.
@@ -85,7 +85,7 @@ pub struct References {
 
 /// Who carries the delivery: what one update says of them, taken as a whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Courier {
+pub struct UpdateCourier {
     /// Name.
     pub name: Option<String>,
     /// Phone number.
@@ -96,7 +96,7 @@ pub struct Courier {
 
 /// Where the courier is, in degrees.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Position {
+pub struct UpdatePosition {
     /// From -90 to 90.
     pub latitude: Decimal,
     /// From -180 to 180.
@@ -117,7 +117,7 @@ pub struct Fee {
 pub enum Read {
     /// An update.
     Update(Box<Update>),
-    /// An event of another contract, which is somebody else's.
+    /// An event of another contract.
     OtherType,
     /// No event, or one that does not name its delivery: what is missing.
     Malformed(&'static str),
@@ -140,7 +140,7 @@ pub fn read(body: &[u8]) -> Read {
     }
 }
 
-/// What an event says of itself, whatever else it says: for those who look after its message.
+/// What an event says of itself: for handling its message.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct About {
     /// The event's id.
@@ -239,20 +239,23 @@ fn references(data: &Value) -> References {
     }
 }
 
-fn courier(data: &Value) -> Option<Courier> {
+fn courier(data: &Value) -> Option<UpdateCourier> {
     let said = |name| text(data.get("courier")?, name);
-    let courier =
-        Courier { name: said("name"), phone: said("phone"), phone_access_code: said("phone_access_code") };
-    (courier != Courier::default()).then_some(courier)
+    let courier = UpdateCourier {
+        name: said("name"),
+        phone: said("phone"),
+        phone_access_code: said("phone_access_code"),
+    };
+    (courier != UpdateCourier::default()).then_some(courier)
 }
 
 /// A position of 0,0 is what some senders write while they know none.
-fn position(data: &Value) -> Option<Position> {
+fn position(data: &Value) -> Option<UpdatePosition> {
     let position = data.get("position")?;
     let (latitude, longitude) = (decimal(position, "latitude")?, decimal(position, "longitude")?);
     let on_earth = latitude.within(90.0) && longitude.within(180.0);
     let nowhere = latitude.within(0.0) && longitude.within(0.0);
-    (on_earth && !nowhere).then_some(Position { latitude, longitude })
+    (on_earth && !nowhere).then_some(UpdatePosition { latitude, longitude })
 }
 
 fn fee(data: &Value) -> Option<Fee> {

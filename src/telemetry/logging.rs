@@ -37,7 +37,7 @@ pub enum LoggingError {
     /// The filter has a directive that is none.
     #[error("the log filter is not valid")]
     Filter(#[source] ParseError),
-    /// Somebody in this process was first.
+    /// This process has one already.
     #[error("logs are already set up in this process")]
     AlreadySet(#[source] TryInitError),
 }

@@ -4,7 +4,7 @@ use metrics::Unit;
 
 /// What a metric measures with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum MetricKind {
     /// Only grows.
     Counter,
     /// Goes up and down.
@@ -13,7 +13,7 @@ pub enum Kind {
     Histogram,
 }
 
-impl Kind {
+impl MetricKind {
     /// Prometheus's word for it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -31,7 +31,7 @@ pub struct Metric {
     /// Its full name.
     pub name: &'static str,
     /// Its kind.
-    pub kind: Kind,
+    pub kind: MetricKind,
     /// Its unit, when it has one.
     pub unit: Option<Unit>,
     /// Its label names.
@@ -49,7 +49,7 @@ macro_rules! metrics {
 
         /// Every metric.
         pub const ALL: &[Metric] = &[$(Metric {
-            name: $name, kind: Kind::$kind, unit: $unit, labels: &[$($label),*], help: $help,
+            name: $name, kind: MetricKind::$kind, unit: $unit, labels: &[$($label),*], help: $help,
         }),*];
     };
 }

@@ -9,7 +9,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, 
 use thiserror::Error;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::metrics::{self as table, Kind};
+use super::metrics::{self as table, MetricKind};
 use super::{usage, zero};
 use crate::domain::provider::{Provider, ProviderId};
 
@@ -54,7 +54,7 @@ impl Metrics {
     /// adds what that role uses and returns the same metrics.
     ///
     /// # Errors
-    /// When the process's metrics are somebody else's.
+    /// When the process has a recorder already.
     pub fn install(role: Role, providers: &[&dyn Provider]) -> Result<Self, ForeignRecorder> {
         static INSTALLED: OnceLock<Option<Metrics>> = OnceLock::new();
         let installed = INSTALLED.get_or_init(|| {
@@ -95,7 +95,7 @@ impl Metrics {
 /// A recorder with our buckets, installed nowhere.
 #[must_use]
 pub fn recorder() -> PrometheusRecorder {
-    let histograms = table::ALL.iter().filter(|metric| metric.kind == Kind::Histogram);
+    let histograms = table::ALL.iter().filter(|metric| metric.kind == MetricKind::Histogram);
     let builder = histograms.fold(PrometheusBuilder::new(), |builder, metric| {
         let name = Matcher::Full(metric.name.to_owned());
         // Unwrap safety: only an empty list is refused.
@@ -110,9 +110,9 @@ pub fn prepare(role: Role, providers: &[&dyn Provider]) {
         for metric in table::ALL {
             let (name, help) = (metric.name.into(), metric.help.into());
             match metric.kind {
-                Kind::Counter => recorder.describe_counter(name, metric.unit, help),
-                Kind::Gauge => recorder.describe_gauge(name, metric.unit, help),
-                Kind::Histogram => recorder.describe_histogram(name, metric.unit, help),
+                MetricKind::Counter => recorder.describe_counter(name, metric.unit, help),
+                MetricKind::Gauge => recorder.describe_gauge(name, metric.unit, help),
+                MetricKind::Histogram => recorder.describe_histogram(name, metric.unit, help),
             }
         }
     });

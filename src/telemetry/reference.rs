@@ -82,16 +82,16 @@ fn code<'a>(words: impl Iterator<Item = &'a str>) -> String {
 
 /// What these roles create when they start.
 fn created(roles: &[Role], providers: &[&dyn Provider]) -> Created {
-    let noted = Noted::default();
+    let noted = CreatedMetrics::default();
     metrics::with_local_recorder(&noted, || roles.iter().for_each(|role| prepare(*role, providers)));
     noted.0.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Takes note of what is created, and measures nothing.
 #[derive(Default)]
-struct Noted(Mutex<Created>);
+struct CreatedMetrics(Mutex<Created>);
 
-impl Noted {
+impl CreatedMetrics {
     fn note(&self, key: &Key) {
         let mut created = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let metric = created.entry(key.name().to_owned()).or_default();
@@ -101,7 +101,7 @@ impl Noted {
     }
 }
 
-impl Recorder for Noted {
+impl Recorder for CreatedMetrics {
     fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
 
     fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub struct Seldom {
     pause: Duration,
-    state: Mutex<State>,
+    state: Mutex<LastSaid>,
 }
 
 #[derive(Debug)]
-struct State {
+struct LastSaid {
     said: Option<Instant>,
     unsaid: u64,
 }
@@ -20,7 +20,7 @@ impl Seldom {
     /// At most once in each `pause`.
     #[must_use]
     pub const fn every(pause: Duration) -> Self {
-        Self { pause, state: Mutex::new(State { said: None, unsaid: 0 }) }
+        Self { pause, state: Mutex::new(LastSaid { said: None, unsaid: 0 }) }
     }
 
     /// It happened. How often since a line was written, this time included, if another is due.

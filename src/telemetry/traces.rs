@@ -156,7 +156,7 @@ fn written(context: &Context) -> Option<TraceContext> {
     if !context.span().span_context().is_valid() {
         return None;
     }
-    let mut carrier = Carrier::default();
+    let mut carrier = HeaderCarrier::default();
     TraceContextPropagator::new().inject_context(context, &mut carrier);
     Some(carrier.0)
 }
@@ -164,7 +164,8 @@ fn written(context: &Context) -> Option<TraceContext> {
 /// The context of the span that sent `trace`, if it names one.
 fn remote(trace: &TraceContext) -> Option<Context> {
     trace.traceparent.as_ref()?;
-    let remote = TraceContextPropagator::new().extract_with_context(&Context::new(), &Carrier(trace.clone()));
+    let remote =
+        TraceContextPropagator::new().extract_with_context(&Context::new(), &HeaderCarrier(trace.clone()));
     remote.span().span_context().is_valid().then_some(remote)
 }
 
@@ -177,9 +178,9 @@ fn unsampled(remote: &Context) -> Context {
 
 /// Reads and writes the two headers.
 #[derive(Default)]
-struct Carrier(TraceContext);
+struct HeaderCarrier(TraceContext);
 
-impl Injector for Carrier {
+impl Injector for HeaderCarrier {
     fn set(&mut self, key: &str, value: String) {
         match key {
             "traceparent" => self.0.traceparent = Some(value),
@@ -190,7 +191,7 @@ impl Injector for Carrier {
     }
 }
 
-impl Extractor for Carrier {
+impl Extractor for HeaderCarrier {
     fn get(&self, key: &str) -> Option<&str> {
         match key {
             "traceparent" => self.0.traceparent.as_deref(),

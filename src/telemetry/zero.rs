@@ -7,7 +7,7 @@ use metrics::{Label, counter, gauge, histogram};
 
 use super::export;
 use super::metrics as table;
-use super::metrics::Kind;
+use super::metrics::MetricKind;
 use super::recorder::Role;
 use crate::domain::answer::{Rejection, RejectionKind};
 use crate::domain::authentication::AuthScheme;
@@ -16,7 +16,7 @@ use crate::domain::state::Order;
 use crate::domain::verdict::{Outcome, ParkReason, RetryReason};
 
 /// The `provider` label of a request to a path that no provider owns.
-const NOBODY: &str = "unknown";
+const NO_PROVIDER: &str = "unknown";
 const CONFIRM_RESULTS: [&str; 4] = ["ack", "refused", "unavailable", "unconfirmed"];
 
 /// Creates what `role` will use, for the providers it serves.
@@ -65,7 +65,7 @@ fn publishes(stages: &[&str]) {
 
 fn receiver(providers: &[&dyn Provider]) {
     publishes(&["raw"]);
-    let mut names = vec![NOBODY];
+    let mut names = vec![NO_PROVIDER];
     for provider in providers {
         let name = provider.id().as_str();
         for (scheme, outcome) in outcomes(*provider) {
@@ -73,11 +73,11 @@ fn receiver(providers: &[&dyn Provider]) {
         }
         names.push(name);
     }
-    answered(NOBODY, 404, Err(Rejection::UnknownProvider));
+    answered(NO_PROVIDER, 404, Err(Rejection::UnknownProvider));
     create(table::HTTP_REQUEST_DURATION, &[&names]);
     for metric in [table::RECEIVER_USED, table::RECEIVER_LIMIT] {
         create(metric, &[&["requests", "bytes"], &names[1..]]);
-        create(metric, &[&["connections"], &[NOBODY]]);
+        create(metric, &[&["connections"], &[NO_PROVIDER]]);
     }
     for provider in providers {
         let name = provider.id().as_str();
@@ -178,9 +178,9 @@ fn create(name: &str, values: &[&[&str]]) {
         for labels in sets {
             // Naming it creates it; one that is there keeps its value.
             match metric.kind {
-                Kind::Counter => drop(counter!(metric.name, labels)),
-                Kind::Gauge => drop(gauge!(metric.name, labels)),
-                Kind::Histogram => drop(histogram!(metric.name, labels)),
+                MetricKind::Counter => drop(counter!(metric.name, labels)),
+                MetricKind::Gauge => drop(gauge!(metric.name, labels)),
+                MetricKind::Histogram => drop(histogram!(metric.name, labels)),
             }
         }
     }

@@ -1,10 +1,10 @@
 //! The topic pattern, by examples and against the plainest matcher there is.
 
-use milepost::cli::pattern::{Pattern, PatternError};
+use milepost::cli::pattern::{RoutingPattern, RoutingPatternError};
 use proptest::prelude::*;
 
 fn matches(pattern: &str, key: &str) -> bool {
-    pattern.parse::<Pattern>().expect("a pattern").matches(key)
+    pattern.parse::<RoutingPattern>().expect("a pattern").matches(key)
 }
 
 #[test]
@@ -42,16 +42,16 @@ fn an_empty_key_has_no_word_and_words_may_be_empty() {
 
 #[test]
 fn what_could_never_match_is_refused() {
-    assert_eq!("tely*".parse::<Pattern>(), Err(PatternError::PartOfWord));
-    assert_eq!("a.b#.c".parse::<Pattern>(), Err(PatternError::PartOfWord));
-    assert_eq!("**".parse::<Pattern>(), Err(PatternError::PartOfWord));
-    assert_eq!("a".repeat(256).parse::<Pattern>(), Err(PatternError::TooLong));
-    assert!("a".repeat(255).parse::<Pattern>().is_ok());
+    assert_eq!("tely*".parse::<RoutingPattern>(), Err(RoutingPatternError::PartOfWord));
+    assert_eq!("a.b#.c".parse::<RoutingPattern>(), Err(RoutingPatternError::PartOfWord));
+    assert_eq!("**".parse::<RoutingPattern>(), Err(RoutingPatternError::PartOfWord));
+    assert_eq!("a".repeat(256).parse::<RoutingPattern>(), Err(RoutingPatternError::TooLong));
+    assert!("a".repeat(255).parse::<RoutingPattern>().is_ok());
 }
 
 #[test]
 fn some_fit_no_key_of_so_many_words() {
-    let fits = |pattern: &str| pattern.parse::<Pattern>().expect("a pattern").fits(4);
+    let fits = |pattern: &str| pattern.parse::<RoutingPattern>().expect("a pattern").fits(4);
     for pattern in ["#", "a.b.c.d", "*.*.*.*", "a.#", "#.a", "a.#.d", "a.b.c.d.#", "#.#.a.#.b"] {
         assert!(fits(pattern), "{pattern}");
     }
@@ -84,7 +84,7 @@ proptest! {
 
     #[test]
     fn any_text_is_a_pattern_or_refused(pattern in ".{0,40}", key in ".{0,40}") {
-        if let Ok(parsed) = pattern.parse::<Pattern>() {
+        if let Ok(parsed) = pattern.parse::<RoutingPattern>() {
             prop_assert_eq!(parsed.matches(&pattern), true);
             let _ = parsed.matches(&key);
             prop_assert_eq!(parsed.to_string(), pattern);

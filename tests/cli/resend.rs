@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use milepost::adapters::tls::install_crypto_provider;
 use milepost::cli::Exit;
-use milepost::cli::send::delivered::{Outcome, Which};
+use milepost::cli::send::delivered::{SendOutcome, Which};
 use milepost::cli::send::post::Poster;
 use milepost::domain::answer::Answer;
 use milepost::domain::samples::SignedWebhook;
@@ -65,7 +65,7 @@ async fn a_receiver_that_is_down_is_tried_until_it_is_up() {
         failed.notified().await;
         receiver.serve(socket.listen(16).expect("listening"));
     });
-    assert_eq!((delivered.which, delivered.outcome), (which, Outcome::Accepted));
+    assert_eq!((delivered.which, delivered.outcome), (which, SendOutcome::Accepted));
     assert!(delivered.tries >= 2, "{}", delivered.tries);
     assert_eq!(receiver.requests().len(), 1);
 }

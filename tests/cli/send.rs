@@ -7,8 +7,8 @@ use std::time::Duration;
 use http_body_util::Full;
 use hyper::Response;
 use milepost::cli::Exit;
-use milepost::cli::send::delivered::{Delivered, Outcome, Reply, Which};
-use milepost::cli::send::pace::Pace;
+use milepost::cli::send::delivered::{Delivered, ProviderReply, SendOutcome, Which};
+use milepost::cli::send::pace::SendPace;
 use milepost::cli::send::tally::Tally;
 use milepost::cli::send::{run_into, target};
 use milepost::domain::provider::ProviderId;
@@ -179,7 +179,7 @@ async fn so_many_at_once_and_no_more() {
 fn turns_come_at_their_rate_and_a_stall_is_made_up_for_in_part() {
     let start = Instant::now();
     let after = |millis| start + Duration::from_millis(millis);
-    let mut pace = Pace::new(Some(100.0), start);
+    let mut pace = SendPace::new(Some(100.0), start);
     assert_eq!(pace.turn_at(start), Ok(()));
     assert_eq!(pace.turn_at(start), Err(Duration::from_millis(10)));
     assert_eq!(pace.turn_at(after(10)), Ok(()));
@@ -188,10 +188,10 @@ fn turns_come_at_their_rate_and_a_stall_is_made_up_for_in_part() {
     // After a minute's stall: what was missed in 100 ms, and not what was missed in a minute.
     let turns = (0..1000).filter(|_| pace.turn_at(after(60_000)).is_ok()).count();
     assert_eq!(turns, 10);
-    let mut slow = Pace::new(Some(0.5), start);
+    let mut slow = SendPace::new(Some(0.5), start);
     assert_eq!(slow.turn_at(after(60_000)), Ok(()));
     assert_eq!(slow.turn_at(after(60_000)), Err(Duration::from_secs(2)));
-    let mut unpaced = Pace::new(None, start);
+    let mut unpaced = SendPace::new(None, start);
     assert!((0..1000).all(|_| unpaced.turn_at(start).is_ok()));
 }
 
@@ -200,18 +200,18 @@ fn a_run_is_summed_up() {
     let delivered = |number, outcome, tries| Delivered {
         which: Which { number, step: 0, sample: Some("new"), duplicate: false },
         outcome,
-        reply: Reply::Answer { code: 401, receipt: None, body: b"no"[..].into() },
+        reply: ProviderReply::Answer { code: 401, receipt: None, body: b"no"[..].into() },
         tries,
         elapsed: Duration::from_millis(1234),
         last_try: Duration::from_millis(number + 1),
     };
     let mut tally = Tally::new(Instant::now());
     for number in 0..200 {
-        tally.add(&delivered(number, Outcome::Accepted, if number < 3 { 2 } else { 1 }));
+        tally.add(&delivered(number, SendOutcome::Accepted, if number < 3 { 2 } else { 1 }));
     }
     assert!(tally.all_accepted());
-    tally.add(&delivered(200, Outcome::Refused, 1));
-    tally.add(&delivered(201, Outcome::GaveUp, 40));
+    tally.add(&delivered(200, SendOutcome::Refused, 1));
+    tally.add(&delivered(201, SendOutcome::GaveUp, 40));
     assert!(!tally.all_accepted());
     assert_eq!(tally.to_string(), "200 accepted, 4 resent, 1 refused, 1 gave up");
     tally.leave_out(3);

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use milepost::adapters::http::admin::Admin;
+use milepost::adapters::http::admin::AdminPort;
 use milepost::telemetry::health::{HEARTBEAT_LIMIT, Heartbeat, Readiness};
 
 use crate::support::{Reply, Server, Setup, within};
 
 async fn start(readiness: Readiness, heartbeats: Vec<Arc<Heartbeat>>) -> (Server, Arc<Readiness>) {
     let readiness = Arc::new(readiness);
-    let admin = Admin::new(|| "milepost_draining 0\n".to_owned(), Arc::clone(&readiness), heartbeats);
+    let admin = AdminPort::new(|| "milepost_draining 0\n".to_owned(), Arc::clone(&readiness), heartbeats);
     (Server::start(admin, &Setup::default()).await, readiness)
 }
 
@@ -67,7 +67,7 @@ async fn a_process_is_alive_while_each_of_its_loops_beats() {
         }
     })
     .await;
-    assert_eq!((stale.code, stale.body.as_str()), (503, "standing still: worker"));
+    assert_eq!((stale.code, stale.body.as_str()), (503, "stalled: worker"));
     stopped.beat();
     assert_eq!(get(&server, "/livez").await.body, "ok");
 }

@@ -267,7 +267,8 @@ fn a_personal_sample_is_a_delivery_of_its_own() {
     let pending = personal(&DASH, "express_pending_delivery", 4, begun);
     let under_way = personal(&DASH, "express_in_delivery", 5, begun);
     let body = personal(&DASH, "express_completed", 6, begun);
-    let pickups = [&pending["pickupAt"], &under_way["pickupAt"], &body["pickupAt"], &body["media"][0]["createdAt"]];
+    let pickups =
+        [&pending["pickupAt"], &under_way["pickupAt"], &body["pickupAt"], &body["media"][0]["createdAt"]];
     for picked_up in pickups {
         assert_eq!(*picked_up, json!("2025-03-01T00:12:00.500Z"));
     }

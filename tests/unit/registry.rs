@@ -99,7 +99,8 @@ fn every_provider_has_the_places_that_contributing_lists() {
     let guide = read("CONTRIBUTING.md");
     let (_, list) = guide.split_once("<!-- provider: begin -->").expect("the list");
     let (list, _) = list.split_once("<!-- provider: end -->").expect("its end");
-    let places: Vec<_> = list.lines().filter_map(|line| line.strip_prefix("* `")?.split('`').next()).collect();
+    let places: Vec<_> =
+        list.lines().filter_map(|line| line.strip_prefix("* `")?.split('`').next()).collect();
     assert!(places.len() > 10, "{places:?}");
     assert_eq!(places.iter().filter(|place| place.contains("dash")).count(), 7, "{places:?}");
     for provider in ALL {
@@ -329,7 +330,10 @@ fn personalizing_and_signing_take_anything() {
         {
             for begun in [Timestamp::MIN, Timestamp::UNIX_EPOCH, Timestamp::MAX] {
                 for step in [0, u32::MAX] {
-                    provider.personalize(&mut body, &Personal { tag: "é\"\n", number: 0, steps: &[], step, begun });
+                    provider.personalize(
+                        &mut body,
+                        &Personal { tag: "é\"\n", number: 0, steps: &[], step, begun },
+                    );
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! Where a delivery stands, and what an update changes about it.
+//! A delivery's state, and what an update changes about it.
 
 use jiff::Timestamp;
 use milepost::domain::instant::ProviderTime;
@@ -49,7 +49,7 @@ fn advance_at(
     DeliveryState::advance(before, place, update, moment, &RULES, precedence)
 }
 
-/// Where a delivery stands after updates that each move it on.
+/// A delivery's state after updates that each move it on.
 fn after(updates: &[DeliveryUpdate]) -> DeliveryState {
     let mut state = None;
     for update in updates {
@@ -169,7 +169,7 @@ fn a_transition_that_the_rules_lack_is_unexpected() {
     let (course, state) = advance(Some(&before), &said(Status::Created, 300), 400);
     assert_eq!(course.order, Order::Unexpected);
     assert_eq!(state.map(|state| state.status()), Some(Status::Created));
-    // Backwards where it is documented, a skip, an end, a word nobody knows, the same again: as expected.
+    // Backwards where it is documented, a skip, an end, an unknown word, the same again: as expected.
     let assigned = after(&[said(Status::Assigned, 0)]);
     for status in [Status::Created, Status::Delivered, Status::Cancelled, Status::Unknown, Status::Assigned] {
         assert_eq!(advance(Some(&assigned), &said(status, 1), 100).0.order, Order::InOrder, "{status:?}");

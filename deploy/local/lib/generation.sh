@@ -4,7 +4,7 @@
 # /usr and /etc cover the machine's; all else, DIR included, stays where it is.
 # The mounts end with their last process.
 
-# Cannot be had on this machine, whatever is tried. A test says NOT CHECKED.
+# Cannot be had on this machine. A test says NOT CHECKED.
 readonly CANNOT_BE_HAD=3
 cannot() { printf 'servers: the generation %s cannot be had here: %s\n' "$generation" "$*" >&2; exit $CANNOT_BE_HAD; }
 

@@ -43,7 +43,7 @@ class Panel:
     steps: tuple[tuple[float, str], ...] = ()
     # What a value is called: {0: ("down", "red")}
     words: dict[int, tuple[str, str]] = field(default_factory=dict)
-    # The colour of the series whose names fit a regular expression, whatever their values.
+    # The colour of the series whose names fit a regular expression, for any value.
     fixed: dict[str, str] = field(default_factory=dict)
     width: int = 8
     height: int = 7

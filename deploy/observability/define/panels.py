@@ -43,20 +43,20 @@ def one(expr, legend):
 REFUSED = f"on ({BY}) {clock.REFUSING_SINCE}"
 LOSS_CLOCK = Panel(
     "Loss clock",
-    "LOST IN: we refuse this provider's webhooks: time until the first of them is lost because the provider gives up sending it; below zero, "
+    "LOSES DATA IN: we refuse this provider's webhooks: time until the first of them is lost because the provider gives up sending it; below zero, "
     "it is lost. Others: for how long an outage may last; 0 means that the provider is not known to send again at all. "
     "Runbook: receiver-refusing.",
     "s",
     (
-        Query(f"milepost:loss_clock:seconds and {REFUSED}", "{{provider}} LOST IN"),
-        Query(f"milepost:loss_clock:seconds unless {REFUSED}", "{{provider}} may wait"),
+        Query(f"milepost:loss_clock:seconds and {REFUSED}", "{{provider}} LOSES DATA IN"),
+        Query(f"milepost:loss_clock:seconds unless {REFUSED}", "{{provider}} tolerates"),
     ),
     kind="stat",
     width=6,
     height=6,
     decimals=0,
     steps=((0, RED), (1800, AMBER)),
-    fixed={"may wait": GREEN},
+    fixed={"tolerates": GREEN},
 )
 
 

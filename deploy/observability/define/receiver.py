@@ -139,7 +139,7 @@ def receiver():
                 + (
                     Panel(
                         "Connections ended",
-                        "From our side, by why. Many evicted ones, or many whose head was late: somebody holds connections and sends nothing.",
+                        "From our side, by why. Many evicted ones, or many whose head was late: a sender holds connections and sends nothing.",
                         "ops",
                         one(rate("milepost_connections_ended_total", "reason") + " > 0", "{{reason}}"),
                         empty="none is ended",

@@ -39,7 +39,7 @@ ALL_TAKEN = Sign(ACCEPTING, "telyport", "100 %", lambda value: value == 1)
 STALLED = Sign(PUBLISHING, "telyport", "less than half", lambda value: value < 0.5)
 BROKER_OK = Sign(DEPENDS, "RabbitMQ: publish", "ok", lambda value: value == 1)
 REDIS_OK = Sign(DEPENDS, "Redis", "ok", lambda value: value == 1)
-NO_CLOCK = Sign(LOSS, "telyport may wait", "does not run", lambda value: value > 3600)
+NO_CLOCK = Sign(LOSS, "telyport tolerates", "does not run", lambda value: value > 3600)
 FLOWS = (
     ALL_TAKEN,
     Sign(PUBLISHING, "telyport", "nearly all", lambda value: value > 0.9),
@@ -142,7 +142,7 @@ PHASES = (
         broker_down,
         (
             Sign(ACCEPTING, "telyport", "less than half", lambda value: value < 0.5),
-            Sign(LOSS, "telyport LOST IN", "runs", lambda value: value > 0),
+            Sign(LOSS, "telyport LOSES DATA IN", "runs", lambda value: value > 0),
             Sign(DEPENDS, "RabbitMQ: publish", "DOWN", lambda value: value == 0),
             fires("page MilepostBrokerUnreachable"),
         ),

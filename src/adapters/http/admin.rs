@@ -18,13 +18,13 @@ const JSON: &str = "application/json";
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The admin port.
-pub struct Admin {
+pub struct AdminPort {
     metrics: Box<dyn Fn() -> String + Send + Sync>,
     readiness: Arc<Readiness>,
     heartbeats: Vec<Arc<Heartbeat>>,
 }
 
-impl Admin {
+impl AdminPort {
     /// `metrics` renders the metrics as they are now. The process is alive while each of `heartbeats` is.
     #[must_use]
     pub fn new(
@@ -41,7 +41,7 @@ impl Admin {
         if stale.is_empty() {
             respond(StatusCode::OK, TEXT, "ok".to_owned())
         } else {
-            respond(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("standing still: {}", stale.join(", ")))
+            respond(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("stalled: {}", stale.join(", ")))
         }
     }
 
@@ -53,7 +53,7 @@ impl Admin {
     }
 }
 
-impl Handler for Admin {
+impl Handler for AdminPort {
     async fn handle(&self, request: Request<Incoming>, _caller: &Caller) -> Response {
         let reading = matches!(*request.method(), Method::GET | Method::HEAD);
         match request.uri().path() {

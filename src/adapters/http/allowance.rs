@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::{HttpLimits, load};
 use crate::domain::answer::Rejection;
 
-/// A body that has been read for less than this is not in anybody's way: what was sent at once arrives sooner.
+/// A body that has been read for less than this is in no other's way: what was sent at once arrives sooner.
 const YOUNG: Duration = Duration::from_millis(250);
 
 /// One provider's.
@@ -43,7 +43,7 @@ struct Reading {
 }
 
 /// A request's part of it, given back when this is dropped.
-pub(super) struct Admission<'a> {
+pub(super) struct Admitted<'a> {
     allowance: &'a Allowance,
     number: u64,
     asked_to_go: Arc<Notify>,
@@ -67,7 +67,7 @@ impl Allowance {
     ///
     /// # Errors
     /// [`Rejection::Saturated`] when there are too many, and none of them gives way.
-    pub(super) fn admit(&self) -> Result<Admission<'_>, Rejection> {
+    pub(super) fn admit(&self) -> Result<Admitted<'_>, Rejection> {
         let mut taken = self.lock();
         if taken.requests() >= self.most_requests {
             taken.evict()?;
@@ -77,7 +77,7 @@ impl Allowance {
         let reading = Reading { since: Instant::now(), bytes: 0, asked_to_go: Arc::clone(&asked_to_go) };
         taken.reading.insert(number, reading);
         self.show(&taken);
-        Ok(Admission { allowance: self, number, asked_to_go, stored: None })
+        Ok(Admitted { allowance: self, number, asked_to_go, stored: None })
     }
 
     #[allow(clippy::cast_precision_loss)] // Within configured limits, not 2^53.
@@ -108,7 +108,7 @@ impl Taken {
     }
 }
 
-impl Admission<'_> {
+impl Admitted<'_> {
     /// Takes note of `more` bytes of the body.
     ///
     /// # Errors
@@ -143,7 +143,7 @@ impl Admission<'_> {
     }
 }
 
-impl Drop for Admission<'_> {
+impl Drop for Admitted<'_> {
     fn drop(&mut self) {
         let mut taken = self.allowance.lock();
         let bytes = if let Some(bytes) = self.stored {

@@ -9,7 +9,7 @@ use hyper::body::{Body, Incoming};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::HttpLimits;
-use super::allowance::Admission;
+use super::allowance::Admitted;
 use crate::domain::answer::Rejection;
 
 /// What is sent at once has arrived by now, a lost packet or two included. After that the body must keep its rate.
@@ -22,12 +22,12 @@ pub(super) fn is_announced_too_large(body: &Incoming, limits: &HttpLimits) -> bo
     body.size_hint().lower() > limits.max_body_bytes as u64
 }
 
-/// Reads a body. Memory is taken as bytes arrive, whatever was announced. Each piece is copied into one buffer, since pieces kept
+/// Reads a body. Memory is taken as bytes arrive, not as announced. Each piece is copied into one buffer, since pieces kept
 /// as they came would hold far more memory than their bytes when a sender makes them tiny.
 pub(super) async fn read(
     body: &mut Incoming,
     limits: &HttpLimits,
-    admission: &Admission<'_>,
+    admission: &Admitted<'_>,
 ) -> Result<Bytes, Rejection> {
     let begun = Instant::now();
     let mut bytes = BytesMut::new();

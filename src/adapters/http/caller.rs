@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 use super::HttpLimits;
 use super::framing::Framing;
 
-/// A connection that does something for less than this is not in anybody's way: a head or a body that is on its way
+/// A connection that does something for less than this is in no other's way: a head or a body that is on its way
 /// arrives sooner.
 const YOUNG: Duration = Duration::from_millis(100);
 
@@ -19,13 +19,13 @@ const YOUNG: Duration = Duration::from_millis(100);
 pub struct Caller {
     peer: SocketAddr,
     accepted: Instant,
-    state: Mutex<State>,
+    state: Mutex<ConnectionState>,
     asked_to_go: Notify,
 }
 
 #[derive(Debug)]
-struct State {
-    stage: Stage,
+struct ConnectionState {
+    stage: ConnectionStage,
     since: Instant,
     /// Whether a request of it was authentic.
     proven: bool,
@@ -37,7 +37,7 @@ struct State {
 
 /// What a connection does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+enum ConnectionStage {
     /// Its request's head is to come. That of a new connection has not even begun.
     Head,
     /// Its request is looked at; the body may be on its way.
@@ -50,7 +50,7 @@ enum Stage {
 
 /// Why a connection is ended from our side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ended {
+pub(super) enum CloseReason {
     /// A request's head did not arrive in time.
     HeaderTimeout,
     /// No request came for long.
@@ -76,8 +76,8 @@ impl Caller {
     /// A connection that was accepted now.
     pub(super) fn new(peer: SocketAddr) -> Self {
         let now = Instant::now();
-        let state = State {
-            stage: Stage::Head,
+        let state = ConnectionState {
+            stage: ConnectionStage::Head,
             since: now,
             proven: false,
             ambiguous: false,
@@ -113,27 +113,27 @@ impl Caller {
         let mut state = self.lock();
         let seen = state.framing.read(bytes);
         state.ambiguous |= seen.ambiguous;
-        if seen.head_begins && state.stage == Stage::Idle {
-            state.enter(Stage::Head);
+        if seen.head_begins && state.stage == ConnectionStage::Idle {
+            state.enter(ConnectionStage::Head);
         }
     }
 
     /// A request's head is complete.
     pub(super) fn asks(&self) {
-        self.lock().enter(Stage::Request);
+        self.lock().enter(ConnectionStage::Request);
     }
 
     /// Its request is authentic, and is stored from now on.
     pub(super) fn proves(&self) {
         let mut state = self.lock();
         state.proven = true;
-        state.enter(Stage::Storing);
+        state.enter(ConnectionStage::Storing);
     }
 
     /// Its request has its answer.
     pub(super) fn answered(&self) {
         let mut state = self.lock();
-        let next = if state.framing.in_head() { Stage::Head } else { Stage::Idle };
+        let next = if state.framing.in_head() { ConnectionStage::Head } else { ConnectionStage::Idle };
         state.enter(next);
     }
 
@@ -152,8 +152,8 @@ impl Caller {
     pub(super) fn gives_way(&self, now: Instant) -> Option<impl Ord + use<>> {
         let state = self.lock();
         let rank = match (state.stage, state.proven) {
-            (Stage::Storing, _) => return None,
-            (Stage::Idle, true) => Rank::Idle,
+            (ConnectionStage::Storing, _) => return None,
+            (ConnectionStage::Idle, true) => Rank::Idle,
             _ if now.duration_since(state.since) < YOUNG => Rank::Young,
             (_, false) => Rank::Unproven,
             (_, true) => Rank::Again,
@@ -162,41 +162,41 @@ impl Caller {
     }
 
     /// Waits until there is a reason to end it.
-    pub(super) async fn overdue(&self, limits: &HttpLimits) -> Ended {
+    pub(super) async fn overdue(&self, limits: &HttpLimits) -> CloseReason {
         // A stage that begins meanwhile is over no sooner than this.
         let pace = limits.header_timeout.min(limits.idle_timeout);
         loop {
             let (stage, since) = self.stage();
             let now = Instant::now();
             let (deadline, why) = match stage {
-                Stage::Head => (Some(since + limits.header_timeout), Ended::HeaderTimeout),
-                Stage::Idle => (Some(since + limits.idle_timeout), Ended::Idle),
-                Stage::Request | Stage::Storing => (None, Ended::Idle),
+                ConnectionStage::Head => (Some(since + limits.header_timeout), CloseReason::HeaderTimeout),
+                ConnectionStage::Idle => (Some(since + limits.idle_timeout), CloseReason::Idle),
+                ConnectionStage::Request | ConnectionStage::Storing => (None, CloseReason::Idle),
             };
             if deadline.is_some_and(|deadline| deadline <= now) {
                 return why;
             }
             let wake = deadline.map_or(now + pace, |deadline| deadline.min(now + pace));
             tokio::select! {
-                () = self.asked_to_go.notified() => return Ended::Evicted,
+                () = self.asked_to_go.notified() => return CloseReason::Evicted,
                 () = sleep_until(wake) => {}
             }
         }
     }
 
-    fn stage(&self) -> (Stage, Instant) {
+    fn stage(&self) -> (ConnectionStage, Instant) {
         let state = self.lock();
         (state.stage, state.since)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ConnectionState> {
         // Each change is one assignment: a panic elsewhere leaves nothing half done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
-    fn enter(&mut self, stage: Stage) {
+impl ConnectionState {
+    fn enter(&mut self, stage: ConnectionStage) {
         (self.stage, self.since) = (stage, Instant::now());
     }
 }

@@ -12,7 +12,7 @@ use metrics::counter;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
-use super::caller::{Caller, Ended};
+use super::caller::{Caller, CloseReason};
 use crate::telemetry::metrics::CONNECTIONS_ENDED;
 
 /// While every connection stores something: how often it is looked for one that has stopped to.
@@ -110,11 +110,11 @@ impl Drop for Counted {
 }
 
 /// Takes note of why a connection was ended from our side.
-pub(super) fn count(why: Ended) {
+pub(super) fn count(why: CloseReason) {
     let reason = match why {
-        Ended::HeaderTimeout => "header_timeout",
-        Ended::Idle => "idle",
-        Ended::Evicted => "evicted",
+        CloseReason::HeaderTimeout => "header_timeout",
+        CloseReason::Idle => "idle",
+        CloseReason::Evicted => "evicted",
     };
     counter!(CONNECTIONS_ENDED, "reason" => reason).increment(1);
 }

@@ -20,7 +20,7 @@ pub struct Seen {
 #[derive(Debug, Default)]
 pub struct Framing {
     at: At,
-    line: Line,
+    line: HeadLine,
     /// Of the head that is being read: whether there was any line of it, and what it says of its body.
     begun: bool,
     length: Length,
@@ -56,7 +56,7 @@ enum At {
 
 /// The beginning of a line, without its spaces.
 #[derive(Debug)]
-struct Line {
+struct HeadLine {
     kept: [u8; LINE_BYTES],
     length: usize,
     /// Whether there was more than is kept.
@@ -146,7 +146,7 @@ impl Framing {
     }
 }
 
-/// Behind `byte` in the line that says a chunk's size: hexadecimal digits, and then whatever extensions.
+/// Behind `byte` in the line that says a chunk's size: hexadecimal digits, and then any extensions.
 fn size_after(size: u64, over: bool, byte: u8) -> At {
     match (byte, char::from(byte).to_digit(16)) {
         (b'\n', _) if size == 0 => At::Trailers,
@@ -159,7 +159,7 @@ fn size_after(size: u64, over: bool, byte: u8) -> At {
     }
 }
 
-impl Line {
+impl HeadLine {
     fn push(&mut self, bytes: &[u8]) {
         for &byte in bytes.iter().filter(|byte| !matches!(byte, b' ' | b'\t' | b'\r')) {
             let Some(place) = self.kept.get_mut(self.length) else {
@@ -176,7 +176,7 @@ impl Line {
     }
 }
 
-impl Default for Line {
+impl Default for HeadLine {
     fn default() -> Self {
         Self { kept: [0; LINE_BYTES], length: 0, cut: false }
     }

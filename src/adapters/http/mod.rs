@@ -66,7 +66,7 @@ pub struct HttpLimits {
 #[derive(Debug, Clone, Copy)]
 pub struct Stopping {
     /// For so long it serves on as before, but each answer closes its connection: callers leave one by one, before
-    /// nobody listens any more.
+    /// the port is closed.
     pub delay: Duration,
     /// Then what is in flight may take so long.
     pub drain: Duration,

@@ -15,7 +15,7 @@ use crate::telemetry::metrics::{HTTP_REQUEST_DURATION, HTTP_REQUESTS, WEBHOOKS_R
 pub(super) const NO_PROVIDER: &str = "unknown";
 
 /// A request, answered.
-pub(super) struct Answered<'a> {
+pub(super) struct AnsweredRequest<'a> {
     pub receipt: ReceiptId,
     pub destination: Option<&'a Destination>,
     pub outcome: Result<(), Rejection>,
@@ -23,7 +23,7 @@ pub(super) struct Answered<'a> {
     pub elapsed: Duration,
 }
 
-impl Answered<'_> {
+impl AnsweredRequest<'_> {
     /// Counts and logs it.
     pub(super) fn record(&self, refusals: &Refusals, peer: impl FnOnce() -> Peer) {
         let &Self { receipt, code, .. } = self;

@@ -1,5 +1,5 @@
 //! Refused webhooks: how many of which account, and the log, bounded: the first of a kind at once, and then now and again with how many there were.
-//! Anybody can have webhooks refused, as often as they like.
+//! Any sender can have webhooks refused, at any rate.
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
@@ -17,19 +17,19 @@ use crate::telemetry::seldom::Seldom;
 const MOST_ACCOUNTS: usize = 200;
 
 /// What makes two refusals one kind. Accounts beyond [`MOST_ACCOUNTS`] are none.
-type Kind = (&'static str, Option<Account>, Rejection);
+type RefusalKind = (&'static str, Option<Account>, Rejection);
 
 /// What was logged of late.
 pub(super) struct Refusals {
     pause: Duration,
-    kinds: Mutex<HashMap<Kind, Seldom>>,
+    kinds: Mutex<HashMap<RefusalKind, Seldom>>,
     accounts: Mutex<HashSet<(&'static str, Account)>>,
 }
 
 /// Who sent a request: the other end of its connection, and, where that is a proxy, whom it says it speaks for.
 pub(super) struct Peer {
     pub address: SocketAddr,
-    /// Whatever the sender likes, unless there is a proxy before us that says it.
+    /// Anything that the sender likes, unless a proxy before us says it.
     pub forwarded_for: Option<IpAddr>,
 }
 
@@ -84,7 +84,7 @@ impl Refusals {
     }
 
     /// How many of its kind there were since the last line, this one included, if another line is due.
-    fn count(&self, kind: Kind) -> Option<u64> {
+    fn count(&self, kind: RefusalKind) -> Option<u64> {
         // A panic elsewhere cannot leave it half-written.
         let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
         kinds.entry(kind).or_insert_with(|| Seldom::every(self.pause)).happened(Instant::now())

@@ -1,4 +1,4 @@
-//! The loss clock: since when a provider's webhooks cannot be taken. How long is left is for whoever reads the metrics
+//! The loss clock: since when a provider's webhooks cannot be taken. How long is left is for the reader of the metrics
 //! to work out, with what is known of the provider's patience and of the other receivers.
 
 use std::collections::BTreeMap;
@@ -13,11 +13,11 @@ use crate::telemetry::metrics::{LAST_ACCEPTED, LAST_REFUSED, REFUSING_SINCE};
 
 /// What is known of each provider.
 #[derive(Default)]
-pub(super) struct Refusing(Mutex<BTreeMap<ProviderId, Known>>);
+pub(super) struct Refusing(Mutex<BTreeMap<ProviderId, EndedReceipts>>);
 
 /// When the provider's webhooks were received that ended so.
 #[derive(Default)]
-struct Known {
+struct EndedReceipts {
     /// The first of those refused since one was accepted, or when the broker went away.
     refusing_since: Option<Timestamp>,
     last_accepted: Option<Timestamp>,
@@ -68,7 +68,7 @@ impl Refusing {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<ProviderId, Known>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<ProviderId, EndedReceipts>> {
         // A panic elsewhere cannot leave a map half-written.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -27,7 +27,7 @@ impl HeaderView<'_> {
         encodings.any(|encoding| !encoding.is_empty() && !encoding.eq_ignore_ascii_case(b"identity"))
     }
 
-    /// Whom the request is from, as the proxy before us says: the last address of the last `X-Forwarded-For`. Whoever
+    /// Whom the request is from, as the proxy before us says: the last address of the last `X-Forwarded-For`. A sender who
     /// has no proxy before them says there what they like.
     pub(super) fn forwarded_for(&self) -> Option<IpAddr> {
         let line = self.0.get_all("x-forwarded-for").into_iter().next_back()?.to_str().ok()?;

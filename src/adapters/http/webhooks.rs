@@ -1,6 +1,6 @@
 //! `POST /webhooks/{provider}[/{account}]` and the paths the providers' own documents name.
 //!
-//! Whatever happens is answered as the provider understands it, with `Milepost-Receipt`; the bounds on time, size and
+//! Every request is answered as the provider understands it, with `Milepost-Receipt`; the bounds on time, size and
 //! load are here, so that nothing beyond them reaches the pipeline.
 
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use tracing::Span;
 
 use super::allowance::Allowance;
 use super::load;
-use super::record::{Answered, NO_PROVIDER};
+use super::record::{AnsweredRequest, NO_PROVIDER};
 use super::refusals::{Peer, Refusals};
 use super::refusing::Refusing;
 use super::view::HeaderView;
@@ -32,7 +32,7 @@ use crate::telemetry::traces;
 pub const RECEIPT_HEADER: HeaderName = HeaderName::from_static("milepost-receipt");
 
 /// A request to a webhook's path.
-struct Asked<'a> {
+struct WebhookRequest<'a> {
     receipt: Receipt,
     span: &'a Span,
     head: &'a Parts,
@@ -41,7 +41,7 @@ struct Asked<'a> {
 }
 
 /// The webhook port.
-pub struct Webhooks {
+pub struct WebhookPort {
     receiver: Receiver,
     limits: HttpLimits,
     allowances: BTreeMap<ProviderId, Allowance>,
@@ -51,7 +51,7 @@ pub struct Webhooks {
     sample_ratio: f64,
 }
 
-impl Webhooks {
+impl WebhookPort {
     /// A port that takes `receiver`'s webhooks within `limits`, and traces `sample_ratio` of the requests.
     #[must_use]
     pub fn new(receiver: Receiver, limits: HttpLimits, sample_ratio: f64) -> Arc<Self> {
@@ -86,10 +86,10 @@ impl Webhooks {
         }
     }
 
-    /// Takes one webhook. The account comes first, because the answer to everything else may depend on it; whatever can
+    /// Takes one webhook. The account comes first, because the answer to everything else may depend on it; what can
     /// be refused without the body is, before any of it is read.
-    async fn take(&self, destination: &Destination, request: Asked<'_>) -> Result<(), Rejection> {
-        let Asked { receipt, span, head, body, caller } = request;
+    async fn take(&self, destination: &Destination, request: WebhookRequest<'_>) -> Result<(), Rejection> {
+        let WebhookRequest { receipt, span, head, body, caller } = request;
         destination.account()?;
         if caller.is_ambiguous() {
             return Err(Rejection::AmbiguousLength);
@@ -141,7 +141,7 @@ impl Webhooks {
     }
 }
 
-impl Handler for Webhooks {
+impl Handler for WebhookPort {
     fn connections(&self) -> Option<&Gauge> {
         Some(&self.connections)
     }
@@ -157,7 +157,7 @@ impl Handler for Webhooks {
         let outcome = match &destination {
             Some(destination) => {
                 let (span, head, body) = (&span, &head, &mut body);
-                self.take(destination, Asked { receipt, span, head, body, caller }).await
+                self.take(destination, WebhookRequest { receipt, span, head, body, caller }).await
             }
             None => Err(Rejection::UnknownProvider),
         };
@@ -169,7 +169,7 @@ impl Handler for Webhooks {
         let (code, elapsed) = (answer.code, arrived.elapsed());
         span::answered(&span, code, outcome);
         let destination = destination.as_ref();
-        let answered = Answered { receipt: receipt.id, destination, outcome, code, elapsed };
+        let answered = AnsweredRequest { receipt: receipt.id, destination, outcome, code, elapsed };
         let peer =
             || Peer { address: caller.peer(), forwarded_for: HeaderView(&head.headers).forwarded_for() };
         span.in_scope(|| answered.record(&self.refusals, peer));

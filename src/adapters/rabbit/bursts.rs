@@ -12,17 +12,17 @@ use std::task::{Context, Poll, Waker};
 use lapin::PublisherConfirm;
 use tokio::sync::oneshot;
 
-use super::channel::{Message, PublishChannel};
+use super::channel::{AmqpMessage, PublishChannel};
 use crate::ports::PublishError;
 
-type Sent = Result<PublisherConfirm, PublishError>;
-type Sending = Pin<Box<dyn Future<Output = Sent> + Send>>;
+type BurstSent = Result<PublisherConfirm, PublishError>;
+type BurstSending = Pin<Box<dyn Future<Output = BurstSent> + Send>>;
 
 /// Publishes in bursts on one channel.
 pub(super) struct Bursts {
     channel: Arc<PublishChannel>,
     /// What was published since the last burst. The first one in has it sent.
-    waiting: Mutex<Vec<(Message, oneshot::Sender<Sent>)>>,
+    waiting: Mutex<Vec<(AmqpMessage, oneshot::Sender<BurstSent>)>>,
     /// One burst is queued at a time, so that what was published first goes first.
     turn: Mutex<()>,
 }
@@ -33,7 +33,7 @@ impl Bursts {
     }
 
     /// See [`PublishChannel::publish`].
-    pub(super) async fn publish(self: &Arc<Self>, message: Message) -> Sent {
+    pub(super) async fn publish(self: &Arc<Self>, message: AmqpMessage) -> BurstSent {
         let (sent, confirm) = oneshot::channel();
         let first = {
             let mut waiting = self.waiting();
@@ -56,14 +56,14 @@ impl Bursts {
 
     /// They are written in order, so waiting for one after the other is one wake for the burst, and until all are queued
     /// none is needed.
-    fn queue(&self) -> Vec<(Sending, oneshot::Sender<Sent>)> {
+    fn queue(&self) -> Vec<(BurstSending, oneshot::Sender<BurstSent>)> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = std::mem::take(&mut *self.waiting());
         let mut context = Context::from_waker(Waker::noop());
         let mut queued = Vec::with_capacity(waiting.len());
         for (message, sent) in waiting {
             let channel = Arc::clone(&self.channel);
-            let mut sending: Sending = Box::pin(async move { channel.publish(message).await });
+            let mut sending: BurstSending = Box::pin(async move { channel.publish(message).await });
             match sending.as_mut().poll(&mut context) {
                 Poll::Pending => queued.push((sending, sent)),
                 Poll::Ready(confirm) => drop(sent.send(confirm)),
@@ -72,7 +72,7 @@ impl Bursts {
         queued
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Vec<(Message, oneshot::Sender<Sent>)>> {
+    fn waiting(&self) -> MutexGuard<'_, Vec<(AmqpMessage, oneshot::Sender<BurstSent>)>> {
         // A panic elsewhere cannot leave a vector half-written.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }

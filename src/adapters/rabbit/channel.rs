@@ -17,7 +17,7 @@ use lapin::{BasicProperties, Channel, PublisherConfirm};
 use crate::ports::PublishError;
 
 /// A message as AMQP takes it.
-pub(super) struct Message {
+pub(super) struct AmqpMessage {
     pub(super) exchange: ShortString,
     pub(super) routing_key: ShortString,
     pub(super) properties: BasicProperties,
@@ -39,7 +39,7 @@ impl PublishChannel {
 
     /// Publishes `message`; its frames are queued in the first poll. Returns what the broker will confirm once it is
     /// written to the socket.
-    pub(super) async fn publish(&self, message: Message) -> Result<PublisherConfirm, PublishError> {
+    pub(super) async fn publish(&self, message: AmqpMessage) -> Result<PublisherConfirm, PublishError> {
         let channel = self.lock().clone().ok_or(PublishError::Unavailable)?;
         let mut sending = pin!(channel.basic_publish(
             message.exchange,

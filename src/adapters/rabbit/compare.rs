@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::definitions::{Arguments, Definitions};
 
-/// Where a queue's replicas are; whoever runs the broker may say.
+/// Where a queue's replicas are: the operator's choice.
 const PLACEMENT: [&str; 3] =
     ["x-queue-leader-locator", "x-quorum-initial-group-size", "x-initial-cluster-size"];
 
@@ -31,7 +31,7 @@ impl fmt::Display for Kind {
     }
 }
 
-/// How a thing stands on a broker.
+/// The state of a thing on a broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
     /// As it is needed.
@@ -44,18 +44,18 @@ pub enum Standing {
     Unknown(String),
 }
 
-/// A thing that is needed, and how it stands.
+/// A thing that is needed, and its state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Compared {
     /// What it is.
     pub kind: Kind,
     /// Its name; a binding's says from where to where.
     pub name: String,
-    /// How it stands.
+    /// Its state.
     pub standing: Standing,
 }
 
-/// How everything in `needed` stands on a broker that has `found`.
+/// The state of everything in `needed` on a broker that has `found`.
 #[must_use]
 pub fn compare(needed: &Definitions, found: &Definitions) -> Vec<Compared> {
     let mut compared = Vec::new();

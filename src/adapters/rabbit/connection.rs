@@ -1,6 +1,6 @@
 //! Connecting to RabbitMQ.
 //!
-//! lapin's own recovery gives up after 16 tries and resumes consumers silently, so it is off: whoever owns a
+//! lapin's own recovery gives up after 16 tries and resumes consumers silently, so it is off: the owner of a
 //! connection makes a new one, with new channels, when it is lost.
 
 use std::time::Duration;
@@ -204,7 +204,7 @@ pub(super) async fn addresses(uris: &[AMQPUri]) -> Result<Vec<AMQPUri>, ConnectE
     if found.is_empty() { Err(ConnectError::NoAddress) } else { Ok(found) }
 }
 
-/// Waits until the URL is another than `used`, then until `open` succeeds with it. Whoever waits goes on with the
+/// Waits until the URL is another than `used`, then until `open` succeeds with it. A caller that waits goes on with the
 /// connection of before: a password that was changed ends no connection, and a wrong new one must not either.
 pub(super) async fn successor<T, F>(url: &LiveUrl, used: &str, mut open: impl FnMut() -> F) -> T
 where

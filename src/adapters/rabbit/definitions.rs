@@ -34,7 +34,7 @@ pub struct ExchangeDefinition {
     pub durable: bool,
     /// Whether it goes when nothing is bound to it any more.
     pub auto_delete: bool,
-    /// Whether nobody may publish to it.
+    /// Whether no client may publish to it.
     #[serde(default)]
     pub internal: bool,
     /// Its arguments.

@@ -21,7 +21,7 @@ use crate::domain::verdict::ParkReason;
 
 /// The `Content-Type` that goes without saying.
 const JSON: &str = "application/json";
-/// AMQP `delivery_mode` of whatever must survive a restart: all that we publish.
+/// AMQP `delivery_mode` of what must survive a restart: all that we publish.
 pub(super) const PERSISTENT: u8 = 2;
 
 /// No honest count of attempts or crashes comes near this; a forged one must not overflow what is added to it.
@@ -89,7 +89,7 @@ pub(super) fn trace_headers(trace: &TraceContext, headers: &mut FieldTable) {
     }
 }
 
-/// Reads a message of `provider`'s work queue. Whatever is missing or unreadable is made up as well as can be and
+/// Reads a message of `provider`'s work queue. What is missing or unreadable is made up as well as can be and
 /// named as a defect, so that the message can be parked whole. `now` stands in for a missing time of receipt.
 #[must_use]
 pub fn read(message: Message, provider: ProviderId, now: Timestamp) -> (Envelope, Option<&'static str>) {

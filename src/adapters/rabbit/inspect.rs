@@ -34,7 +34,7 @@ impl Inspector {
         Ok(Self { connection, settings })
     }
 
-    /// How everything that `topology` needs stands.
+    /// The state of everything that `topology` needs.
     ///
     /// # Errors
     /// When the connection is lost, or the broker does not answer in time.

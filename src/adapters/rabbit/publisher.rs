@@ -13,7 +13,7 @@ use lapin::{BasicProperties, Channel, Confirmation, Connection, Event};
 use tokio_util::sync::CancellationToken;
 
 use super::bursts::Bursts;
-use super::channel::{Message, PublishChannel};
+use super::channel::{AmqpMessage, PublishChannel};
 use super::connection::{ConnectError, RabbitSettings, close, connect, successor, within};
 use super::delay::DelayLevels;
 use super::envelope;
@@ -247,7 +247,7 @@ impl RabbitPublisher {
         }
     }
 
-    async fn send(&self, message: Message) -> Result<(), PublishError> {
+    async fn send(&self, message: AmqpMessage) -> Result<(), PublishError> {
         if self.blocked.load(Ordering::Relaxed) || self.is_silent() {
             return Err(PublishError::Unavailable);
         }
@@ -262,9 +262,9 @@ impl RabbitPublisher {
         }
     }
 
-    fn message(&self, outbound: Outbound) -> Message {
+    fn message(&self, outbound: Outbound) -> AmqpMessage {
         match outbound {
-            Outbound::Raw(webhook) => Message {
+            Outbound::Raw(webhook) => AmqpMessage {
                 exchange: WEBHOOKS.into(),
                 routing_key: webhook.provider.as_str().into(),
                 properties: envelope::properties(&webhook, None),
@@ -274,15 +274,15 @@ impl RabbitPublisher {
                 let (exchange, routing_key) = self.delays.route(delay, webhook.provider);
                 let properties = envelope::properties(&webhook, None);
                 let (exchange, routing_key) = (exchange.into(), routing_key.into());
-                Message { exchange, routing_key, properties, body: webhook.body }
+                AmqpMessage { exchange, routing_key, properties, body: webhook.body }
             }
-            Outbound::Parked(webhook, reason, detail) => Message {
+            Outbound::Parked(webhook, reason, detail) => AmqpMessage {
                 exchange: PARKED.into(),
                 routing_key: webhook.provider.as_str().into(),
                 properties: envelope::properties(&webhook, Some((reason, &detail))),
                 body: webhook.body,
             },
-            Outbound::Update(event) => Message {
+            Outbound::Update(event) => AmqpMessage {
                 exchange: UPDATES.into(),
                 properties: update_properties(event.id.as_str()),
                 routing_key: event.routing_key.into(),

@@ -202,7 +202,7 @@ pub async fn unbind(channel: &Channel, name: &QueueName, patterns: &[String]) ->
 
 /// Deletes the queue with its bindings; returns how many messages went with it.
 ///
-/// Without `force` only if it holds no message and nobody consumes from it. That is looked up just before: quorum
+/// Without `force` only if it holds no message and has no consumer. That is looked up just before: quorum
 /// queues do not support the flags of `queue.delete` that would check it in the same step.
 ///
 /// # Errors

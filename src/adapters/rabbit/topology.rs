@@ -15,7 +15,7 @@ use crate::domain::provider::ProviderId;
 
 /// Receivers publish here, by provider.
 pub const WEBHOOKS: &str = "milepost.webhooks";
-/// Messages that wait for a person, by provider.
+/// Parked messages, by provider.
 pub const PARKED: &str = "milepost.parked";
 /// Updates, for subscribers to bind to.
 pub const UPDATES: &str = "milepost.updates";

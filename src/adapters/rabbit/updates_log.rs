@@ -17,7 +17,7 @@ use serde::Deserialize;
 use thiserror::Error;
 use tokio::time::{sleep, timeout};
 
-use self::session::{Position, Session, offset_of};
+use self::session::{LogPosition, LogSession, offset_of};
 use super::connection::{ConnectError, uris};
 use super::topology::UPDATES_LOG;
 use crate::domain::retry::reconnect_delay;
@@ -72,8 +72,8 @@ impl LoggedUpdate {
 
 /// Why nothing can come now.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum Outage {
-    /// Nobody has declared it yet, or somebody deleted it.
+pub enum LogOutage {
+    /// It was not declared yet, or was deleted.
     #[error("there is no stream {UPDATES_LOG} yet")]
     NoLog,
     /// There was a subscription, and it is over: the broker or the stream went away.
@@ -90,15 +90,15 @@ pub enum Outage {
 /// What [`UpdatesLog::next`] returns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LogEvent {
-    /// From here on, whatever is published comes.
+    /// What is published from here on.
     Attached,
     /// Nothing can come, for this reason; the reader keeps trying. Said once, not at each try.
-    Waiting(Outage),
+    Waiting(LogOutage),
     /// An update.
     Update(LoggedUpdate),
 }
 
-/// What no waiting mends.
+/// What no waiting fixes.
 #[derive(Debug, Error)]
 pub enum LogError {
     /// The URL cannot be read. It is not repeated here, as it may hold a password.
@@ -115,14 +115,14 @@ pub enum LogError {
 /// A reader of the updates log.
 pub struct UpdatesLog {
     uris: Vec<AMQPUri>,
-    position: Position,
+    position: LogPosition,
     /// When the reader was made, in seconds since 1970.
     made_at: u64,
-    session: Option<Session>,
+    session: Option<LogSession>,
     /// Sessions tried since the last update.
     tries: u32,
     was_attached: bool,
-    told: Option<Outage>,
+    told: Option<LogOutage>,
 }
 
 impl UpdatesLog {
@@ -133,9 +133,9 @@ impl UpdatesLog {
     pub fn new(url: &str, start: Start, now: Timestamp) -> Result<Self, LogError> {
         let uris = uris(url).ok_or(LogError::Url)?;
         let position = match start {
-            Start::First => Position::First,
-            Start::Next => Position::Next,
-            Start::At(time) => Position::At(epoch_seconds(time)),
+            Start::First => LogPosition::First,
+            Start::Next => LogPosition::Next,
+            Start::At(time) => LogPosition::At(epoch_seconds(time)),
         };
         let made_at = epoch_seconds(now);
         Ok(Self { uris, position, made_at, session: None, tries: 0, was_attached: false, told: None })
@@ -173,12 +173,12 @@ impl UpdatesLog {
         }
         self.tries = self.tries.saturating_add(1);
         let position = self.position;
-        if let Position::Next = position {
+        if let LogPosition::Next = position {
             // Should this session end before its first update, "next" would skip what is published until the
             // following session, so that one starts from a time.
-            self.position = Position::At(self.made_at);
+            self.position = LogPosition::At(self.made_at);
         }
-        match timeout(CONNECT_TIMEOUT, Session::open(&self.uris, position)).await {
+        match timeout(CONNECT_TIMEOUT, LogSession::open(&self.uris, position)).await {
             Ok(Ok(session)) => {
                 self.session = Some(session);
                 self.was_attached = true;
@@ -187,9 +187,9 @@ impl UpdatesLog {
             }
             Ok(Err(ConnectError::Refused(error))) => {
                 let outage = self.outage(&error)?;
-                if let (Outage::NoLog, Position::Offset(_)) = (&outage, self.position) {
+                if let (LogOutage::NoLog, LogPosition::Offset(_)) = (&outage, self.position) {
                     // The offset was of a log that is gone; the next one counts from 0, and all of it is new.
-                    self.position = Position::First;
+                    self.position = LogPosition::First;
                 }
                 Ok(self.tell(outage))
             }
@@ -199,16 +199,16 @@ impl UpdatesLog {
     }
 
     /// A refusal ends the reader only at first: a broker that is being restarted refuses for reasons of its own.
-    fn outage(&self, error: &lapin::Error) -> Result<Outage, LogError> {
+    fn outage(&self, error: &lapin::Error) -> Result<LogOutage, LogError> {
         let why = || ConnectError::to(&self.uris, error.clone().into()).to_string();
         let ErrorKind::ProtocolError(protocol) = error.kind() else {
-            return Ok(Outage::NoBroker(why()));
+            return Ok(LogOutage::NoBroker(why()));
         };
         let message = protocol.get_message().to_string();
         match protocol.kind() {
             // A queue that exists but has lost its node is "not found" too, in other words.
             AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND) if message.starts_with("NOT_FOUND - no queue") => {
-                Ok(Outage::NoLog)
+                Ok(LogOutage::NoLog)
             }
             // The same code as for a wrong password, from a broker that let us in.
             AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED)
@@ -222,15 +222,15 @@ impl UpdatesLog {
             {
                 Err(LogError::Refused(why()))
             }
-            _ => Ok(Outage::Denied(message)),
+            _ => Ok(LogOutage::Denied(message)),
         }
     }
 
-    fn no_broker(&self, error: ConnectError) -> Outage {
-        Outage::NoBroker(ConnectError::to(&self.uris, error).to_string())
+    fn no_broker(&self, error: ConnectError) -> LogOutage {
+        LogOutage::NoBroker(ConnectError::to(&self.uris, error).to_string())
     }
 
-    fn tell(&mut self, outage: Outage) -> Option<LogEvent> {
+    fn tell(&mut self, outage: LogOutage) -> Option<LogEvent> {
         let news = self.told.as_ref() != Some(&outage);
         self.told = Some(outage.clone());
         news.then_some(LogEvent::Waiting(outage))
@@ -240,13 +240,13 @@ impl UpdatesLog {
     fn take(&mut self, delivery: Option<Delivery>) -> Result<Option<LogEvent>, LogError> {
         let Some(delivery) = delivery else {
             self.session = None;
-            return Ok(self.tell(Outage::Ended));
+            return Ok(self.tell(LogOutage::Ended));
         };
         let offset = offset_of(&delivery).ok_or(LogError::NotAStream)?;
-        if matches!(self.position, Position::Offset(expected) if offset < expected) {
+        if matches!(self.position, LogPosition::Offset(expected) if offset < expected) {
             return Ok(None);
         }
-        self.position = Position::Offset(offset + 1);
+        self.position = LogPosition::Offset(offset + 1);
         self.tries = 0;
         let update =
             LoggedUpdate { routing_key: delivery.routing_key.to_string(), body: delivery.data, offset };

@@ -15,7 +15,7 @@ use crate::ports::LedgerError;
 /// Sends calls over one connection.
 pub(super) struct Calls {
     connection: RedisConnection,
-    /// What was called since the last request. Whoever puts the first one in has it sent.
+    /// What was called since the last request. The caller that puts the first one in has it sent.
     waiting: Mutex<Vec<Call>>,
 }
 
@@ -77,7 +77,7 @@ impl Calls {
                 for ((reply, answer), command) in replies.into_iter().zip(answers).zip(request.cmd_iter()) {
                     let answer =
                         answer.extract_error().map_err(|error| self.refused(&lease, &error, command));
-                    // Nobody waits any more for those whose message was given back meanwhile.
+                    // Calls whose message was given back meanwhile have no one waiting.
                     let _ = reply.send(answer);
                 }
             }

@@ -105,7 +105,7 @@ impl RedisConnection {
         Box::pin(self.connect()).await
     }
 
-    /// Gives up the leased connection after `error`, if the error says that it may be broken and nobody did so before.
+    /// Gives up the leased connection after `error`, if the error says that it may be broken and it was not given up before.
     pub fn failed(&self, lease: &Lease, error: &RedisError) -> LedgerError {
         let mut current = self.lock();
         if current.generation == lease.generation {
@@ -113,7 +113,7 @@ impl RedisConnection {
                 // The pool's PING tells whether it can still be used.
                 None => current.connection = None,
                 // A primary that was demoted keeps its connections and answers PING, so the pool would give this
-                // one out again: a new one leads to whoever is the primary now.
+                // one out again: a new one leads to the present primary.
                 Some("READONLY" | "MASTERDOWN") => drop(current.connection.take().map(Connection::take)),
                 // Any other refusal (out of memory, loading) is Redis answering on a sound connection.
                 Some(_) => {}

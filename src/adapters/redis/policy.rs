@@ -1,7 +1,7 @@
 //! What Redis does when its memory is full, and how full it is.
 //!
 //! Under any policy but `noeviction` it makes room by forgetting keys, and each event it forgets may be published
-//! again. Redis is still of use then, so nobody is stopped; but it is said loudly.
+//! again. Redis is still of use then, so no worker stops; but the log has an error.
 
 use super::connection::RedisConnection;
 use super::inspect::policy;

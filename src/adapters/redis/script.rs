@@ -25,7 +25,7 @@ impl HashedScript {
     }
 
     /// Makes a call once more that Redis did not know the script of, with the script itself: in one transaction, so that
-    /// nobody can have it forgotten between the two.
+    /// it cannot be forgotten between the two.
     pub(super) async fn load_and_call(
         &self,
         call: Cmd,

@@ -46,7 +46,7 @@ pub struct Facts {
 /// A broker that can be connected to.
 #[derive(Debug, Clone)]
 pub struct Broker {
-    /// How everything that is needed stands.
+    /// The state of everything that is needed.
     pub things: Vec<Compared>,
     /// Messages that no queue was bound for, if there is the queue that catches them.
     pub unrouted: Option<u32>,
@@ -57,7 +57,7 @@ pub struct Broker {
 /// What the management API says.
 #[derive(Debug, Clone)]
 pub enum ManagementFacts {
-    /// Nobody said where it is.
+    /// No address is configured.
     NotConfigured,
     /// It gave no answer that can be used: why.
     Failed(String),

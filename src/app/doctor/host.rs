@@ -104,7 +104,7 @@ fn unrouted(waiting: Option<u32>) -> Option<Finding> {
         Finding::ok("unrouted", UNROUTED, "empty")
     } else {
         let says = format!("holds {waiting} messages that no queue was bound for");
-        let remedy = "mend the bindings, then move them to the exchange they were published to";
+        let remedy = "fix the bindings, then move them to the exchange they were published to";
         Finding::new(Level::Warn, "unrouted", UNROUTED, says, remedy)
     })
 }

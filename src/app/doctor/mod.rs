@@ -14,7 +14,7 @@ mod subscribers;
 pub use facts::{Broker, Facts, ManagementFacts, Memory, NoBroker, Patient};
 pub use finding::{Finding, Level};
 
-/// Everything there is to say, in the order in which it is best mended.
+/// All findings, in the order in which they are best fixed.
 #[must_use]
 pub fn diagnose(facts: &Facts) -> Vec<Finding> {
     let mut findings = host::connections(facts);

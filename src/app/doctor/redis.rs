@@ -31,7 +31,7 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
 }
 
 fn unseen(check: &'static str, subject: &str) -> Finding {
-    let remedy = "allow this user INFO, or ask whoever hosts it";
+    let remedy = "allow this user INFO, or ask your provider of Redis";
     Finding::new(Level::Skipped, check, subject, "this user may not see it", remedy)
 }
 

@@ -44,7 +44,7 @@ fn finding(queue: &FoundQueue) -> Finding {
 }
 
 fn warning(queue: &FoundQueue) -> Finding {
-    let says = "nothing bounds it and nobody consumes it: it grows until the broker's disk is full";
+    let says = "it has no bound and no consumer: it grows until the broker's disk is full";
     let remedy =
         "its owner consumes it, bounds it (`milepost subscribe --max-bytes`, or a policy) or deletes it";
     Finding::new(Level::Warn, CHECK, format!("queue {}", queue.definition.name), says, remedy)

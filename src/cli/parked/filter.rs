@@ -36,7 +36,7 @@ pub struct Filter {
     /// Parked before then
     #[arg(long, value_name = "WHEN", value_parser = when)]
     pub until: Option<Timestamp>,
-    /// With this text in the reason or the detail, whatever its case
+    /// With this text in the reason or the detail, in any case
     #[arg(long, value_name = "TEXT")]
     pub error: Option<String>,
 }

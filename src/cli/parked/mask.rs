@@ -1,8 +1,8 @@
-//! A body for a person's eyes: its shape, and of its values those that are nobody's secret.
+//! A body as an operator sees it: its shape, and of its values those that are no secret.
 
 use serde_json::{Map, Value};
 
-/// What stands for a value that is not shown.
+/// What replaces a value that is not shown.
 const MASKED: &str = "***";
 
 /// Names, without case and underscores, of what is known not to be about a person: ids of things, statuses, times,
@@ -61,7 +61,7 @@ const CREDENTIALS: &[&str] = &["apikey", "authorization", "password", "secret", 
 /// What is longer than an id or a status ever is is something else.
 const LONGEST_SHOWN: usize = 64;
 
-/// Replaces values: credentials always, and unless `reveal` whatever is not known to be harmless.
+/// Replaces values: credentials always, and unless `reveal` all that are not known to be harmless.
 pub fn mask(value: &mut Value, reveal: bool) {
     mask_in("", value, reveal);
 }

@@ -1,4 +1,4 @@
-//! How a replay gathers speed, and when it stops: whatever parked the messages may still be there.
+//! How a replay gathers speed, and when it stops: the cause that parked the messages may still be there.
 
 use thiserror::Error;
 
@@ -41,7 +41,7 @@ impl Ramp {
         Self { judged: Some(0), max_failures }
     }
 
-    /// Everything at once, whatever becomes of it.
+    /// Everything at once, without regard to the outcomes.
     #[must_use]
     pub const fn none() -> Self {
         Self { judged: None, max_failures: 1.0 }

@@ -1,6 +1,6 @@
 //! `milepost parked replay`: gives parked messages to the workers once more.
 //!
-//! Each is published to its work queue, and only once that is confirmed taken off the parked queue. Whatever ends the
+//! Each is published to its work queue, and only once that is confirmed taken off the parked queue. If anything ends the
 //! command in between leaves both, and the ledger makes the second a duplicate: so it can be run again at any time.
 
 pub mod heard;

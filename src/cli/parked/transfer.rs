@@ -110,7 +110,7 @@ pub(super) async fn export(args: &ExportArgs, global: Global) -> anyhow::Result<
 
 pub(super) async fn import(args: &ImportArgs, global: Global) -> anyhow::Result<Exit> {
     let settings = args.broker.settings(global)?;
-    // All of it is read before any of it is parked: half a file helps nobody.
+    // All of it is read before any of it is parked: half a file is of no use.
     let records = read(&args.file)?;
     let outlet = Outlet::open(&settings).await?;
     let mut there: HashMap<ProviderId, HashSet<String>> = HashMap::new();

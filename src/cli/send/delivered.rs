@@ -1,4 +1,4 @@
-//! What became of one webhook, for a person and for a program.
+//! What became of one webhook, as text and as JSON.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,7 +14,7 @@ const LONGEST_BODY: usize = 80;
 /// What became of a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum SendOutcome {
     /// The answer was the one that this provider takes for success.
     Accepted,
     /// The answer says that it will never be accepted.
@@ -25,7 +25,7 @@ pub enum Outcome {
 
 /// What the last try of a webhook met.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reply {
+pub enum ProviderReply {
     /// An answer.
     Answer {
         /// Its HTTP status code.
@@ -58,7 +58,7 @@ pub struct Resend<'a> {
     /// Which webhook.
     pub which: Which,
     /// What it met.
-    pub reply: &'a Reply,
+    pub reply: &'a ProviderReply,
     /// In how long.
     pub wait: Duration,
 }
@@ -70,10 +70,10 @@ pub struct Delivered {
     #[serde(flatten)]
     pub which: Which,
     /// How it ended.
-    pub outcome: Outcome,
+    pub outcome: SendOutcome,
     /// What the last try met.
     #[serde(flatten)]
-    pub reply: Reply,
+    pub reply: ProviderReply,
     /// How often it was sent.
     pub tries: u32,
     /// From the first try's beginning to the last one's end.
@@ -84,7 +84,7 @@ pub struct Delivered {
     pub last_try: Duration,
 }
 
-impl fmt::Display for Reply {
+impl fmt::Display for ProviderReply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Answer { code, receipt: Some(receipt), .. } => write!(f, "{code}, receipt {receipt}"),
@@ -112,9 +112,9 @@ impl fmt::Display for Resend<'_> {
 impl fmt::Display for Delivered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let outcome = match self.outcome {
-            Outcome::Accepted => "accepted",
-            Outcome::Refused => "refused",
-            Outcome::GaveUp => "gave up",
+            SendOutcome::Accepted => "accepted",
+            SendOutcome::Refused => "refused",
+            SendOutcome::GaveUp => "gave up",
         };
         let tries = if self.tries == 1 { "1 try".to_owned() } else { format!("{} tries", self.tries) };
         let Self { which, reply, .. } = self;
@@ -122,7 +122,9 @@ impl fmt::Display for Delivered {
         write!(f, "{which:<24} {outcome:<8} {tries}, {elapsed} ms: {reply}")?;
         match reply {
             // Why it was refused is in the answer's body, for some providers nowhere else.
-            Reply::Answer { body, .. } if self.outcome != Outcome::Accepted && !body.is_empty() => {
+            ProviderReply::Answer { body, .. }
+                if self.outcome != SendOutcome::Accepted && !body.is_empty() =>
+            {
                 write!(f, ": {}", shortened(String::from_utf8_lossy(body).trim_end(), LONGEST_BODY))
             }
             _ => Ok(()),
@@ -132,19 +134,19 @@ impl fmt::Display for Delivered {
 
 /// `code`, `receipt` and, when there was no answer, `error`: always the same three, so that every line has the
 /// same fields.
-impl Serialize for Reply {
+impl Serialize for ProviderReply {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
-        struct Fields<'a> {
+        struct DeliveredFields<'a> {
             code: Option<u16>,
             receipt: Option<&'a str>,
             error: Option<&'a str>,
         }
         let fields = match self {
             Self::Answer { code, receipt, .. } => {
-                Fields { code: Some(*code), receipt: receipt.as_deref(), error: None }
+                DeliveredFields { code: Some(*code), receipt: receipt.as_deref(), error: None }
             }
-            Self::None(why) => Fields { code: None, receipt: None, error: Some(why) },
+            Self::None(why) => DeliveredFields { code: None, receipt: None, error: Some(why) },
         };
         fields.serialize(serializer)
     }

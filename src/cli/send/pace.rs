@@ -9,13 +9,13 @@ const CATCH_UP: Duration = Duration::from_millis(100);
 
 /// Hands out turns at a steady rate, or at once when there is none to keep.
 #[derive(Debug)]
-pub struct Pace {
+pub struct SendPace {
     per_second: Option<f64>,
     turns: f64,
     counted_until: Instant,
 }
 
-impl Pace {
+impl SendPace {
     /// The first turn is at `now`.
     #[must_use]
     pub const fn new(per_second: Option<f64>, now: Instant) -> Self {

@@ -10,7 +10,7 @@ impl Share {
     /// Reads one.
     ///
     /// # Errors
-    /// What was expected, for a person.
+    /// What was expected, as text.
     pub fn parse(text: &str) -> Result<Self, String> {
         let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
         share.map(Self).ok_or_else(|| "expected a share from 0 to 1".to_owned())

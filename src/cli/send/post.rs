@@ -10,7 +10,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Response, Url};
 use tokio::time::{Instant, sleep};
 
-use super::delivered::{Delivered, Outcome, Reply, Resend, Which};
+use super::delivered::{Delivered, ProviderReply, Resend, SendOutcome, Which};
 use crate::domain::answer::Answer;
 use crate::domain::samples::SignedWebhook;
 
@@ -62,7 +62,7 @@ impl Poster {
             tries += 1;
             let (elapsed, last_try) = (begun.elapsed(), try_begun.elapsed());
             let left = self.give_up.saturating_sub(elapsed);
-            let outcome = self.judge(&reply).or_else(|| left.is_zero().then_some(Outcome::GaveUp));
+            let outcome = self.judge(&reply).or_else(|| left.is_zero().then_some(SendOutcome::GaveUp));
             if let Some(outcome) = outcome {
                 return Delivered { which, outcome, reply, tries, elapsed, last_try };
             }
@@ -72,7 +72,7 @@ impl Poster {
         }
     }
 
-    async fn post(&self, webhook: &SignedWebhook) -> Reply {
+    async fn post(&self, webhook: &SignedWebhook) -> ProviderReply {
         let mut request = self.client.post(self.target.clone()).header(CONTENT_TYPE, "application/json");
         for (name, value) in &webhook.headers {
             request = request.header(name, value);
@@ -83,25 +83,25 @@ impl Poster {
         }
     }
 
-    /// How it ends with this reply; `None` when sending again may mend it.
-    fn judge(&self, reply: &Reply) -> Option<Outcome> {
-        let Reply::Answer { code, body, .. } = reply else { return None };
+    /// How it ends with this reply; `None` when sending again may help.
+    fn judge(&self, reply: &ProviderReply) -> Option<SendOutcome> {
+        let ProviderReply::Answer { code, body, .. } = reply else { return None };
         match code {
             // An empty body is not asked for: providers that want none do not look at it.
             _ if *code == self.accepted.code => {
                 let accepted = self.accepted.body.is_empty() || self.accepted.body.as_bytes() == body;
                 // A provider whose success has a body gives its refusals there too, under the same code.
-                Some(if accepted { Outcome::Accepted } else { Outcome::Refused })
+                Some(if accepted { SendOutcome::Accepted } else { SendOutcome::Refused })
             }
-            // A slow body and too many requests are the only ones of these that time mends.
+            // A slow body and too many requests are the only ones of these that time fixes.
             408 | 429 => None,
-            400..=499 => Some(Outcome::Refused),
+            400..=499 => Some(SendOutcome::Refused),
             _ => None,
         }
     }
 }
 
-async fn read(mut response: Response) -> reqwest::Result<Reply> {
+async fn read(mut response: Response) -> reqwest::Result<ProviderReply> {
     let mut body = BytesMut::new();
     while let Some(chunk) = response.chunk().await? {
         body.extend_from_slice(&chunk[..chunk.len().min(ANSWER_CAP - body.len())]);
@@ -110,7 +110,7 @@ async fn read(mut response: Response) -> reqwest::Result<Reply> {
         }
     }
     let receipt = receipt(response.headers());
-    Ok(Reply::Answer { code: response.status().as_u16(), receipt, body: body.freeze() })
+    Ok(ProviderReply::Answer { code: response.status().as_u16(), receipt, body: body.freeze() })
 }
 
 fn receipt(headers: &HeaderMap) -> Option<String> {
@@ -118,13 +118,13 @@ fn receipt(headers: &HeaderMap) -> Option<String> {
 }
 
 /// The innermost error says what happened; those around it only that a request failed.
-fn no_answer(error: &reqwest::Error) -> Reply {
+fn no_answer(error: &reqwest::Error) -> ProviderReply {
     if error.is_timeout() {
-        return Reply::None("no answer in time".to_owned());
+        return ProviderReply::None("no answer in time".to_owned());
     }
     let mut innermost: &dyn Error = error;
     while let Some(source) = innermost.source() {
         innermost = source;
     }
-    Reply::None(innermost.to_string())
+    ProviderReply::None(innermost.to_string())
 }

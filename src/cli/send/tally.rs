@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::delivered::{Delivered, Outcome};
+use super::delivered::{Delivered, SendOutcome};
 
 /// Counts webhooks by what became of them.
 #[derive(Debug)]
@@ -35,15 +35,15 @@ impl Tally {
     /// Counts one.
     pub fn add(&mut self, delivered: &Delivered) {
         match delivered.outcome {
-            Outcome::Accepted => {
+            SendOutcome::Accepted => {
                 self.accepted += 1;
                 self.latencies.push(u32::try_from(delivered.last_try.as_micros()).unwrap_or(u32::MAX));
             }
-            Outcome::Refused => self.refused += 1,
-            Outcome::GaveUp => self.gave_up += 1,
+            SendOutcome::Refused => self.refused += 1,
+            SendOutcome::GaveUp => self.gave_up += 1,
         }
         self.resent += u64::from(delivered.tries > 1);
-        if delivered.outcome != Outcome::Accepted && self.first_failure.is_none() {
+        if delivered.outcome != SendOutcome::Accepted && self.first_failure.is_none() {
             self.first_failure = Some(delivered.to_string());
         }
     }

@@ -9,7 +9,7 @@ use crate::domain::provider::ProviderId;
 /// Reads the URL of a receiver.
 ///
 /// # Errors
-/// What is wrong with it, for a person.
+/// What is wrong with it, as text.
 pub fn parse(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| error.to_string())?;
     if !matches!(url.scheme(), "http" | "https") {

@@ -84,7 +84,7 @@ impl Answer {
         self.first_receipt().map_or_else(|| self.id.clone(), |first| first.to_string())
     }
 
-    /// Whether nobody knows anything.
+    /// Whether nothing is known.
     pub(super) fn is_empty(&self) -> bool {
         let remembered =
             self.remembered.iter().any(|known| known.sequence.is_some() || !known.events.is_empty());
@@ -163,7 +163,7 @@ impl Answer {
             let _ = writeln!(text, "delivery {provider}/{account} {}", printable(delivery_id));
             for (leg, state) in &delivery.legs {
                 let courier = if leg.is_empty() { String::new() } else { format!(" (courier {leg})") };
-                let _ = writeln!(text, "  stands at {}{courier}", state.status().as_str());
+                let _ = writeln!(text, "  status {}{courier}", state.status().as_str());
             }
             if let Some(sequence) = delivery.sequence {
                 let _ = writeln!(text, "  last sequence number {sequence}");
@@ -187,7 +187,7 @@ impl Answer {
 
     /// Of a receipt, what there is to look at next.
     fn nobody_knows(&self, now: Timestamp) -> String {
-        let mut text = format!("nobody knows {}\n", printable(&self.id));
+        let mut text = format!("{} was not found\n", printable(&self.id));
         let Some(given) = ReceiptId::given_at(&self.id) else { return text };
         let _ = write!(text, "It is a receipt, given at {}", clock(given, now));
         let kept_since = self.asked.searched.as_ref().and_then(|searched| searched.kept_since);

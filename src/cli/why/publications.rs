@@ -7,7 +7,7 @@ use serde::Deserialize;
 use tokio::time::timeout;
 
 use super::CLOCK_SKEW;
-use crate::adapters::rabbit::updates_log::{LogEvent, Outage, Start, UpdatesLog};
+use crate::adapters::rabbit::updates_log::{LogEvent, LogOutage, Start, UpdatesLog};
 
 /// A stream that sends nothing for so long has been read to its end: AMQP tells no other way where that is.
 const IDLE: Duration = Duration::from_secs(2);
@@ -22,12 +22,12 @@ pub(super) struct Publication {
     pub(super) id: String,
     pub(super) subject: String,
     pub(super) time: String,
-    pub(super) data: Data,
+    pub(super) data: PublicationData,
 }
 
 /// What it says.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(super) struct Data {
+pub(super) struct PublicationData {
     pub(super) provider: String,
     pub(super) account: String,
     pub(super) status: String,
@@ -85,7 +85,7 @@ async fn oldest(url: &str, now: Timestamp) -> anyhow::Result<Option<Timestamp>> 
     let mut patience = CONNECTING;
     let first: anyhow::Result<_> = loop {
         match timeout(patience, log.next()).await {
-            Err(_) | Ok(Ok(LogEvent::Waiting(Outage::NoLog))) => break Ok(None),
+            Err(_) | Ok(Ok(LogEvent::Waiting(LogOutage::NoLog))) => break Ok(None),
             Ok(Err(error)) => break Err(error.into()),
             // Too short, and a broker that is busy would seem to keep all that there ever was.
             Ok(Ok(LogEvent::Attached)) => patience = FIRST,
@@ -104,7 +104,7 @@ async fn read(log: &mut UpdatesLog, id: &str, until: Option<Timestamp>) -> anyho
         let Ok(event) = timeout(patience, log.next()).await else { return Ok(found) };
         match event? {
             LogEvent::Attached => patience = FIRST,
-            LogEvent::Waiting(Outage::NoLog) => return Ok(found),
+            LogEvent::Waiting(LogOutage::NoLog) => return Ok(found),
             LogEvent::Waiting(outage) => return Err(outage.into()),
             LogEvent::Update(update) => {
                 patience = IDLE;

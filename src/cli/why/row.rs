@@ -75,7 +75,7 @@ impl Row<'_> {
         if all { (Some(false), "no".to_owned()) } else { (None, "not searched so far".to_owned()) }
     }
 
-    /// What nobody could be asked about is `?`, not "no".
+    /// What could not be asked is `?`, not "no".
     pub(super) fn cells(&self, receipt: &str, asked: &Asked, now: Timestamp) -> [String; 9] {
         let at = |time: Option<Timestamp>| time.map_or_else(|| "-".to_owned(), |time| clock(time, now));
         let none = |asked: bool, none: &str| if asked { none.to_owned() } else { "?".to_owned() };
@@ -155,7 +155,7 @@ fn unseen(done_at: Option<Timestamp>, searched: Option<&Searched>) -> &'static s
 fn ledger(record: &EventRecord, now: Timestamp) -> String {
     let since = record.done_at.map_or_else(String::new, |time| format!(", {}", clock(time, now)));
     match (record.state, record.deadline) {
-        (State::Retrying, Some(due)) => format!("comes back {}, {}", clock(due, now), until(due, now)),
+        (State::Retrying, Some(due)) => format!("retried {}, {}", clock(due, now), until(due, now)),
         (State::Claimed, Some(lease)) => {
             format!("claimed, lease over {}, {}", clock(lease, now), until(lease, now))
         }

@@ -28,7 +28,7 @@ pub(super) fn fingerprint<'a>(
     media(content, fields.peek("media")).finish()
 }
 
-/// Adds some fields of a nested object; whatever else is there instead of an object, or its absence, as it is.
+/// Adds some fields of a nested object. Anything that is no object, and its absence, stays as it is.
 fn within(content: Fingerprinter, fields: &Document<'_>, name: &str, inner: &[&str]) -> Fingerprinter {
     let raw = fields.peek(name);
     match raw.and_then(|raw| Document::parse(raw.get().as_bytes()).ok()) {

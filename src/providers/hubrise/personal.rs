@@ -1,7 +1,7 @@
 //! A sample as a webhook of a delivery of its own.
 //!
 //! The samples tell one delivery: each has the state before it as `previous_state`. So all their times are moved alike,
-//! whatever the step, and still fit together.
+//! at every step, and still fit together.
 
 use jiff::Timestamp;
 use jiff::fmt::temporal::DateTimePrinter;

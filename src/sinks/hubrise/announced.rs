@@ -11,7 +11,7 @@ use crate::domain::provider::ProviderId;
 use crate::domain::verdict::ParkReason;
 use crate::ports::{Cells, CellsError};
 use crate::sinks::update::Delivery;
-use crate::sinks::{HUBRISE_LINKS, Message, Outcome, Sink, Verdict};
+use crate::sinks::{HUBRISE_LINKS, Sink, SinkMessage, SinkOutcome, Verdict};
 
 /// What a service says.
 #[derive(Debug, Deserialize)]
@@ -53,7 +53,7 @@ impl Sink for Announced {
         HUBRISE_LINKS
     }
 
-    async fn handle(&self, message: &Message) -> Result<Verdict, CellsError> {
+    async fn handle(&self, message: &SinkMessage) -> Result<Verdict, CellsError> {
         let Ok(announcement) = serde_json::from_slice::<Announcement>(&message.body) else {
             let what = "not a link: expected provider, delivery_id and order".to_owned();
             return Ok(Verdict::Park(ParkReason::Malformed, what));
@@ -63,7 +63,7 @@ impl Sink for Announced {
         match links::link(&self.settings.connections, &delivery, &order, connection.as_deref()) {
             Ok(link) => {
                 links::keep(self.store.as_ref(), &self.settings, &delivery, link).await?;
-                Ok(Verdict::Done(Outcome::Linked))
+                Ok(Verdict::Done(SinkOutcome::Linked))
             }
             Err(why) => Ok(Verdict::Park(ParkReason::SinkRefused, why)),
         }

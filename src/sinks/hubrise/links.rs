@@ -18,7 +18,7 @@ const HOUR_MS: i64 = 60 * 60 * 1000;
 /// What the sink knows of a delivery.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Known {
+pub struct KnownDelivery {
     /// The order it was linked to.
     pub link: Option<Link>,
     /// The order its updates go to.
@@ -47,7 +47,7 @@ pub struct Link {
 pub struct Waiting(BTreeMap<i64, u32>);
 
 impl Waiting {
-    /// Counts one of `first_ms` that begins to wait, if there are fewer than `most`. Whatever waits longer than `longest`
+    /// Counts one of `first_ms` that begins to wait, if there are fewer than `most`. One that waits longer than `longest`
     /// does not count.
     pub fn begin(&mut self, first_ms: i64, now_ms: i64, longest: Duration, most: u32) -> bool {
         let longest_ms = i64::try_from(longest.as_millis()).unwrap_or(i64::MAX);
@@ -116,6 +116,6 @@ pub async fn keep(
     link: Link,
 ) -> Result<(), CellsError> {
     let key = keys::delivery(delivery);
-    let put = |known: &mut Known, _| known.link = Some(link.clone());
+    let put = |known: &mut KnownDelivery, _| known.link = Some(link.clone());
     cells::update(store, &key, settings.memory, put).await
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::api::Api;
-use super::core::answer::{self, Answer};
+use super::core::answer::{self, ApiAnswer};
 use super::core::desk::{Admission, Budget, Desk, Note, PauseReason, Why};
 use super::core::request::{Class, Request};
 use super::core::rule::OrderId;
@@ -14,7 +14,7 @@ use super::keys;
 use super::settings::Connection;
 use crate::ports::{Cells, CellsError};
 use crate::sinks::cells;
-use crate::sinks::lanes::Lanes;
+use crate::sinks::lanes::Turns;
 use crate::telemetry::metrics as m;
 
 /// A desk is remembered a little longer than its longest window.
@@ -27,7 +27,7 @@ pub(super) struct Office {
     store: Arc<dyn Cells>,
     api: Arc<dyn Api>,
     /// Requests of one connection ask for admission one after another: so they do not get into each other's way in Redis.
-    queues: Lanes,
+    queues: Turns,
 }
 
 /// A request that may be sent.
@@ -41,8 +41,8 @@ pub(super) struct Pass {
 
 /// What a desk says after an answer.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Noted {
-    /// Whether HubRise had answered somebody before this failed.
+pub(super) struct DeskNote {
+    /// Whether HubRise had answered any request before this failed.
     pub(super) alone: bool,
     /// Whether the token may be for another location.
     pub(super) suspicious: bool,
@@ -58,7 +58,7 @@ impl Office {
                 count(name, result, 0);
             }
         }
-        Self { store, api, queues: Lanes::default() }
+        Self { store, api, queues: Turns::default() }
     }
 
     /// Shows every connection's desk in the metrics, also those that this replica sends nothing on.
@@ -98,17 +98,22 @@ impl Office {
     }
 
     /// Sends an admitted request.
-    pub(super) async fn send(&self, connection: &Connection, order: &OrderId, request: &Request) -> Answer {
+    pub(super) async fn send(
+        &self,
+        connection: &Connection,
+        order: &OrderId,
+        request: &Request,
+    ) -> ApiAnswer {
         let began = Instant::now();
         let sent = self.api.send(&connection.name, order, request).await;
         let answer = match sent {
             Ok(raw) => answer::read(request, &raw),
-            Err(why) => Answer::Away(why),
+            Err(why) => ApiAnswer::Away(why),
         };
         count(&connection.name, result(&answer), 1);
         metrics::histogram!(m::HUBRISE_REQUEST_DURATION, "request" => request.as_str())
             .record(began.elapsed().as_secs_f64());
-        if let Answer::Away(why) = answer {
+        if let ApiAnswer::Away(why) = answer {
             tracing::warn!(
                 connection = connection.name,
                 request = request.as_str(),
@@ -125,9 +130,9 @@ impl Office {
         connection: &Connection,
         pass: &Pass,
         note: Note,
-    ) -> Result<Noted, CellsError> {
+    ) -> Result<DeskNote, CellsError> {
         if pass.clean && matches!(note, Note::Answered | Note::Found) {
-            return Ok(Noted::default());
+            return Ok(DeskNote::default());
         }
         let name = connection.name.as_str();
         let (noted, before, desk, now_ms) = self
@@ -136,7 +141,7 @@ impl Office {
                 desk.note(note, &pass.token, now_ms);
                 let wait_ms = (desk.away_until_ms.max(desk.limited_until_ms) - now_ms).max(0);
                 let (alone, suspicious) = (before.failures == 0, desk.is_suspicious());
-                (Noted { alone, suspicious, wait_ms }, before, desk.clone(), now_ms)
+                (DeskNote { alone, suspicious, wait_ms }, before, desk.clone(), now_ms)
             })
             .await?;
         told(name, &before, &desk);
@@ -167,15 +172,15 @@ fn count(connection: &str, result: &'static str, requests: u64) {
 const RESULTS: [&str; 7] = ["ok", "not_found", "no_such_path", "rejected", "denied", "limited", "no_answer"];
 
 /// The metric label: one of [`RESULTS`].
-const fn result(answer: &Answer) -> &'static str {
+const fn result(answer: &ApiAnswer) -> &'static str {
     match answer {
-        Answer::Done | Answer::Order(_) | Answer::Delivery(_) | Answer::Location(_) => "ok",
-        Answer::NotFound => "not_found",
-        Answer::NoSuchPath => "no_such_path",
-        Answer::Rejected(_) => "rejected",
-        Answer::Denied { .. } => "denied",
-        Answer::Limited { .. } => "limited",
-        Answer::Away(_) => "no_answer",
+        ApiAnswer::Done | ApiAnswer::Order(_) | ApiAnswer::Delivery(_) | ApiAnswer::Location(_) => "ok",
+        ApiAnswer::NotFound => "not_found",
+        ApiAnswer::NoSuchPath => "no_such_path",
+        ApiAnswer::Rejected(_) => "rejected",
+        ApiAnswer::Denied { .. } => "denied",
+        ApiAnswer::Limited { .. } => "limited",
+        ApiAnswer::Away(_) => "no_answer",
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the HubRise sink is told: its connections, and its bounds.
+//! The HubRise sink's settings: its connections, and its bounds.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ pub struct Connection {
     pub interval: Duration,
 }
 
-/// What the sink is told.
+/// The sink's settings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// Its connections, by their names.

@@ -9,24 +9,24 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::core::answer::{Answer, Rejection};
+use super::core::answer::{ApiAnswer, ApiRejection};
 use super::core::carrier::Carrier;
-use super::core::decide::{self, Case, Obstacle, Run, Step, Trouble, admit, decide};
+use super::core::decide::{self, Case, Obstacle, RetryCause, Run, Step, admit, decide};
 use super::core::desk::{Note, PauseReason, Why};
 use super::core::learn::{Lesson, learn};
-use super::core::record::{Last, Lease, Record};
+use super::core::record::{Last, OrderLease, OrderRecord};
 use super::core::request::{Class, Request};
 use super::core::rule::OrderId;
 use super::keys;
-use super::links::{Known, Link};
-use super::office::{Noted, Pass};
+use super::links::{KnownDelivery, Link};
+use super::office::{DeskNote, Pass};
 use super::settings::Connection;
 use super::{Hubrise, patience};
 use crate::domain::verdict::ParkReason;
 use crate::ports::CellsError;
 use crate::ports::chance::random;
 use crate::sinks::update::Update;
-use crate::sinks::{Message, Outcome, Reason, Verdict, cells};
+use crate::sinks::{SinkMessage, SinkOutcome, Verdict, WaitReason, cells};
 
 /// A visit has no use for more: look, POST, look again, POST without what was refused, and the order's own status.
 const MOST_REQUESTS: usize = 8;
@@ -43,20 +43,20 @@ pub(super) struct Visit<'a> {
     connection: &'a Connection,
     order: &'a OrderId,
     update: &'a Update,
-    message: &'a Message,
+    message: &'a SinkMessage,
     carrier: Carrier,
     key: String,
     /// Names this visit's leases.
     token: String,
     run: Run,
     /// What HubRise refused of what was sent.
-    rejection: Option<Rejection>,
+    rejection: Option<ApiRejection>,
 }
 
 /// What a visit does next.
 enum Next {
     Step(Step),
-    /// Somebody else is sending something about the order.
+    /// Another replica is sending something about the order.
     Busy,
 }
 
@@ -66,7 +66,7 @@ impl<'a> Visit<'a> {
         connection: &'a Connection,
         order: &'a OrderId,
         update: &'a Update,
-        message: &'a Message,
+        message: &'a SinkMessage,
     ) -> Self {
         Self {
             sink,
@@ -83,7 +83,7 @@ impl<'a> Visit<'a> {
     }
 
     pub(super) async fn run(mut self) -> Result<Verdict, CellsError> {
-        // What it says is taken in at once, so that whoever sends something about the order sends that too.
+        // What it says is taken in at once, so that the next request about the order sends it, too.
         match self.take_in().await? {
             Next::Step(Step::Send(_)) | Next::Busy => {}
             Next::Step(step) => return Ok(self.end(step)),
@@ -91,7 +91,9 @@ impl<'a> Visit<'a> {
         let _lane = self.sink.lanes.enter(&self.key).await;
         for _ in 0..MOST_REQUESTS {
             let request = match self.look().await? {
-                Next::Busy => return Ok(later(BUSY_WAIT.mul_f64(0.5 + random::<f64>() / 2.0), Reason::Busy)),
+                Next::Busy => {
+                    return Ok(later(BUSY_WAIT.mul_f64(0.5 + random::<f64>() / 2.0), WaitReason::Busy));
+                }
                 Next::Step(Step::Send(request)) => request,
                 Next::Step(step) => return Ok(self.end(step)),
             };
@@ -119,7 +121,7 @@ impl<'a> Visit<'a> {
             }
         }
         // HubRise says now this and now that.
-        Ok(self.away(Noted { alone: true, ..Noted::default() }))
+        Ok(self.away(DeskNote { alone: true, ..DeskNote::default() }))
     }
 
     fn case(&self, now_ms: i64) -> Case<'_> {
@@ -135,7 +137,7 @@ impl<'a> Visit<'a> {
                 let is_new = record.owner.is_none();
                 settle_lease(record, now_ms);
                 if self.message.replayed {
-                    // Whoever replays it has seen to what HubRise refused.
+                    // The operator who replays it has fixed what HubRise refused.
                     record.refused.clear();
                 }
                 let case = self.case(now_ms);
@@ -149,7 +151,7 @@ impl<'a> Visit<'a> {
             let OrderId { location, order } = self.order.clone();
             let link = Link { connection: self.connection.name.clone(), location, order };
             let (store, key) = (self.sink.store.as_ref(), keys::delivery(&self.update.delivery));
-            let put = |known: &mut Known, _| known.shown_at = Some(link.clone());
+            let put = |known: &mut KnownDelivery, _| known.shown_at = Some(link.clone());
             cells::update(store, &key, self.sink.settings.memory, put).await?;
         }
         Ok(next)
@@ -157,7 +159,7 @@ impl<'a> Visit<'a> {
 
     /// What is next, as things are now.
     async fn look(&self) -> Result<Next, CellsError> {
-        let (mut record, now_ms) = cells::read::<Record>(self.sink.store.as_ref(), &self.key).await?;
+        let (mut record, now_ms) = cells::read::<OrderRecord>(self.sink.store.as_ref(), &self.key).await?;
         settle_lease(&mut record, now_ms);
         // The record may be gone, or the order another delivery's, since the update was taken in.
         Ok(match admit(&mut record, &self.case(now_ms)) {
@@ -168,7 +170,7 @@ impl<'a> Visit<'a> {
 
     /// What is next by this record. What somebody is sending may change what HubRise shows at any moment, and so counts
     /// as not shown.
-    fn next(&self, record: &Record, now_ms: i64) -> Next {
+    fn next(&self, record: &OrderRecord, now_ms: i64) -> Next {
         let mut doubted = record.clone();
         let busy = record.lease.as_ref().is_some_and(|lease| lease.token != self.token);
         if let Some(lease) = &record.lease {
@@ -188,20 +190,20 @@ impl<'a> Visit<'a> {
             admit(record, &self.case(now_ms)).ok()?;
             let Next::Step(Step::Send(request)) = self.next(record, now_ms) else { return None };
             let (token, sending) = (self.token.clone(), request.sending());
-            record.lease = Some(Lease { token, until_ms: now_ms.saturating_add(lease_ms), sending });
+            record.lease = Some(OrderLease { token, until_ms: now_ms.saturating_add(lease_ms), sending });
             Some(request)
         })
         .await
     }
 
     /// Takes in the answer, and lets go of the order.
-    async fn learn(&mut self, request: &Request, answer: Answer) -> Result<Lesson, CellsError> {
+    async fn learn(&mut self, request: &Request, answer: ApiAnswer) -> Result<Lesson, CellsError> {
         let result = summary(&answer);
         let (run, lesson) = self
             .change(|record, now_ms| {
                 let mut run = self.run.clone();
                 if record.lease.as_ref().is_none_or(|lease| lease.token != self.token) {
-                    // The lease ran out and somebody else went on: which of the two requests came last is not known.
+                    // The lease ran out and another replica went on: which of the two requests came last is not known.
                     record.doubt(&request.sending());
                     return (run, Lesson::GoOn);
                 }
@@ -219,12 +221,12 @@ impl<'a> Visit<'a> {
         Ok(lesson)
     }
 
-    async fn change<R>(&self, change: impl FnMut(&mut Record, i64) -> R) -> Result<R, CellsError> {
+    async fn change<R>(&self, change: impl FnMut(&mut OrderRecord, i64) -> R) -> Result<R, CellsError> {
         cells::update(self.sink.store.as_ref(), &self.key, self.sink.settings.memory, change).await
     }
 
     /// What a lesson makes of the visit; nothing if it goes on.
-    fn conclude(&mut self, lesson: Lesson, noted: Noted) -> Option<Verdict> {
+    fn conclude(&mut self, lesson: Lesson, noted: DeskNote) -> Option<Verdict> {
         match lesson {
             Lesson::GoOn => None,
             Lesson::End(step) => Some(self.end(step)),
@@ -250,17 +252,17 @@ impl<'a> Visit<'a> {
 
     fn end(&self, step: Step) -> Verdict {
         match (step, &self.rejection) {
-            (Step::Done(decide::Outcome::Shown), Some(Rejection { text, .. })) => {
+            (Step::Done(decide::OrderOutcome::Shown), Some(ApiRejection { text, .. })) => {
                 Verdict::Park(ParkReason::SinkRefused, text.clone())
             }
             (Step::Done(outcome), _) => Verdict::Done(match outcome {
-                decide::Outcome::Shown => Outcome::Shown,
-                decide::Outcome::Late => Outcome::Late,
-                decide::Outcome::NoStatus | decide::Outcome::Former => Outcome::Ignored,
+                decide::OrderOutcome::Shown => SinkOutcome::Shown,
+                decide::OrderOutcome::Late => SinkOutcome::Late,
+                decide::OrderOutcome::NoStatus | decide::OrderOutcome::Former => SinkOutcome::Ignored,
             }),
-            (Step::Wait(ms), _) => later(millis(ms), Reason::Interval),
-            (Step::Retry(Trouble::NoOrder), _) => Verdict::Retry(Reason::Absent),
-            (Step::Retry(Trouble::OtherDelivery), _) => Verdict::Retry(Reason::Occupied),
+            (Step::Wait(ms), _) => later(millis(ms), WaitReason::Interval),
+            (Step::Retry(RetryCause::NoOrder), _) => Verdict::Retry(WaitReason::Absent),
+            (Step::Retry(RetryCause::OtherDelivery), _) => Verdict::Retry(WaitReason::Occupied),
             (Step::Park(obstacle), _) => {
                 let reason = match obstacle {
                     Obstacle::NotADelivery => ParkReason::SinkRefused,
@@ -269,34 +271,34 @@ impl<'a> Visit<'a> {
                 Verdict::Park(reason, obstacle.as_str().to_owned())
             }
             // `run` sends it, and does not come here with it.
-            (Step::Send(_), _) => later(BUSY_WAIT, Reason::Busy),
+            (Step::Send(_), _) => later(BUSY_WAIT, WaitReason::Busy),
         }
     }
 
     fn wait(&self, ms: i64, why: Why) -> Verdict {
         match why {
             Why::Paused(_) => self.paused(),
-            Why::Away => self.away(Noted { wait_ms: ms, ..Noted::default() }),
+            Why::Away => self.away(DeskNote { wait_ms: ms, ..DeskNote::default() }),
             // Those that wait for a limit do not all come back when it has room for one.
             Why::Spent(_) | Why::Limited => {
                 let wait = millis(ms);
                 let spread = wait.min(Duration::from_mins(1)).mul_f64(random());
-                later((wait + spread).min(LONGEST_WAIT), Reason::Limited)
+                later((wait + spread).min(LONGEST_WAIT), WaitReason::Limited)
             }
         }
     }
 
     fn paused(&self) -> Verdict {
-        later(patience(self.update, self.message, LONGEST_BACKOFF), Reason::Paused)
+        later(patience(self.update, self.message, LONGEST_BACKOFF), WaitReason::Paused)
     }
 
     /// An outage spends no attempt. That HubRise answers others and never this update is the update's own failure.
-    fn away(&self, noted: Noted) -> Verdict {
-        if noted.alone && self.message.waited_for(Reason::Away) {
-            return Verdict::Retry(Reason::Away);
+    fn away(&self, noted: DeskNote) -> Verdict {
+        if noted.alone && self.message.waited_for(WaitReason::Away) {
+            return Verdict::Retry(WaitReason::Away);
         }
         let wait = patience(self.update, self.message, LONGEST_BACKOFF);
-        later(wait.max(millis(noted.wait_ms)), Reason::Away)
+        later(wait.max(millis(noted.wait_ms)), WaitReason::Away)
     }
 
     /// Whether the token is for a location of this connection's, after so many orders were missing that it may not be.
@@ -307,16 +309,18 @@ impl<'a> Visit<'a> {
                 return Ok(true);
             }
             match self.sink.office.send(self.connection, self.order, &request).await {
-                Answer::Location(Some(id)) if request == Request::GetLocation => {
+                ApiAnswer::Location(Some(id)) if request == Request::GetLocation => {
                     wrong = !self.connection.locations.contains(&id);
                     break;
                 }
-                Answer::Location(_) => {
+                ApiAnswer::Location(_) => {
                     wrong = false;
                     break;
                 }
                 // A token of an account has no location of its own.
-                Answer::NotFound | Answer::NoSuchPath | Answer::Denied { code: 403, .. } => wrong = true,
+                ApiAnswer::NotFound | ApiAnswer::NoSuchPath | ApiAnswer::Denied { code: 403, .. } => {
+                    wrong = true
+                }
                 // That is told by the requests that matter.
                 _ => return Ok(true),
             }
@@ -337,41 +341,45 @@ impl<'a> Visit<'a> {
 }
 
 /// A lease that has run out: its holder is gone, and whether what it was sending had its effect is not known.
-fn settle_lease(record: &mut Record, now_ms: i64) {
+fn settle_lease(record: &mut OrderRecord, now_ms: i64) {
     if let Some(lease) = record.lease.take_if(|lease| lease.until_ms <= now_ms) {
         record.doubt(&lease.sending);
     }
 }
 
 /// What an answer says of the connection.
-fn note(request: &Request, answer: &Answer) -> Note {
+fn note(request: &Request, answer: &ApiAnswer) -> Note {
     match answer {
-        Answer::Order(_) | Answer::Delivery(_) => Note::Found,
-        Answer::Done if !matches!(request, Request::GetLocation | Request::GetThatLocation) => Note::Found,
-        Answer::NotFound if *request == Request::GetOrder => Note::Absent,
-        Answer::NoSuchPath => Note::Wrong(PauseReason::NoSuchPath),
-        Answer::Denied { code: 401, .. } => Note::Wrong(PauseReason::Unauthorized),
-        Answer::Denied { .. } => Note::Wrong(PauseReason::Forbidden),
-        Answer::Limited { retry_after } => Note::Limited(*retry_after),
-        Answer::Away(_) => Note::Away,
-        Answer::Done | Answer::NotFound | Answer::Location(_) | Answer::Rejected(_) => Note::Answered,
+        ApiAnswer::Order(_) | ApiAnswer::Delivery(_) => Note::Found,
+        ApiAnswer::Done if !matches!(request, Request::GetLocation | Request::GetThatLocation) => Note::Found,
+        ApiAnswer::NotFound if *request == Request::GetOrder => Note::Absent,
+        ApiAnswer::NoSuchPath => Note::Wrong(PauseReason::NoSuchPath),
+        ApiAnswer::Denied { code: 401, .. } => Note::Wrong(PauseReason::Unauthorized),
+        ApiAnswer::Denied { .. } => Note::Wrong(PauseReason::Forbidden),
+        ApiAnswer::Limited { retry_after } => Note::Limited(*retry_after),
+        ApiAnswer::Away(_) => Note::Away,
+        ApiAnswer::Done | ApiAnswer::NotFound | ApiAnswer::Location(_) | ApiAnswer::Rejected(_) => {
+            Note::Answered
+        }
     }
 }
 
 /// For `milepost why`.
-fn summary(answer: &Answer) -> String {
+fn summary(answer: &ApiAnswer) -> String {
     match answer {
-        Answer::Done | Answer::Order(_) | Answer::Delivery(_) | Answer::Location(_) => "ok".to_owned(),
-        Answer::NotFound => "not found".to_owned(),
-        Answer::NoSuchPath => "no such path".to_owned(),
-        Answer::Rejected(rejection) => format!("rejected: {}", rejection.text),
-        Answer::Denied { code, .. } => format!("denied ({code})"),
-        Answer::Limited { .. } => "too many requests".to_owned(),
-        Answer::Away(why) => format!("no answer: {why}"),
+        ApiAnswer::Done | ApiAnswer::Order(_) | ApiAnswer::Delivery(_) | ApiAnswer::Location(_) => {
+            "ok".to_owned()
+        }
+        ApiAnswer::NotFound => "not found".to_owned(),
+        ApiAnswer::NoSuchPath => "no such path".to_owned(),
+        ApiAnswer::Rejected(rejection) => format!("rejected: {}", rejection.text),
+        ApiAnswer::Denied { code, .. } => format!("denied ({code})"),
+        ApiAnswer::Limited { .. } => "too many requests".to_owned(),
+        ApiAnswer::Away(why) => format!("no answer: {why}"),
     }
 }
 
-fn later(delay: Duration, why: Reason) -> Verdict {
+fn later(delay: Duration, why: WaitReason) -> Verdict {
     Verdict::Later { delay, why }
 }
 

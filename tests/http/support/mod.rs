@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use milepost::adapters::http::server::serve;
-use milepost::adapters::http::webhooks::Webhooks;
+use milepost::adapters::http::webhooks::WebhookPort;
 use milepost::adapters::http::{Handler, HttpLimits, Stopping};
 use milepost::app::reload::Reload;
 use milepost::config::{Sources, load};
@@ -158,7 +158,7 @@ pub async fn start_with(
         setup.beside.map(|name| Endpoint { provider: provider(name, None), accounts: accounts.clone() });
     let endpoints = std::iter::once(Endpoint { provider: provided, accounts }).chain(beside).collect();
     let receiver = Receiver::new(endpoints, publisher.clone(), Arc::clone(&setup.clock));
-    (Server::start(Webhooks::new(receiver, setup.limits, 0.0), &setup).await, publisher)
+    (Server::start(WebhookPort::new(receiver, setup.limits, 0.0), &setup).await, publisher)
 }
 
 /// Fails instead of hanging.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use milepost::cli::fake::hubrise::faults::{Fault, FieldName, Trouble};
+use milepost::cli::fake::hubrise::faults::{Fault, FaultKind, FieldName};
 use milepost::cli::fake::hubrise::{Args, SAMPLE_TOKEN};
 use milepost::providers::{DASH, TELYPORT};
 
@@ -19,17 +19,17 @@ async fn odd_answers_and_outages_cost_time_and_nothing_else() {
     let (vhost, hubrise) = (Vhost::new().await, StandIn::start().await);
     let _sink = ready(hubrise.connected(sink(&vhost), "shop", &TELYPORT)).await;
     let troubles = [
-        Trouble::Error,
-        Trouble::ErrorAfterEffect,
-        Trouble::Silence,
-        Trouble::SilenceAfterEffect,
-        Trouble::TooMany(Some(1)),
-        Trouble::Page(200),
-        Trouble::Page(502),
-        Trouble::Huge(3_000_000),
-        Trouble::WrongTypes,
-        Trouble::Redirect,
-        Trouble::Slow(300),
+        FaultKind::Error,
+        FaultKind::ErrorAfterEffect,
+        FaultKind::Silence,
+        FaultKind::SilenceAfterEffect,
+        FaultKind::TooMany(Some(1)),
+        FaultKind::Page(200),
+        FaultKind::Page(502),
+        FaultKind::Huge(3_000_000),
+        FaultKind::WrongTypes,
+        FaultKind::Redirect,
+        FaultKind::Slow(300),
     ];
     for (number, trouble) in troubles.into_iter().enumerate() {
         let order = format!("o{number}");
@@ -54,7 +54,7 @@ async fn a_refused_update_is_parked_with_hubrises_own_words() {
     let (vhost, hubrise) = (Vhost::new().await, StandIn::start().await);
     let _sink = ready(hubrise.connected(sink(&vhost), "shop", &TELYPORT)).await;
     let fault = Fault {
-        trouble: Trouble::Refused(FieldName::Status),
+        trouble: FaultKind::Refused(FieldName::Status),
         method: Some("POST".to_owned()),
         path_ends: None,
         times: 10,

@@ -25,7 +25,7 @@ use milepost::sinks::hubrise::core::answer::RawAnswer;
 use milepost::sinks::hubrise::core::desk::Budget;
 use milepost::sinks::hubrise::core::record::Style;
 use milepost::sinks::hubrise::core::request::Request;
-use milepost::sinks::hubrise::core::rule::{OrderId, Pattern, Rule, Source};
+use milepost::sinks::hubrise::core::rule::{OrderId, ReferencePattern, Rule, Source};
 use milepost::sinks::hubrise::settings::{Connection, LIMITS, Settings};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -119,7 +119,7 @@ fn settings(account: &str) -> Settings {
         accounts: vec![("telyport".to_owned(), account.to_owned())],
         rule: Rule {
             from: vec![Source::MerchantOrder],
-            pattern: Pattern::parse("{order}").expect("a pattern"),
+            pattern: ReferencePattern::parse("{order}").expect("a pattern"),
         },
         style: Style::default(),
         budget: Budget { limits: LIMITS.to_vec(), reserve: 0.2 },

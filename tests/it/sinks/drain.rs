@@ -1,6 +1,6 @@
 //! How the sink ends, and what it leaves to the next.
 
-use milepost::cli::fake::hubrise::faults::Trouble;
+use milepost::cli::fake::hubrise::faults::FaultKind;
 use milepost::providers::TELYPORT;
 
 use super::stand_in::{StandIn, parked, publish, quiet, ready, sink, update};
@@ -11,7 +11,7 @@ use crate::support::servers::Vhost;
 async fn a_sink_that_is_told_to_stop_finishes_its_request_and_leaves_the_rest() {
     let (vhost, hubrise) = (Vhost::new().await, StandIn::start().await);
     let mut first = ready(hubrise.connected(sink(&vhost), "shop", &TELYPORT)).await;
-    hubrise.trouble(Trouble::Slow(800), 1000);
+    hubrise.trouble(FaultKind::Slow(800), 1000);
     for number in 0..5 {
         publish(&vhost, &update(&format!("D{number}"), &format!("o{number}"), 1, "assigned")).await;
     }

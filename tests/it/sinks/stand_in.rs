@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Confirmation};
-use milepost::cli::fake::hubrise::faults::{Fault, Trouble};
+use milepost::cli::fake::hubrise::faults::{Fault, FaultKind};
 use milepost::cli::fake::hubrise::server::Stub;
-use milepost::cli::fake::hubrise::world::Order;
+use milepost::cli::fake::hubrise::world::StandInOrder;
 use milepost::cli::fake::hubrise::{Args, SAMPLE_LOCATION, SAMPLE_TOKEN, serve, stub};
 use milepost::domain::provider::Provider;
 use serde_json::{Map, Value};
@@ -56,7 +56,7 @@ impl StandIn {
     }
 
     /// Does this to the next requests.
-    pub fn trouble(&self, trouble: Trouble, times: u32) {
+    pub fn trouble(&self, trouble: FaultKind, times: u32) {
         let fault = Fault { trouble, method: None, path_ends: None, times };
         self.stub.state().faults.add([fault]);
     }
@@ -79,7 +79,7 @@ impl StandIn {
         eventually(&format!("HubRise shows {id} {status}"), || async {
             let state = self.stub.state();
             let mut orders = state.world.orders.iter();
-            orders.find_map(|(order, Order { delivery, .. })| {
+            orders.find_map(|(order, StandInOrder { delivery, .. })| {
                 let delivery = delivery.as_ref().filter(|it| it["ref"] == id && it["status"] == status)?;
                 Some((order.clone(), delivery.clone()))
             })

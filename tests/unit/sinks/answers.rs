@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use milepost::sinks::hubrise::core::answer::{
-    Answer, DeliveryOfOrder, OrderSeen, RawAnswer, Rejection, read,
+    ApiAnswer, ApiRejection, DeliveryOfOrder, OrderSeen, RawAnswer, read,
 };
 use milepost::sinks::hubrise::core::field::Field;
 use milepost::sinks::hubrise::core::request::Request;
@@ -18,7 +18,7 @@ fn patch() -> Request {
     ]))
 }
 
-fn answer(request: &Request, code: u16, body: &[u8]) -> Answer {
+fn answer(request: &Request, code: u16, body: &[u8]) -> ApiAnswer {
     read(request, &RawAnswer { code, retry_after: None, body: Some(body.to_vec()) })
 }
 
@@ -29,26 +29,26 @@ fn error(error_type: &str, message: &str) -> Vec<u8> {
 #[test]
 fn any_success_of_hubrises_is_a_success() {
     for (code, body) in [(200, &b""[..]), (200, b"{\"id\":\"ez351\"}"), (201, b"{}"), (204, b" \n")] {
-        assert_eq!(answer(&patch(), code, body), Answer::Done, "{code}");
+        assert_eq!(answer(&patch(), code, body), ApiAnswer::Done, "{code}");
     }
-    assert_eq!(answer(&Request::PatchOrder("completed"), 200, b"{}"), Answer::Done);
+    assert_eq!(answer(&Request::PatchOrder("completed"), 200, b"{}"), ApiAnswer::Done);
 }
 
 #[test]
 fn a_success_of_somebody_elses_is_none() {
     for body in [&b"<html>Welcome to our WiFi</html>"[..], b"[]", b"\"ok\"", b"{\"id\":", b"\xff\xfe"] {
-        assert_eq!(answer(&patch(), 200, body), Answer::Away("an answer that is not HubRise's"));
+        assert_eq!(answer(&patch(), 200, body), ApiAnswer::Away("an answer that is not HubRise's"));
     }
-    assert_eq!(answer(&Request::GetOrder, 200, b""), Answer::Away("an answer without a body"));
+    assert_eq!(answer(&Request::GetOrder, 200, b""), ApiAnswer::Away("an answer without a body"));
 }
 
 #[test]
 fn what_is_missing_is_told_from_a_wrong_path() {
     let missing = error("not_found", "Order does not exist");
-    assert_eq!(answer(&Request::GetOrder, 404, &missing), Answer::NotFound);
-    assert_eq!(answer(&Request::GetOrder, 404, b""), Answer::NotFound);
-    assert_eq!(answer(&patch(), 404, &error("routing_error", "No route matches")), Answer::NoSuchPath);
-    assert_eq!(answer(&patch(), 404, b"<html>nginx</html>"), Answer::Away("a 404 that is not HubRise's"));
+    assert_eq!(answer(&Request::GetOrder, 404, &missing), ApiAnswer::NotFound);
+    assert_eq!(answer(&Request::GetOrder, 404, b""), ApiAnswer::NotFound);
+    assert_eq!(answer(&patch(), 404, &error("routing_error", "No route matches")), ApiAnswer::NoSuchPath);
+    assert_eq!(answer(&patch(), 404, b"<html>nginx</html>"), ApiAnswer::Away("a 404 that is not HubRise's"));
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn a_rejection_names_fields_and_quotes_nothing_that_was_sent() {
             "nonsense",
         ],
     });
-    let expected = Answer::Rejected(Rejection {
+    let expected = ApiAnswer::Rejected(ApiRejection {
         fields: vec![Field::DriverPhone],
         text: "driver_phone: … is not a phone number; no_such_field: is not a valid key; ?: ".to_owned(),
     });
@@ -70,8 +70,8 @@ fn a_rejection_names_fields_and_quotes_nothing_that_was_sent() {
     }
     let plain = answer(&patch(), 422, &error("unprocessable_entity", "order already has a delivery"));
     let text = "order already has a delivery".to_owned();
-    assert_eq!(plain, Answer::Rejected(Rejection { fields: vec![], text }));
-    let Answer::Rejected(none) = answer(&patch(), 400, b"{}") else { panic!("rejected") };
+    assert_eq!(plain, ApiAnswer::Rejected(ApiRejection { fields: vec![], text }));
+    let ApiAnswer::Rejected(none) = answer(&patch(), 400, b"{}") else { panic!("rejected") };
     assert_eq!(none.text, "no reason given");
 }
 
@@ -79,9 +79,9 @@ fn a_rejection_names_fields_and_quotes_nothing_that_was_sent() {
 fn a_refusal_says_why() {
     let body = error("unauthorized", "This token has been revoked");
     let message = "This token has been revoked".to_owned();
-    assert_eq!(answer(&patch(), 401, &body), Answer::Denied { code: 401, message });
-    assert_eq!(answer(&patch(), 403, b""), Answer::Denied { code: 403, message: String::new() });
-    assert_eq!(answer(&patch(), 403, b"<html>"), Answer::Away("a refusal that is not HubRise's"));
+    assert_eq!(answer(&patch(), 401, &body), ApiAnswer::Denied { code: 401, message });
+    assert_eq!(answer(&patch(), 403, b""), ApiAnswer::Denied { code: 403, message: String::new() });
+    assert_eq!(answer(&patch(), 403, b"<html>"), ApiAnswer::Away("a refusal that is not HubRise's"));
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn too_many_requests_may_say_how_long() {
         let retry_after = retry_after.map(str::to_owned);
         let body = Some(error("too_many_requests", ""));
         match read(&patch(), &RawAnswer { code: 429, retry_after, body }) {
-            Answer::Limited { retry_after } => retry_after,
+            ApiAnswer::Limited { retry_after } => retry_after,
             other => panic!("{other:?}"),
         }
     };
@@ -104,19 +104,19 @@ fn too_many_requests_may_say_how_long() {
 #[test]
 fn the_rest_is_no_answer() {
     for code in [100, 301, 302, 304, 402, 405, 409, 500, 502, 503, 504, 599, 999] {
-        assert!(matches!(answer(&patch(), code, b"{}"), Answer::Away(_)), "{code}");
+        assert!(matches!(answer(&patch(), code, b"{}"), ApiAnswer::Away(_)), "{code}");
     }
     for code in [400, 422] {
-        assert!(matches!(answer(&patch(), code, b"<html>"), Answer::Away(_)), "{code}");
+        assert!(matches!(answer(&patch(), code, b"<html>"), ApiAnswer::Away(_)), "{code}");
     }
     let huge = RawAnswer { code: 200, retry_after: None, body: None };
-    assert_eq!(read(&patch(), &huge), Answer::Away("its answer is too large"));
+    assert_eq!(read(&patch(), &huge), ApiAnswer::Away("its answer is too large"));
 }
 
 #[test]
 fn an_order_shows_its_delivery() {
     let seen = |order: &Value| match answer(&Request::GetOrder, 200, order.to_string().as_bytes()) {
-        Answer::Order(seen) => seen,
+        ApiAnswer::Order(seen) => seen,
         other => panic!("{other:?}"),
     };
     let order = json!({
@@ -153,7 +153,8 @@ fn the_documented_delivery_is_read_whole() {
         "assigned_at": "2023-01-01T12:11:03+01:00", "pickup_at": null, "delivered_at": null, "cancelled_at": null,
         "driver_latitude": "48.856702", "driver_longitude": "2.35222",
     });
-    let Answer::Delivery(seen) = answer(&Request::GetDelivery, 200, documented.to_string().as_bytes()) else {
+    let ApiAnswer::Delivery(seen) = answer(&Request::GetDelivery, 200, documented.to_string().as_bytes())
+    else {
         panic!("a delivery")
     };
     for field in Field::ALL {
@@ -175,7 +176,7 @@ proptest! {
         let raw = RawAnswer { code, retry_after, body: Some(body) };
         for request in [patch(), Request::GetOrder, Request::GetDelivery, Request::GetLocation] {
             let answer = read(&request, &raw);
-            let success = matches!(answer, Answer::Done | Answer::Order(_) | Answer::Delivery(_) | Answer::Location(_));
+            let success = matches!(answer, ApiAnswer::Done | ApiAnswer::Order(_) | ApiAnswer::Delivery(_) | ApiAnswer::Location(_));
             prop_assert_eq!(success && !(200..300).contains(&code), false);
         }
     }

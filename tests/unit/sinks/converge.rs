@@ -13,7 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use milepost::adapters::memory::MemoryCells;
-use milepost::cli::fake::hubrise::world::{Call, Order, World};
+use milepost::cli::fake::hubrise::world::{StandInCall, StandInOrder, World};
 use milepost::ports::{Cell, Cells, CellsError, Clock, Swap};
 use milepost::sinks::hubrise::Hubrise;
 use milepost::sinks::hubrise::api::Api;
@@ -21,9 +21,9 @@ use milepost::sinks::hubrise::core::answer::RawAnswer;
 use milepost::sinks::hubrise::core::desk::Budget;
 use milepost::sinks::hubrise::core::record::Style;
 use milepost::sinks::hubrise::core::request::Request;
-use milepost::sinks::hubrise::core::rule::{OrderId, Pattern, Rule, Source};
+use milepost::sinks::hubrise::core::rule::{OrderId, ReferencePattern, Rule, Source};
 use milepost::sinks::hubrise::settings::{Connection, LIMITS, Settings};
-use milepost::sinks::{Message, Outcome, Sink, Verdict};
+use milepost::sinks::{Sink, SinkMessage, SinkOutcome, Verdict};
 use proptest::prelude::*;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
@@ -107,7 +107,7 @@ impl StepApi {
         let body = request.body().map(|body| body.to_string()).unwrap_or_default();
         self.0.requests.lock().unwrap().push(format!("{} {body}", request.as_str()));
         let path = request.path(&order.location, &order.order);
-        let call = Call { method: request.method(), path, body: body.as_bytes() };
+        let call = StandInCall { method: request.method(), path, body: body.as_bytes() };
         let reply = self.0.world.lock().unwrap().answer(&call, self.0.now());
         RawAnswer { code: reply.code, retry_after: None, body: Some(reply.body.to_string().into_bytes()) }
     }
@@ -153,7 +153,7 @@ type Handling = Pin<Box<dyn Future<Output = Result<Verdict, CellsError>>>>;
 /// A message in a replica's hands.
 struct Held {
     replica: usize,
-    message: Message,
+    message: SinkMessage,
     handling: Handling,
 }
 
@@ -162,7 +162,7 @@ struct Sim {
     clock: Arc<AtomicI64>,
     replicas: Vec<Arc<Hubrise>>,
     /// When each comes (again).
-    queue: Vec<(i64, Message)>,
+    queue: Vec<(i64, SinkMessage)>,
     held: Vec<Held>,
     ended: Vec<Verdict>,
     steps: u32,
@@ -170,7 +170,7 @@ struct Sim {
 }
 
 pub(super) fn settings(style: Style) -> Settings {
-    let rule = Rule { from: Source::ALL.to_vec(), pattern: Pattern::parse("{order}").unwrap() };
+    let rule = Rule { from: Source::ALL.to_vec(), pattern: ReferencePattern::parse("{order}").unwrap() };
     let connection = Connection {
         name: "paris".to_owned(),
         locations: vec!["3r4s3-1".to_owned()],
@@ -191,9 +191,9 @@ pub(super) fn settings(style: Style) -> Settings {
 }
 
 impl Sim {
-    fn new(seed: u64, messages: Vec<(i64, Message)>) -> Self {
+    fn new(seed: u64, messages: Vec<(i64, SinkMessage)>) -> Self {
         let mut world = World::new("3r4s3-1");
-        world.orders.insert(ORDER.to_owned(), Order::to_deliver());
+        world.orders.insert(ORDER.to_owned(), StandInOrder::to_deliver());
         let clock = Arc::new(AtomicI64::new(NINE));
         let shared = Arc::new(Shared {
             now_ms: AtomicI64::new(NINE),
@@ -263,7 +263,7 @@ impl Sim {
         let (_, message) = self.queue.remove(at);
         let replica = self.shared.below(2);
         let sink = Arc::clone(&self.replicas[replica]);
-        let taken = Message { now_ms: self.now(), ..message.clone() };
+        let taken = SinkMessage { now_ms: self.now(), ..message.clone() };
         let handling = Box::pin(async move { sink.handle(&taken).await });
         self.held.push(Held { replica, message, handling });
     }
@@ -307,7 +307,7 @@ impl Sim {
 
 /// A step of a delivery: its status, whether it moved, and who carries it.
 #[derive(Debug, Clone)]
-struct Said {
+struct SaidValue {
     status: &'static str,
     latitude: Option<u32>,
     courier: Option<u32>,
@@ -315,7 +315,7 @@ struct Said {
 }
 
 /// Journeys as providers make them, so that `order` and `previous_status` are true.
-fn journey() -> impl Strategy<Value = Vec<Said>> {
+fn journey() -> impl Strategy<Value = Vec<SaidValue>> {
     let journeys = prop::sample::select(vec![
         &["created", "assigned", "pickup_arrived", "picked_up", "dropoff_arrived", "delivered"][..],
         &["created", "assigned", "created", "assigned", "picked_up", "delivered"],
@@ -341,7 +341,7 @@ fn journey() -> impl Strategy<Value = Vec<Said>> {
                 // A status is repeated for another position alone.
                 let latitude = if repeat > 0 { Some(10 + gap_s.unsigned_abs() as u32) } else { latitude };
                 let courier = courier.filter(|_| repeat == 0);
-                said.push(Said { status, latitude, courier, gap_s });
+                said.push(SaidValue { status, latitude, courier, gap_s });
             }
         }
         said
@@ -349,7 +349,7 @@ fn journey() -> impl Strategy<Value = Vec<Said>> {
 }
 
 /// The events of a journey, with the time that each comes at.
-fn events(journey: &[Said]) -> Vec<(i64, Value)> {
+fn events(journey: &[SaidValue]) -> Vec<(i64, Value)> {
     let (mut now_ms, mut previous) = (NINE, None);
     let mut events = Vec::new();
     for said in journey {
@@ -372,7 +372,7 @@ fn events(journey: &[Said]) -> Vec<(i64, Value)> {
 }
 
 /// What HubRise should show: the status, and the time that goes with it, by a walk along the journey.
-fn expected(journey: &[Said]) -> (&'static str, &'static str, i64) {
+fn expected(journey: &[SaidValue]) -> (&'static str, &'static str, i64) {
     let mut now_ms = NINE;
     let (mut status, mut since_ms) = ("", 0);
     for said in journey {
@@ -405,8 +405,8 @@ fn instant_ms(value: &Value) -> Option<i64> {
     value.as_str()?.parse::<Timestamp>().ok().map(Timestamp::as_millisecond)
 }
 
-fn message(event: &Value) -> Message {
-    Message { body: event.to_string().into(), reason: None, replayed: false, now_ms: NINE }
+fn message(event: &Value) -> SinkMessage {
+    SinkMessage { body: event.to_string().into(), reason: None, replayed: false, now_ms: NINE }
 }
 
 fn seed() -> impl Strategy<Value = u64> {
@@ -414,7 +414,7 @@ fn seed() -> impl Strategy<Value = u64> {
 }
 
 /// Runs a journey, and returns what went wrong.
-fn converges(journey: &[Said], seed: u64, forgets: bool, shuffled: bool) -> Result<(), TestCaseError> {
+fn converges(journey: &[SaidValue], seed: u64, forgets: bool, shuffled: bool) -> Result<(), TestCaseError> {
     let events = events(journey);
     let mut messages: Vec<_> = events.iter().map(|(at_ms, event)| (*at_ms, message(event))).collect();
     if shuffled {
@@ -432,10 +432,14 @@ fn converges(journey: &[Said], seed: u64, forgets: bool, shuffled: bool) -> Resu
     }
     prop_assert_eq!(sim.shared.world.lock().unwrap().posts, 1);
     for verdict in &sim.ended {
-        prop_assert!(matches!(verdict, Verdict::Done(Outcome::Shown | Outcome::Ignored)), "{:?}", verdict);
+        prop_assert!(
+            matches!(verdict, Verdict::Done(SinkOutcome::Shown | SinkOutcome::Ignored)),
+            "{:?}",
+            verdict
+        );
     }
     if !matches!(status, "delivered" | "cancelled") {
-        let last = |said: fn(&Said) -> Option<String>| journey.iter().rev().find_map(said);
+        let last = |said: fn(&SaidValue) -> Option<String>| journey.iter().rev().find_map(said);
         let courier = last(|said| said.courier.map(|courier| format!("Rider {courier}")));
         let latitude = last(|said| said.latitude.map(|latitude| format!("45.{latitude}1")));
         prop_assert_eq!(&shown["driver_name"], &json!(courier), "{}\n{}", shown, requests);

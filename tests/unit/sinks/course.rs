@@ -1,6 +1,6 @@
 //! What a delivery's updates add up to.
 
-use milepost::sinks::hubrise::core::course::{Claim, Course};
+use milepost::sinks::hubrise::core::course::{Statement, Statements};
 use milepost::sinks::hubrise::core::stage::{Effect, Overrides, Stage};
 use proptest::prelude::*;
 use serde_json::json;
@@ -8,18 +8,18 @@ use serde_json::json;
 use super::{NINE, SECOND, update};
 
 /// `status` after `previous`, in the provider's own order; at nine and as many seconds as its number.
-fn claim(sequence: u64, previous: Option<&str>, status: &str) -> Option<Claim> {
+fn claim(sequence: u64, previous: Option<&str>, status: &str) -> Option<Statement> {
     let seconds = i64::try_from(sequence).expect("small");
     let time = jiff::Timestamp::from_millisecond(NINE + seconds * SECOND).expect("a time");
     let mut data = json!({ "time": time.to_string() });
     if let Some(previous) = previous {
         data["previous_status"] = json!(previous);
     }
-    Claim::of(&update(sequence, status, &data), &Overrides::new())
+    Statement::of(&update(sequence, status, &data), &Overrides::new())
 }
 
-fn course(statuses: &[&str]) -> Course {
-    let mut course = Course::default();
+fn course(statuses: &[&str]) -> Statements {
+    let mut course = Statements::default();
     let mut previous = None;
     for (sequence, &status) in (1..).zip(statuses) {
         if let Some(claim) = claim(sequence, previous, status) {
@@ -67,11 +67,11 @@ fn it_starts_over_when_the_providers_own_rules_go_back() {
 fn a_step_back_that_no_rule_has_is_not_shown() {
     let mut course = course(&["assigned", "picked_up"]);
     let back = json!({ "previous_status": "picked_up", "order": "unexpected" });
-    course.add(Claim::of(&update(3, "assigned", &back), &Overrides::new()).expect("a claim"));
+    course.add(Statement::of(&update(3, "assigned", &back), &Overrides::new()).expect("a claim"));
     assert_eq!(course.standing().map(|standing| standing.stage), Some(Stage::DropoffEnroute));
     // Of what was before `unknown` nothing is known, so that `in_order` proves nothing.
     let back = json!({ "previous_status": "unknown", "order": "in_order" });
-    course.add(Claim::of(&update(4, "assigned", &back), &Overrides::new()).expect("a claim"));
+    course.add(Statement::of(&update(4, "assigned", &back), &Overrides::new()).expect("a claim"));
     assert_eq!(course.standing().map(|standing| standing.stage), Some(Stage::DropoffEnroute));
 }
 
@@ -79,7 +79,7 @@ fn a_step_back_that_no_rule_has_is_not_shown() {
 fn a_status_that_a_connection_does_not_show_still_was() {
     let overrides = Overrides::from([("picked_up".to_owned(), Effect::Keep)]);
     let back = update(3, "assigned", &json!({ "previous_status": "picked_up" }));
-    assert!(Claim::of(&back, &overrides).expect("a claim").restarts);
+    assert!(Statement::of(&back, &overrides).expect("a claim").restarts);
 }
 
 #[test]
@@ -118,7 +118,7 @@ proptest! {
         order in prop::collection::vec(any::<prop::sample::Index>(), 30),
     ) {
         let claims = course_claims(&statuses);
-        let mut shuffled = Course::default();
+        let mut shuffled = Statements::default();
         for index in order {
             if let Some(claim) = claims.get(index.index(claims.len().max(1))) {
                 shuffled.add(*claim);
@@ -132,7 +132,7 @@ proptest! {
 
     #[test]
     fn it_stays_small(sequences in prop::collection::vec((0..1000_u64, 0..12_usize), 0..300)) {
-        let mut course = Course::default();
+        let mut course = Statements::default();
         for (sequence, status) in sequences {
             if let Some(claim) = claim(sequence, None, STATUSES[status]) {
                 course.add(claim);
@@ -143,7 +143,7 @@ proptest! {
     }
 }
 
-fn course_claims(statuses: &[&str]) -> Vec<Claim> {
+fn course_claims(statuses: &[&str]) -> Vec<Statement> {
     let mut previous = None;
     let mut claims = Vec::new();
     for (sequence, &status) in (1..).zip(statuses) {

@@ -1,10 +1,10 @@
 //! What is done about an update: each case of the procedure.
 
-use milepost::sinks::hubrise::core::answer::{Answer, DeliveryOfOrder, OrderSeen, Rejection};
-use milepost::sinks::hubrise::core::decide::{Obstacle, Outcome, Run, Step, Trouble, admit, decide};
+use milepost::sinks::hubrise::core::answer::{ApiAnswer, ApiRejection, DeliveryOfOrder, OrderSeen};
+use milepost::sinks::hubrise::core::decide::{Obstacle, OrderOutcome, RetryCause, Run, Step, admit, decide};
 use milepost::sinks::hubrise::core::field::Field;
 use milepost::sinks::hubrise::core::learn::{Lesson, learn};
-use milepost::sinks::hubrise::core::record::{Known, Record, Sending};
+use milepost::sinks::hubrise::core::record::{HubriseSide, OrderRecord, Sending};
 use milepost::sinks::hubrise::core::request::{Class, Request};
 use milepost::sinks::update::Update;
 use serde_json::{Value, json};
@@ -13,14 +13,14 @@ use super::{Desk, MINUTE, SECOND, update};
 
 /// One order, as the sink sees it.
 struct Order {
-    record: Record,
+    record: OrderRecord,
     desk: Desk,
     run: Run,
 }
 
 impl Order {
     fn new() -> Self {
-        Self { record: Record::default(), desk: Desk::new(), run: Run::default() }
+        Self { record: OrderRecord::default(), desk: Desk::new(), run: Run::default() }
     }
 
     /// One whose delivery is made, by `update`.
@@ -29,8 +29,8 @@ impl Order {
         assert_eq!(order.step(first), Step::Send(Request::GetOrder));
         order.learn(first, &Request::GetOrder, none());
         let Step::Send(post @ Request::Post(_)) = order.step(first) else { panic!("no POST") };
-        order.learn(first, &post, Answer::Done);
-        assert_eq!(order.step(first), Step::Done(Outcome::Shown));
+        order.learn(first, &post, ApiAnswer::Done);
+        assert_eq!(order.step(first), Step::Done(OrderOutcome::Shown));
         order
     }
 
@@ -42,7 +42,7 @@ impl Order {
         }
     }
 
-    fn learn(&mut self, update: &Update, request: &Request, answer: Answer) -> Lesson {
+    fn learn(&mut self, update: &Update, request: &Request, answer: ApiAnswer) -> Lesson {
         learn(&mut self.record, &self.desk.case(update), &mut self.run, request, answer)
     }
 
@@ -57,16 +57,16 @@ impl Order {
     /// Sends what is next, and says what that was.
     fn sent(&mut self, update: &Update) -> Value {
         let Step::Send(request) = self.step(update) else { panic!("nothing to send") };
-        assert_eq!(self.learn(update, &request, Answer::Done), Lesson::GoOn);
+        assert_eq!(self.learn(update, &request, ApiAnswer::Done), Lesson::GoOn);
         request.body().expect("a body")
     }
 }
 
-fn none() -> Answer {
+fn none() -> ApiAnswer {
     order(&json!({ "service_type": "delivery", "delivery": null }))
 }
 
-fn order(json: &Value) -> Answer {
+fn order(json: &Value) -> ApiAnswer {
     let text = |name: &str| json[name].as_str().map(str::to_owned);
     let delivery = match &json["delivery"] {
         Value::Object(fields) => {
@@ -77,7 +77,7 @@ fn order(json: &Value) -> Answer {
         Value::Null => DeliveryOfOrder::None,
         _ => DeliveryOfOrder::Unsaid,
     };
-    Answer::Order(OrderSeen { service_type: text("service_type"), status: text("status"), delivery })
+    ApiAnswer::Order(OrderSeen { service_type: text("service_type"), status: text("status"), delivery })
 }
 
 fn assigned() -> Update {
@@ -187,9 +187,9 @@ fn each_transition_has_its_time() {
 #[test]
 fn nothing_unchanged_is_sent() {
     let mut order = Order::with(&assigned());
-    assert_eq!(order.step(&assigned()), Step::Done(Outcome::Shown));
+    assert_eq!(order.step(&assigned()), Step::Done(OrderOutcome::Shown));
     let same = after("assigned", 2, "pickup_en_route", &json!({ "courier": { "name": "Sample Rider" } }));
-    assert_eq!(order.step(&same), Step::Done(Outcome::Shown));
+    assert_eq!(order.step(&same), Step::Done(OrderOutcome::Shown));
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn several_updates_are_sent_as_what_they_add_up_to() {
     });
     assert_eq!(order.sent(&assigned), sent, "the oldest of them sends it all");
     for other in [&arrived, &picked_up] {
-        assert_eq!(order.step(other), Step::Done(Outcome::Shown));
+        assert_eq!(order.step(other), Step::Done(OrderOutcome::Shown));
     }
 }
 
@@ -221,7 +221,7 @@ fn positions_are_sent_at_intervals_and_the_newest_wins() {
     assert_eq!(order.step(&second), Step::Wait(20 * SECOND));
     order.desk.now_ms += 10 * SECOND;
     assert_eq!(order.step(&third), Step::Wait(10 * SECOND));
-    assert_eq!(order.step(&second), Step::Done(Outcome::Shown), "the third answers for it");
+    assert_eq!(order.step(&second), Step::Done(OrderOutcome::Shown), "the third answers for it");
     order.desk.now_ms += 10 * SECOND;
     let Step::Send(patch) = order.step(&third) else { panic!("nothing to send") };
     assert_eq!(patch.class(), Class::Frequent);
@@ -240,7 +240,7 @@ fn a_status_does_not_wait_and_takes_positions_along() {
         sent,
         json!({ "status": "pickup_waiting", "driver_latitude": "45.2", "driver_longitude": "4.8357" })
     );
-    assert_eq!(order.step(&moved), Step::Done(Outcome::Shown));
+    assert_eq!(order.step(&moved), Step::Done(OrderOutcome::Shown));
     let again = after("pickup_arrived", 5, "pickup_arrived", &at("45.3"));
     assert_eq!(order.step(&again), Step::Wait(30 * SECOND), "the interval begins anew");
 }
@@ -249,7 +249,7 @@ fn a_status_does_not_wait_and_takes_positions_along() {
 fn a_late_update_is_never_sent() {
     let mut order = Order::with(&assigned());
     let late = update(9, "created", &json!({ "order": "late", "tracking_url": "https://t.example/1" }));
-    assert_eq!(order.step(&late), Step::Done(Outcome::Late));
+    assert_eq!(order.step(&late), Step::Done(OrderOutcome::Late));
     assert_eq!(order.record.pending().len(), 0);
 }
 
@@ -300,7 +300,7 @@ fn a_reassignment_goes_back() {
 fn without_a_status_nothing_is_made() {
     let mut order = Order::new();
     let held = update(1, "on_hold", &json!({ "courier": { "name": "Sample Rider" } }));
-    assert_eq!(order.step(&held), Step::Done(Outcome::NoStatus));
+    assert_eq!(order.step(&held), Step::Done(OrderOutcome::NoStatus));
     let created = update(2, "created", &json!({}));
     order.step(&created);
     order.learn(&created, &Request::GetOrder, none());
@@ -311,8 +311,8 @@ fn without_a_status_nothing_is_made() {
 fn an_order_that_is_not_there_is_waited_for() {
     let mut order = Order::new();
     order.step(&assigned());
-    let lesson = order.learn(&assigned(), &Request::GetOrder, Answer::NotFound);
-    assert_eq!(lesson, Lesson::End(Step::Retry(Trouble::NoOrder)));
+    let lesson = order.learn(&assigned(), &Request::GetOrder, ApiAnswer::NotFound);
+    assert_eq!(lesson, Lesson::End(Step::Retry(RetryCause::NoOrder)));
     assert_eq!(order.step(&assigned()), Step::Send(Request::GetOrder));
 }
 
@@ -338,7 +338,7 @@ fn somebody_elses_delivery_is_never_written_to() {
         let seen = self::order(&json!({ "service_type": "delivery", "delivery": foreign }));
         let lesson = order.learn(&assigned(), &Request::GetOrder, seen);
         assert_eq!(lesson, Lesson::End(Step::Park(Obstacle::Foreign)), "{foreign}");
-        assert_eq!(order.record.known, Known::Nothing);
+        assert_eq!(order.record.known, HubriseSide::Nothing);
     }
 }
 
@@ -366,17 +366,17 @@ fn what_hubrise_shows_beyond_what_we_remember_is_not_taken_back() {
         "assigned_at": "2026-03-02T10:00:00+01:00", "pickup_at": "2026-03-02T10:10:00+01:00",
     } }));
     order.learn(&reassigned, &Request::GetOrder, seen);
-    assert_eq!(order.step(&reassigned), Step::Done(Outcome::Shown));
+    assert_eq!(order.step(&reassigned), Step::Done(OrderOutcome::Shown));
 }
 
 #[test]
 fn a_post_that_failed_is_followed_by_a_look() {
     for answer in [
-        Answer::Away("a server's error"),
-        Answer::NotFound,
-        Answer::Limited { retry_after: None },
-        Answer::Denied { code: 401, message: String::new() },
-        Answer::Rejected(Rejection::default()),
+        ApiAnswer::Away("a server's error"),
+        ApiAnswer::NotFound,
+        ApiAnswer::Limited { retry_after: None },
+        ApiAnswer::Denied { code: 401, message: String::new() },
+        ApiAnswer::Rejected(ApiRejection::default()),
     ] {
         let mut order = Order::new();
         order.step(&assigned());
@@ -392,7 +392,7 @@ fn a_patch_that_finds_nothing_is_followed_by_a_look() {
     let mut order = Order::with(&assigned());
     let picked_up = after("assigned", 2, "picked_up", &json!({}));
     let Step::Send(patch) = order.step(&picked_up) else { panic!("no PATCH") };
-    assert_eq!(order.learn(&picked_up, &patch, Answer::NotFound), Lesson::GoOn);
+    assert_eq!(order.learn(&picked_up, &patch, ApiAnswer::NotFound), Lesson::GoOn);
     assert_eq!(order.step(&picked_up), Step::Send(Request::GetOrder));
     order.learn(&picked_up, &Request::GetOrder, none());
     assert_eq!(order.body(&picked_up)["carrier"], "Telyport");
@@ -404,7 +404,7 @@ fn an_order_that_does_not_say_is_asked_for_its_delivery() {
     order.step(&assigned());
     order.learn(&assigned(), &Request::GetOrder, self::order(&json!({ "delivery": "?" })));
     assert_eq!(order.step(&assigned()), Step::Send(Request::GetDelivery));
-    order.learn(&assigned(), &Request::GetDelivery, Answer::NotFound);
+    order.learn(&assigned(), &Request::GetDelivery, ApiAnswer::NotFound);
     assert_eq!(order.body(&assigned())["carrier"], "Telyport");
 }
 
@@ -413,7 +413,7 @@ fn a_patch_of_which_nothing_is_known_is_repeated() {
     let mut order = Order::with(&assigned());
     let picked_up = after("assigned", 2, "picked_up", &json!({}));
     let Step::Send(patch) = order.step(&picked_up) else { panic!("no PATCH") };
-    assert_eq!(order.learn(&picked_up, &patch, Answer::Away("timeout")), Lesson::Away("timeout"));
+    assert_eq!(order.learn(&picked_up, &patch, ApiAnswer::Away("timeout")), Lesson::Away("timeout"));
     assert_eq!(order.step(&picked_up), Step::Send(patch));
 }
 
@@ -433,12 +433,12 @@ fn a_refused_field_does_not_hold_up_the_status() {
     let assigned = after("created", 2, "assigned", &json!({ "courier": { "name": "R", "phone": "soon" } }));
     let Step::Send(patch) = order.step(&assigned) else { panic!("no PATCH") };
     let rejection =
-        Rejection { fields: vec![Field::DriverPhone], text: "driver_phone: is invalid".to_owned() };
-    let lesson = order.learn(&assigned, &patch, Answer::Rejected(rejection.clone()));
+        ApiRejection { fields: vec![Field::DriverPhone], text: "driver_phone: is invalid".to_owned() };
+    let lesson = order.learn(&assigned, &patch, ApiAnswer::Rejected(rejection.clone()));
     assert_eq!(lesson, Lesson::Refused(rejection));
     let rest = order.sent(&assigned);
     assert_eq!((rest["status"].as_str(), rest.get("driver_phone")), (Some("pickup_enroute"), None));
-    assert_eq!(order.step(&assigned), Step::Done(Outcome::Shown));
+    assert_eq!(order.step(&assigned), Step::Done(OrderOutcome::Shown));
 }
 
 #[test]
@@ -446,7 +446,7 @@ fn a_refused_status_is_not_sent_again_but_the_next_one_is() {
     let mut order = Order::with(&update(1, "created", &json!({})));
     let assigned = after("created", 2, "assigned", &json!({}));
     let Step::Send(patch) = order.step(&assigned) else { panic!("no PATCH") };
-    order.learn(&assigned, &patch, Answer::Rejected(Rejection::default()));
+    order.learn(&assigned, &patch, ApiAnswer::Rejected(ApiRejection::default()));
     assert_eq!(order.body(&assigned), json!({ "assigned_at": "2026-03-02T09:14:05+00:00" }));
     assert_eq!(order.sent(&after("assigned", 3, "delivered", &json!({})))["status"], "delivered");
 }
@@ -461,10 +461,10 @@ fn of_delivery(id: &str, sequence: u64, status: &str, data: &Value) -> Update {
 fn after_a_cancellation_the_order_may_have_another_delivery_of_the_carrier() {
     let mut order = Order::with(&assigned());
     let second = of_delivery("TLP-2", 5, "created", &json!({}));
-    assert_eq!(order.step(&second), Step::Retry(Trouble::OtherDelivery), "the first is under way");
+    assert_eq!(order.step(&second), Step::Retry(RetryCause::OtherDelivery), "the first is under way");
     order.sent(&after("assigned", 2, "cancelled", &json!({})));
     assert_eq!(order.sent(&second), json!({ "ref": "TLP-2", "status": "pending" }));
-    assert_eq!(order.step(&assigned()), Step::Done(Outcome::Former));
+    assert_eq!(order.step(&assigned()), Step::Done(OrderOutcome::Former));
 }
 
 #[test]
@@ -476,7 +476,7 @@ fn a_second_carrier_and_a_second_delivery_are_for_an_operator() {
     order.sent(&after("cancelled", 3, "delivered", &json!({})));
     assert_eq!(order.step(&of_delivery("TLP-2", 5, "created", &json!({}))), Step::Park(Obstacle::Second));
     let older = of_delivery("TLP-0", 0, "created", &json!({}));
-    assert_eq!(order.step(&older), Step::Done(Outcome::Former));
+    assert_eq!(order.step(&older), Step::Done(OrderOutcome::Former));
 }
 
 #[test]
@@ -488,8 +488,8 @@ fn the_orders_own_status_follows_where_it_is_asked_for() {
     order.learn(&picked_up, &Request::GetOrder, none());
     order.sent(&picked_up);
     assert_eq!(order.step(&picked_up), Step::Send(Request::PatchOrder("in_delivery")));
-    order.learn(&picked_up, &Request::PatchOrder("in_delivery"), Answer::Done);
-    assert_eq!(order.step(&picked_up), Step::Done(Outcome::Shown));
+    order.learn(&picked_up, &Request::PatchOrder("in_delivery"), ApiAnswer::Done);
+    assert_eq!(order.step(&picked_up), Step::Done(OrderOutcome::Shown));
 
     order.run = Run::default();
     let delivered = after("picked_up", 2, "delivered", &json!({}));
@@ -502,12 +502,12 @@ fn the_orders_own_status_follows_where_it_is_asked_for() {
     let mut seen: Value = serde_json::to_value(&order.record.shown).expect("JSON");
     seen = json!({ "service_type": "delivery", "status": "cancelled", "delivery": seen });
     order.learn(&delivered, &Request::GetOrder, self::order(&seen));
-    assert_eq!(order.step(&delivered), Step::Done(Outcome::Shown));
+    assert_eq!(order.step(&delivered), Step::Done(OrderOutcome::Shown));
 }
 
 #[test]
 fn by_default_the_orders_own_status_is_not_touched() {
     let mut order = Order::with(&update(1, "picked_up", &json!({})));
     order.desk.now_ms += MINUTE;
-    assert_eq!(order.step(&update(1, "picked_up", &json!({}))), Step::Done(Outcome::Shown));
+    assert_eq!(order.step(&update(1, "picked_up", &json!({}))), Step::Done(OrderOutcome::Shown));
 }

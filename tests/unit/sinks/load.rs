@@ -16,15 +16,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use milepost::adapters::memory::MemoryCells;
-use milepost::cli::fake::hubrise::faults::Limits;
-use milepost::cli::fake::hubrise::world::{Call, World};
+use milepost::cli::fake::hubrise::faults::StandInLimits;
+use milepost::cli::fake::hubrise::world::{StandInCall, World};
 use milepost::ports::Clock;
 use milepost::sinks::hubrise::Hubrise;
 use milepost::sinks::hubrise::api::Api;
 use milepost::sinks::hubrise::core::answer::RawAnswer;
 use milepost::sinks::hubrise::core::request::Request;
 use milepost::sinks::hubrise::core::rule::OrderId;
-use milepost::sinks::{Message, Sink, Verdict};
+use milepost::sinks::{Sink, SinkMessage, Verdict};
 use serde_json::json;
 
 use super::converge::settings;
@@ -63,7 +63,7 @@ impl Clock for SimClock {
 struct Seen {
     now_ms: Arc<AtomicI64>,
     world: Mutex<World>,
-    limits: Mutex<Limits>,
+    limits: Mutex<StandInLimits>,
     figures: Mutex<Figures>,
 }
 
@@ -99,7 +99,7 @@ impl Api for ApiOf {
         let body = request.body().map(|body| body.to_string()).unwrap_or_default();
         figures.positions += u32::from(body.contains("driver_") && !body.contains("status"));
         let path = request.path(&order.location, &order.order);
-        let call = Call { method: request.method(), path, body: body.as_bytes() };
+        let call = StandInCall { method: request.method(), path, body: body.as_bytes() };
         let now = Timestamp::from_millisecond(now_ms).unwrap();
         let reply = self.0.world.lock().unwrap().answer(&call, now);
         if request.method() != "GET" && reply.code == 200 {
@@ -153,7 +153,7 @@ fn simulate(count: usize, span_ms: i64, limits: [u32; 3]) -> Figures {
     let seen = Arc::new(Seen {
         now_ms: Arc::clone(&now_ms),
         world: Mutex::new(world),
-        limits: Mutex::new(Limits::new(minute, hour, day, 1)),
+        limits: Mutex::new(StandInLimits::new(minute, hour, day, 1)),
         figures: Mutex::default(),
     });
     let store = Arc::new(MemoryCells::new(Arc::new(SimClock(Arc::clone(&now_ms)))));
@@ -164,7 +164,9 @@ fn simulate(count: usize, span_ms: i64, limits: [u32; 3]) -> Figures {
     let sink = Hubrise::new(settings, store, Arc::new(ApiOf(Arc::clone(&seen))));
     let mut messages: Vec<_> = events(count, span_ms)
         .into_iter()
-        .map(|(at_ms, body)| (at_ms, Message { body: body.into(), reason: None, replayed: false, now_ms: 0 }))
+        .map(|(at_ms, body)| {
+            (at_ms, SinkMessage { body: body.into(), reason: None, replayed: false, now_ms: 0 })
+        })
         .collect();
     let mut queue: BinaryHeap<_> =
         messages.iter().enumerate().map(|(at, (due, _))| Reverse(Due(*due, at as u64, at))).collect();

@@ -1,13 +1,15 @@
 //! How orders are recognised.
 
-use milepost::sinks::hubrise::core::rule::{OrderId, Pattern, PatternError, Rule, Source, named};
+use milepost::sinks::hubrise::core::rule::{
+    OrderId, ReferencePattern, ReferencePatternError, Rule, Source, named,
+};
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::update;
 
 fn rule(from: &[Source], pattern: &str) -> Rule {
-    Rule { from: from.to_vec(), pattern: Pattern::parse(pattern).expect("a pattern") }
+    Rule { from: from.to_vec(), pattern: ReferencePattern::parse(pattern).expect("a pattern") }
 }
 
 fn locations(names: &[&str]) -> Vec<String> {
@@ -65,14 +67,14 @@ fn the_first_reference_that_fits_decides() {
 #[test]
 fn a_pattern_that_makes_no_sense_is_refused() {
     for (text, error) in [
-        ("", PatternError::NoOrder),
-        ("{location}", PatternError::NoOrder),
-        ("{order}-{order}", PatternError::NoOrder),
-        ("{order}{location}", PatternError::Adjacent),
-        ("{orders}", PatternError::Braces),
-        ("{order}}", PatternError::Braces),
+        ("", ReferencePatternError::NoOrder),
+        ("{location}", ReferencePatternError::NoOrder),
+        ("{order}-{order}", ReferencePatternError::NoOrder),
+        ("{order}{location}", ReferencePatternError::Adjacent),
+        ("{orders}", ReferencePatternError::Braces),
+        ("{order}}", ReferencePatternError::Braces),
     ] {
-        assert_eq!(Pattern::parse(text), Err(error), "{text}");
+        assert_eq!(ReferencePattern::parse(text), Err(error), "{text}");
     }
 }
 
@@ -94,7 +96,7 @@ proptest! {
     #[test]
     fn an_order_id_is_letters_and_digits(pattern in "[a-z{}/-]{0,12}", reference in ".{0,80}") {
         let pattern = format!("{pattern}{{order}}");
-        let Ok(pattern) = Pattern::parse(&pattern) else { return Ok(()) };
+        let Ok(pattern) = ReferencePattern::parse(&pattern) else { return Ok(()) };
         let update = update(1, "assigned", &json!({ "references": { "merchant_order": reference } }));
         let rule = Rule { from: Source::ALL.to_vec(), pattern };
         if let Some(found) = rule.order_of(&update, &locations(&["l-1"])) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use milepost::telemetry::metrics::{self as table, Kind};
+use milepost::telemetry::metrics::{self as table, MetricKind};
 use milepost::telemetry::recorder::{Metrics, Role, prepare, recorder};
 
 use crate::fake::{EXPRESS, PROVIDERS, TELYPORT};
@@ -31,10 +31,10 @@ fn the_fleet_in_one_process_shows_every_metric_with_help_and_type() {
     for metric in &at_first {
         assert!(has(&scrape, &format!("# HELP {} {}", metric.name, metric.help)), "{}", metric.name);
         let kind = match metric.kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
+            MetricKind::Counter => "counter",
+            MetricKind::Gauge => "gauge",
             // Not a summary, which it would be without buckets.
-            Kind::Histogram => "histogram",
+            MetricKind::Histogram => "histogram",
         };
         assert!(has(&scrape, &format!("# TYPE {} {kind}", metric.name)), "{}", metric.name);
     }

@@ -25,7 +25,7 @@ pub enum Outcome {
     Failed,
 }
 
-/// Hears what becomes of one provider's webhooks. A duplicate, or one that is ignored, makes no sound.
+/// Hears what becomes of one provider's webhooks. A duplicate, or one that is ignored, is published nowhere.
 pub struct Outcomes(Consumer);
 
 impl Outcomes {

@@ -32,7 +32,7 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// Whether it grows until the broker's disk is full: nothing bounds it, and nobody is seen to consume it.
+    /// Whether it grows until the broker's disk is full: it has no bound, and no consumer is seen.
     #[must_use]
     pub fn grows(&self) -> bool {
         !self.bounded && self.consumers == Some(0)
@@ -40,14 +40,14 @@ impl Subscription {
 }
 
 #[derive(Deserialize)]
-struct Binding {
+struct ListedBinding {
     destination: String,
     destination_type: String,
     routing_key: String,
 }
 
 #[derive(Deserialize)]
-struct Queue {
+struct ListedQueue {
     name: String,
     messages: Option<u64>,
     consumers: Option<u64>,
@@ -71,8 +71,8 @@ pub fn is_bounded(arguments: &Value, policy: &Value) -> bool {
 /// # Errors
 /// When the management API gives no answer, or none that can be used.
 pub async fn list(management: &Management) -> Result<Vec<Subscription>, ManagementError> {
-    let bindings: Vec<Binding> = management.bindings_of(UPDATES).await?;
-    let queues: Vec<Queue> =
+    let bindings: Vec<ListedBinding> = management.bindings_of(UPDATES).await?;
+    let queues: Vec<ListedQueue> =
         management.queues("name,messages,consumers,arguments,effective_policy_definition").await?;
     Ok(join(bindings, &queues))
 }
@@ -82,19 +82,20 @@ pub async fn list(management: &Management) -> Result<Vec<Subscription>, Manageme
 /// # Errors
 /// When the management API gives no answer, or none that can be used.
 pub async fn patterns(management: &Management, name: &QueueName) -> Result<Vec<String>, ManagementError> {
-    let bindings: Vec<Binding> = management.bindings_of(UPDATES).await?;
+    let bindings: Vec<ListedBinding> = management.bindings_of(UPDATES).await?;
     let of_it = bindings.into_iter().filter(|binding| binding.destination == name.0);
     Ok(of_it.map(|binding| binding.routing_key).collect())
 }
 
-fn join(bindings: Vec<Binding>, queues: &[Queue]) -> Vec<Subscription> {
+fn join(bindings: Vec<ListedBinding>, queues: &[ListedQueue]) -> Vec<Subscription> {
     let mut patterns: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for binding in bindings {
         if binding.destination_type == "queue" && !is_reserved(&binding.destination) {
             patterns.entry(binding.destination).or_default().push(binding.routing_key);
         }
     }
-    let queues: BTreeMap<&str, &Queue> = queues.iter().map(|queue| (queue.name.as_str(), queue)).collect();
+    let queues: BTreeMap<&str, &ListedQueue> =
+        queues.iter().map(|queue| (queue.name.as_str(), queue)).collect();
     let subscription = |(queue, mut patterns): (String, Vec<String>)| {
         patterns.sort();
         let found = queues.get(queue.as_str());
@@ -114,7 +115,7 @@ fn join(bindings: Vec<Binding>, queues: &[Queue]) -> Vec<Subscription> {
 }
 
 /// Where what is rejected goes, if that is one queue: the default exchange routes to a queue by its name.
-fn parked_queue(queue: &Queue) -> Option<&str> {
+fn parked_queue(queue: &ListedQueue) -> Option<&str> {
     let argument = |name: &str| queue.arguments.get(name).and_then(Value::as_str);
     argument("x-dead-letter-exchange").filter(|exchange| exchange.is_empty())?;
     argument("x-dead-letter-routing-key")

@@ -21,7 +21,7 @@ const ACK_AFTER: u16 = 64;
 
 /// Where a session starts.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Position {
+pub(super) enum LogPosition {
     First,
     Next,
     /// Seconds since 1970.
@@ -29,7 +29,7 @@ pub(super) enum Position {
     Offset(u64),
 }
 
-impl Position {
+impl LogPosition {
     fn argument(self) -> AMQPValue {
         match self {
             Self::First => AMQPValue::LongString("first".into()),
@@ -48,7 +48,7 @@ pub(super) fn offset_of(delivery: &Delivery) -> Option<u64> {
     }
 }
 
-pub(super) struct Session {
+pub(super) struct LogSession {
     connection: Connection,
     consumer: Consumer,
     /// The last message taken, through which it and those before it are acknowledged.
@@ -56,8 +56,8 @@ pub(super) struct Session {
     unacked: u16,
 }
 
-impl Session {
-    pub(super) async fn open(uris: &[AMQPUri], position: Position) -> Result<Self, ConnectError> {
+impl LogSession {
+    pub(super) async fn open(uris: &[AMQPUri], position: LogPosition) -> Result<Self, ConnectError> {
         let connection =
             connect_to_first(addresses(uris).await?, "milepost updates log", CONNECT_TIMEOUT).await?;
         let channel = connection.create_channel().await?;

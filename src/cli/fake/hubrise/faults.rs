@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct Fault {
     /// What it does.
     #[serde(rename = "do")]
-    pub trouble: Trouble,
+    pub trouble: FaultKind,
     /// Only to requests of this method.
     #[serde(default)]
     pub method: Option<String>,
@@ -29,7 +29,7 @@ const fn once() -> u32 {
 /// Kinds of trouble.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Trouble {
+pub enum FaultKind {
     /// 500, and nothing was done.
     Error,
     /// 500, although it was done.
@@ -96,7 +96,7 @@ impl Faults {
     }
 
     /// The trouble that a request is in for, which is then used up.
-    pub fn next(&mut self, method: &str, path: &str) -> Option<Trouble> {
+    pub fn next(&mut self, method: &str, path: &str) -> Option<FaultKind> {
         let fits = |fault: &Fault| {
             fault.times > 0
                 && fault.method.as_deref().is_none_or(|own| own == method)
@@ -115,12 +115,12 @@ impl Faults {
 
 /// HubRise's limits: so many requests in each of these windows.
 #[derive(Debug, Clone)]
-pub struct Limits {
+pub struct StandInLimits {
     windows: Vec<(Duration, u32)>,
     counts: Vec<(i64, u32)>,
 }
 
-impl Limits {
+impl StandInLimits {
     /// So many requests a minute, an hour and a day; each `faster` times shorter.
     #[must_use]
     pub fn new(minute: u32, hour: u32, day: u32, faster: u32) -> Self {

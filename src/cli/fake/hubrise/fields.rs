@@ -42,14 +42,14 @@ const STATUSES: [&str; 9] = [
 
 /// What is wrong with a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct FieldProblem {
     /// The field.
     pub field: String,
     /// What is wrong.
     pub message: String,
 }
 
-impl Problem {
+impl FieldProblem {
     /// Something wrong with `field`.
     #[must_use]
     pub fn new(field: &str, message: &str) -> Self {
@@ -59,9 +59,9 @@ impl Problem {
 
 /// What is wrong with these fields of a new delivery, or of an update.
 #[must_use]
-pub fn check(fields: &Map<String, Value>, new: bool) -> Vec<Problem> {
+pub fn check(fields: &Map<String, Value>, new: bool) -> Vec<FieldProblem> {
     let missing = REQUIRED.into_iter().filter(|name| new && !fields.contains_key(*name));
-    let mut problems: Vec<_> = missing.map(|name| Problem::new(name, "is missing")).collect();
+    let mut problems: Vec<_> = missing.map(|name| FieldProblem::new(name, "is missing")).collect();
     for (name, value) in fields {
         let wrong = if !NAMES.contains(&name.as_str()) {
             Some("is not a valid key")
@@ -70,7 +70,7 @@ pub fn check(fields: &Map<String, Value>, new: bool) -> Vec<Problem> {
         } else {
             malformed(name, value)
         };
-        problems.extend(wrong.map(|message| Problem::new(name, message)));
+        problems.extend(wrong.map(|message| FieldProblem::new(name, message)));
     }
     problems
 }

@@ -15,9 +15,9 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
-use self::faults::Limits;
+use self::faults::StandInLimits;
 use self::server::Stub;
-use self::world::{Order, World};
+use self::world::{StandInOrder, World};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::http::{HttpLimits, Stopping, server as http};
 use crate::app::life::Signals;
@@ -119,8 +119,8 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
 pub fn stub(args: &Args) -> Arc<Stub> {
     let mut world = World::new(&args.location);
     world.any_order = args.any_order;
-    world.orders.extend(args.orders.iter().map(|id| (id.clone(), Order::to_deliver())));
-    let limits = Limits::new(args.per_minute, args.per_hour, args.per_day, args.faster);
+    world.orders.extend(args.orders.iter().map(|id| (id.clone(), StandInOrder::to_deliver())));
+    let limits = StandInLimits::new(args.per_minute, args.per_hour, args.per_day, args.faster);
     Stub::new(world, &args.token, limits, Arc::new(SystemClock))
 }
 

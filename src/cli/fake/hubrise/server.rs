@@ -11,8 +11,8 @@ use hyper::header::{CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
-use super::faults::{Fault, Faults, Limits, Trouble};
-use super::world::{Call, Order, Reply, World};
+use super::faults::{Fault, FaultKind, Faults, StandInLimits};
+use super::world::{StandInCall, StandInOrder, StandInReply, World};
 use crate::adapters::http::{Caller, Handler, Response};
 use crate::ports::Clock;
 
@@ -25,7 +25,7 @@ const MOST_UNSEEN: usize = 1024;
 
 /// A request that was answered.
 #[derive(Debug, Clone)]
-pub struct Answered {
+pub struct StandInAnswered {
     /// When, in milliseconds.
     pub at_ms: i64,
     /// Its method.
@@ -42,24 +42,24 @@ pub struct Answered {
 pub struct Stub {
     token: String,
     clock: Arc<dyn Clock>,
-    state: Mutex<State>,
+    state: Mutex<StandInState>,
     changes: broadcast::Sender<String>,
 }
 
 /// What the stand-in has.
-pub struct State {
+pub struct StandInState {
     /// The location and its orders.
     pub world: World,
     /// What it does instead of answering.
     pub faults: Faults,
     /// HubRise's limits.
-    pub limits: Limits,
+    pub limits: StandInLimits,
     /// The requests so far.
-    pub requests: Vec<Answered>,
+    pub requests: Vec<StandInAnswered>,
 }
 
 /// What becomes of a request.
-enum Outcome {
+enum StandInOutcome {
     Answer(Response),
     AfterMillis(Response, u64),
     Silence,
@@ -68,14 +68,14 @@ enum Outcome {
 impl Stub {
     /// A stand-in that takes this token.
     #[must_use]
-    pub fn new(world: World, token: &str, limits: Limits, clock: Arc<dyn Clock>) -> Arc<Self> {
-        let state = State { world, faults: Faults::default(), limits, requests: Vec::new() };
+    pub fn new(world: World, token: &str, limits: StandInLimits, clock: Arc<dyn Clock>) -> Arc<Self> {
+        let state = StandInState { world, faults: Faults::default(), limits, requests: Vec::new() };
         let (changes, _) = broadcast::channel(MOST_UNSEEN);
         Arc::new(Self { token: token.to_owned(), clock, state: Mutex::new(state), changes })
     }
 
     /// What it has, to look at and to change.
-    pub fn state(&self) -> MutexGuard<'_, State> {
+    pub fn state(&self) -> MutexGuard<'_, StandInState> {
         // A panic elsewhere is that request's own.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -86,14 +86,14 @@ impl Stub {
         self.changes.subscribe()
     }
 
-    fn answer(&self, request: &Told<'_>) -> Outcome {
+    fn answer(&self, request: &Told<'_>) -> StandInOutcome {
         match request.path.strip_prefix("/v1/") {
             Some(path) => self.api(request, path),
-            None => Outcome::Answer(self.control(request)),
+            None => StandInOutcome::Answer(self.control(request)),
         }
     }
 
-    fn api(&self, request: &Told<'_>, path: &str) -> Outcome {
+    fn api(&self, request: &Told<'_>, path: &str) -> StandInOutcome {
         let now = self.clock.now();
         let mut state = self.state();
         let refused = self.refuse(request, &mut state.limits, now.as_millisecond());
@@ -102,49 +102,51 @@ impl Stub {
         let mut code = 0;
         let outcome = if let Some(refusal) = refused {
             code = refusal.status().as_u16();
-            Outcome::Answer(refusal)
+            StandInOutcome::Answer(refusal)
         } else if let Some(instead) = instead {
             code = instead.status().as_u16();
-            Outcome::Answer(instead)
-        } else if trouble == Some(Trouble::Silence) {
-            Outcome::Silence
+            StandInOutcome::Answer(instead)
+        } else if trouble == Some(FaultKind::Silence) {
+            StandInOutcome::Silence
         } else {
-            let call = Call { method: request.method, path: path.split('/').collect(), body: request.body };
+            let call =
+                StandInCall { method: request.method, path: path.split('/').collect(), body: request.body };
             let reply = state.world.answer(&call, now);
             self.tell(request, &reply);
             code = reply.code;
             match trouble {
-                Some(Trouble::SilenceAfterEffect) => Outcome::Silence,
-                Some(Trouble::ErrorAfterEffect) => Outcome::Answer(error()),
-                Some(Trouble::Slow(ms)) => Outcome::AfterMillis(json_reply(&reply), ms),
-                _ => Outcome::Answer(json_reply(&reply)),
+                Some(FaultKind::SilenceAfterEffect) => StandInOutcome::Silence,
+                Some(FaultKind::ErrorAfterEffect) => StandInOutcome::Answer(error()),
+                Some(FaultKind::Slow(ms)) => StandInOutcome::AfterMillis(json_reply(&reply), ms),
+                _ => StandInOutcome::Answer(json_reply(&reply)),
             }
         };
         if state.requests.len() < MOST_REMEMBERED {
             let body = serde_json::from_slice(request.body).unwrap_or(Value::Null);
             let (method, path) = (request.method.to_owned(), request.path.to_owned());
-            state.requests.push(Answered { at_ms: now.as_millisecond(), method, path, body, code });
+            state.requests.push(StandInAnswered { at_ms: now.as_millisecond(), method, path, body, code });
         }
         outcome
     }
 
     /// What HubRise refuses before it looks at the request itself.
-    fn refuse(&self, request: &Told<'_>, limits: &mut Limits, now_ms: i64) -> Option<Response> {
+    fn refuse(&self, request: &Told<'_>, limits: &mut StandInLimits, now_ms: i64) -> Option<Response> {
         if request.token != Some(self.token.as_bytes()) {
-            let reply = Reply::error(401, "unauthorized", "The access token is invalid or was revoked");
+            let reply =
+                StandInReply::error(401, "unauthorized", "The access token is invalid or was revoked");
             return Some(json_reply(&reply));
         }
         if let Err(seconds) = limits.count(now_ms) {
             return Some(too_many(Some(seconds)));
         }
         if !request.body.is_empty() && !request.is_json {
-            let reply = Reply::error(415, "unsupported_media_type", "Expected application/json");
+            let reply = StandInReply::error(415, "unsupported_media_type", "Expected application/json");
             return Some(json_reply(&reply));
         }
         None
     }
 
-    fn tell(&self, request: &Told<'_>, reply: &Reply) {
+    fn tell(&self, request: &Told<'_>, reply: &StandInReply) {
         if reply.code == 200 && request.method != "GET" {
             let text = |name: &str| reply.body.get(name).and_then(Value::as_str).unwrap_or("-").to_owned();
             let order = request.path.split("/orders/").nth(1).unwrap_or_default();
@@ -162,7 +164,9 @@ impl Stub {
             match (request.method, &path[..]) {
                 ("GET", ["_fake", "orders"]) => Ok(orders(&state.world)),
                 ("PUT", ["_fake", "orders", id]) => put_order(&mut state.world, id, request.body),
-                ("GET", ["_fake", "requests"]) => Ok(state.requests.iter().map(Answered::as_json).collect()),
+                ("GET", ["_fake", "requests"]) => {
+                    Ok(state.requests.iter().map(StandInAnswered::as_json).collect())
+                }
                 ("POST", ["_fake", "faults"]) => serde_json::from_slice::<Vec<Fault>>(request.body)
                     .map(|faults| {
                         state.faults.add(faults);
@@ -177,13 +181,13 @@ impl Stub {
                     .to_owned()),
             };
         match reply {
-            Ok(body) => json_reply(&Reply { code: 200, body }),
-            Err(message) => json_reply(&Reply::error(404, "not_found", &message)),
+            Ok(body) => json_reply(&StandInReply { code: 200, body }),
+            Err(message) => json_reply(&StandInReply::error(404, "not_found", &message)),
         }
     }
 }
 
-impl Answered {
+impl StandInAnswered {
     fn as_json(&self) -> Value {
         let Self { at_ms, method, path, body, code } = self;
         json!({ "at_ms": at_ms, "method": method, "path": path, "body": body, "code": code })
@@ -191,8 +195,8 @@ impl Answered {
 }
 
 fn orders(world: &World) -> Value {
-    let order = |(id, order): (&String, &Order)| {
-        let Order { service_type, status, delivery } = order;
+    let order = |(id, order): (&String, &StandInOrder)| {
+        let StandInOrder { service_type, status, delivery } = order;
         (id.clone(), json!({ "service_type": service_type, "status": status, "delivery": delivery }))
     };
     Value::Object(world.orders.iter().map(order).collect())
@@ -204,7 +208,7 @@ fn put_order(world: &mut World, id: &str, body: &[u8]) -> Result<Value, String> 
     } else {
         serde_json::from_slice(body).map_err(|error| error.to_string())?
     };
-    let order = world.orders.entry(id.to_owned()).or_insert_with(Order::to_deliver);
+    let order = world.orders.entry(id.to_owned()).or_insert_with(StandInOrder::to_deliver);
     let text = |name: &str| said.get(name).and_then(Value::as_str).map(str::to_owned);
     order.service_type = text("service_type").unwrap_or_else(|| order.service_type.clone());
     order.status = text("status").unwrap_or_else(|| order.status.clone());
@@ -227,7 +231,7 @@ impl Handler for Stub {
     async fn handle(&self, request: Request<Incoming>, _: &Caller) -> Response {
         let (head, body) = request.into_parts();
         let Ok(body) = Limited::new(body, LARGEST_BODY).collect().await else {
-            return json_reply(&Reply::error(400, "unprocessable_entity", "The body cannot be read"));
+            return json_reply(&StandInReply::error(400, "unprocessable_entity", "The body cannot be read"));
         };
         let body = body.to_bytes();
         let is_json = |value: &HeaderValue| value.as_bytes().starts_with(b"application/json");
@@ -239,68 +243,71 @@ impl Handler for Stub {
             body: &body,
         };
         match self.answer(&told) {
-            Outcome::Answer(response) => response,
-            Outcome::AfterMillis(response, ms) => {
+            StandInOutcome::Answer(response) => response,
+            StandInOutcome::AfterMillis(response, ms) => {
                 tokio::time::sleep(Duration::from_millis(ms)).await;
                 response
             }
             // Until the caller gives up.
-            Outcome::Silence => std::future::pending().await,
+            StandInOutcome::Silence => std::future::pending().await,
         }
     }
 }
 
 /// The answer that takes the place of the real one, if the trouble is of that kind.
-fn instead(trouble: Trouble) -> Option<Response> {
+fn instead(trouble: FaultKind) -> Option<Response> {
     Some(match trouble {
-        Trouble::Error => error(),
-        Trouble::TooMany(seconds) => too_many(seconds),
-        Trouble::Page(code) => {
+        FaultKind::Error => error(),
+        FaultKind::TooMany(seconds) => too_many(seconds),
+        FaultKind::Page(code) => {
             response(code, "text/html", "<html><body>Sign in to our WiFi</body></html>".into())
         }
-        Trouble::Huge(bytes) => response(200, "application/json", vec![b' '; bytes]),
-        Trouble::WrongTypes => {
+        FaultKind::Huge(bytes) => response(200, "application/json", vec![b' '; bytes]),
+        FaultKind::WrongTypes => {
             let body = json!({ "id": [], "status": 5, "service_type": {}, "delivery": { "status": false } });
-            json_reply(&Reply { code: 200, body })
+            json_reply(&StandInReply { code: 200, body })
         }
-        Trouble::Redirect => {
+        FaultKind::Redirect => {
             let mut response = response(302, "text/html", Vec::new());
             response.headers_mut().insert(LOCATION, HeaderValue::from_static("http://127.0.0.1:1/elsewhere"));
             response
         }
-        Trouble::Denied(code) => {
+        FaultKind::Denied(code) => {
             let kind = if code == 401 { "unauthorized" } else { "forbidden" };
-            json_reply(&Reply::error(code, kind, "This token may not do that"))
+            json_reply(&StandInReply::error(code, kind, "This token may not do that"))
         }
-        Trouble::Refused(field) => {
+        FaultKind::Refused(field) => {
             let errors: Vec<_> = field
                 .as_str()
                 .iter()
                 .map(|field| json!({ "field": field, "message": "is invalid" }))
                 .collect();
-            let mut reply = Reply::error(422, "unprocessable_entity", "Validation failed");
+            let mut reply = StandInReply::error(422, "unprocessable_entity", "Validation failed");
             reply.body["errors"] = json!(errors);
             json_reply(&reply)
         }
-        Trouble::ErrorAfterEffect | Trouble::Silence | Trouble::SilenceAfterEffect | Trouble::Slow(_) => {
+        FaultKind::ErrorAfterEffect
+        | FaultKind::Silence
+        | FaultKind::SilenceAfterEffect
+        | FaultKind::Slow(_) => {
             return None;
         }
     })
 }
 
 fn error() -> Response {
-    json_reply(&Reply::error(500, "internal_error", "Something went wrong"))
+    json_reply(&StandInReply::error(500, "internal_error", "Something went wrong"))
 }
 
 fn too_many(seconds: Option<u64>) -> Response {
-    let mut response = json_reply(&Reply::error(429, "too_many_requests", "Too many requests"));
+    let mut response = json_reply(&StandInReply::error(429, "too_many_requests", "Too many requests"));
     if let Some(seconds) = seconds {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
 }
 
-fn json_reply(Reply { code, body }: &Reply) -> Response {
+fn json_reply(StandInReply { code, body }: &StandInReply) -> Response {
     response(*code, "application/json", body.to_string().into_bytes())
 }
 

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use jiff::tz::Offset;
 use serde_json::{Map, Value, json};
 
-use super::fields::{self, Problem};
+use super::fields::{self, FieldProblem};
 
 /// The times that a status sets by itself.
 const DATED: [(&str, &str); 4] = [
@@ -21,7 +21,7 @@ const DATED: [(&str, &str); 4] = [
 
 /// An order.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Order {
+pub struct StandInOrder {
     /// `delivery`, `collection` or `eat_in`.
     pub service_type: String,
     /// Its own status.
@@ -30,7 +30,7 @@ pub struct Order {
     pub delivery: Option<Map<String, Value>>,
 }
 
-impl Order {
+impl StandInOrder {
     /// A new order that is to be delivered.
     #[must_use]
     pub fn to_deliver() -> Self {
@@ -46,7 +46,7 @@ pub struct World {
     /// Its offset from UTC, in which it gives times.
     pub offset: Offset,
     /// The orders, by their ids.
-    pub orders: BTreeMap<String, Order>,
+    pub orders: BTreeMap<String, StandInOrder>,
     /// Whether an order that is asked for comes into being, so that nothing needs to be set up.
     pub any_order: bool,
     /// How many deliveries were made.
@@ -55,7 +55,7 @@ pub struct World {
 
 /// A request, as far as it matters.
 #[derive(Debug, Clone)]
-pub struct Call<'a> {
+pub struct StandInCall<'a> {
     /// The method.
     pub method: &'a str,
     /// The path below the version.
@@ -66,14 +66,14 @@ pub struct Call<'a> {
 
 /// An answer.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Reply {
+pub struct StandInReply {
     /// The code.
     pub code: u16,
     /// The JSON.
     pub body: Value,
 }
 
-impl Reply {
+impl StandInReply {
     fn ok(body: Value) -> Self {
         Self { code: 200, body }
     }
@@ -88,10 +88,10 @@ impl Reply {
         Self::error(404, "not_found", &format!("{what} does not exist"))
     }
 
-    fn invalid(problems: &[Problem]) -> Self {
+    fn invalid(problems: &[FieldProblem]) -> Self {
         let errors: Vec<_> = problems
             .iter()
-            .map(|Problem { field, message }| json!({ "field": field, "message": message }))
+            .map(|FieldProblem { field, message }| json!({ "field": field, "message": message }))
             .collect();
         let body = json!({
             "error_type": "unprocessable_entity", "message": "Validation failed", "errors": errors,
@@ -114,20 +114,20 @@ impl World {
     }
 
     /// Answers one authenticated call.
-    pub fn answer(&mut self, call: &Call<'_>, now: Timestamp) -> Reply {
+    pub fn answer(&mut self, call: &StandInCall<'_>, now: Timestamp) -> StandInReply {
         let (of_location, rest) = match call.path[..] {
             ["location", ref rest @ ..] => (true, rest),
             ["locations", id, ref rest @ ..] => (id == self.location, rest),
             _ => return routing_error(call),
         };
         match (call.method, rest) {
-            ("GET", []) if of_location => Reply::ok(json!({ "id": self.location })),
-            (_, []) => Reply::missing("Location"),
+            ("GET", []) if of_location => StandInReply::ok(json!({ "id": self.location })),
+            (_, []) => StandInReply::missing("Location"),
             (method, ["orders", order, rest @ ..]) => {
                 // A token of another location sees none of these orders.
                 let rest = rest.to_vec();
                 match self.order(order).filter(|_| of_location) {
-                    None if rest.len() <= 1 => Reply::missing("Order"),
+                    None if rest.len() <= 1 => StandInReply::missing("Order"),
                     None => routing_error(call),
                     Some(_) => self.of_order(method, order, &rest, call, now),
                 }
@@ -136,20 +136,27 @@ impl World {
         }
     }
 
-    fn order(&mut self, id: &str) -> Option<&mut Order> {
+    fn order(&mut self, id: &str) -> Option<&mut StandInOrder> {
         if self.any_order && !self.orders.contains_key(id) {
-            self.orders.insert(id.to_owned(), Order::to_deliver());
+            self.orders.insert(id.to_owned(), StandInOrder::to_deliver());
         }
         self.orders.get_mut(id)
     }
 
-    fn of_order(&mut self, method: &str, id: &str, rest: &[&str], call: &Call<'_>, now: Timestamp) -> Reply {
+    fn of_order(
+        &mut self,
+        method: &str,
+        id: &str,
+        rest: &[&str],
+        call: &StandInCall<'_>,
+        now: Timestamp,
+    ) -> StandInReply {
         match (method, rest) {
-            ("GET", []) => Reply::ok(self.order_json(id)),
+            ("GET", []) => StandInReply::ok(self.order_json(id)),
             ("PATCH", []) => self.patch_order(id, call.body),
             ("GET", ["delivery"]) => match self.orders.get(id).and_then(|order| order.delivery.clone()) {
-                Some(delivery) => Reply::ok(Value::Object(delivery)),
-                None => Reply::missing("Delivery"),
+                Some(delivery) => StandInReply::ok(Value::Object(delivery)),
+                None => StandInReply::missing("Delivery"),
             },
             ("POST", ["delivery"]) => self.post(id, call.body, now),
             ("PATCH", ["delivery"]) => self.patch(id, call.body, now),
@@ -165,35 +172,35 @@ impl World {
         })
     }
 
-    fn patch_order(&mut self, id: &str, body: &[u8]) -> Reply {
+    fn patch_order(&mut self, id: &str, body: &[u8]) -> StandInReply {
         let fields = match parsed(body) {
             Ok(fields) => fields,
             Err(reply) => return reply,
         };
         let Some(status) = fields.get("status").and_then(Value::as_str) else {
-            return Reply::invalid(&[Problem::new("status", "is missing")]);
+            return StandInReply::invalid(&[FieldProblem::new("status", "is missing")]);
         };
         if let Some(order) = self.orders.get_mut(id) {
             status.clone_into(&mut order.status);
         }
-        Reply::ok(self.order_json(id))
+        StandInReply::ok(self.order_json(id))
     }
 
-    fn post(&mut self, id: &str, body: &[u8], now: Timestamp) -> Reply {
+    fn post(&mut self, id: &str, body: &[u8], now: Timestamp) -> StandInReply {
         let fields = match parsed(body) {
             Ok(fields) => fields,
             Err(reply) => return reply,
         };
-        let Some(order) = self.orders.get_mut(id) else { return Reply::missing("Order") };
+        let Some(order) = self.orders.get_mut(id) else { return StandInReply::missing("Order") };
         if order.delivery.is_some() {
-            return Reply::invalid(&[Problem::new("order_id", "already has a delivery")]);
+            return StandInReply::invalid(&[FieldProblem::new("order_id", "already has a delivery")]);
         }
         if order.service_type != "delivery" {
-            return Reply::invalid(&[Problem::new("order_id", "is not a delivery order")]);
+            return StandInReply::invalid(&[FieldProblem::new("order_id", "is not a delivery order")]);
         }
         let problems = fields::check(&fields, true);
         if !problems.is_empty() {
-            return Reply::invalid(&problems);
+            return StandInReply::invalid(&problems);
         }
         let mut delivery = Map::new();
         for name in ["id", "order_id", "location_id"].into_iter().chain(fields::NAMES) {
@@ -205,24 +212,24 @@ impl World {
         delivery.insert("location_id".to_owned(), json!(self.location));
         put(&mut delivery, fields, self.offset, now);
         order.delivery = Some(delivery.clone());
-        Reply::ok(Value::Object(delivery))
+        StandInReply::ok(Value::Object(delivery))
     }
 
-    fn patch(&mut self, id: &str, body: &[u8], now: Timestamp) -> Reply {
+    fn patch(&mut self, id: &str, body: &[u8], now: Timestamp) -> StandInReply {
         let fields = match parsed(body) {
             Ok(fields) => fields,
             Err(reply) => return reply,
         };
         let offset = self.offset;
         let Some(delivery) = self.orders.get_mut(id).and_then(|order| order.delivery.as_mut()) else {
-            return Reply::missing("Delivery");
+            return StandInReply::missing("Delivery");
         };
         let problems = fields::check(&fields, false);
         if !problems.is_empty() {
-            return Reply::invalid(&problems);
+            return StandInReply::invalid(&problems);
         }
         put(delivery, fields, offset, now);
-        Reply::ok(Value::Object(delivery.clone()))
+        StandInReply::ok(Value::Object(delivery.clone()))
     }
 }
 
@@ -242,14 +249,14 @@ fn put(delivery: &mut Map<String, Value>, fields: Map<String, Value>, offset: Of
     }
 }
 
-fn parsed(body: &[u8]) -> Result<Map<String, Value>, Reply> {
+fn parsed(body: &[u8]) -> Result<Map<String, Value>, StandInReply> {
     match serde_json::from_slice(body) {
         Ok(Value::Object(fields)) => Ok(fields),
-        _ => Err(Reply::error(400, "unprocessable_entity", "The body is not a JSON object")),
+        _ => Err(StandInReply::error(400, "unprocessable_entity", "The body is not a JSON object")),
     }
 }
 
-fn routing_error(call: &Call<'_>) -> Reply {
+fn routing_error(call: &StandInCall<'_>) -> StandInReply {
     let message = format!("No route matches [{}] \"/{}\"", call.method, call.path.join("/"));
-    Reply::error(404, "routing_error", &message)
+    StandInReply::error(404, "routing_error", &message)
 }

@@ -15,19 +15,19 @@ use crate::adapters::rabbit::parked::{Outcomes, Outlet, ParkedError, ParkedMessa
 use crate::app::life::Signals;
 use crate::cli::parked::entry::Entry;
 use crate::cli::parked::ramp::{Ramp, TooManyFailures};
-use crate::cli::send::pace::Pace;
+use crate::cli::send::pace::SendPace;
 use crate::ports::{PublishError, Tag};
 
 /// Replays that wait for their confirm at once.
 const UNCONFIRMED: usize = 256;
 /// Messages are held no longer than this at a time: the broker takes them back after 30 minutes.
 const HOLD: Duration = Duration::from_mins(10);
-/// With nothing heard for so long, what was heard stands: a refused update is heard just before its retry is. A failure
+/// With nothing heard for so long, what was heard counts: a refused update is heard just before its retry is. A failure
 /// heard later counts with the next batch.
-const STANDS: Duration = Duration::from_millis(500);
-/// With the work queue empty for so long, what was not heard of by then makes no sound.
+const SETTLED: Duration = Duration::from_millis(500);
+/// With the work queue empty for so long, replays without an outcome are reported as unknown.
 const SILENCE: Duration = Duration::from_secs(2);
-/// With nothing heard for so long and the work queue not empty, nobody works.
+/// With no outcome for so long and the work queue not empty, no worker runs.
 const STANDSTILL: Duration = Duration::from_mins(1);
 
 /// How a replay ended.
@@ -66,7 +66,7 @@ pub(super) struct Replay<'a> {
     queue: ParkedQueue,
     outlet: &'a Outlet,
     outcomes: Outcomes,
-    pace: Pace,
+    pace: SendPace,
     unconfirmed: FuturesUnordered<BoxFuture<'a, Sent>>,
     heard: Heard,
     /// Messages that stay where they are: they come by again when the look is renewed.
@@ -90,7 +90,7 @@ impl<'a> Replay<'a> {
             queue,
             outlet,
             outcomes,
-            pace: Pace::new(args.rate, Instant::now()),
+            pace: SendPace::new(args.rate, Instant::now()),
             unconfirmed: FuturesUnordered::new(),
             heard: Heard::default(),
             kept: 0,
@@ -223,7 +223,7 @@ impl<'a> Replay<'a> {
         let (mut heard_at, mut empty_since) = (Instant::now(), None);
         let mut look = interval(Duration::from_millis(100));
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while !self.heard.is_complete() || heard_at.elapsed() < STANDS {
+        while !self.heard.is_complete() || heard_at.elapsed() < SETTLED {
             tokio::select! {
                 biased;
                 () = signals.next() => return Ok(Some(Ended::Interrupted)),

@@ -29,7 +29,7 @@ pub struct RawAnswer {
 
 /// What an answer says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub enum ApiAnswer {
     /// The write was done.
     Done,
     /// The order.
@@ -43,7 +43,7 @@ pub enum Answer {
     /// HubRise has no such path: the base URL is wrong, or HubRise changed.
     NoSuchPath,
     /// HubRise will not take it, and will not take it later.
-    Rejected(Rejection),
+    Rejected(ApiRejection),
     /// The token does not allow it.
     Denied {
         /// 401 or 403.
@@ -88,7 +88,7 @@ pub type DeliverySeen = BTreeMap<Field, String>;
 
 /// Why HubRise will not take something.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Rejection {
+pub struct ApiRejection {
     /// The fields it names.
     pub fields: Vec<Field>,
     /// Its words.
@@ -97,41 +97,45 @@ pub struct Rejection {
 
 /// Reads the answer to `request`.
 #[must_use]
-pub fn read(request: &Request, raw: &RawAnswer) -> Answer {
-    let body = raw.body.as_deref().map(Body::read);
+pub fn read(request: &Request, raw: &RawAnswer) -> ApiAnswer {
+    let body = raw.body.as_deref().map(AnswerBody::read);
     let Some(body) = body else {
-        return Answer::Away("its answer is too large");
+        return ApiAnswer::Away("its answer is too large");
     };
     match raw.code {
         200..=299 => success(request, &body),
-        429 => Answer::Limited { retry_after: raw.retry_after.as_deref().and_then(wait) },
+        429 => ApiAnswer::Limited { retry_after: raw.retry_after.as_deref().and_then(wait) },
         401 | 403 => match body {
-            Body::Object(_) | Body::Empty => Answer::Denied { code: raw.code, message: body.message() },
-            Body::Other => Answer::Away("a refusal that is not HubRise's"),
+            AnswerBody::Object(_) | AnswerBody::Empty => {
+                ApiAnswer::Denied { code: raw.code, message: body.message() }
+            }
+            AnswerBody::Other => ApiAnswer::Away("a refusal that is not HubRise's"),
         },
         404 => match body.error_type() {
-            Some("routing_error") => Answer::NoSuchPath,
+            Some("routing_error") => ApiAnswer::NoSuchPath,
             // A proxy's page is no word on the order.
-            _ if matches!(body, Body::Other) => Answer::Away("a 404 that is not HubRise's"),
-            _ => Answer::NotFound,
+            _ if matches!(body, AnswerBody::Other) => ApiAnswer::Away("a 404 that is not HubRise's"),
+            _ => ApiAnswer::NotFound,
         },
         // The official client's own tests show the body of a failed validation under 400.
-        400 | 415 | 422 if matches!(body, Body::Object(_)) => Answer::Rejected(body.rejection(request)),
-        300..=399 => Answer::Away("a redirect, which is not followed"),
-        500..=599 => Answer::Away("a server's error"),
-        _ => Answer::Away("a code that HubRise does not document"),
+        400 | 415 | 422 if matches!(body, AnswerBody::Object(_)) => {
+            ApiAnswer::Rejected(body.rejection(request))
+        }
+        300..=399 => ApiAnswer::Away("a redirect, which is not followed"),
+        500..=599 => ApiAnswer::Away("a server's error"),
+        _ => ApiAnswer::Away("a code that HubRise does not document"),
     }
 }
 
-fn success(request: &Request, body: &Body) -> Answer {
+fn success(request: &Request, body: &AnswerBody) -> ApiAnswer {
     match (request, body) {
-        (_, Body::Other) => Answer::Away("an answer that is not HubRise's"),
-        (Request::Post(_) | Request::Patch(_) | Request::PatchOrder(_), _) => Answer::Done,
-        (_, Body::Empty) => Answer::Away("an answer without a body"),
-        (Request::GetOrder, Body::Object(order)) => Answer::Order(order_seen(order)),
-        (Request::GetDelivery, Body::Object(delivery)) => Answer::Delivery(delivery_seen(delivery)),
-        (Request::GetLocation | Request::GetThatLocation, Body::Object(location)) => {
-            Answer::Location(location.get("id").and_then(plain))
+        (_, AnswerBody::Other) => ApiAnswer::Away("an answer that is not HubRise's"),
+        (Request::Post(_) | Request::Patch(_) | Request::PatchOrder(_), _) => ApiAnswer::Done,
+        (_, AnswerBody::Empty) => ApiAnswer::Away("an answer without a body"),
+        (Request::GetOrder, AnswerBody::Object(order)) => ApiAnswer::Order(order_seen(order)),
+        (Request::GetDelivery, AnswerBody::Object(delivery)) => ApiAnswer::Delivery(delivery_seen(delivery)),
+        (Request::GetLocation | Request::GetThatLocation, AnswerBody::Object(location)) => {
+            ApiAnswer::Location(location.get("id").and_then(plain))
         }
     }
 }
@@ -167,13 +171,13 @@ fn wait(text: &str) -> Option<Duration> {
 }
 
 /// A body: HubRise's are JSON objects, or empty.
-enum Body {
+enum AnswerBody {
     Empty,
     Object(Map<String, Value>),
     Other,
 }
 
-impl Body {
+impl AnswerBody {
     fn read(bytes: &[u8]) -> Self {
         if bytes.trim_ascii().is_empty() {
             return Self::Empty;
@@ -199,7 +203,7 @@ impl Body {
         self.get("message").and_then(Value::as_str).map(shortened).unwrap_or_default()
     }
 
-    fn rejection(&self, request: &Request) -> Rejection {
+    fn rejection(&self, request: &Request) -> ApiRejection {
         let errors = self.get("errors").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let part = |error: &Value, name: &str| error.get(name).and_then(Value::as_str).map(shortened);
         let fields = errors.iter().filter_map(|error| Field::named(&part(error, "field")?)).collect();
@@ -212,7 +216,7 @@ impl Body {
             let message = self.message();
             lines.push(if message.is_empty() { "no reason given".to_owned() } else { message });
         }
-        Rejection { fields, text: masked(&lines.join("; "), request) }
+        ApiRejection { fields, text: masked(&lines.join("; "), request) }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Updates may be processed in any order: one waits for a retry while the next goes through, and replicas share the
 //! queue. So nothing is decided update by update. The course keeps what each said, in the order of their sequence
-//! numbers, and every answer is computed from the whole of it: the same updates give the same answer whatever the order
+//! numbers, and every answer is computed from the whole of it: the same updates give the same answer in any order
 //! in which they were taken in.
 
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ const MOST_CLAIMS: usize = 40;
 
 /// What one update says of the status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Claim {
+pub struct Statement {
     /// The update's sequence number.
     #[serde(rename = "n")]
     pub sequence: u64,
@@ -34,11 +34,11 @@ pub struct Claim {
 /// A delivery's course.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Course(Vec<Claim>);
+pub struct Statements(Vec<Statement>);
 
 /// What the course adds up to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
+pub struct Conclusion {
     /// The status to show.
     pub stage: Stage,
     /// When a courier took it on.
@@ -49,7 +49,7 @@ pub struct Standing {
     pub closed_at_ms: Option<i64>,
 }
 
-impl Claim {
+impl Statement {
     /// What an update claims; nothing if it changes no status.
     #[must_use]
     pub fn of(update: &Update, overrides: &Overrides) -> Option<Self> {
@@ -89,7 +89,7 @@ fn phase_of(status: &str) -> Phase {
     known.map_or(Phase::Unknown, Status::phase)
 }
 
-impl Course {
+impl Statements {
     /// Whether nothing was claimed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -98,12 +98,12 @@ impl Course {
 
     /// The claims, in the order of their sequence numbers.
     #[must_use]
-    pub fn claims(&self) -> &[Claim] {
+    pub fn claims(&self) -> &[Statement] {
         &self.0
     }
 
     /// Takes a claim in. One that is there changes nothing.
-    pub fn add(&mut self, claim: Claim) {
+    pub fn add(&mut self, claim: Statement) {
         let at = self.0.partition_point(|other| other.sequence < claim.sequence);
         if self.0.get(at).is_some_and(|other| other.sequence == claim.sequence) {
             return;
@@ -135,7 +135,7 @@ impl Course {
     /// A delivery goes forwards until it starts over, and so the furthest status counts. Of two that close it the later
     /// one counts: it corrects the other.
     #[must_use]
-    pub fn standing(&self) -> Option<Standing> {
+    pub fn standing(&self) -> Option<Conclusion> {
         let start = self.0.iter().rposition(|claim| claim.restarts).unwrap_or_default();
         let current = &self.0[start..];
         let closed = current.iter().rfind(|claim| claim.stage.is_closed());
@@ -143,7 +143,7 @@ impl Course {
         let stage = closed.map(|claim| claim.stage).or(furthest)?;
         let first =
             |wanted: Stage| current.iter().find(|claim| claim.stage == wanted).map(|claim| claim.at_ms);
-        Some(Standing {
+        Some(Conclusion {
             stage,
             assigned_at_ms: first(Stage::PickupEnroute),
             pickup_at_ms: first(Stage::DropoffEnroute),

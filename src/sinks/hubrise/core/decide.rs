@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::carrier::Carrier;
 use super::field::Field;
-use super::record::{Known, Owner, Record, Style};
+use super::record::{HubriseSide, OrderRecord, Owner, Style};
 use super::request::Request;
 use super::stage::Stage;
 use crate::sinks::update::{Fit, Update};
@@ -18,18 +18,18 @@ pub enum Step {
     /// Send this.
     Send(Request),
     /// Nothing more: the update's message can go.
-    Done(Outcome),
+    Done(OrderOutcome),
     /// Look again after this many milliseconds.
     Wait(i64),
     /// Try again later: something has to change outside.
-    Retry(Trouble),
+    Retry(RetryCause),
     /// It needs an operator.
     Park(Obstacle),
 }
 
 /// How an update ended. A closed set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum OrderOutcome {
     /// HubRise shows what it says, or something newer.
     Shown,
     /// It is late: what HubRise shows is newer.
@@ -42,7 +42,7 @@ pub enum Outcome {
 
 /// Why an update is tried again. A closed set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trouble {
+pub enum RetryCause {
     /// HubRise has no such order yet, or this token does not see it.
     NoOrder,
     /// The order has another delivery of ours that is not over.
@@ -100,16 +100,16 @@ pub struct Case<'a> {
 ///
 /// # Errors
 /// What to do with an update that the record does not take.
-pub fn admit(record: &mut Record, case: &Case<'_>) -> Result<(), Step> {
+pub fn admit(record: &mut OrderRecord, case: &Case<'_>) -> Result<(), Step> {
     let update = case.update;
     if update.fit == Fit::Late {
-        return Err(Step::Done(Outcome::Late));
+        return Err(Step::Done(OrderOutcome::Late));
     }
     let delivery = Owner::of(&update.delivery);
     match &record.owner {
         None => record.owner = Some(delivery),
         Some(owner) if *owner == delivery => {}
-        Some(_) if record.former.contains(&delivery) => return Err(Step::Done(Outcome::Former)),
+        Some(_) if record.former.contains(&delivery) => return Err(Step::Done(OrderOutcome::Former)),
         Some(owner) => {
             displaces(record, owner, update)?;
             record.hand_over(delivery);
@@ -120,38 +120,38 @@ pub fn admit(record: &mut Record, case: &Case<'_>) -> Result<(), Step> {
 }
 
 /// Whether an update of another delivery takes the order over from `owner`: after a cancellation, by the same carrier.
-fn displaces(record: &Record, owner: &Owner, update: &Update) -> Result<(), Step> {
+fn displaces(record: &OrderRecord, owner: &Owner, update: &Update) -> Result<(), Step> {
     let begun = record.course.claims().first().map_or(0, |claim| claim.sequence);
     if update.sequence < begun {
-        return Err(Step::Done(Outcome::Former));
+        return Err(Step::Done(OrderOutcome::Former));
     }
     let stage = record.course.standing().map(|standing| standing.stage);
     match stage {
         // What was never shown needs no place at HubRise.
         None => Ok(()),
-        Some(Stage::Cancelled) if record.known != Known::Delivery => Ok(()),
+        Some(Stage::Cancelled) if record.known != HubriseSide::Delivery => Ok(()),
         Some(Stage::Cancelled) if owner.provider == update.delivery.provider => Ok(()),
         Some(Stage::Delivered | Stage::Cancelled) => Err(Step::Park(Obstacle::Second)),
-        Some(_) => Err(Step::Retry(Trouble::OtherDelivery)),
+        Some(_) => Err(Step::Retry(RetryCause::OtherDelivery)),
     }
 }
 
 /// What to do next about an update that the record has taken in.
 #[must_use]
-pub fn decide(record: &Record, case: &Case<'_>, run: &Run) -> Step {
+pub fn decide(record: &OrderRecord, case: &Case<'_>, run: &Run) -> Step {
     let Some(wanted) = record.wanted() else {
-        return Step::Done(Outcome::NoStatus);
+        return Step::Done(OrderOutcome::NoStatus);
     };
     match record.known {
-        Known::Nothing if run.delivery_unsaid => Step::Send(Request::GetDelivery),
-        Known::Nothing => Step::Send(Request::GetOrder),
-        Known::NoDelivery => post(record, case, &wanted),
-        Known::Delivery => patch(record, case).unwrap_or_else(|| order_status(record, case, run)),
+        HubriseSide::Nothing if run.delivery_unsaid => Step::Send(Request::GetDelivery),
+        HubriseSide::Nothing => Step::Send(Request::GetOrder),
+        HubriseSide::NoDelivery => post(record, case, &wanted),
+        HubriseSide::Delivery => patch(record, case).unwrap_or_else(|| order_status(record, case, run)),
     }
 }
 
 /// A new delivery, with all that is known of it.
-fn post(record: &Record, case: &Case<'_>, wanted: &BTreeMap<Field, String>) -> Step {
+fn post(record: &OrderRecord, case: &Case<'_>, wanted: &BTreeMap<Field, String>) -> Step {
     let Carrier { name, reference } = case.carrier.clone();
     let mut fields = wanted.clone();
     fields.extend([(Field::Carrier, name), (Field::CarrierRef, reference)]);
@@ -159,13 +159,13 @@ fn post(record: &Record, case: &Case<'_>, wanted: &BTreeMap<Field, String>) -> S
         |field: Field, value: &str| record.refused.get(&field).is_some_and(|no| field.same(no, value));
     // One without a status, or a carrier, that HubRise takes is not to be had.
     if fields.iter().any(|(field, value)| field.is_required() && refused(*field, value)) {
-        return Step::Done(Outcome::Shown);
+        return Step::Done(OrderOutcome::Shown);
     }
     fields.retain(|field, value| !refused(*field, value));
     Step::Send(Request::Post(fields))
 }
 
-fn patch(record: &Record, case: &Case<'_>) -> Option<Step> {
+fn patch(record: &OrderRecord, case: &Case<'_>) -> Option<Step> {
     let pending = record.pending();
     if !record.awaits(case.update, case.style, &pending) {
         return None;
@@ -181,8 +181,8 @@ fn patch(record: &Record, case: &Case<'_>) -> Option<Step> {
 
 /// The order's own status, which HubRise does not derive from its delivery's: only where a connection asks for it, only
 /// forwards, and never out of a status that somebody closed the order with.
-fn order_status(record: &Record, case: &Case<'_>, run: &Run) -> Step {
-    let done = Step::Done(Outcome::Shown);
+fn order_status(record: &OrderRecord, case: &Case<'_>, run: &Run) -> Step {
+    let done = Step::Done(OrderOutcome::Shown);
     let Some(target) = record.shown_stage().and_then(order_status_of).filter(|_| case.style.order_status)
     else {
         return done;

@@ -1,11 +1,11 @@
 //! What an answer changes about the record, and whether it ends the run.
 
-use super::answer::{Answer, DeliveryOfOrder, DeliverySeen, OrderSeen, Rejection};
+use super::answer::{ApiAnswer, ApiRejection, DeliveryOfOrder, DeliverySeen, OrderSeen};
 use super::carrier::Carrier;
-use super::course::Claim;
-use super::decide::{Case, Obstacle, Run, Step, Trouble, order_is_further, order_status_of};
+use super::course::Statement;
+use super::decide::{Case, Obstacle, RetryCause, Run, Step, order_is_further, order_status_of};
 use super::field::Field;
-use super::record::{Known, Record};
+use super::record::{HubriseSide, OrderRecord};
 use super::request::Request;
 use super::stage::Stage;
 use crate::domain::instant::from_text;
@@ -18,7 +18,7 @@ pub enum Lesson {
     /// The update ends so.
     End(Step),
     /// HubRise refused something that the update may have said. What else there is may still be sent.
-    Refused(Rejection),
+    Refused(ApiRejection),
     /// The token does not allow it: nothing of this connection can be sent.
     Denied {
         /// 401 or 403.
@@ -39,63 +39,63 @@ pub enum Lesson {
 
 /// Takes in the answer to `request`.
 pub fn learn(
-    record: &mut Record,
+    record: &mut OrderRecord,
     case: &Case<'_>,
     run: &mut Run,
     request: &Request,
-    answer: Answer,
+    answer: ApiAnswer,
 ) -> Lesson {
     match (request, answer) {
-        (Request::GetOrder, Answer::Order(order)) => see_order(record, case, run, order),
-        (Request::GetDelivery, Answer::Delivery(delivery)) => see_delivery(record, case, delivery),
-        (Request::GetDelivery, Answer::NotFound) => {
-            record.known = Known::NoDelivery;
+        (Request::GetOrder, ApiAnswer::Order(order)) => see_order(record, case, run, order),
+        (Request::GetDelivery, ApiAnswer::Delivery(delivery)) => see_delivery(record, case, delivery),
+        (Request::GetDelivery, ApiAnswer::NotFound) => {
+            record.known = HubriseSide::NoDelivery;
             Lesson::GoOn
         }
-        (Request::GetOrder, Answer::NotFound) => {
-            record.known = Known::Nothing;
-            Lesson::End(Step::Retry(Trouble::NoOrder))
+        (Request::GetOrder, ApiAnswer::NotFound) => {
+            record.known = HubriseSide::Nothing;
+            Lesson::End(Step::Retry(RetryCause::NoOrder))
         }
-        (Request::Post(fields), Answer::Done) => {
-            record.known = Known::Delivery;
+        (Request::Post(fields), ApiAnswer::Done) => {
+            record.known = HubriseSide::Delivery;
             record.shown.clone_from(fields);
             note_frequent(record, case, fields.keys());
             Lesson::GoOn
         }
-        (Request::Patch(fields), Answer::Done) => {
+        (Request::Patch(fields), ApiAnswer::Done) => {
             record.shown.extend(fields.clone());
             note_frequent(record, case, fields.keys());
             Lesson::GoOn
         }
-        (Request::PatchOrder(status), Answer::Done) => {
+        (Request::PatchOrder(status), ApiAnswer::Done) => {
             record.order_status_done = Some((*status).to_owned());
             Lesson::GoOn
         }
         // The order may be gone, or its delivery: a look at the order tells.
-        (Request::Post(_) | Request::Patch(_), Answer::NotFound) => {
-            record.known = Known::Nothing;
+        (Request::Post(_) | Request::Patch(_), ApiAnswer::NotFound) => {
+            record.known = HubriseSide::Nothing;
             run.delivery_unsaid = false;
             Lesson::GoOn
         }
-        (Request::PatchOrder(status), Answer::NotFound | Answer::Rejected(_)) => {
+        (Request::PatchOrder(status), ApiAnswer::NotFound | ApiAnswer::Rejected(_)) => {
             // The delivery is shown, which is what was asked for; the order's status is an addition.
             record.order_status_done = Some((*status).to_owned());
             Lesson::GoOn
         }
-        (request, Answer::Rejected(rejection)) => refuse(record, request, rejection),
-        (request, Answer::Denied { code, message }) => {
+        (request, ApiAnswer::Rejected(rejection)) => refuse(record, request, rejection),
+        (request, ApiAnswer::Denied { code, message }) => {
             not_done(record, request);
             Lesson::Denied { code, message }
         }
-        (request, Answer::NoSuchPath) => {
+        (request, ApiAnswer::NoSuchPath) => {
             not_done(record, request);
             Lesson::NoSuchPath
         }
-        (request, Answer::Limited { retry_after }) => {
+        (request, ApiAnswer::Limited { retry_after }) => {
             not_done(record, request);
             Lesson::Limited { retry_after }
         }
-        (request, Answer::Away(why)) => {
+        (request, ApiAnswer::Away(why)) => {
             record.doubt(&request.sending());
             Lesson::Away(why)
         }
@@ -107,19 +107,19 @@ pub fn learn(
 }
 
 /// The documents do not say what a POST that failed has left behind, so a look comes before the next.
-fn not_done(record: &mut Record, request: &Request) {
+fn not_done(record: &mut OrderRecord, request: &Request) {
     if matches!(request, Request::Post(_)) {
-        record.known = Known::Nothing;
+        record.known = HubriseSide::Nothing;
     }
 }
 
-fn note_frequent<'a>(record: &mut Record, case: &Case<'_>, mut fields: impl Iterator<Item = &'a Field>) {
+fn note_frequent<'a>(record: &mut OrderRecord, case: &Case<'_>, mut fields: impl Iterator<Item = &'a Field>) {
     if fields.any(|field| field.is_frequent()) {
         record.frequent_at_ms = Some(case.now_ms);
     }
 }
 
-fn see_order(record: &mut Record, case: &Case<'_>, run: &mut Run, order: OrderSeen) -> Lesson {
+fn see_order(record: &mut OrderRecord, case: &Case<'_>, run: &mut Run, order: OrderSeen) -> Lesson {
     run.order_status = Some(order.status.clone());
     let to_be_delivered = order.service_type.as_deref().is_none_or(|service| service == "delivery");
     match order.delivery {
@@ -129,14 +129,14 @@ fn see_order(record: &mut Record, case: &Case<'_>, run: &mut Run, order: OrderSe
             lesson
         }
         _ if !to_be_delivered => {
-            record.known = Known::Nothing;
+            record.known = HubriseSide::Nothing;
             Lesson::End(Step::Park(Obstacle::NotADelivery))
         }
         DeliveryOfOrder::None => {
-            record.known = Known::NoDelivery;
+            record.known = HubriseSide::NoDelivery;
             Lesson::GoOn
         }
-        DeliveryOfOrder::Unsaid if record.known == Known::Delivery => {
+        DeliveryOfOrder::Unsaid if record.known == HubriseSide::Delivery => {
             see_order_status(record, order.status.as_deref());
             Lesson::GoOn
         }
@@ -148,23 +148,23 @@ fn see_order(record: &mut Record, case: &Case<'_>, run: &mut Run, order: OrderSe
 }
 
 /// An order that is further already is seen to.
-fn see_order_status(record: &mut Record, status: Option<&str>) {
+fn see_order_status(record: &mut OrderRecord, status: Option<&str>) {
     let target = record.shown_stage().and_then(order_status_of);
     if let Some(target) = target.filter(|target| order_is_further(status, target)) {
         record.order_status_done = Some(target.to_owned());
     }
 }
 
-fn see_delivery(record: &mut Record, case: &Case<'_>, delivery: DeliverySeen) -> Lesson {
+fn see_delivery(record: &mut OrderRecord, case: &Case<'_>, delivery: DeliverySeen) -> Lesson {
     if NAMES.iter().all(|field| !delivery.contains_key(field)) {
         return Lesson::Away("a delivery that names no carrier");
     }
     if !is_ours(record, case.carrier, &delivery) {
-        record.known = Known::Nothing;
+        record.known = HubriseSide::Nothing;
         return Lesson::End(Step::Park(Obstacle::Foreign));
     }
     let of_owner = delivery.get(&Field::Ref) == record.owner.as_ref().map(|owner| &owner.delivery);
-    record.known = Known::Delivery;
+    record.known = HubriseSide::Delivery;
     record.shown = delivery;
     if of_owner {
         catch_up(record);
@@ -173,7 +173,7 @@ fn see_delivery(record: &mut Record, case: &Case<'_>, delivery: DeliverySeen) ->
 }
 
 /// Whether a delivery is one that we made: for this delivery of the carrier's, or for one before it that is cancelled.
-fn is_ours(record: &Record, carrier: &Carrier, delivery: &DeliverySeen) -> bool {
+fn is_ours(record: &OrderRecord, carrier: &Carrier, delivery: &DeliverySeen) -> bool {
     let says = |field: Field, value: &str| delivery.get(&field).is_some_and(|said| said == value);
     let made_by_us = says(Field::CarrierRef, &carrier.reference);
     let same_carrier = made_by_us || says(Field::Carrier, &carrier.name);
@@ -197,7 +197,7 @@ const DATED: [(Field, Stage); 4] = [
 /// What HubRise shows beyond what our record knows counts as claimed at the times it has beside it, so that an older
 /// update that is still under way does not take it back. A time of a later status than the one that is shown is left
 /// from before the delivery started over.
-fn catch_up(record: &mut Record) {
+fn catch_up(record: &mut OrderRecord) {
     let Some(stage) = record.shown_stage() else { return };
     let at_ms = |field: Field| {
         let at = from_text(record.shown.get(&field)?, None)?;
@@ -218,7 +218,7 @@ fn catch_up(record: &mut Record) {
     }
     for (index, (stage, at_ms)) in current.into_iter().enumerate() {
         let restarts = index == 0 && started_ms.is_some();
-        record.course.add(Claim { sequence: sequence(at_ms), stage, at_ms, restarts });
+        record.course.add(Statement { sequence: sequence(at_ms), stage, at_ms, restarts });
     }
 }
 
@@ -228,7 +228,7 @@ fn sequence(at_ms: i64) -> u64 {
 }
 
 /// Remembers what HubRise refused: the fields that it names, or else the status, or else all.
-fn refuse(record: &mut Record, request: &Request, rejection: Rejection) -> Lesson {
+fn refuse(record: &mut OrderRecord, request: &Request, rejection: ApiRejection) -> Lesson {
     not_done(record, request);
     let (Request::Post(fields) | Request::Patch(fields)) = request else {
         return Lesson::Away("a look that HubRise rejects");

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::course::{Claim, Course};
+use super::course::{Statement, Statements};
 use super::field::{Field, money, time, time_of_ms};
 use super::stage::{Overrides, Stage};
 use crate::sinks::update::{Delivery, Update};
@@ -18,17 +18,17 @@ const MOST_FORMER: usize = 8;
 /// All that is kept of an order.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Record {
+pub struct OrderRecord {
     /// Which of our deliveries the order has.
     pub owner: Option<Owner>,
     /// Those it had before.
     pub former: Vec<Owner>,
     /// What the owner's updates say of the status.
-    pub course: Course,
+    pub course: Statements,
     /// What they say of everything else.
-    pub said: BTreeMap<Field, Said>,
+    pub said: BTreeMap<Field, SaidValue>,
     /// What is known of HubRise's side.
-    pub known: Known,
+    pub known: HubriseSide,
     /// What HubRise shows.
     pub shown: BTreeMap<Field, String>,
     /// What HubRise refused, so that it is not sent again.
@@ -38,7 +38,7 @@ pub struct Record {
     /// The order's own status that was last seen to: set, or found to be further.
     pub order_status_done: Option<String>,
     /// Who is sending something, and what.
-    pub lease: Option<Lease>,
+    pub lease: Option<OrderLease>,
     /// The last answer, for `milepost why`.
     pub last: Option<Last>,
 }
@@ -56,7 +56,7 @@ pub struct Owner {
 
 /// A value, and the update that said it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Said {
+pub struct SaidValue {
     /// The update's sequence number.
     #[serde(rename = "n")]
     pub sequence: u64,
@@ -68,7 +68,7 @@ pub struct Said {
 /// What is known of HubRise's side.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Known {
+pub enum HubriseSide {
     /// Nothing: it has to be asked.
     #[default]
     Nothing,
@@ -80,7 +80,7 @@ pub enum Known {
 
 /// The right to send requests about the order, until a deadline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lease {
+pub struct OrderLease {
     /// Names the holder.
     pub token: String,
     /// Until when, in milliseconds on the store's clock.
@@ -137,16 +137,16 @@ impl Owner {
     }
 }
 
-impl Record {
+impl OrderRecord {
     /// Takes in what an update of the owner says. Doing so again, or in another order, gives the same record.
     pub fn take_in(&mut self, update: &Update, style: &Style) {
-        if let Some(claim) = Claim::of(update, &style.overrides) {
+        if let Some(claim) = Statement::of(update, &style.overrides) {
             self.course.add(claim);
         }
         let mut say = |field: Field, value: Option<String>| {
             let Some(value) = value else { return };
             if self.said.get(&field).is_none_or(|said| said.sequence < update.sequence) {
-                self.said.insert(field, Said { sequence: update.sequence, value });
+                self.said.insert(field, SaidValue { sequence: update.sequence, value });
             }
         };
         say(Field::EstimatedPickupAt, update.pickup_eta.map(time));
@@ -181,7 +181,7 @@ impl Record {
         }
         for (field, value) in parts {
             match value {
-                Some(value) => drop(self.said.insert(field, Said { sequence, value })),
+                Some(value) => drop(self.said.insert(field, SaidValue { sequence, value })),
                 None => drop(self.said.remove(&field)),
             }
         }
@@ -244,7 +244,7 @@ impl Record {
     /// for it then.
     #[must_use]
     pub fn awaits(&self, update: &Update, style: &Style, pending: &BTreeMap<Field, String>) -> bool {
-        let claims = Claim::of(update, &style.overrides).is_some();
+        let claims = Statement::of(update, &style.overrides).is_some();
         pending.keys().any(|field| match field {
             field if field.is_of_status() => claims,
             Field::Ref => claims,
@@ -259,7 +259,7 @@ impl Record {
             let surplus = self.former.len().saturating_sub(MOST_FORMER);
             self.former.drain(..surplus);
         }
-        self.course = Course::default();
+        self.course = Statements::default();
         self.said.clear();
         self.refused.clear();
     }
@@ -268,7 +268,7 @@ impl Record {
     pub fn doubt(&mut self, sending: &Sending) {
         match sending {
             Sending::Nothing | Sending::OrderStatus => {}
-            Sending::Post => self.known = Known::Nothing,
+            Sending::Post => self.known = HubriseSide::Nothing,
             Sending::Patch(fields) => fields.iter().for_each(|field| drop(self.shown.remove(field))),
         }
     }

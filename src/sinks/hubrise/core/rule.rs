@@ -52,7 +52,7 @@ impl Source {
 
 /// Text that is no pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum PatternError {
+pub enum ReferencePatternError {
     /// There is nothing in it to be the order's id.
     #[error("must have {{order}} once")]
     NoOrder,
@@ -74,14 +74,14 @@ enum Part {
 
 /// Text with places for an order's id and a location's, such as `hr-{order}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pattern(Vec<Part>);
+pub struct ReferencePattern(Vec<Part>);
 
-impl Pattern {
+impl ReferencePattern {
     /// Reads a pattern. Letters count as lower-case ones.
     ///
     /// # Errors
     /// When it has no place for an order's id, or cannot be read.
-    pub fn parse(text: &str) -> Result<Self, PatternError> {
+    pub fn parse(text: &str) -> Result<Self, ReferencePatternError> {
         let mut parts = Vec::new();
         let text = text.to_lowercase();
         let mut rest = text.as_str();
@@ -90,12 +90,12 @@ impl Pattern {
             let (part, after) = match (from.strip_prefix("{order}"), from.strip_prefix("{location}")) {
                 (Some(after), _) => (Part::Order, after),
                 (_, Some(after)) => (Part::Location, after),
-                (None, None) => return Err(PatternError::Braces),
+                (None, None) => return Err(ReferencePatternError::Braces),
             };
             if !before.is_empty() {
                 parts.push(Part::Text(before.to_owned()));
             } else if !parts.is_empty() {
-                return Err(PatternError::Adjacent);
+                return Err(ReferencePatternError::Adjacent);
             }
             parts.push(part);
             rest = after;
@@ -105,7 +105,7 @@ impl Pattern {
         }
         let count = |part: &Part| parts.iter().filter(|other| *other == part).count();
         if count(&Part::Order) != 1 || count(&Part::Location) > 1 {
-            return Err(PatternError::NoOrder);
+            return Err(ReferencePatternError::NoOrder);
         }
         Ok(Self(parts))
     }
@@ -147,7 +147,7 @@ pub struct Rule {
     /// Where to look, in this order.
     pub from: Vec<Source>,
     /// What to look for.
-    pub pattern: Pattern,
+    pub pattern: ReferencePattern,
 }
 
 impl Rule {

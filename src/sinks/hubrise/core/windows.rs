@@ -1,7 +1,7 @@
 //! How many requests were made, and how many may be.
 //!
 //! HubRise counts in fixed windows, of which its documents do not say where they begin. So requests are counted in
-//! sliding ones: whatever the windows' beginnings, no window of HubRise's has more than the limit.
+//! sliding ones: wherever the windows begin, no window of HubRise's has more than the limit.
 
 use std::time::Duration;
 
