@@ -52,8 +52,8 @@ dashboard-preview: ## draw every panel through four outages of a real fleet into
 	cargo build --quiet --bins
 	deploy/observability/prove --png target/dashboard-preview.png
 
-nodes: ## three nodes of today's RabbitMQ under load, each killed and stopped: nothing is lost, and how long each takes
-	.ci/today nodes:: --ignored --nocapture
+nodes: ## three nodes of today's RabbitMQ under load, killed, stopped, hung, parted, drained: nothing is lost, how long each takes, what the doctor says
+	.ci/today nodes:: --ignored --nocapture --test-threads 1
 
 simulate: ## the whole fleet through schedules of faults: SEEDS=100000 FROM=SEED SECONDS=S TRACE=1; PLANTED=1: how many each planted bug takes
 	cargo build --profile sim --quiet --example simulate

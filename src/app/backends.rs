@@ -75,7 +75,7 @@ impl Backends {
         let url = reload.url("redis.url", &config.redis.url, &config.redis.url_file);
         let redis = RedisSettings { url, ..redis_settings(config) };
         let ledger = Arc::new(ledger(&redis)?);
-        // A connection of its own: what a sink reads and swaps is larger than what a worker claims.
+        // A connection of its own, made when it is needed: what a sink reads and swaps is larger than what a worker claims.
         let cells = Arc::new(RedisCells::new(RedisConnection::new(&redis).context("the Redis URL")?));
         // A receiver has no use for the ledger.
         if role != Role::Receiver {
@@ -83,12 +83,10 @@ impl Backends {
             life.plumbing("redis url", async move {
                 closing.run_until_cancelled(followed.follow()).await;
             });
-            if matches!(role, Role::Sink(_) | Role::Run) {
-                let (followed, closing) = (Arc::clone(&cells), life.closing.clone());
-                life.plumbing("redis url of sinks", async move {
-                    closing.run_until_cancelled(followed.follow()).await;
-                });
-            }
+            let (followed, closing) = (Arc::clone(&cells), life.closing.clone());
+            life.plumbing("redis url of cells", async move {
+                closing.run_until_cancelled(followed.follow()).await;
+            });
             let (checked, closing) = (Arc::clone(&ledger), life.closing.clone());
             life.plumbing("redis check", async move {
                 closing.run_until_cancelled(checked.check_policy()).await;
@@ -172,7 +170,8 @@ pub fn topology_settings(config: &Config) -> TopologySettings {
     TopologySettings {
         updates_max_age: config.topology.updates_max_age.as_str().to_owned(),
         updates_max_bytes: config.topology.updates_max_bytes,
-        delivery_limit: config.topology.delivery_limit,
+        updates_segment_bytes: config.topology.updates_segment_bytes,
+        parked_max_bytes: config.topology.parked_max_bytes,
         delay_unit: DELAY_UNIT,
     }
 }

@@ -1,7 +1,8 @@
 //! The gate: a process that is asked to is not ready until the doctor has once found nothing that fails.
 //!
 //! It holds back a new replica on a broker that is not in order, so that a rollout stops there. Once open it stays
-//! open and looks no more: a fleet at work is never taken away by a check.
+//! open and looks no more: a fleet at work is never taken away by a check. A cluster that has lost a node works, and needs
+//! its replicas: that holds none back.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -17,8 +18,8 @@ pub async fn hold(patient: Patient, open: &AtomicBool) {
     let (mut said, mut tries) = (Vec::new(), 0);
     loop {
         if let Ok(facts) = tokio::time::timeout(PATIENCE, Box::pin(patient.facts())).await {
-            let failing: Vec<_> =
-                diagnose(&facts).into_iter().filter(|finding| finding.level == Level::Fail).collect();
+            let holds = |finding: &Finding| finding.level == Level::Fail && !finding.is_of_the_cluster();
+            let failing: Vec<_> = diagnose(&facts).into_iter().filter(holds).collect();
             if failing.is_empty() {
                 tracing::info!("topology gate: open");
                 return open.store(true, Ordering::Relaxed);

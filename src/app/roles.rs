@@ -10,15 +10,17 @@ use crate::config::{self, Config, HubriseSink};
 use crate::domain::order::StatusOrder;
 use crate::domain::provider::Provider;
 use crate::pipeline::message::{ProcessSettings, Processor};
+use crate::pipeline::parking::Parker;
 use crate::pipeline::receive::{Endpoint, Receiver};
 use crate::pipeline::sink::SinkProcessor;
+use crate::pipeline::trials::Trials;
 use crate::pipeline::work::Work;
 use crate::pipeline::worker::{Worker, WorkerSettings};
 use crate::sinks::Sink;
 use crate::sinks::hubrise::Hubrise;
 use crate::sinks::hubrise::announced::Announced;
 use crate::telemetry::health::Heartbeat;
-use crate::telemetry::metrics::INFLIGHT_LIMIT;
+use crate::telemetry::metrics::{INFLIGHT_LIMIT, PARKED_LIMIT_BYTES};
 
 /// A receiver of these providers' webhooks, whose secrets `reload` keeps.
 #[must_use]
@@ -47,10 +49,14 @@ pub fn worker<W: Work>(
     heartbeat: Arc<Heartbeat>,
     subscribed: Arc<AtomicBool>,
 ) -> Worker<W> {
-    metrics::gauge!(INFLIGHT_LIMIT, "provider" => work.queue().as_str()).set(f64::from(prefetch));
+    let name = work.queue().as_str();
+    metrics::gauge!(INFLIGHT_LIMIT, "provider" => name).set(f64::from(prefetch));
+    #[allow(clippy::cast_precision_loss)] // Of 8 PiB and more.
+    metrics::gauge!(PARKED_LIMIT_BYTES, "provider" => name).set(config.topology.parked_max_bytes as f64);
     Worker {
         inbox: Arc::clone(&backends.inbox),
         processor: work,
+        trials: Trials::new(Arc::clone(&backends.cells)),
         settings: WorkerSettings {
             prefetch,
             drain_deadline: config.worker.drain_deadline,
@@ -78,6 +84,7 @@ pub fn processor(backends: &Backends, config: &Config, provider: &'static dyn Pr
             schedule: settings.retry.clone(),
         },
         status_order: StatusOrder::new(provider.transitions()),
+        parker: Parker::default(),
     }
 }
 
@@ -113,5 +120,6 @@ pub fn sink_processor(backends: &Backends, config: &Config, sink: Arc<dyn Sink>)
         store: Arc::clone(&backends.cells),
         clock: Arc::clone(&backends.clock),
         schedule: config.hubrise_sink.retry.clone(),
+        parker: Parker::default(),
     }
 }

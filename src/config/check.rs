@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ use crate::telemetry::logging::{self, LogFormat};
 
 /// RabbitMQ 4 takes no larger message unless told to.
 const LARGEST_BODY: u64 = 16 * 1024 * 1024;
+/// A stream has three files for each segment; RabbitMQ takes no larger one.
+const SEGMENT_BYTES: RangeInclusive<u64> = 64 * 1024..=3_000_000_000;
 /// The broker closes a channel that leaves a delivery unacknowledged for 30 min; five of them are margin.
 const LONGEST_PATIENCE_MS: u64 = 25 * 60 * 1000;
 /// The longest that a process may take to end.
@@ -180,13 +183,16 @@ fn topology(raw: &TopologySection, findings: &mut Findings) -> Option<TopologyCo
     let updates_max_age = findings.value("topology.updates_max_age", raw.updates_max_age.parse());
     let most = i64::MAX.unsigned_abs();
     let updates_max_bytes = findings.number("topology.updates_max_bytes", raw.updates_max_bytes, 1..=most);
-    let delivery_limit = findings.number("topology.delivery_limit", raw.delivery_limit, 1..=1_000_000);
+    let updates_segment_bytes =
+        findings.number("topology.updates_segment_bytes", raw.updates_segment_bytes, SEGMENT_BYTES);
+    let parked_max_bytes = findings.number("topology.parked_max_bytes", raw.parked_max_bytes, 1..=most);
     Some(TopologyConfig {
         mode: mode?,
         gate: raw.gate,
         updates_max_age: updates_max_age?,
         updates_max_bytes: updates_max_bytes?,
-        delivery_limit: delivery_limit?,
+        updates_segment_bytes: updates_segment_bytes?,
+        parked_max_bytes: parked_max_bytes?,
     })
 }
 

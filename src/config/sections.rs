@@ -105,7 +105,8 @@ section!(TopologySection {
     gate: bool = false,
     updates_max_age: String = "7D".to_owned(),
     updates_max_bytes: u64 = 4 * 1024 * 1024 * 1024,
-    delivery_limit: u64 = 100,
+    updates_segment_bytes: u64 = 4 * 1024 * 1024,
+    parked_max_bytes: u64 = 256 * 1024 * 1024,
 });
 
 section!(WorkerSection {

@@ -155,8 +155,10 @@ pub struct TopologyConfig {
     pub updates_max_age: MaxAge,
     /// How large the stream of updates may grow.
     pub updates_max_bytes: u64,
-    /// Deliveries of one message after which the broker parks it.
-    pub delivery_limit: u32,
+    /// How large a segment of the stream of updates is.
+    pub updates_segment_bytes: u64,
+    /// How many bytes a parked queue holds before it refuses more: a body counts as 1 KiB at least.
+    pub parked_max_bytes: u64,
 }
 
 /// An age as RabbitMQ writes it for streams, such as `7D`: a number and one of `Y M D h m s`.

@@ -83,7 +83,8 @@ pub enum ParkReason {
     RetriesExhausted,
     /// Processing it panicked: a bug of ours.
     Panic,
-    /// Its claim ran out unfinished again and again: it seems to kill its worker.
+    /// Its claim ran out unfinished again and again, or its worker died again and again while it had this one message in
+    /// hand: it seems to kill its worker.
     CrashLoop,
     /// The system that a sink writes to will never take it.
     SinkRefused,
@@ -104,8 +105,14 @@ impl ParkReason {
     ];
 
     /// Those of a sink's messages.
-    pub const OF_SINKS: [Self; 5] =
-        [Self::Malformed, Self::RetriesExhausted, Self::Panic, Self::SinkRefused, Self::ForeignDelivery];
+    pub const OF_SINKS: [Self; 6] = [
+        Self::Malformed,
+        Self::RetriesExhausted,
+        Self::Panic,
+        Self::CrashLoop,
+        Self::SinkRefused,
+        Self::ForeignDelivery,
+    ];
 
     /// The metric label and the value of `mp-reason`.
     #[must_use]

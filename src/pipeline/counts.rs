@@ -1,5 +1,6 @@
 //! What is counted and logged of a message's endings.
 
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -7,7 +8,6 @@ use jiff::Timestamp;
 use super::refusals;
 use crate::domain::claim::Claim;
 use crate::domain::envelope::Envelope;
-use crate::domain::identity::ReceiptId;
 use crate::domain::order::is_believed;
 use crate::domain::provider::{DecodedUpdate, ProviderId};
 use crate::domain::state::{Course, Order};
@@ -15,9 +15,14 @@ use crate::domain::status::Status;
 use crate::domain::verdict::ParkReason;
 use crate::telemetry::metrics as m;
 use crate::telemetry::seldom::Seldom;
+use crate::telemetry::told_apart::ToldApart;
 
 /// The broker does not say which queue refused, and may refuse as often as there are updates.
 static REFUSED: Seldom = Seldom::every(Duration::from_mins(1));
+/// A parked queue that is full refuses as often as there is something to park.
+static FULL: Seldom = Seldom::every(Duration::from_mins(1));
+/// The accounts whose parked messages are counted by name.
+static PARKING: LazyLock<ToldApart> = LazyLock::new(ToldApart::default);
 
 pub(super) fn claimed(provider: ProviderId, claim: &Claim) {
     let result = match claim {
@@ -84,8 +89,25 @@ pub(super) fn ignored(envelope: &Envelope) {
     tracing::info!(%provider, %account, receipt.id = %receipt, "ignored: it is about no delivery");
 }
 
-pub(super) fn parked(provider: ProviderId, reason: ParkReason, detail: &str, receipt: ReceiptId) {
+pub(super) fn parked(provider: ProviderId, reason: ParkReason, detail: &str, envelope: &Envelope) {
+    let Envelope { account, receipt, .. } = envelope;
     let (provider, reason) = (provider.as_str(), reason.as_str());
     metrics::counter!(m::PARKED, "provider" => provider, "reason" => reason).increment(1);
-    tracing::warn!(provider, receipt.id = %receipt, reason, detail, "parked");
+    let label = PARKING.label(provider, account);
+    metrics::counter!(m::ACCOUNT_PARKED, "provider" => provider, "account" => label).increment(1);
+    tracing::warn!(provider, %account, receipt.id = %receipt, reason, detail, "parked");
+}
+
+/// The parked queue is full, and this message had to be parked.
+pub(super) fn park_refused(envelope: &Envelope, result: &'static str) {
+    let Envelope { provider, account, .. } = envelope;
+    let provider = provider.as_str();
+    metrics::counter!(m::PARKS_REFUSED, "provider" => provider, "result" => result).increment(1);
+    if let Some(times) = FULL.happened(Instant::now()) {
+        tracing::warn!(
+            provider, %account, times,
+            "the parked queue is full: nothing is lost, what has to be parked is tried again later; \
+             `milepost parked summary` says whose the messages are"
+        );
+    }
 }

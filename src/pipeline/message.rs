@@ -12,6 +12,7 @@ use futures_util::FutureExt as _;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
+use super::parking::{Parker, Parking};
 use super::session::{Dependency, Session, SessionClosed};
 use super::{counts, spans};
 use crate::domain::claim::{CRASH_LIMIT, Claim, ClaimRequest, CopyInHand, Grant, Mark, Token};
@@ -59,6 +60,8 @@ pub struct Processor {
     pub settings: ProcessSettings,
     /// Which of the provider's statuses comes before which.
     pub status_order: StatusOrder,
+    /// What parks its messages.
+    pub parker: Parker,
 }
 
 /// A message that was read.
@@ -253,14 +256,31 @@ impl Processor {
         session: &Session,
     ) -> Result<Outcome, SessionClosed> {
         let (attempt, crashes) = grant.map_or((0, 0), |grant| (grant.attempt, grant.crashes));
-        let failure = self.failure(attempt.max(envelope.attempt), reason.as_str(), Some(detail));
-        let copy = envelope.parked(failure, crashes.max(envelope.crashes));
-        self.confirmed(Outbound::Parked(copy, reason, detail.into()), session).await?;
+        let (attempt, crashes) = (attempt.max(envelope.attempt), crashes.max(envelope.crashes));
+        let copy = envelope.parked(self.failure(attempt, reason.as_str(), Some(detail)), crashes);
+        let copy = Outbound::Parked(copy, reason, detail.into());
+        let message = Envelope { attempt, crashes, ..envelope.clone() };
+        let (mark, outcome) = match self.parker.park(copy, &message, &*self.publisher, session).await? {
+            Parking::Parked => (Mark::Parked(reason), Outcome::Parked(reason)),
+            Parking::PutOff => (Mark::Released, Outcome::Deferred),
+        };
         if let Some(grant) = grant {
-            self.mark(grant, Mark::Parked(reason), session).await?;
+            self.mark(grant, mark, session).await?;
         }
-        counts::parked(self.provider.id(), reason, detail, envelope.receipt);
-        Ok(Outcome::Parked(reason))
+        if outcome == Outcome::Parked(reason) {
+            counts::parked(self.provider.id(), reason, detail, envelope);
+        }
+        Ok(outcome)
+    }
+
+    /// Parks a message that is not to be read again.
+    pub(super) async fn park_unread(
+        &self,
+        envelope: &Envelope,
+        detail: &'static str,
+        session: &Session,
+    ) -> Option<Outcome> {
+        self.park(ParkReason::CrashLoop, detail, envelope, None, session).await.ok()
     }
 
     /// Another claim is in the way: a copy is delivered after this long.
@@ -318,8 +338,8 @@ impl Processor {
         }
     }
 
-    /// Publishes a copy until the broker confirms. A refusal here is an outage too: our own queues have room, so the
-    /// broker could not take the message (a quorum without a majority, say).
+    /// Publishes a delayed copy until the broker confirms. A refusal here is an outage too: delay levels have no bound, so
+    /// the broker could not take the message (a quorum without a majority, say).
     async fn confirmed(&self, outbound: Outbound, session: &Session) -> Result<(), SessionClosed> {
         session.confirmed(self.publisher.as_ref(), &outbound).await
     }

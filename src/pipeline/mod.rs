@@ -2,10 +2,12 @@
 
 mod counts;
 pub mod message;
+pub mod parking;
 pub mod receive;
 pub mod refusals;
 pub mod session;
 pub mod sink;
 mod spans;
+pub mod trials;
 pub mod work;
 pub mod worker;

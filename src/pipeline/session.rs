@@ -27,11 +27,13 @@ pub enum Dependency {
     Redis,
     /// The broker.
     RabbitMq,
+    /// Room in the parked queue.
+    Parked,
 }
 
 impl Dependency {
     /// Every dependency, so that each metric label exists from the start.
-    pub const ALL: [Self; 2] = [Self::Redis, Self::RabbitMq];
+    pub const ALL: [Self; 3] = [Self::Redis, Self::RabbitMq, Self::Parked];
 
     /// The metric label.
     #[must_use]
@@ -39,6 +41,7 @@ impl Dependency {
         match self {
             Self::Redis => "redis",
             Self::RabbitMq => "rabbitmq",
+            Self::Parked => "parked",
         }
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 
 use super::counts;
+use super::parking::{Parker, Parking};
 use super::session::{Dependency, Session, SessionClosed};
 use super::work::Work;
 use crate::domain::envelope::Envelope;
@@ -39,6 +40,8 @@ pub struct SinkProcessor {
     pub clock: Arc<dyn Clock>,
     /// When a failed message is tried again.
     pub schedule: RetrySchedule,
+    /// What parks its messages.
+    pub parker: Parker,
 }
 
 impl SinkProcessor {
@@ -100,9 +103,14 @@ impl SinkProcessor {
         session: &Session,
     ) -> Result<&'static str, SessionClosed> {
         let copy = envelope.parked(self.failure(envelope, reason.as_str(), Some(&detail)), envelope.crashes);
-        self.confirmed(Outbound::Parked(copy, reason, detail.clone()), session).await?;
-        counts::parked(self.sink.id(), reason, &detail, envelope.receipt);
-        Ok("parked")
+        let copy = Outbound::Parked(copy, reason, detail.clone());
+        match self.parker.park(copy, envelope, &*self.publisher, session).await? {
+            Parking::PutOff => Ok("deferred"),
+            Parking::Parked => {
+                counts::parked(self.sink.id(), reason, &detail, envelope);
+                Ok("parked")
+            }
+        }
     }
 
     async fn confirmed(&self, outbound: Outbound, session: &Session) -> Result<(), SessionClosed> {
@@ -137,6 +145,15 @@ impl Work for SinkProcessor {
         let receipt = about.receipt.and_then(|id| id.parse::<ReceiptId>().ok()).unwrap_or(envelope.receipt);
         let account = about.account.and_then(|name| name.parse::<Account>().ok()).unwrap_or(envelope.account);
         Envelope { receipt, account, ..envelope }
+    }
+
+    async fn park_unread(
+        &self,
+        envelope: &Envelope,
+        detail: &'static str,
+        session: &Session,
+    ) -> Option<&'static str> {
+        self.park(ParkReason::CrashLoop, detail.into(), envelope, session).await.ok()
     }
 
     fn lane(_: &Envelope) -> Option<&DeliveryKey> {

@@ -41,6 +41,14 @@ pub trait Work: Send + Sync {
     /// The same, of a message that is processed.
     fn into_lane(item: Self::Item) -> Option<DeliveryKey>;
 
+    /// Parks a message that is not to be read again. Returns the label of what became of it, as below.
+    fn park_unread(
+        &self,
+        envelope: &Envelope,
+        detail: &'static str,
+        session: &Session,
+    ) -> impl Future<Output = Option<&'static str>> + Send;
+
     /// Does all that a message needs before its delivery is acknowledged. Returns the label of what became of it; `None`
     /// when it is left to the broker.
     fn process(
@@ -83,6 +91,15 @@ impl Work for Processor {
             Content::Update(delivery, _) => Some(delivery),
             Content::Ignored | Content::Unreadable(..) => None,
         }
+    }
+
+    async fn park_unread(
+        &self,
+        envelope: &Envelope,
+        detail: &'static str,
+        session: &Session,
+    ) -> Option<&'static str> {
+        Self::park_unread(self, envelope, detail, session).await.map(Outcome::as_str)
     }
 
     /// In the message's trace.

@@ -16,8 +16,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::message::Processor;
-use super::session::Session;
+use super::session::{Dependency, Session};
+use super::trials::{SUSPECT_AFTER, Trials};
 use super::work::Work;
+use crate::domain::claim::CRASH_LIMIT;
 use crate::domain::identity::DeliveryKey;
 use crate::domain::retry::reconnect_delay;
 use crate::ports::{Delivery, Inbox, Subscription, Tag, chance};
@@ -46,6 +48,8 @@ pub struct Worker<W: Work = Processor> {
     pub inbox: Arc<dyn Inbox>,
     /// What is done with one.
     pub processor: W,
+    /// Which messages killed workers.
+    pub trials: Trials,
     /// The worker's numbers.
     pub settings: WorkerSettings,
     /// Called once a second while the worker's loop turns.
@@ -76,6 +80,12 @@ struct InFlight<'a, W: Work> {
     session: &'a Session,
     running: Running<'a>,
     lanes: Lanes<W>,
+    /// What came back often, until its trial.
+    suspects: VecDeque<(Instant, Delivery)>,
+    /// What waits unread while there are suspects.
+    held: VecDeque<(Instant, Delivery)>,
+    /// Whether what runs is a trial.
+    on_trial: bool,
     /// When each message was taken, oldest first.
     taken: BTreeMap<Tag, Instant>,
     /// What is to be acknowledged.
@@ -177,6 +187,26 @@ impl<W: Work> Worker<W> {
         acknowledged_any
     }
 
+    /// Reads and processes one message while nothing else runs. One of which several trials did not end is parked unread.
+    async fn trial(&self, delivery: Delivery, session: &Session) -> Option<&'static str> {
+        let Delivery { envelope, defect, .. } = delivery;
+        let trial = self.trials.of(&envelope);
+        let unended = session.until_done(Dependency::Redis, || trial.begin()).await.ok()?;
+        let outcome = if unended >= CRASH_LIMIT {
+            let detail = "its worker died five times with this one message in hand";
+            self.processor.park_unread(&envelope, detail, session).await
+        } else {
+            let item = self.processor.read(envelope, defect);
+            self.process(&item, session).await
+        };
+        // Left unended, it would count as a crash: at worst an innocent one waits for one trial more.
+        let ending = || trial.end(unended, outcome.is_some());
+        if session.until_done(Dependency::Redis, ending).await.is_err() {
+            let _ = ending().await;
+        }
+        outcome
+    }
+
     /// Processes one message. A panic that is not the message's own (of an adapter, say) ends the session: the broker
     /// delivers everything again, and counts.
     async fn process(&self, item: &W::Item, session: &Session) -> Option<&'static str> {
@@ -195,6 +225,9 @@ impl<'a, W: Work> InFlight<'a, W> {
             session,
             running: FuturesUnordered::new(),
             lanes: HashMap::new(),
+            suspects: VecDeque::new(),
+            held: VecDeque::new(),
+            on_trial: false,
             taken: BTreeMap::new(),
             finished: Vec::new(),
         }
@@ -212,9 +245,42 @@ impl<'a, W: Work> InFlight<'a, W> {
         }
     }
 
-    fn take(&mut self, Delivery { tag, envelope, defect }: Delivery) {
+    fn take(&mut self, delivery: Delivery) {
         let taken = Instant::now();
-        self.taken.insert(tag, taken);
+        self.taken.insert(delivery.tag, taken);
+        if delivery.returns >= SUSPECT_AFTER {
+            self.suspects.push_back((taken, delivery));
+            self.next_trial();
+        } else if self.on_trial || !self.suspects.is_empty() {
+            self.held.push_back((taken, delivery));
+        } else {
+            self.admit(taken, delivery);
+        }
+    }
+
+    /// Begins the next trial once nothing else runs. After the last one the others go on.
+    fn next_trial(&mut self) {
+        if self.on_trial || !self.running.is_empty() || self.session.is_closed() {
+            return;
+        }
+        match self.suspects.pop_front() {
+            Some((taken, delivery)) => {
+                self.on_trial = true;
+                let (worker, session, tag) = (self.worker, self.session, delivery.tag);
+                self.running.push(Box::pin(async move {
+                    let outcome = worker.trial(delivery, session).await;
+                    Finished { tag, taken, lane: None, outcome }
+                }));
+            }
+            None => {
+                for (taken, delivery) in std::mem::take(&mut self.held) {
+                    self.admit(taken, delivery);
+                }
+            }
+        }
+    }
+
+    fn admit(&mut self, taken: Instant, Delivery { tag, envelope, defect, .. }: Delivery) {
         let message = self.worker.processor.read(envelope, defect);
         let lane = W::lane(&message);
         match lane.and_then(|delivery| self.lanes.get_mut(delivery)) {
@@ -258,6 +324,8 @@ impl<'a, W: Work> InFlight<'a, W> {
         if let Some(lane) = lane {
             self.advance(&lane);
         }
+        self.on_trial = false;
+        self.next_trial();
     }
 
     /// Starts the lane's next message, or ends the lane. A closed session starts nothing more: what waits is

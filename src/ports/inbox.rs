@@ -17,6 +17,8 @@ pub struct Delivery {
     pub envelope: Envelope,
     /// What is wrong with its metadata: such a message was not published by a receiver.
     pub defect: Option<&'static str>,
+    /// How often it was given out before and came back, as far as the broker counts that.
+    pub returns: u32,
 }
 
 /// A subscription cannot go on: its connection or its queue is gone. What was not acknowledged is delivered again.

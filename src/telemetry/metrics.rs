@@ -101,6 +101,12 @@ metrics! {
         "How long scheduled retries wait.";
     PARKED = "milepost_parked_total", Counter, None, ["provider", "reason"],
         "Messages parked, by reason.";
+    ACCOUNT_PARKED = "milepost_account_parked_total", Counter, None, ["provider", "account"],
+        "Messages parked, by account; beyond the first 200 accounts of which one was parked, account is (other).";
+    PARKS_REFUSED = "milepost_parks_refused_total", Counter, None, ["provider", "result"],
+        "Messages that could not be parked because their parked queue is full: tried again later (put_off), or held in the worker (held).";
+    PARKED_LIMIT_BYTES = "milepost_parked_limit_bytes", Gauge, Some(Unit::Bytes), ["provider"],
+        "How many bytes the provider's parked queue holds before it refuses more: topology.parked_max_bytes. A message counts as 1 KiB at least.";
     INFLIGHT = "milepost_inflight_messages", Gauge, None, ["provider"],
         "Messages taken off the queue and not yet settled.";
     INFLIGHT_LIMIT = "milepost_inflight_limit", Gauge, None, ["provider"],
@@ -108,7 +114,7 @@ metrics! {
     OLDEST_INFLIGHT_AGE = "milepost_oldest_inflight_age_seconds", Gauge, Some(Unit::Seconds), ["provider"],
         "Age of the oldest message taken and not yet settled.";
     PAUSED = "milepost_paused", Gauge, None, ["provider", "reason"],
-        "Messages waiting for a dependency (redis, rabbitmq) to come back; above 0 the worker is paused.";
+        "Messages waiting for a dependency (redis, rabbitmq) to come back, or for room in the parked queue (parked); above 0 the worker is paused.";
     UNKNOWN_STATUS = "milepost_unknown_status_total", Counter, None, ["provider"],
         "Updates published with a status the provider does not document.";
     OUT_OF_ORDER = "milepost_updates_out_of_order_total", Counter, None, ["provider", "order"],

@@ -7,6 +7,7 @@ pub mod metrics;
 pub mod recorder;
 pub mod reference;
 pub mod seldom;
+pub mod told_apart;
 pub mod traces;
 pub mod usage;
 mod zero;

@@ -124,7 +124,7 @@ fn sinks() {
         create(table::PROCESS_DURATION, &[&[name], &SINK_OUTCOMES]);
         create(table::RETRIES, &[&[name], &["absent", "occupied", "away"]]);
         create(table::PARKED, &[&[name], &ParkReason::OF_SINKS.map(ParkReason::as_str)]);
-        create(table::PAUSED, &[&[name], &["redis", "rabbitmq"]]);
+        parks(&[name]);
     }
     let waits = ["interval", "busy", "limited", "away", "paused", "unlinked"];
     create(table::SINK_DEFERRALS, &[&["sink-hubrise"], &waits]);
@@ -158,11 +158,18 @@ fn worker(providers: &[&str]) {
     create(table::OUT_OF_ORDER, &[providers, &Order::FLAGGED.map(Order::as_str)]);
     create(table::RETRIES, &[providers, &RetryReason::ALL.map(RetryReason::as_str)]);
     create(table::PARKED, &[providers, &ParkReason::ALL.map(ParkReason::as_str)]);
-    create(table::PAUSED, &[providers, &["redis", "rabbitmq"]]);
+    parks(providers);
     create(table::DEDUP_CLAIMS, &[providers, &["granted", "busy", "behind", "done", "stale", "id_reused"]]);
     create(table::REDIS_MEMORY_USED, &[]);
     create(table::REDIS_MEMORY_LIMIT, &[]);
-    create(table::REDIS_OP_DURATION, &[&["claim", "mark", "wait", "ping"]]);
+    create(table::REDIS_OP_DURATION, &[&["claim", "mark", "wait", "ping", "cell_read", "cell_swap"]]);
+}
+
+fn parks(names: &[&str]) {
+    create(table::ACCOUNT_PARKED, &[names, &[table::OTHER_ACCOUNTS]]);
+    create(table::PARKS_REFUSED, &[names, &["put_off", "held"]]);
+    create(table::PARKED_LIMIT_BYTES, &[names]);
+    create(table::PAUSED, &[names, &["redis", "rabbitmq", "parked"]]);
 }
 
 /// Creates a metric for every combination of `values`, one list for each of its labels.

@@ -140,7 +140,8 @@ fn the_exported_topology_is_of_the_virtual_host_asked_for_and_needs_no_server() 
             [&serde_json::json!({
                 "name": "milepost.webhooks.telyport", "vhost": vhost, "durable": true, "auto_delete": false,
                 "arguments": {
-                    "x-queue-type": "quorum", "x-delivery-limit": 100, "x-overflow": "reject-publish",
+                    "x-queue-type": "quorum", "x-delivery-limit": 1_000_000_000, "x-overflow": "reject-publish",
+                    "x-queue-leader-locator": "balanced",
                     "x-dead-letter-exchange": "milepost.parked", "x-dead-letter-routing-key": "telyport",
                     "x-dead-letter-strategy": "at-least-once",
                 },

@@ -1,5 +1,7 @@
 //! `amqps://` and `rediss://`, on servers whose certificates a throw-away CA signed.
 
+use std::process::{Command, Stdio};
+
 use bytes::Bytes;
 use lapin::types::FieldTable;
 use milepost::domain::authentication::AuthScheme;
@@ -7,6 +9,7 @@ use milepost::domain::samples::{SampleSource as _, Signing};
 use milepost::domain::secret::Secret;
 use milepost::providers::TELYPORT as TELYPORT_PROVIDER;
 
+use crate::support::eventually;
 use crate::support::fleet::{Subscriber, telyport_body};
 use crate::support::process::{Process, RECEIVER, TELYPORT_WORKER, start};
 use crate::support::servers::{OwnServers, client};
@@ -73,4 +76,53 @@ async fn without_the_ca_neither_server_is_trusted(amqps: &str, rediss: &str) {
         let log = program.stderr.all().join("\n");
         assert!(!log.contains("amqp-password") && !log.contains("redis-password"), "{log}");
     }
+}
+
+#[tokio::test]
+async fn certificates_and_their_ca_are_replaced_while_roles_run() {
+    let servers = OwnServers::start_with("tls-renewed", &["--tls"]);
+    let (amqps, rediss) = (servers.value("MILEPOST_AMQPS_URL"), servers.value("MILEPOST_REDISS_URL"));
+    let ca = servers.value("MILEPOST_TLS_CA");
+    let trusted = std::env::temp_dir().join(format!("milepost-trusted-{}.pem", std::process::id()));
+    let first = std::fs::read_to_string(&ca).expect("the first CA");
+    std::fs::write(&trusted, &first).expect("written");
+    let path = trusted.to_str().expect("text");
+    let urls =
+        [("MILEPOST_AMQP_URL", &*amqps), ("MILEPOST_REDIS_URL", &*rediss), ("SSL_CERT_FILE", path), ACCOUNT];
+    let (receiver, worker) = (start(RECEIVER, &urls), start(TELYPORT_WORKER, &urls));
+    receiver.ready().await;
+    worker.ready().await;
+    let published = |count: u32| {
+        format!("milepost_messages_settled_total{{provider=\"telyport\",outcome=\"published\"}} {count}")
+    };
+    send(&receiver, telyport_body("BEFORE", "event-1", "NEW")).await;
+    worker.measures(&published(1)).await;
+
+    // Connections that are there stay.
+    servers.run(&["renew-tls"]);
+    send(&receiver, telyport_body("BETWEEN", "event-2", "NEW")).await;
+    worker.measures(&published(2)).await;
+
+    // New ones do not trust the new certificates, until the file has both CAs.
+    end_connections(&servers);
+    let refusal = receiver.says("cannot publish yet").await;
+    assert!(refusal["error"].as_str().expect("an error").contains("UnknownIssuer"), "{refusal}");
+    let second = std::fs::read_to_string(&ca).expect("the second CA");
+    assert_ne!(first, second);
+    std::fs::write(&trusted, first + &second).expect("written");
+    eventually("webhooks are taken again", || async {
+        (receiver.metric("milepost_broker_connected", &["publish"]).await > 0.0).then_some(())
+    })
+    .await;
+    send(&receiver, telyport_body("AFTER", "event-3", "NEW")).await;
+    worker.measures(&published(3)).await;
+    std::fs::remove_file(&trusted).expect("removed");
+}
+
+/// Every connection ends, as when the servers restart.
+fn end_connections(servers: &OwnServers) {
+    servers.run(&["ctl", "-q", "close_all_connections", "renewed"]);
+    let words = ["-u", &servers.redis_url, "client", "kill", "type", "normal"];
+    let status = Command::new("redis-cli").args(words).stdout(Stdio::null()).status();
+    assert!(status.expect("redis-cli runs").success());
 }

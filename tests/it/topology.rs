@@ -179,9 +179,10 @@ async fn what_no_queue_is_bound_for_is_caught() {
 }
 
 #[tokio::test]
-async fn a_message_that_keeps_coming_back_is_parked_by_the_broker() {
+async fn what_a_policys_delivery_limit_takes_out_is_parked_by_the_broker() {
     let vhost = Vhost::new().await;
     vhost.declare(SECOND, &[TELYPORT]).await;
+    vhost.set_policy("limit", r"^milepost\.webhooks\.", serde_json::json!({ "delivery-limit": 3 })).await;
     let channel = confirming(&vhost).await;
     publish(&channel, WEBHOOKS, "telyport", "kills its worker").await;
     let queue = work_queue(TELYPORT);

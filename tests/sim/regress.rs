@@ -17,6 +17,7 @@ use milepost::domain::provider::Provider as _;
 use milepost::domain::retry::RetrySchedule;
 use milepost::domain::verdict::Outcome;
 use milepost::pipeline::message::{ProcessSettings, Processor};
+use milepost::pipeline::parking::Parker;
 use milepost::pipeline::session::Session;
 use milepost::ports::{Clock, Ledger, LedgerError, Outbound, PublishError, Publisher};
 use milepost::providers::DELIVERECT;
@@ -100,6 +101,7 @@ fn processor(publisher: &Arc<Kept>, ledger: Arc<dyn Ledger>, clock: Arc<dyn Cloc
             schedule: RetrySchedule::default(),
         },
         status_order: StatusOrder::new(DELIVERECT.transitions()),
+        parker: Parker::default(),
     }
 }
 

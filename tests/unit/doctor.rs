@@ -1,12 +1,13 @@
 //! The doctor's rules, each on facts recorded from a sound broker with one thing changed.
 
+mod cluster;
 mod policies;
 
 use std::time::Duration;
 
 use milepost::adapters::rabbit::compare::{Compared, Kind, Standing, compare};
 use milepost::adapters::rabbit::definitions::Definitions;
-use milepost::adapters::rabbit::management::{Found, FoundQueue};
+use milepost::adapters::rabbit::management::{FeatureFlag, Found, FoundNode, FoundQueue};
 use milepost::adapters::rabbit::topology::{Topology, TopologySettings};
 use milepost::adapters::redis::RedisFacts;
 use milepost::app::doctor::{Broker, Facts, Finding, Level, ManagementFacts, Memory, NoBroker, diagnose};
@@ -19,7 +20,8 @@ fn topology() -> Topology {
     let settings = TopologySettings {
         updates_max_age: "7D".to_owned(),
         updates_max_bytes: 1 << 32,
-        delivery_limit: 100,
+        updates_segment_bytes: 1 << 22,
+        parked_max_bytes: 1 << 28,
         delay_unit: Duration::from_secs(1),
     };
     Topology::new(&settings, &[TELYPORT])
@@ -30,6 +32,7 @@ fn queue(name: &str, kind: &str, arguments: Value, policy: Value) -> FoundQueue 
     serde_json::from_value(json!({
         "name": name, "type": kind, "durable": true, "auto_delete": false, "arguments": arguments,
         "policy": "theirs", "operator_policy": null, "effective_policy_definition": policy,
+        "leader": "rabbit@one", "members": ["rabbit@one"], "online": ["rabbit@one"],
     }))
     .expect("a queue")
 }
@@ -38,11 +41,35 @@ fn found() -> Found {
     let definitions = Definitions::from(&topology());
     let of = |name: &str, arguments| queue(name, "quorum", Value::Object(arguments), json!({}));
     let queues = definitions.queues.iter().map(|queue| of(&queue.name, queue.arguments.clone())).collect();
-    Found { version: "3.10.8".to_owned(), definitions, queues, alarm: None, stream_queue: Some(true) }
+    Found {
+        version: "3.10.8".to_owned(),
+        definitions,
+        queues,
+        alarm: None,
+        nodes: Some(vec![node("rabbit@one", &json!({}))]),
+        feature_flags: Some(vec![flag("stream_queue", "enabled", "stable")]),
+    }
+}
+
+/// A node that is well, but for what is said here.
+fn node(name: &str, but: &Value) -> FoundNode {
+    let mut node = json!({
+        "name": name, "running": true, "being_drained": false, "partitions": [],
+        "applications": [{ "name": "mnesia", "version": "4.21" }, { "name": "rabbit", "version": "3.10.8" }],
+    });
+    for (key, value) in but.as_object().expect("an object") {
+        node[key] = value.clone();
+    }
+    serde_json::from_value(node).expect("a node")
+}
+
+fn flag(name: &str, state: &str, stability: &str) -> FeatureFlag {
+    FeatureFlag { name: name.to_owned(), state: state.to_owned(), stability: stability.to_owned() }
 }
 
 fn broker(found: Found) -> Broker {
     Broker {
+        hosts: Vec::new(),
         things: compare(&Definitions::from(&topology()), &found.definitions),
         unrouted: Some(0),
         management: ManagementFacts::Found(found),
@@ -119,12 +146,13 @@ fn an_old_broker_fails() {
 
 #[test]
 fn a_disabled_stream_queue_fails_and_a_stream_shows_that_it_is_enabled() {
-    let findings = on_broker(|found| found.stream_queue = Some(false));
+    let findings =
+        on_broker(|found| found.feature_flags = Some(vec![flag("stream_queue", "disabled", "experimental")]));
     assert_eq!(wrong(&findings), [(Level::Fail, "stream_queue", "feature flag stream_queue")]);
-    let findings = on_broker(|found| found.stream_queue = None);
+    let findings = on_broker(|found| found.feature_flags = None);
     assert_eq!(of(&findings, "stream_queue").level, Level::Ok);
     let findings = on_broker(|found| {
-        found.stream_queue = None;
+        found.feature_flags = None;
         found.definitions.queues.retain(|queue| queue.name != "milepost.updates.log");
     });
     assert_eq!(of(&findings, "stream_queue").level, Level::Skipped);
@@ -139,7 +167,7 @@ fn an_exchange_without_its_alternate_differs_and_placement_does_not() {
             }
         }
         for queue in &mut found.definitions.queues {
-            queue.arguments.insert("x-queue-leader-locator".to_owned(), json!("balanced"));
+            queue.arguments.insert("x-quorum-initial-group-size".to_owned(), json!(3));
         }
     });
     assert_eq!(wrong(&findings), [(Level::Fail, "exchanges", "exchange milepost.webhooks")]);
@@ -159,6 +187,7 @@ fn an_argument_too_many_differs() {
 fn a_receiver_is_not_judged_by_subscribers_or_redis() {
     let facts = Facts {
         broker: Ok(Broker {
+            hosts: Vec::new(),
             things: vec![Compared {
                 kind: Kind::Queue,
                 name: "milepost.webhooks.telyport".to_owned(),

@@ -34,6 +34,23 @@ CONF
     mv "$dir/tls/new.pem" "$dir/tls/server.pem"
 }
 
+# New connections get the new certificates: RabbitMQ reads the files again once
+# it has forgotten them, and Redis when it is told their names.
+renew_certificates() {
+    local name
+    certify next-ca "/CN=Milepost's next throw-away CA"
+    certify next /CN=localhost -CA "$dir/tls/next-ca.pem" -CAkey "$dir/tls/next-ca.key"
+    for name in pem key; do
+        mv "$dir/tls/next-ca.$name" "$dir/tls/ca.$name"
+        mv "$dir/tls/next.$name" "$dir/tls/server.$name"
+    done
+    rabbit_environment
+    "${rabbit_env[@]}" "$sbin/rabbitmqctl" -q eval 'ssl:clear_pem_cache().' >/dev/null
+    "${inside[@]}" "$(redis_kind)-cli" -h 127.0.0.1 -p "$redis_port" config set \
+        tls-cert-file "$dir/tls/server.pem" tls-key-file "$dir/tls/server.key" \
+        tls-ca-cert-file "$dir/tls/ca.pem" >/dev/null
+}
+
 certify() { # NAME SUBJECT OPTIONS...; the CA's extensions, unless it signs
     local extensions=ca
     (($# == 2)) || extensions=server

@@ -28,6 +28,12 @@ READY = by_provider(queues("messages_ready", WORK))
 UNACKED = by_provider(queues("messages_unacked", WORK))
 CONSUMERS = by_provider(queues("consumers", WORK))
 PARKED_NOW = by_provider(queues("messages", PARKED))
+# The bound counts each message as 1 KiB at least.
+PARKED_LIMIT = f"on ({BY}) max by ({BY}) (milepost_parked_limit_bytes)"
+PARKED_SHARE = (
+    f'max by ({BY}) (label_replace({by_provider(queues("messages_bytes", PARKED))} / {PARKED_LIMIT}, "of", "bytes", "", "")'
+    f' or label_replace(1024 * {PARKED_NOW} / {PARKED_LIMIT}, "of", "messages", "", ""))'
+)
 REDIS_PAUSED = f'sum by ({BY}) (milepost_paused{{reason="redis"}})'
 REDIS_ANSWERS = f"sum by ({FLEET}) (rate(milepost_redis_op_duration_seconds_count[1m]))"
 WRONG_IN_PROCESS = (
@@ -306,6 +312,28 @@ def causes():
         "{{ $value | humanize }} messages are in milepost.parked.{{ $labels.provider }}.",
         "poisoned-message",
         lasting="5m",
+    )
+    yield Alert(
+        "MilepostParkedFilling",
+        "ticket",
+        PARKED_SHARE,
+        "> 0.5",
+        f"{WHO}: its parked queue is half full",
+        "{{ $value | humanizePercentage }} of topology.parked_max_bytes. Full, it refuses: what has to be parked waits then, at first beside the "
+        "messages of other accounts and in the end before them. `milepost parked summary` says whose they are.",
+        "parked-full",
+        lasting="5m",
+    )
+    yield Alert(
+        "MilepostParkedFull",
+        "page",
+        f"sum by ({BY}) (increase(milepost_parks_refused_total[10m]))",
+        "> 0",
+        f"{WHO}: its parked queue is full",
+        "About {{ $value | humanize }} messages could not be parked in ten minutes, and are tried again. Nothing is lost. The provider's other "
+        "accounts are held up if they are many.",
+        "parked-full",
+        lasting="1m",
     )
     yield Alert(
         "MilepostUnrouted",

@@ -139,6 +139,27 @@ def worker():
                         one(f"sum({queues('messages', parked)})", "messages"),
                         width=12,
                     ),
+                    Panel(
+                        "Parked in an hour, by account",
+                        "The ten accounts with most: one that sends garbage is one line far above the others.",
+                        "short",
+                        one(
+                            f"topk(10, sum by (account) (increase(milepost_account_parked_total{{{mine}}}[1h])))",
+                            "{{account}}",
+                        ),
+                        width=12,
+                    ),
+                    Panel(
+                        "How full the parked queue is",
+                        "Of topology.parked_max_bytes, a message counting as 1 KiB at least; and what it refused. At 100 % what has to be parked waits.",
+                        "percentunit",
+                        (
+                            Query(f"sum({queues('messages_bytes', parked)}) / max(milepost_parked_limit_bytes{{{mine}}})", "bytes"),
+                            Query(f"1024 * sum({queues('messages', parked)}) / max(milepost_parked_limit_bytes{{{mine}}})", "messages"),
+                            Query(f"sum(rate(milepost_parks_refused_total{{{mine}}}[{RATE}]))", "refused a second"),
+                        ),
+                        width=12,
+                    ),
                 ),
             ),
             Row(

@@ -1,7 +1,7 @@
 //! Refused webhooks: how many of which account, and the log, bounded: the first of a kind at once, and then now and again with how many there were.
 //! Any sender can have webhooks refused, at any rate.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,18 +12,16 @@ use crate::domain::answer::{Rejection, RejectionKind};
 use crate::domain::identity::{Account, ReceiptId};
 use crate::telemetry::metrics::{ACCOUNT_REFUSALS, OTHER_ACCOUNTS};
 use crate::telemetry::seldom::Seldom;
+use crate::telemetry::told_apart::ToldApart;
 
-/// Accounts may be thousands, and come and go: so many that were refused are told apart, in the log and in metrics.
-const MOST_ACCOUNTS: usize = 200;
-
-/// What makes two refusals one kind. Accounts beyond [`MOST_ACCOUNTS`] are none.
+/// What makes two refusals one kind. Accounts that are not told apart are none.
 type RefusalKind = (&'static str, Option<Account>, Rejection);
 
 /// What was logged of late.
 pub(super) struct Refusals {
     pause: Duration,
     kinds: Mutex<HashMap<RefusalKind, Seldom>>,
-    accounts: Mutex<HashSet<(&'static str, Account)>>,
+    accounts: ToldApart,
 }
 
 /// Who sent a request: the other end of its connection, and, where that is a proxy, whom it says it speaks for.
@@ -46,13 +44,13 @@ pub(super) struct Refused<'a> {
 impl Refusals {
     /// Of each kind one line in each `pause`.
     pub(super) fn every(pause: Duration) -> Self {
-        Self { pause, kinds: Mutex::default(), accounts: Mutex::default() }
+        Self { pause, kinds: Mutex::default(), accounts: ToldApart::default() }
     }
 
     /// Counts it by account and logs it; at debug when one of its kind was logged of late.
     pub(super) fn log(&self, refused: &Refused<'_>) {
         let &Refused { receipt, provider, account, code, rejection, ref peer } = refused;
-        let told_apart = account.filter(|account| self.tells_apart(provider, account));
+        let told_apart = account.filter(|account| self.accounts.names(provider, account));
         if account.is_some() {
             let label = told_apart.map_or(OTHER_ACCOUNTS, Account::as_str).to_owned();
             counter!(ACCOUNT_REFUSALS, "provider" => provider, "account" => label).increment(1);
@@ -75,12 +73,6 @@ impl Refusals {
                     "webhook rejected");
             }
         }
-    }
-
-    fn tells_apart(&self, provider: &'static str, account: &Account) -> bool {
-        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-        let account = (provider, account.clone());
-        accounts.contains(&account) || accounts.len() < MOST_ACCOUNTS && accounts.insert(account)
     }
 
     /// How many of its kind there were since the last line, this one included, if another line is due.

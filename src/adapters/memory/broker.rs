@@ -215,7 +215,7 @@ impl MemorySubscription {
         let envelope = queues.ready.get_mut(&self.provider).and_then(VecDeque::pop_front).ok_or(next_due)?;
         self.last_tag += 1;
         self.unacknowledged.insert(self.last_tag, envelope.clone());
-        Ok(Delivery { tag: self.last_tag, envelope, defect: None })
+        Ok(Delivery { tag: self.last_tag, envelope, defect: None, returns: 0 })
     }
 }
 

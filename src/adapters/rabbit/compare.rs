@@ -6,9 +6,8 @@ use serde_json::Value;
 
 use super::definitions::{Arguments, Definitions};
 
-/// Where a queue's replicas are: the operator's choice.
-const PLACEMENT: [&str; 3] =
-    ["x-queue-leader-locator", "x-quorum-initial-group-size", "x-initial-cluster-size"];
+/// How many members a queue begins with; whoever runs the broker may say.
+const PLACEMENT: [&str; 2] = ["x-quorum-initial-group-size", "x-initial-cluster-size"];
 
 /// What is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +86,16 @@ pub fn compare(needed: &Definitions, found: &Definitions) -> Vec<Compared> {
         let standing = if found.bindings.contains(need) { Standing::There } else { Standing::Missing };
         let name = binding_name(&need.source, &need.destination, &need.routing_key);
         compared.push(Compared { kind: Kind::Binding, name, standing });
+    }
+    compared
+}
+
+/// Everything in `needed`, of which nothing could be learnt, and why.
+#[must_use]
+pub fn unknown(needed: &Definitions, why: &str) -> Vec<Compared> {
+    let mut compared = compare(needed, &Definitions::default());
+    for thing in &mut compared {
+        thing.standing = Standing::Unknown(why.to_owned());
     }
     compared
 }

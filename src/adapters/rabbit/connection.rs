@@ -56,6 +56,14 @@ pub enum ConnectError {
         /// In the system's words.
         why: String,
     },
+    /// Nothing there says a word: neither an answer nor a refusal.
+    #[error("RabbitMQ at {address} does not answer within {limit:?}")]
+    Silent {
+        /// Host and port, of each host.
+        address: String,
+        /// How long was waited.
+        limit: Duration,
+    },
     /// It answers, and does not know the user, or the password is another.
     #[error("RabbitMQ at {0} refuses the user or the password")]
     Credentials(String),
@@ -96,6 +104,9 @@ impl ConnectError {
             Self::NotAllowed { .. } => {
                 "look at the virtual host in amqp.url, and at this user's rights in it"
             }
+            Self::Silent { .. } => {
+                "look for a node that hangs, there or behind a proxy there, and for a firewall that drops packets"
+            }
             _ => "look at amqp.url, and whether RabbitMQ runs",
         }
     }
@@ -112,9 +123,7 @@ impl ConnectError {
                 }
                 _ => Self::Unreachable { address, why: words(&error) },
             },
-            Self::TimedOut(limit) => {
-                Self::Unreachable { address, why: format!("no answer within {limit:?}") }
-            }
+            Self::TimedOut(limit) => Self::Silent { address, limit },
             Self::NoAddress => Self::Unreachable { address, why: error.to_string() },
             other => other,
         }

@@ -34,6 +34,8 @@ pub(super) const REASON: &str = "mp-reason";
 pub(super) const DETAIL: &str = "mp-detail";
 pub(super) const HISTORY: &str = "mp-history";
 pub(super) const PARKED_AT: &str = "mp-parked-at";
+/// The broker's own.
+const RETURNS: &str = "x-delivery-count";
 pub(super) const TRACEPARENT: &str = "traceparent";
 pub(super) const TRACESTATE: &str = "tracestate";
 
@@ -131,6 +133,12 @@ pub fn read(message: Message, provider: ProviderId, now: Timestamp) -> (Envelope
 /// The account that a message names.
 pub(super) fn account(properties: &BasicProperties) -> Option<Account> {
     properties.correlation_id().as_ref()?.as_str().parse().ok()
+}
+
+/// How often a quorum queue gave the message out before.
+pub(super) fn returns(properties: &BasicProperties) -> u32 {
+    let returns = Headers(properties.headers().as_ref()).number(RETURNS).unwrap_or_default();
+    u32::try_from(returns.clamp(0, MOST_COUNTED)).unwrap_or_default()
 }
 
 fn replay(text: &str) -> Option<Replay> {

@@ -132,8 +132,9 @@ impl Subscription for RabbitSubscription {
         };
         let tag = message.delivery_tag;
         self.unacknowledged.insert(tag);
+        let returns = envelope::returns(&message.properties);
         let (envelope, defect) = envelope::read(message, self.provider, self.clock.now());
-        Ok(Delivery { tag, envelope, defect })
+        Ok(Delivery { tag, envelope, defect, returns })
     }
 
     fn acknowledge(&mut self, tags: &mut Vec<Tag>) {

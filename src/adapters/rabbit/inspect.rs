@@ -3,12 +3,15 @@
 //! A passive declare says whether something is there; a declare of something that is there compares its arguments
 //! and changes nothing. Bindings cannot be read.
 
+use futures_util::future::join_all;
 use lapin::options::QueueDeclareOptions;
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, ErrorKind};
 
 use super::compare::{Compared, Kind, Standing, binding_name};
-use super::connection::{ConnectError, RabbitSettings, connect, within};
+use super::connection::{
+    ConnectError, RabbitSettings, addresses, close, connect, connect_to_first, uris, within,
+};
 use super::topology::Topology;
 
 /// AMQP's reply codes.
@@ -17,6 +20,44 @@ const NOT_FOUND: u16 = 404;
 const PRECONDITION_FAILED: u16 = 406;
 /// Checking everything may take this many times what connecting may.
 const PATIENCE: u32 = 3;
+
+/// A place where the URL says that the broker is, and what came of connecting to it.
+pub struct Host {
+    /// Host and port.
+    pub address: String,
+    /// Why there is no connection to be had.
+    pub answer: Result<(), ConnectError>,
+}
+
+/// Connects to each place that the URL names, all at once: [`connect`] passes over those that do not answer.
+pub async fn each_host(settings: &RabbitSettings) -> Vec<Host> {
+    let mut places = Vec::new();
+    for uri in uris(&settings.url.now()).unwrap_or_default() {
+        match addresses(std::slice::from_ref(&uri)).await {
+            Ok(found) => places.extend(found.into_iter().map(|place| (place, None))),
+            Err(error) => places.push((uri, Some(error))),
+        }
+    }
+    let each = places.into_iter().map(|(uri, error)| async move {
+        let address = format!("{}:{}", uri.authority.host, uri.authority.port);
+        let uris = [uri.clone()];
+        let connecting = async {
+            match error {
+                Some(error) => Err(error),
+                None => connect_to_first(vec![uri], "milepost check", settings.connect_timeout).await,
+            }
+        };
+        let answer = match connecting.await {
+            Ok(connection) => {
+                close(&connection).await;
+                Ok(())
+            }
+            Err(error) => Err(ConnectError::to(&uris, error)),
+        };
+        Host { address, answer }
+    });
+    join_all(each).await
+}
 
 /// A connection for looking.
 pub struct Inspector {

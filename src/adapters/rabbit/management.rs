@@ -13,8 +13,11 @@ use url::Url;
 use super::connection::uris;
 use super::definitions::{BindingDefinition, Definitions, ExchangeDefinition, QueueDefinition};
 
-/// How long one answer may take.
+/// How long one answer may take. All questions are asked at once, so that a look takes no longer.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// What is asked of each queue.
+const QUEUE_COLUMNS: &str = "name,type,durable,auto_delete,arguments,policy,operator_policy,\
+    effective_policy_definition,consumers,leader,members,online";
 /// Some tens of thousands of queues.
 const LARGEST_ANSWER: usize = 32 * 1024 * 1024;
 
@@ -29,9 +32,12 @@ pub struct Management {
 /// There is no answer that could be used. Never says a URL, which would have the credentials in it.
 #[derive(Debug, Error)]
 pub enum ManagementError {
-    /// It cannot be reached, or does not answer in time.
+    /// It cannot be reached.
     #[error("the management API does not answer: {0}")]
     Unreachable(String),
+    /// It can be reached, or seems so, and gives no answer in time. It asks every node of the cluster itself.
+    #[error("the management API does not answer within {TIMEOUT:?}")]
+    Silent,
     /// It answers with this code instead.
     #[error("the management API answers {0}{hint}", hint = hint(*.0))]
     Refused(StatusCode),
@@ -62,6 +68,61 @@ pub struct FoundQueue {
     /// Its consumers. Counted every few seconds, so that a new queue has none yet.
     #[serde(default)]
     pub consumers: Option<u64>,
+    /// The node that leads it; empty, or absent, while none does.
+    #[serde(default)]
+    pub leader: Option<String>,
+    /// The nodes that keep a copy of it. A classic queue has none.
+    #[serde(default)]
+    pub members: Vec<String>,
+    /// Those of them that run.
+    #[serde(default)]
+    pub online: Vec<String>,
+}
+
+/// A node of the cluster.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct FoundNode {
+    /// Its name, such as `rabbit@one`.
+    pub name: String,
+    /// Whether the node that was asked sees it.
+    #[serde(default)]
+    pub running: bool,
+    /// Whether it is in maintenance mode; `None` before RabbitMQ 3.13, which does not say.
+    #[serde(default)]
+    pub being_drained: Option<bool>,
+    /// The nodes that it was parted from and has not rejoined.
+    #[serde(default)]
+    pub partitions: Vec<String>,
+    /// What runs on it; empty of a node that does not run.
+    #[serde(default)]
+    applications: Vec<Application>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+struct Application {
+    name: String,
+    version: String,
+}
+
+impl FoundNode {
+    /// Its version of RabbitMQ.
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        let rabbit = self.applications.iter().find(|application| application.name == "rabbit")?;
+        Some(&rabbit.version)
+    }
+}
+
+/// A feature flag.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct FeatureFlag {
+    /// Its name.
+    pub name: String,
+    /// `enabled`, `disabled`, or on the way.
+    pub state: String,
+    /// `stable`, `experimental` or `required`.
+    #[serde(default)]
+    pub stability: String,
 }
 
 impl FoundQueue {
@@ -83,19 +144,15 @@ pub struct Found {
     pub queues: Vec<FoundQueue>,
     /// What is wrong if an alarm is in effect anywhere in the cluster.
     pub alarm: Option<String>,
-    /// Whether the feature flag `stream_queue` is enabled; `None` if the user may not see it.
-    pub stream_queue: Option<bool>,
+    /// The nodes; `None` if the user may not see them.
+    pub nodes: Option<Vec<FoundNode>>,
+    /// The feature flags; `None` if the user may not see them.
+    pub feature_flags: Option<Vec<FeatureFlag>>,
 }
 
 #[derive(Deserialize)]
 struct Overview {
     rabbitmq_version: String,
-}
-
-#[derive(Deserialize)]
-struct FeatureFlag {
-    name: String,
-    state: String,
 }
 
 impl Management {
@@ -122,27 +179,29 @@ impl Management {
     /// # Errors
     /// When it gives no answer, or none that can be used.
     pub async fn look(&self) -> Result<Found, ManagementError> {
-        let Overview { rabbitmq_version } = self.get(&["overview"], "rabbitmq_version").await?;
-        let exchanges: Vec<ExchangeDefinition> =
-            self.list("exchanges", "name,type,durable,auto_delete,internal,arguments").await?;
-        let queues: Vec<FoundQueue> = self
-            .list(
-                "queues",
-                "name,type,durable,auto_delete,arguments,policy,operator_policy,effective_policy_definition,consumers",
-            )
-            .await?;
-        let bindings: Vec<BindingDefinition> =
-            self.list("bindings", "source,destination,destination_type,routing_key,arguments").await?;
+        let (Overview { rabbitmq_version }, exchanges, queues, bindings, alarm, nodes, feature_flags) = tokio::try_join!(
+            self.get(&["overview"], "rabbitmq_version"),
+            self.list::<Vec<ExchangeDefinition>>(
+                "exchanges",
+                "name,type,durable,auto_delete,internal,arguments"
+            ),
+            self.list::<Vec<FoundQueue>>("queues", QUEUE_COLUMNS),
+            self.list::<Vec<BindingDefinition>>(
+                "bindings",
+                "source,destination,destination_type,routing_key,arguments"
+            ),
+            self.alarm(),
+            self.if_allowed(&["nodes"], "name,running,being_drained,partitions,applications"),
+            self.if_allowed(&["feature-flags"], ""),
+        )?;
+        let of_queues = queues.iter().map(|queue| queue.definition.clone()).collect();
         Ok(Found {
             version: rabbitmq_version,
-            definitions: Definitions {
-                exchanges,
-                queues: queues.iter().map(|queue| queue.definition.clone()).collect(),
-                bindings,
-            },
+            definitions: Definitions { exchanges, queues: of_queues, bindings },
             queues,
-            alarm: self.alarm().await?,
-            stream_queue: self.stream_queue().await?,
+            alarm,
+            nodes,
+            feature_flags,
         })
     }
 
@@ -177,12 +236,14 @@ impl Management {
         }
     }
 
-    /// Administrators alone may see the flags on some versions.
-    async fn stream_queue(&self) -> Result<Option<bool>, ManagementError> {
-        match self.get::<Vec<FeatureFlag>>(&["feature-flags"], "").await {
-            Ok(flags) => {
-                Ok(flags.iter().find(|flag| flag.name == "stream_queue").map(|flag| flag.state == "enabled"))
-            }
+    /// Of what not every user may see; which that is depends on the version.
+    async fn if_allowed<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        columns: &str,
+    ) -> Result<Option<T>, ManagementError> {
+        match self.get(path, columns).await {
+            Ok(answer) => Ok(Some(answer)),
             Err(ManagementError::Refused(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)) => Ok(None),
             Err(error) => Err(error),
         }
@@ -226,16 +287,15 @@ pub fn vhost(amqp_url: &str) -> Result<String, ManagementError> {
 /// The innermost error says what happened; those around it only that a request failed, and to which URL.
 #[allow(clippy::needless_pass_by_value)] // As `map_err` gives it.
 fn unreachable(error: reqwest::Error) -> ManagementError {
+    if error.is_timeout() {
+        return ManagementError::Silent;
+    }
     let error = error.without_url();
     let mut innermost: &dyn std::error::Error = &error;
     while let Some(source) = innermost.source() {
         innermost = source;
     }
-    ManagementError::Unreachable(if error.is_timeout() {
-        "in time".to_owned()
-    } else {
-        innermost.to_string()
-    })
+    ManagementError::Unreachable(innermost.to_string())
 }
 
 fn unusable(error: impl std::fmt::Display) -> ManagementError {

@@ -23,8 +23,17 @@ pub const UPDATES: &str = "milepost.updates";
 pub const UPDATES_LOG: &str = "milepost.updates.log";
 /// Catches what should be impossible: a message no queue was bound for.
 pub const UNROUTED: &str = "milepost.unrouted";
-/// Parked messages may be looked at this often: -1 would drop them at the first look on RabbitMQ 3.10.
-const LOOKS_AT_PARKED: i64 = 1_000_000_000;
+/// No queue of ours takes a message out for how often it was given out: each lost connection counts one for all that it
+/// had in hand, whichever message is to blame, so the worker finds that one (`pipeline/trials.rs`). A number, since "no
+/// limit" is -1 on RabbitMQ 4, where unset is 20, and -1 takes a message out at its first return on 3.10.
+const UNLIMITED_DELIVERIES: i64 = 1_000_000_000;
+
+/// A parked message counts as so many bytes at least.
+const LEAST_PARKED_BYTES: u64 = 1024;
+
+/// Where a new queue's leader is, and that leaders spread over the nodes.
+const LEADER_LOCATOR: &str = "x-queue-leader-locator";
+const BALANCED: &str = "balanced";
 
 /// Services say here which order of another system a delivery belongs to.
 pub const LINKS: &str = "milepost.links";
@@ -68,8 +77,10 @@ pub struct TopologySettings {
     pub updates_max_age: String,
     /// How many bytes of updates the stream keeps.
     pub updates_max_bytes: u64,
-    /// How often a work queue gives out one message before it is parked: only for messages that kill workers.
-    pub delivery_limit: u32,
+    /// How large a segment of the stream is: it goes as a whole, and the one that is written to never.
+    pub updates_segment_bytes: u64,
+    /// How many bytes a parked queue holds before it refuses more: a body counts as 1 KiB at least.
+    pub parked_max_bytes: u64,
     /// The delay levels' resolution.
     pub delay_unit: Duration,
 }
@@ -178,7 +189,7 @@ impl Topology {
     pub fn intake(settings: &TopologySettings, providers: &[ProviderId]) -> Self {
         let mut topology = Self::default();
         topology.exchange(UNROUTED, ExchangeKind::Fanout, None);
-        topology.quorum_queue(UNROUTED, []);
+        topology.own_queue(UNROUTED, [("x-delivery-limit", number(UNLIMITED_DELIVERIES))]);
         topology.bind(UNROUTED, UNROUTED, "");
         topology.exchange(WEBHOOKS, ExchangeKind::Direct, Some(UNROUTED));
         topology.exchange(PARKED, ExchangeKind::Direct, Some(UNROUTED));
@@ -222,7 +233,9 @@ impl Topology {
         let log = [
             ("x-queue-type", text("stream")),
             ("x-max-age", text(&settings.updates_max_age)),
-            ("x-max-length-bytes", number(i64::try_from(settings.updates_max_bytes).unwrap_or(i64::MAX))),
+            ("x-max-length-bytes", bytes(settings.updates_max_bytes)),
+            ("x-stream-max-segment-size-bytes", bytes(settings.updates_segment_bytes)),
+            (LEADER_LOCATOR, text(BALANCED)),
         ];
         self.queues.push(Queue { name: UPDATES_LOG.to_owned(), arguments: table(log) });
         self.bind(UPDATES, UPDATES_LOG, "#");
@@ -240,7 +253,7 @@ impl Topology {
             let (name, next) = (delay::level_name(level), delay::next_exchange(level));
             self.exchange(&name, ExchangeKind::Topic, Some(UNROUTED));
             let ttl = i64::try_from(levels.ttl_millis(level)).unwrap_or(i64::MAX);
-            self.quorum_queue(
+            self.own_queue(
                 &name,
                 [
                     ("x-message-ttl", number(ttl)),
@@ -261,10 +274,10 @@ impl Topology {
 
     fn provider(&mut self, settings: &TopologySettings, provider: ProviderId) {
         let (work, parked) = (work_queue(provider), parked_queue(provider));
-        self.quorum_queue(
+        self.own_queue(
             &work,
             [
-                ("x-delivery-limit", number(settings.delivery_limit.into())),
+                ("x-delivery-limit", number(UNLIMITED_DELIVERIES)),
                 ("x-dead-letter-exchange", text(PARKED)),
                 ("x-dead-letter-routing-key", text(provider.as_str())),
                 ("x-dead-letter-strategy", text("at-least-once")),
@@ -272,12 +285,28 @@ impl Topology {
             ],
         );
         self.bind(WEBHOOKS, &work, provider.as_str());
-        self.quorum_queue(&parked, [("x-delivery-limit", number(LOOKS_AT_PARKED))]);
+        self.own_queue(
+            &parked,
+            [
+                ("x-delivery-limit", number(UNLIMITED_DELIVERIES)),
+                ("x-max-length-bytes", bytes(settings.parked_max_bytes)),
+                // The broker counts bodies; the smallest costs it some hundred bytes.
+                ("x-max-length", bytes((settings.parked_max_bytes / LEAST_PARKED_BYTES).max(1))),
+                // Nothing is lost at the bound: see `pipeline/parking.rs`.
+                ("x-overflow", text("reject-publish")),
+            ],
+        );
         self.bind(PARKED, &parked, provider.as_str());
     }
 
     fn exchange(&mut self, name: &str, kind: ExchangeKind, alternate: Option<&'static str>) {
         self.exchanges.push(Exchange { name: name.to_owned(), kind, alternate });
+    }
+
+    /// A quorum queue of Milepost's own. Without the locator the node that a role happens to be connected to would lead
+    /// every queue that it declares.
+    fn own_queue(&mut self, name: &str, arguments: impl IntoIterator<Item = (&'static str, AMQPValue)>) {
+        self.quorum_queue(name, arguments.into_iter().chain([(LEADER_LOCATOR, text(BALANCED))]));
     }
 
     pub(super) fn quorum_queue(
@@ -358,6 +387,11 @@ pub(super) fn text(value: &str) -> AMQPValue {
 /// An AMQP number.
 pub(super) fn number(value: i64) -> AMQPValue {
     AMQPValue::LongLongInt(value)
+}
+
+/// An AMQP number of bytes.
+fn bytes(value: u64) -> AMQPValue {
+    number(i64::try_from(value).unwrap_or(i64::MAX))
 }
 
 fn table(arguments: impl IntoIterator<Item = (&'static str, AMQPValue)>) -> FieldTable {

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::adapters::rabbit::compare::{Compared, compare};
+use crate::adapters::rabbit::compare::{Compared, compare, unknown};
 use crate::adapters::rabbit::definitions::Definitions;
-use crate::adapters::rabbit::inspect::Inspector;
-use crate::adapters::rabbit::management::{Found, Management};
+use crate::adapters::rabbit::inspect::{self, Inspector};
+use crate::adapters::rabbit::management::{Found, Management, ManagementError};
 use crate::adapters::rabbit::topology::{Topology, UNROUTED};
 use crate::adapters::rabbit::{ConnectError, RabbitSettings};
 use crate::adapters::redis::{self, RedisConnection, RedisFacts};
@@ -43,9 +43,20 @@ pub struct Facts {
     pub memories: Vec<Memory>,
 }
 
+/// A place where the URL says that the broker is.
+#[derive(Debug, Clone)]
+pub struct Host {
+    /// Host and port.
+    pub address: String,
+    /// Why it cannot be connected to there.
+    pub answer: Result<(), NoBroker>,
+}
+
 /// A broker that can be connected to.
 #[derive(Debug, Clone)]
 pub struct Broker {
+    /// Every place where the URL says that it is.
+    pub hosts: Vec<Host>,
     /// The state of everything that is needed.
     pub things: Vec<Compared>,
     /// Messages that no queue was bound for, if there is the queue that catches them.
@@ -61,6 +72,8 @@ pub enum ManagementFacts {
     NotConfigured,
     /// It gave no answer that can be used: why.
     Failed(String),
+    /// It gave no answer in time.
+    Silent,
     /// This.
     Found(Found),
 }
@@ -127,26 +140,42 @@ impl Patient {
     /// # Errors
     /// Why it cannot be connected to, or does not answer.
     pub async fn broker(&self) -> Result<Broker, NoBroker> {
-        let management = match &self.management {
-            None => ManagementFacts::NotConfigured,
-            Some(management) => match management.look().await {
-                Ok(found) => ManagementFacts::Found(found),
-                Err(error) => ManagementFacts::Failed(error.to_string()),
-            },
+        let managing = async {
+            match &self.management {
+                None => ManagementFacts::NotConfigured,
+                Some(management) => match management.look().await {
+                    Ok(found) => ManagementFacts::Found(found),
+                    Err(ManagementError::Silent) => ManagementFacts::Silent,
+                    Err(error) => ManagementFacts::Failed(error.to_string()),
+                },
+            }
         };
-        let inspector = Inspector::connect(self.rabbit.clone()).await?;
+        let (management, hosts, inspector) =
+            tokio::join!(managing, inspect::each_host(&self.rabbit), Inspector::connect(self.rabbit.clone()));
+        let inspector = inspector?;
+        let hosts = hosts.into_iter().map(|inspect::Host { address, answer }| Host {
+            address,
+            answer: answer.map_err(NoBroker::from),
+        });
+        let hosts = hosts.collect();
         let looking = async {
+            let needed = Definitions::from(&self.topology);
             let things = match &management {
-                ManagementFacts::Found(found) => {
-                    compare(&Definitions::from(&self.topology), &found.definitions)
-                }
-                _ => inspector.compare(&self.topology).await?,
+                ManagementFacts::Found(found) => compare(&needed, &found.definitions),
+                _ => match inspector.compare(&self.topology).await {
+                    Err(error @ ConnectError::TimedOut(_)) => unknown(&needed, &error.to_string()),
+                    compared => compared?,
+                },
             };
-            Ok((things, inspector.waiting(UNROUTED).await?))
+            let unrouted = match inspector.waiting(UNROUTED).await {
+                Err(ConnectError::TimedOut(_)) => None,
+                waiting => waiting?,
+            };
+            Ok((things, unrouted))
         };
         let looked: Result<_, ConnectError> = looking.await;
         inspector.close().await;
         let (things, unrouted) = looked?;
-        Ok(Broker { things, unrouted, management })
+        Ok(Broker { hosts, things, unrouted, management })
     }
 }

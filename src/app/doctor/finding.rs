@@ -44,7 +44,16 @@ pub struct Finding {
     pub remedy: Option<String>,
 }
 
+/// The checks of what is wrong with the cluster as it is just now, and not with how it is set up.
+const OF_THE_CLUSTER: [&str; 4] = ["management", "hosts", "nodes", "members"];
+
 impl Finding {
+    /// Whether it is of how the cluster is just now.
+    #[must_use]
+    pub fn is_of_the_cluster(&self) -> bool {
+        OF_THE_CLUSTER.contains(&self.check)
+    }
+
     /// As it should be.
     pub(super) fn ok(check: &'static str, subject: impl Into<String>, says: impl Into<String>) -> Self {
         Self { check, level: Level::Ok, subject: subject.into(), says: says.into(), remedy: None }

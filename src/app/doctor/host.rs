@@ -8,6 +8,8 @@ use crate::adapters::rabbit::topology::{UNROUTED, UPDATES_LOG};
 
 /// The oldest RabbitMQ with all that is needed: its 3.10 was the first with at-least-once dead-lettering.
 const OLDEST: (u32, u32) = (3, 10);
+/// What the tests run on.
+const TESTED: [(u32, u32); 2] = [(3, 10), (4, 0)];
 
 /// Whether the broker, its management API and Redis answer.
 pub(super) fn connections(facts: &Facts) -> Vec<Finding> {
@@ -28,6 +30,13 @@ pub(super) fn connections(facts: &Facts) -> Vec<Finding> {
             ManagementFacts::Failed(error) => {
                 Finding::new(Level::Warn, check, subject, error, "look at amqp.management_url")
             }
+            ManagementFacts::Silent => Finding::new(
+                Level::Fail,
+                check,
+                subject,
+                "does not answer in time: it asks every node, and waits for one that hangs",
+                "rabbitmq-diagnostics check_running on each node; look at amqp.management_url if all are well",
+            ),
             ManagementFacts::Found(_) => Finding::ok(check, subject, "answers"),
         });
     }
@@ -52,7 +61,11 @@ fn version(version: &str) -> Finding {
     let (check, subject) = ("rabbitmq_version", "rabbitmq version");
     let mut numbers = version.split('.').map_while(|number| number.parse::<u32>().ok());
     match (numbers.next(), numbers.next()) {
-        (Some(major), Some(minor)) if (major, minor) >= OLDEST => Finding::ok(check, subject, version),
+        (Some(major), Some(minor)) if (major, minor) >= OLDEST => {
+            let tested = if TESTED.contains(&(major, minor)) { "one of" } else { "beside" };
+            let says = format!("{version}: {tested} those that Milepost's tests run on, 3.10 and 4.0");
+            Finding::ok(check, subject, says)
+        }
         _ => Finding::new(Level::Fail, check, subject, version, "use RabbitMQ 3.10 or later"),
     }
 }
@@ -72,11 +85,12 @@ fn stream_queue(broker: &Broker) -> Finding {
     let stream = |thing: &Compared| {
         thing.kind == Kind::Queue && thing.name == UPDATES_LOG && thing.standing == Standing::There
     };
-    let flag = match &broker.management {
-        ManagementFacts::Found(found) => found.stream_queue,
+    let flags = match &broker.management {
+        ManagementFacts::Found(found) => found.feature_flags.as_deref(),
         _ => None,
     };
-    match flag {
+    let flag = flags.and_then(|flags| flags.iter().find(|flag| flag.name == "stream_queue"));
+    match flag.map(|flag| flag.state == "enabled") {
         Some(true) => Finding::ok(check, subject, "enabled"),
         Some(false) => Finding::new(
             Level::Fail,
@@ -104,7 +118,7 @@ fn unrouted(waiting: Option<u32>) -> Option<Finding> {
         Finding::ok("unrouted", UNROUTED, "empty")
     } else {
         let says = format!("holds {waiting} messages that no queue was bound for");
-        let remedy = "fix the bindings, then move them to the exchange they were published to";
+        let remedy = "restore the bindings, then move them to the exchange they were published to";
         Finding::new(Level::Warn, "unrouted", UNROUTED, says, remedy)
     })
 }

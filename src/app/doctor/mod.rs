@@ -3,15 +3,17 @@
 //! [`Patient::facts`] asks the servers; the rules, one idea a file, are pure. A finding fails only if messages can be
 //! lost, duplicated or held up by it; what merely needs a look is a warning.
 
+mod cluster;
 mod facts;
 mod finding;
 mod host;
 mod policies;
 mod redis;
+mod retention;
 mod shape;
 mod subscribers;
 
-pub use facts::{Broker, Facts, ManagementFacts, Memory, NoBroker, Patient};
+pub use facts::{Broker, Facts, Host, ManagementFacts, Memory, NoBroker, Patient};
 pub use finding::{Finding, Level};
 
 /// All findings, in the order in which they are best fixed.
@@ -20,8 +22,10 @@ pub fn diagnose(facts: &Facts) -> Vec<Finding> {
     let mut findings = host::connections(facts);
     if let Ok(broker) = &facts.broker {
         findings.extend(host::broker(broker));
+        findings.extend(cluster::findings(broker));
         findings.extend(shape::findings(&broker.things));
         findings.extend(policies::findings(broker));
+        findings.extend(retention::finding(broker));
         findings.extend(subscribers::findings(broker));
         findings.extend(host::by_hand(broker));
     }

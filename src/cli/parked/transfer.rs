@@ -138,8 +138,12 @@ pub(super) async fn import(args: &ImportArgs, global: Global) -> anyhow::Result<
 }
 
 fn confirmed(result: Option<Result<(), PublishError>>) -> anyhow::Result<u64> {
-    result.unwrap_or(Ok(())).context("cut short; it is safe to run it again")?;
-    Ok(1)
+    match result.unwrap_or(Ok(())) {
+        Err(error @ PublishError::Refused) => {
+            Err(error).context("the parked queue is full: make room in it; it is safe to run it again")
+        }
+        result => result.context("cut short; it is safe to run it again").map(|()| 1),
+    }
 }
 
 /// The ids on a parked queue.

@@ -182,6 +182,8 @@ async fn what_the_broker_parked_has_its_reason() {
     let real = Real::on(&vhost).await;
     let webhook = envelope(TELYPORT, telyport_body("D1", "e1", "NEW"));
     real.publish(webhook.clone()).await;
+    // The queue itself has no limit; an operator's policy may.
+    vhost.set_policy("limit", r"^milepost\.webhooks\.", serde_json::json!({ "delivery-limit": 3 })).await;
     let channel = vhost.channel().await;
     let (options, none) = (Default::default(), FieldTable::default());
     let consuming = channel.basic_consume(work_queue(TELYPORT).into(), "".into(), options, none);

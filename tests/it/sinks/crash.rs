@@ -16,7 +16,9 @@ use milepost::app::backends::Backends;
 use milepost::cli::fake::hubrise::{SAMPLE_LOCATION, SAMPLE_TOKEN};
 use milepost::domain::retry::RetrySchedule;
 use milepost::domain::secret::Secret;
+use milepost::pipeline::parking::Parker;
 use milepost::pipeline::sink::SinkProcessor;
+use milepost::pipeline::trials::Trials;
 use milepost::pipeline::worker::{Worker, WorkerSettings};
 use milepost::ports::{Cell, Cells, CellsError, Outbound, PublishError, Publisher, Swap};
 use milepost::sinks::hubrise::Hubrise;
@@ -160,7 +162,9 @@ fn worker(backends: &Backends, hubrise: &str, account: &str, fatal: u32) -> Work
             store: Arc::clone(&backends.cells),
             clock: Arc::clone(&backends.clock),
             schedule: RetrySchedule::default(),
+            parker: Parker::default(),
         },
+        trials: Trials::new(Arc::clone(&backends.cells)),
         settings: WorkerSettings {
             prefetch: 16,
             drain_deadline: Duration::from_secs(5),

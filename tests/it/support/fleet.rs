@@ -11,7 +11,7 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel};
 use milepost::adapters::clock::SystemClock;
 use milepost::adapters::rabbit::topology::{
-    SinkQueue, Topology, TopologyMode, UPDATES, parked_queue, work_queue,
+    SinkQueue, Topology, TopologyMode, TopologySettings, UPDATES, parked_queue, work_queue,
 };
 use milepost::adapters::rabbit::{DelayLevels, Pace, RabbitInbox, RabbitPublisher};
 use milepost::app::backends::Backends;
@@ -20,6 +20,8 @@ use milepost::domain::order::StatusOrder;
 use milepost::domain::provider::{Provider, ProviderId};
 use milepost::domain::retry::RetrySchedule;
 use milepost::pipeline::message::{ProcessSettings, Processor};
+use milepost::pipeline::parking::Parker;
+use milepost::pipeline::trials::Trials;
 use milepost::pipeline::work::Work;
 use milepost::pipeline::worker::{Worker, WorkerSettings};
 use milepost::ports::Outbound;
@@ -75,6 +77,12 @@ impl Real {
         let updates = SinkQueue { id: HUBRISE, source: UPDATES, patterns: vec!["#".to_owned()] };
         let topology = Topology::new(&settings, &[TELYPORT]).and_sinks(&settings, &[updates]);
         Self::of(topology, amqp_url, redis_url).await
+    }
+
+    /// With parked queues that hold `bytes`.
+    pub async fn with_parked_bound(vhost: &Vhost, bytes: u64) -> Self {
+        let settings = TopologySettings { parked_max_bytes: bytes, ..topology_settings(DELAY_UNIT) };
+        Self::of(Topology::new(&settings, &[TELYPORT]), &vhost.amqp_url, &redis_url()).await
     }
 
     async fn of(topology: Topology, amqp_url: &str, redis_url: &str) -> Self {
@@ -168,7 +176,9 @@ pub fn worker(backends: &Backends, provider: &'static dyn Provider, schedule: Re
             clock: Arc::clone(&backends.clock),
             settings: process_settings(schedule),
             status_order: StatusOrder::new(provider.transitions()),
+            parker: Parker::default(),
         },
+        trials: Trials::new(Arc::clone(&backends.cells)),
         settings: WorkerSettings {
             prefetch: 256,
             drain_deadline: Duration::from_secs(5),

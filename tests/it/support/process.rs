@@ -204,6 +204,10 @@ impl Process {
         assert!(sent.expect("kill runs").success());
     }
 
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("its status").is_none()
+    }
+
     /// Waits for its end; the exit code, if it was not a signal that ended it.
     pub async fn exit(&mut self) -> Option<i32> {
         let child = &mut self.child;

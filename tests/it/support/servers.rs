@@ -43,7 +43,8 @@ pub fn topology_settings(unit: Duration) -> TopologySettings {
     TopologySettings {
         updates_max_age: "7D".to_owned(),
         updates_max_bytes: 100_000_000,
-        delivery_limit: 100,
+        updates_segment_bytes: 4_194_304,
+        parked_max_bytes: 100_000_000,
         delay_unit: unit,
     }
 }

@@ -11,7 +11,16 @@ use crate::support::servers::{OwnServers, Vhost, client};
 async fn without_an_answer_of_the_management_api_the_rest_is_checked() {
     let vhost = Vhost::new().await;
     let servers = Servers::sound(&vhost).await;
-    let needs_it = ["alarms", "bindings", "policies", "rabbitmq_version", "subscribers"];
+    let needs_it = [
+        "alarms",
+        "bindings",
+        "feature_flags",
+        "members",
+        "nodes",
+        "policies",
+        "rabbitmq_version",
+        "subscribers",
+    ];
     let said = servers.without_management().check().await;
     said.is_sound();
     let expected: BTreeSet<_> = needs_it.into_iter().chain(BY_HAND).chain(["management"]).collect();

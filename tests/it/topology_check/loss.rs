@@ -5,7 +5,7 @@ use lapin::options::{
 };
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, ExchangeKind};
-use milepost::adapters::rabbit::topology::{UPDATES, WEBHOOKS, parked_queue, work_queue};
+use milepost::adapters::rabbit::topology::{UNROUTED, UPDATES, WEBHOOKS, work_queue};
 use serde_json::json;
 
 use super::{Servers, bind, declare, text};
@@ -77,7 +77,7 @@ async fn a_message_that_nothing_was_bound_for_is_a_warning() {
 async fn a_policy_that_costs_messages_fails_and_a_bound_does_not() {
     let vhost = Vhost::new().await;
     let servers = Servers::sound(&vhost).await;
-    let (work, parked) = (work_queue(TELYPORT), parked_queue(TELYPORT));
+    let (work, unrouted) = (work_queue(TELYPORT), UNROUTED.to_owned());
     let bound = json!({ "max-length": 1_000_000 });
     vhost.set_policy("mine", r"^milepost\.webhooks\.", bound.clone()).await;
     let subject = format!("queue {work}");
@@ -95,7 +95,7 @@ async fn a_policy_that_costs_messages_fails_and_a_bound_does_not() {
         (&work, json!({ "message-ttl": 60_000 }), "message-ttl takes messages out"),
         (&work, json!({ "delivery-limit": 3 }), "delivery-limit takes a message out"),
         (&work, json!({ "expires": 3_600_000 }), "expires deletes the queue"),
-        (&parked, bound, "a bound without overflow reject-publish"),
+        (&unrouted, bound, "a bound without overflow reject-publish"),
     ] {
         vhost.set_policy("mine", &format!("^{queue}$"), definition).await;
         let subject = format!("queue {queue}");

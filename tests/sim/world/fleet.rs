@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use milepost::adapters::memory::MemoryCells;
 use milepost::domain::order::StatusOrder;
 use milepost::domain::retry::RetrySchedule;
 use milepost::domain::samples::SampleSource;
 use milepost::pipeline::message::{ProcessSettings, Processor};
+use milepost::pipeline::parking::Parker;
 use milepost::pipeline::receive::{Endpoint, Receiver};
+use milepost::pipeline::trials::Trials;
 use milepost::pipeline::worker::{Worker, WorkerSettings};
 use tokio::time::{sleep, timeout};
 
@@ -86,7 +89,7 @@ impl World {
                 provider,
                 publisher: Arc::new(ports.clone()),
                 ledger: Arc::new(ports.clone()),
-                clock: Arc::new(ports),
+                clock: Arc::new(ports.clone()),
                 settings: ProcessSettings {
                     processing_deadline: Duration::from_secs(10),
                     lease: Duration::from_secs(15),
@@ -96,7 +99,9 @@ impl World {
                         .expect("a schedule"),
                 },
                 status_order: status_order(provider),
+                parker: Parker::default(),
             },
+            trials: Trials::new(Arc::new(MemoryCells::new(Arc::new(ports.clone())))),
             settings: WorkerSettings {
                 prefetch: self.plan.prefetch,
                 drain_deadline: Duration::from_secs(20),

@@ -35,7 +35,8 @@ fn assert_defaults(config: &Config) {
     assert!(!config.topology.gate);
     assert_eq!(config.topology.updates_max_age.as_str(), "7D");
     assert_eq!(config.topology.updates_max_bytes, 4_294_967_296);
-    assert_eq!(config.topology.delivery_limit, 100);
+    assert_eq!(config.topology.updates_segment_bytes, 4_194_304);
+    assert_eq!(config.topology.parked_max_bytes, 268_435_456);
     assert_eq!(config.worker.prefetch, 256);
     assert_eq!(config.worker.processing_deadline, ms(10_000));
     assert_eq!(config.worker.claim_lease, ms(15_000));

@@ -85,7 +85,14 @@ const PROBLEMS: &[(&str, &str)] = &[
         "topology.updates_max_bytes = 0",
         "topology.updates_max_bytes: must be from 1 to 9223372036854775807 (from built in)",
     ),
-    ("topology.delivery_limit = 0", "topology.delivery_limit: must be from 1 to 1000000 (from built in)"),
+    (
+        "topology.updates_segment_bytes = 65535",
+        "topology.updates_segment_bytes: must be from 65536 to 3000000000 (from built in)",
+    ),
+    (
+        "topology.parked_max_bytes = 0",
+        "topology.parked_max_bytes: must be from 1 to 9223372036854775807 (from built in)",
+    ),
     ("worker.prefetch = 0", "worker.prefetch: must be from 1 to 65535 (from built in)"),
     ("worker.prefetch = 65536", "worker.prefetch: must be from 1 to 65535 (from built in)"),
     (

@@ -20,7 +20,7 @@ const SECTIONS: &[&str] = &[
      max_requests_in_flight max_bytes_in_flight max_connections max_connections_per_peer retry_after_seconds \
      shutdown_delay_ms",
     "[admin] addr",
-    "[topology] mode gate updates_max_age updates_max_bytes delivery_limit",
+    "[topology] mode gate updates_max_age updates_max_bytes updates_segment_bytes parked_max_bytes",
     "[worker] prefetch processing_deadline_ms claim_lease_ms drain_deadline_ms outage_patience_ms",
     "[retry] initial_ms multiplier cap_ms jitter",
     "[log] format filter",

@@ -23,9 +23,9 @@ fn a_policy_fails_only_where_it_costs_messages() {
         (work, json!([])),
         (work, json!({ "max-length": 5 })),
         (work, json!({ "overflow": "reject-publish", "max-length-bytes": 5 })),
-        (work, json!({ "delivery-limit": 100 })),
+        (work, json!({ "delivery-limit": 1_000_000_000 })),
         (work, json!({ "consumer-timeout": 1_800_000 })),
-        (parked, json!({ "max-length": 5, "overflow": "reject-publish" })),
+        (parked, json!({ "max-length": 5 })),
         ("milepost.updates.log", json!({ "max-length-bytes": 5, "max-age": "1D", "message-ttl": 1 })),
     ] {
         assert_eq!(with_policy(queue, &policy), [""; 0], "{queue} {policy}");
@@ -36,8 +36,8 @@ fn a_policy_fails_only_where_it_costs_messages() {
         (work, json!({ "expires": 5 }), "expires"),
         (work, json!({ "delivery-limit": 99 }), "delivery-limit"),
         (work, json!({ "consumer-timeout": 1_799_999 }), "consumer-timeout"),
-        (parked, json!({ "max-length": 5 }), "a bound"),
-        (parked, json!({ "max-length-bytes": 5 }), "a bound"),
+        ("milepost.unrouted", json!({ "max-length": 5 }), "a bound"),
+        ("milepost.unrouted", json!({ "max-length-bytes": 5 }), "a bound"),
         ("milepost.unrouted", json!({ "delivery-limit": 20 }), "delivery-limit"),
         ("milepost.updates.log", json!({ "expires": 5 }), "expires"),
     ] {
