@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use deadpool_redis::redis::IntoConnectionInfo as _;
 use lapin::uri::AMQPUri;
 use url::{Host, Url};
 
+use crate::adapters::redis::RedisTarget;
 use crate::domain::hosts::each_host;
 
 /// A URL whose credentials and parameters are never printed.
@@ -49,11 +49,11 @@ impl RedactedUrl {
         Self { whole: url.to_string(), each: vec![url] }
     }
 
-    /// A Redis server's, read by its library as well.
+    /// That of a Redis server, of its Sentinels, or of nodes of a Cluster.
     pub(super) fn redis(text: &str) -> Result<Self, &'static str> {
-        let url = with_scheme(text, &["redis", "rediss"], "must be a redis:// or rediss:// URL")?;
-        text.into_connection_info().map_err(|_| "has a database or a parameter that is not understood")?;
-        Ok(Self::one(url))
+        RedisTarget::parse(text).map_err(|error| error.0)?;
+        let each = each_host(text).iter().map(|text| Url::parse(text)).collect::<Result<_, _>>();
+        Ok(Self { whole: text.to_owned(), each: each.map_err(|_| "is no URL")? })
     }
 
     /// An OTLP collector's, or a management API's.

@@ -43,6 +43,20 @@ pub struct Metric {
 /// The `account` label of those that are too many to be named. It is no account's name.
 pub const OTHER_ACCOUNTS: &str = "(other)";
 
+/// The `code` label of what Redis refuses with: its own words, and one for all that are not among them.
+pub const REDIS_REFUSAL_CODES: [&str; 10] = [
+    "OOM",
+    "NOREPLICAS",
+    "READONLY",
+    "MASTERDOWN",
+    "MISCONF",
+    "LOADING",
+    "CLUSTERDOWN",
+    "MOVED",
+    "NOPERM",
+    "other",
+];
+
 macro_rules! metrics {
     ($($konst:ident = $name:literal, $kind:ident, $unit:expr, [$($label:literal),*], $help:literal;)*) => {
         $(#[doc = $help] pub const $konst: &str = $name;)*
@@ -129,8 +143,10 @@ metrics! {
         "Claims asked of the ledger, by its answer (granted; busy: another copy is in hand; behind: another update of the delivery is; done; stale; id_reused).";
     REDIS_OP_DURATION = "milepost_redis_op_duration_seconds", Histogram, Some(Unit::Seconds), ["op"],
         "Round trips to Redis (claim, mark, wait, ping, cell_read, cell_swap).";
+    REDIS_REFUSALS = "milepost_redis_refusals_total", Counter, None, ["code"],
+        "Commands that Redis answered with an error, by its word for why: NOREPLICAS (fewer replicas than min-replicas-to-write), OOM (full), READONLY (a replica), CLUSTERDOWN …";
     REDIS_MEMORY_USED = "milepost_redis_memory_used_bytes", Gauge, Some(Unit::Bytes), [],
-        "Memory that Redis uses, as it says itself; 0 while it does not say.";
+        "Memory that Redis uses, as it says itself, and of a Cluster its fullest node; 0 while it does not say.";
     REDIS_MEMORY_LIMIT = "milepost_redis_memory_limit_bytes", Gauge, Some(Unit::Bytes), [],
         "Memory that Redis may use (maxmemory); 0 is all there is, or it does not say.";
     PROCESS_CPU = "milepost_process_cpu_seconds", Gauge, Some(Unit::Seconds), [],

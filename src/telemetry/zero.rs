@@ -131,6 +131,7 @@ fn sinks() {
     create(table::SINK_AGE, &[&["sink-hubrise"]]);
     create(table::HUBRISE_REQUEST_DURATION, &[&HUBRISE_REQUESTS]);
     create(table::REDIS_OP_DURATION, &[&["cell_read", "cell_swap"]]);
+    create(table::REDIS_REFUSALS, &[&table::REDIS_REFUSAL_CODES]);
 }
 
 const SINK_OUTCOMES: [&str; 8] =
@@ -162,6 +163,7 @@ fn worker(providers: &[&str]) {
     create(table::DEDUP_CLAIMS, &[providers, &["granted", "busy", "behind", "done", "stale", "id_reused"]]);
     create(table::REDIS_MEMORY_USED, &[]);
     create(table::REDIS_MEMORY_LIMIT, &[]);
+    create(table::REDIS_REFUSALS, &[&table::REDIS_REFUSAL_CODES]);
     create(table::REDIS_OP_DURATION, &[&["claim", "mark", "wait", "ping", "cell_read", "cell_swap"]]);
 }
 

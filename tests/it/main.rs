@@ -16,6 +16,7 @@ mod parked;
 mod parked_full;
 mod processes;
 mod redis_acl;
+mod redis_kinds;
 mod redis_policy;
 mod restart;
 mod rollout;

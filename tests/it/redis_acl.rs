@@ -4,11 +4,13 @@ use std::process::Command;
 
 use milepost::providers::TELYPORT as TELYPORT_PROVIDER;
 use serde_json::Value;
+use tokio::task::block_in_place;
 
 use crate::sinks::stand_in::{StandIn, sink, variable};
 use crate::support::fixtures::{TELYPORT, account};
 use crate::support::fleet::{Subscriber, rejecting};
 use crate::support::process::{Program, SECRET};
+use crate::support::redis_group::RedisGroup;
 use crate::support::servers::{OwnServers, Vhost};
 
 const USERS: &str = include_str!("../../deploy/components/redis/users.acl");
@@ -24,17 +26,59 @@ fn rule(user: &str) -> Vec<&'static str> {
     line.expect("the file has it").split(' ').collect()
 }
 
+/// What a Sentinel's user of ours must be allowed, as docs/deploy.md has it.
+const OF_SENTINEL: [&str; 5] = ["on", ">PASSWORD", "-@all", "+sentinel|masters", "+role"];
+
 #[tokio::test]
 async fn a_fleet_and_its_operator_need_no_more_than_the_shipped_user_may() {
-    let (servers, vhost) = (OwnServers::start_with("redis-acl", &["--without-rabbit"]), Vhost::new().await);
-    let set = [vec!["ACL", "SETUSER", "milepost"], rule("milepost")].concat();
-    assert_eq!(redis_cli(&servers.redis_url, &set), "OK");
+    let servers = OwnServers::start_with("redis-acl", &["--without-rabbit"]);
     let url = servers.redis_url.replace("redis://", "redis://milepost:PASSWORD@");
+    need_no_more(&[&servers.redis_url], &url).await;
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn with_sentinels_they_need_no_more() {
+    let group = block_in_place(|| RedisGroup::sentinel("redis-acl-sentinel"));
+    let (_, hosts) = group.url.split_once("://").expect("a URL");
+    let (hosts, _) = hosts.split_once('/').expect("a database");
+    let sentinels: Vec<_> = hosts.split(',').map(|host| format!("redis://{host}/")).collect();
+    for sentinel in &sentinels {
+        let set = [&["ACL", "SETUSER", "watcher"], &OF_SENTINEL[..]].concat();
+        assert_eq!(redis_cli(sentinel, &set), "OK");
+    }
+    let url = group.url.replace("://", "://milepost:PASSWORD@");
+    let url = format!("{url}?sentinel_user=watcher&sentinel_password=PASSWORD");
+    need_no_more(&group.servers.values().map(String::as_str).collect::<Vec<_>>(), &url).await;
+    for sentinel in &sentinels {
+        nothing_was_denied(sentinel);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_cluster_they_need_no_more() {
+    let group = block_in_place(|| RedisGroup::cluster("redis-acl-cluster"));
+    let url = group.url.replace("://", "://milepost:PASSWORD@");
+    need_no_more(&group.servers.values().map(String::as_str).collect::<Vec<_>>(), &url).await;
+}
+
+/// Redis notes whatever it denied to anybody. That our library may not be named is nothing.
+fn nothing_was_denied(server: &str) {
+    let denied = redis_cli(server, &["ACL", "LOG"]);
+    let entries = denied.split("count").skip(1).filter(|entry| !entry.contains("client|setinfo"));
+    assert_eq!(entries.count(), 0, "denied: {denied}");
+}
+
+/// A fleet and its operator as the user of the file, which each of `servers` has, at `url`.
+async fn need_no_more(servers: &[&str], url: &str) {
+    let vhost = Vhost::new().await;
+    for server in servers {
+        let set = [vec!["ACL", "SETUSER", "milepost"], rule("milepost")].concat();
+        assert_eq!(redis_cli(server, &set), "OK");
+    }
     let receiver = Program::receiver(&vhost.amqp_url).spawn();
-    let worker = Program::worker(TELYPORT, &vhost.amqp_url).env("MILEPOST_REDIS_URL", &url).spawn();
+    let worker = Program::worker(TELYPORT, &vhost.amqp_url).env("MILEPOST_REDIS_URL", url).spawn();
     let hubrise = StandIn::start().await;
-    let sink = hubrise.connected(sink(&vhost), "shop", &TELYPORT_PROVIDER).env("MILEPOST_REDIS_URL", &url);
+    let sink = hubrise.connected(sink(&vhost), "shop", &TELYPORT_PROVIDER).env("MILEPOST_REDIS_URL", url);
     let sink = sink.env(&variable("shop", "PATTERN"), "{order}-0").spawn();
     receiver.ready().await;
     sink.ready().await;
@@ -55,7 +99,7 @@ async fn a_fleet_and_its_operator_need_no_more_than_the_shipped_user_may() {
 
     let operator = |words: &str| {
         let program = Program::milepost(words).env("MILEPOST_AMQP_URL", &vhost.amqp_url);
-        program.env("MILEPOST_REDIS_URL", &url).output()
+        program.env("MILEPOST_REDIS_URL", url).output()
     };
     let (code, waiting, stderr) = operator("waiting --json").await;
     assert!(code == Some(0) && !waiting.is_empty(), "{waiting:?} {stderr:?}");
@@ -73,13 +117,13 @@ async fn a_fleet_and_its_operator_need_no_more_than_the_shipped_user_may() {
     .await;
     let link = format!("hubrise link telyport {} D1 5dpm9", account());
     let linked = hubrise.connected(Program::milepost(&link), "shop", &TELYPORT_PROVIDER);
-    let (code, _, stderr) = linked.env("MILEPOST_REDIS_URL", &url).output().await;
+    let (code, _, stderr) = linked.env("MILEPOST_REDIS_URL", url).output().await;
     assert_eq!(code, Some(0), "{stderr:?}");
     drop((full, worker, sink));
 
-    // Redis notes whatever it denied to anybody.
-    let denied = redis_cli(&servers.redis_url, &["ACL", "LOG"]);
-    assert!(denied.is_empty(), "denied: {denied}");
+    for server in servers {
+        nothing_was_denied(server);
+    }
 }
 
 #[tokio::test]

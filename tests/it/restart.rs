@@ -26,10 +26,10 @@ use crate::support::process::Program;
 use crate::support::servers::{OwnServers, Vhost, channel, depth};
 
 /// The subscriber's queue.
-const SUBSCRIBER: &str = "test.subscriber";
+pub(crate) const SUBSCRIBER: &str = "test.subscriber";
 
 /// A publisher that counts the copies a worker schedules and parks.
-struct Counting {
+pub(crate) struct Counting {
     publisher: Arc<dyn Publisher>,
     later: AtomicU32,
     /// Those of the delayed that spent an attempt.
@@ -57,7 +57,7 @@ impl Publisher for Counting {
 }
 
 /// Publishes webhooks one after another, each again and again until it is confirmed, as a provider would.
-struct Feed {
+pub(crate) struct Feed {
     accepted: Arc<Mutex<BTreeSet<ReceiptId>>>,
     stop: CancellationToken,
     task: JoinHandle<()>,
@@ -89,7 +89,7 @@ impl Feed {
     }
 
     /// Waits until `count` more were accepted; returns those that were.
-    async fn more(&self, count: usize) -> BTreeSet<ReceiptId> {
+    pub(crate) async fn more(&self, count: usize) -> BTreeSet<ReceiptId> {
         let before = self.accepted();
         let more = eventually("more webhooks are accepted", || async {
             let accepted = self.accepted();
@@ -108,10 +108,10 @@ impl Feed {
 }
 
 /// A feed, a worker and a subscriber on servers that something is going to happen to.
-struct Flow {
+pub(crate) struct Flow {
     real: Real,
     counting: Arc<Counting>,
-    feed: Feed,
+    pub(crate) feed: Feed,
     worker: Running,
     subscriber: Subscriber,
 }
@@ -119,7 +119,11 @@ struct Flow {
 impl Flow {
     /// Returns in mid-flow.
     async fn start(servers: &OwnServers, name: &str) -> Self {
-        let real = Real::at(&servers.amqp_url, &servers.redis_url).await;
+        Self::at(&servers.amqp_url, &servers.redis_url, name).await
+    }
+
+    pub(crate) async fn at(amqp_url: &str, redis_url: &str, name: &str) -> Self {
+        let real = Real::at(amqp_url, redis_url).await;
         let subscriber = Subscriber::bind(&real.amqp_url, SUBSCRIBER, FieldTable::default()).await;
         let publisher = Arc::clone(&real.backends.publisher);
         let (later, retries, parked) = Default::default();
@@ -151,7 +155,7 @@ impl Flow {
     }
 
     /// All is well again: everything accepted is published, and nothing was parked or spent an attempt.
-    async fn end(mut self) -> (Arc<Counting>, BTreeSet<ReceiptId>) {
+    pub(crate) async fn end(mut self) -> (Arc<Counting>, BTreeSet<ReceiptId>) {
         self.feed.more(50).await;
         let accepted = self.feed.stop().await;
         self.subscriber.take_until(|seen| seen.events.len() >= accepted.len()).await;

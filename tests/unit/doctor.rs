@@ -9,7 +9,7 @@ use milepost::adapters::rabbit::compare::{Compared, Kind, Standing, compare};
 use milepost::adapters::rabbit::definitions::Definitions;
 use milepost::adapters::rabbit::management::{FeatureFlag, Found, FoundNode, FoundQueue};
 use milepost::adapters::rabbit::topology::{Topology, TopologySettings};
-use milepost::adapters::redis::RedisFacts;
+use milepost::adapters::redis::{NodeFacts, RedisFacts};
 use milepost::app::doctor::{Broker, Facts, Finding, Level, ManagementFacts, Memory, NoBroker, diagnose};
 use milepost::domain::provider::ProviderId;
 use serde_json::{Value, json};
@@ -77,10 +77,17 @@ fn broker(found: Found) -> Broker {
 }
 
 fn redis() -> RedisFacts {
+    RedisFacts { nodes: vec![node()], refusals: vec![] }
+}
+
+fn node() -> NodeFacts {
     let text = |text: &str| Some(text.to_owned());
-    RedisFacts {
+    NodeFacts {
+        address: None,
         version: text("7.0.15"),
+        valkey: None,
         role: text("master"),
+        replicas: Some(0),
         policy: text("noeviction"),
         append_only: Some(true),
         snapshots: text(""),
@@ -224,27 +231,71 @@ fn alarms_unrouted_messages_and_outages() {
 #[test]
 fn a_redis_that_forgets_or_cannot_write_fails() {
     let text = |text: &str| Some(text.to_owned());
-    for (check, level, redis) in [
-        ("redis_version", Level::Fail, RedisFacts { version: text("6.2.14"), ..redis() }),
-        ("redis_version", Level::Skipped, RedisFacts { version: None, ..redis() }),
-        ("redis_memory", Level::Fail, RedisFacts { max_bytes: Some(100 << 20), ..redis() }),
-        ("redis_memory", Level::Warn, RedisFacts { max_bytes: Some(124 << 20), ..redis() }),
-        ("redis_memory", Level::Ok, RedisFacts { max_bytes: Some(126 << 20), ..redis() }),
-        ("redis_memory", Level::Skipped, RedisFacts { used_bytes: None, ..redis() }),
-        ("redis_role", Level::Fail, RedisFacts { role: text("slave"), ..redis() }),
-        ("redis_maxmemory_policy", Level::Fail, RedisFacts { policy: text("volatile-ttl"), ..redis() }),
-        ("redis_persistence", Level::Warn, RedisFacts { append_only: Some(false), ..redis() }),
+    for (check, level, node) in [
+        ("redis_version", Level::Fail, NodeFacts { version: text("6.2.14"), ..node() }),
+        ("redis_version", Level::Skipped, NodeFacts { version: None, ..node() }),
+        ("redis_memory", Level::Fail, NodeFacts { max_bytes: Some(100 << 20), ..node() }),
+        ("redis_memory", Level::Warn, NodeFacts { max_bytes: Some(124 << 20), ..node() }),
+        ("redis_memory", Level::Ok, NodeFacts { max_bytes: Some(126 << 20), ..node() }),
+        ("redis_memory", Level::Skipped, NodeFacts { used_bytes: None, ..node() }),
+        ("redis_role", Level::Fail, NodeFacts { role: text("slave"), ..node() }),
+        ("redis_maxmemory_policy", Level::Fail, NodeFacts { policy: text("volatile-ttl"), ..node() }),
+        ("redis_persistence", Level::Warn, NodeFacts { append_only: Some(false), ..node() }),
         (
             "redis_persistence",
             Level::Warn,
-            RedisFacts { append_only: Some(false), snapshots: text("3600 1"), ..redis() },
+            NodeFacts { append_only: Some(false), snapshots: text("3600 1"), ..node() },
         ),
-        ("redis_persistence", Level::Skipped, RedisFacts { append_only: None, snapshots: None, ..redis() }),
+        ("redis_persistence", Level::Skipped, NodeFacts { append_only: None, snapshots: None, ..node() }),
     ] {
-        let findings = on_redis(|facts| *facts = redis.clone());
-        assert_eq!(of(&findings, check).level, level, "{redis:?}");
-        assert!(wrong(&findings).len() <= 1, "{redis:?}");
+        let findings = on_redis(|facts| facts.nodes = vec![node.clone()]);
+        assert_eq!(of(&findings, check).level, level, "{node:?}");
+        assert!(wrong(&findings).len() <= 1, "{node:?}");
     }
+}
+
+#[test]
+fn a_redis_that_refuses_writes_fails_by_its_word() {
+    for (word, remedy) in [
+        ("NOREPLICAS: Not enough good replicas to write.", "min-replicas-to-write"),
+        ("OOM: command not allowed", "maxmemory"),
+        ("slots 0 to 5460: CLUSTERDOWN: The cluster is down", "CLUSTER INFO"),
+    ] {
+        let findings = on_redis(|facts| facts.refusals = vec![word.to_owned()]);
+        assert_eq!(wrong(&findings), [(Level::Fail, "redis_writes", "redis writes")]);
+        let finding = of(&findings, "redis_writes");
+        assert!(finding.says.contains(word), "{finding:?}");
+        assert!(finding.remedy.as_ref().is_some_and(|said| said.contains(remedy)), "{finding:?}");
+    }
+    assert_eq!(of(&on_redis(|_| {}), "redis_writes").level, Level::Ok);
+}
+
+#[test]
+fn each_primary_of_a_cluster_is_looked_at_and_one_without_a_replica_is_warned_of() {
+    let address = |port: u16| Some(format!("10.0.0.1:{port}"));
+    let findings = on_redis(|facts| {
+        let forgets = Some("allkeys-lru".to_owned());
+        facts.nodes = vec![
+            NodeFacts { address: address(1), replicas: Some(1), ..node() },
+            NodeFacts { address: address(2), replicas: Some(0), ..node() },
+            NodeFacts { address: address(3), replicas: Some(2), policy: forgets, ..node() },
+        ];
+    });
+    assert_eq!(of(&findings, "redis").says, "answers: a Cluster of 3 primaries");
+    assert_eq!(
+        wrong(&findings),
+        [
+            (Level::Warn, "redis_replicas", "redis 10.0.0.1:2 replicas"),
+            (Level::Fail, "redis_maxmemory_policy", "redis 10.0.0.1:3 maxmemory-policy"),
+        ]
+    );
+}
+
+#[test]
+fn valkey_is_called_by_its_name() {
+    let valkey = NodeFacts { version: Some("7.2.4".to_owned()), valkey: Some("8.1.1".to_owned()), ..node() };
+    let findings = on_redis(|facts| facts.nodes = vec![valkey]);
+    assert_eq!(of(&findings, "redis_version").says, "Valkey 8.1.1, like Redis 7.2.4");
 }
 
 #[test]

@@ -35,7 +35,7 @@ start_cluster() { # OPTION of start...
     for node in "${starting[@]}"; do wait "$node" || failed=1; done
     ((!failed)) || die "not all nodes of $dir started"
     for node in "${NODES[@]:1}"; do [[ -e $dir/$node/joined ]] || join "$node"; done
-    write_cluster_env
+    write_nodes_env
 }
 
 join() { # NODE
@@ -50,7 +50,7 @@ join() { # NODE
 }
 
 # DIR/env, with each of the nodes' variables under its name and _1 to _3.
-write_cluster_env() {
+write_nodes_env() {
     local i
     for i in "${!NODES[@]}"; do
         sed "s/=/_$((i + 1))=/" "$dir/${NODES[i]}/env"
@@ -59,9 +59,10 @@ write_cluster_env() {
     rm "$dir/env.nodes"
 }
 
-stop_cluster() {
+# Of a cluster, or of a group of Redis.
+stop_members() {
     local node stopping=()
-    for node in "${NODES[@]}"; do
+    for node in "${NODES[@]}" "${MEMBERS[@]}"; do
         [[ -d $dir/$node ]] || continue
         "$0" stop "$dir/$node" &
         stopping+=($!)

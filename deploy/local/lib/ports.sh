@@ -55,5 +55,7 @@ name_ports() {
     epmd_port=$base amqp_port=$((base + 1)) dist_port=$((base + 2))
     management_port=$((base + 3)) prometheus_port=$((base + 4)) redis_port=$((base + 5))
     amqps_port=$((base + 6)) rediss_port=$((base + 7))
+    # Of a Redis in a group: its Sentinel's, or the one for the Cluster's nodes.
+    group_port=$((base + 8))
     ! in_cluster || epmd_port=$(<"$(<"$dir/cluster")/port-base")
 }

@@ -4,10 +4,9 @@
 # What DIR has: it is decided by its first start.
 redis_kind() { if [[ -e $dir/valkey ]]; then echo valkey; else echo redis; fi; }
 
-redis_is_ready() {
-    listening "$redis_port" &&
-        [[ $("${inside[@]}" "$(redis_kind)-cli" -h 127.0.0.1 -p "$redis_port" ping 2>/dev/null) == PONG ]]
-}
+redis_cli() { "${inside[@]}" "$(redis_kind)-cli" -h 127.0.0.1 -p "$redis_port" "$@"; }
+
+redis_is_ready() { listening "$redis_port" && [[ $(redis_cli ping 2>/dev/null) == PONG ]]; }
 
 start_redis() {
     local server tls=()
@@ -21,7 +20,10 @@ start_redis() {
         ! has_tls || tls=(--tls-port "$rediss_port" --tls-auth-clients no
             --tls-cert-file "$dir/tls/server.pem" --tls-key-file "$dir/tls/server.key"
             --tls-ca-cert-file "$dir/tls/ca.pem")
-        launch redis "${inside[@]}" "$server" --bind 127.0.0.1 --port "$redis_port" --dir "$dir/redis" \
+        # A member of a group writes down what it is told there.
+        ! in_group || configure_redis_member
+        launch redis "${inside[@]}" "$server" ${group_config:+"$group_config"} \
+            --bind 127.0.0.1 --port "$redis_port" --dir "$dir/redis" \
             --save "" --appendonly yes --appendfsync everysec \
             --maxmemory-policy noeviction --daemonize no "${tls[@]}"
     fi

@@ -128,8 +128,9 @@ def causes():
         REDIS_PAUSED,
         "> 0",
         f"{WHO}: Redis answers its worker with errors",
-        "{{ $value }} messages wait. Redis can be reached and refuses: it is full, or read-only.",
-        "redis-full",
+        "{{ $value }} messages wait. Redis can be reached and refuses: it is full or read-only, has fewer replicas than it insists on, or a shard of a "
+        "Cluster has no primary. milepost_redis_refusals_total and `milepost topology check` say which.",
+        "redis-refusing",
         guards=(f"on ({FLEET}) ({REDIS_ANSWERS} > 0)",),
         lasting="1m",
     )

@@ -195,6 +195,14 @@ def worker():
                         empty="Redis may have no maxmemory",
                     ),
                     Panel(
+                        "Redis's refusals",
+                        "Commands that Redis answered with an error, by its word: NOREPLICAS is fewer replicas than min-replicas-to-write, OOM full, "
+                        "READONLY a replica, CLUSTERDOWN a shard without a primary.",
+                        "ops",
+                        one(rate("milepost_redis_refusals_total", "code"), "{{code}}"),
+                        width=12,
+                    ),
+                    Panel(
                         "Waiting for what is away",
                         "Messages that wait in the worker until Redis or RabbitMQ is back; meanwhile it takes no others.",
                         "short",

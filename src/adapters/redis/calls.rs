@@ -3,10 +3,14 @@
 //! A worker's messages move in step: what the broker hands out at once is claimed at once, and what it confirms at once
 //! is settled at once. One request for them all is one write, one timer and one wake. No call waits for others: a task of
 //! its own sends what there is as soon as the task that called has nothing more to do, so a lone call goes at once.
+//!
+//! In a Cluster a request is of one slot, and so of one delivery: there each call is a request of its own, all at once.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use deadpool_redis::redis::aio::ConnectionLike as _;
 use deadpool_redis::redis::{Cmd, Pipeline, RedisError, Value};
+use futures_util::future::join_all;
 use tokio::sync::oneshot;
 
 use super::connection::{Lease, RedisConnection};
@@ -66,14 +70,38 @@ impl Calls {
     /// Sends all that waits, and hands out the answers.
     async fn send(self: Arc<Self>) {
         let calls = std::mem::take(&mut *self.waiting());
+        match self.connection.get().await {
+            Ok(lease) if lease.connection.is_cluster() => {
+                join_all(calls.into_iter().map(|call| self.send_alone(&lease, call))).await;
+            }
+            Ok(lease) => self.send_together(lease, calls).await,
+            Err(error) => {
+                for Call { reply, .. } in calls {
+                    let _ = reply.send(Err(CallError::Unsent(error.clone())));
+                }
+            }
+        }
+    }
+
+    async fn send_alone(&self, lease: &Lease, Call { command, reply }: Call) {
+        let mut connection = lease.connection.clone();
+        let answer = match connection.req_packed_command(&command).await {
+            Ok(answer) => answer.extract_error().map_err(|error| self.refused(lease, &error, &command)),
+            Err(error) => Err(CallError::Failed(self.connection.failed(lease, &error))),
+        };
+        // Nobody waits any more for one whose message was given back meanwhile.
+        let _ = reply.send(answer);
+    }
+
+    async fn send_together(&self, mut lease: Lease, calls: Vec<Call>) {
         let mut request = Pipeline::with_capacity(calls.len());
         let mut replies = Vec::with_capacity(calls.len());
         for Call { command, reply } in calls {
             request.add_command(command);
             replies.push(reply);
         }
-        match self.answers(&request).await {
-            Ok((lease, answers)) => {
+        match lease.connection.req_packed_commands(&request, 0, request.len()).await {
+            Ok(answers) => {
                 for ((reply, answer), command) in replies.into_iter().zip(answers).zip(request.cmd_iter()) {
                     let answer =
                         answer.extract_error().map_err(|error| self.refused(&lease, &error, command));
@@ -82,18 +110,11 @@ impl Calls {
                 }
             }
             Err(error) => {
+                let error = CallError::Failed(self.connection.failed(&lease, &error));
                 for reply in replies {
                     let _ = reply.send(Err(error.clone()));
                 }
             }
-        }
-    }
-
-    async fn answers(&self, request: &Pipeline) -> Result<(Lease, Vec<Value>), CallError> {
-        let mut lease = self.connection.get().await.map_err(CallError::Unsent)?;
-        match lease.connection.send_packed_commands(request, 0, request.len()).await {
-            Ok(answers) => Ok((lease, answers)),
-            Err(error) => Err(CallError::Failed(self.connection.failed(&lease, &error))),
         }
     }
 

@@ -3,23 +3,24 @@
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use deadpool_redis::redis::{FromRedisValue as _, RedisError, Script, Value, pipe};
+use deadpool_redis::redis::{FromRedisValue as _, RedisError, Value, pipe};
 
 use super::connection::RedisConnection;
+use super::script::HashedScript;
 use crate::ports::{Cell, Cells, CellsError, Swap};
 use crate::telemetry::metrics as m;
 
 /// Cells in Redis.
 pub struct RedisCells {
     connection: RedisConnection,
-    swap: Script,
+    swap: HashedScript,
 }
 
 impl RedisCells {
     /// Cells behind `connection`.
     #[must_use]
     pub fn new(connection: RedisConnection) -> Self {
-        Self { connection, swap: Script::new(include_str!("swap.lua")) }
+        Self { connection, swap: HashedScript::new(include_str!("swap.lua")) }
     }
 
     /// Follows the URL of Redis for ever; see [`RedisConnection::follow`].
@@ -45,20 +46,29 @@ impl Cells for RedisCells {
     async fn swap(&self, key: &str, old: Option<&str>, new: &str, ttl: Duration) -> Result<Swap, CellsError> {
         let mut lease = self.connection.get().await.map_err(unavailable)?;
         let began = Instant::now();
-        let mut call = self.swap.prepare_invoke();
-        call.key(key).arg(u8::from(old.is_some())).arg(old.unwrap_or_default()).arg(new);
+        let old_and_new = old.map_or(0, str::len) + new.len();
+        let mut call = self.swap.call(key, 4, key.len() + old_and_new + 40);
+        call.arg(u8::from(old.is_some())).arg(old.unwrap_or_default()).arg(new);
         call.arg(u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX));
-        let reply: Result<Vec<Value>, RedisError> = call.invoke_async(&mut lease.connection).await;
+        let mut reply: Result<Value, RedisError> = call.query_async(&mut lease.connection).await;
+        if reply.as_ref().is_err_and(|error| error.code() == Some("NOSCRIPT")) {
+            reply = self.swap.load_and_call(call, &mut lease.connection).await;
+        }
         measured("cell_swap", began);
         let reply = reply.map_err(|error| unavailable(self.connection.failed(&lease, &error)))?;
-        match &reply[..] {
-            [Value::Int(1)] => Ok(Swap::Done),
-            [Value::Int(0), Value::Int(now_ms), value] => {
-                let value = Option::<String>::from_redis_value(value.clone()).map_err(unavailable)?;
-                Ok(Swap::Conflict(Cell { value, now_ms: *now_ms }))
-            }
-            _ => Err(CellsError("its swap script gave an answer of another shape".to_owned())),
+        let swapped = Vec::from_redis_value(reply).ok().and_then(|reply| swapped(&reply));
+        swapped.ok_or_else(|| CellsError("its swap script gave an answer of another shape".to_owned()))
+    }
+}
+
+fn swapped(reply: &[Value]) -> Option<Swap> {
+    match reply {
+        [Value::Int(1)] => Some(Swap::Done),
+        [Value::Int(0), Value::Int(now_ms), value] => {
+            let value = Option::<String>::from_redis_value(value.clone()).ok()?;
+            Some(Swap::Conflict(Cell { value, now_ms: *now_ms }))
         }
+        _ => None,
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use deadpool_redis::redis::cmd;
+use deadpool_redis::redis::{Value, pipe};
 use jiff::{SignedDuration, Timestamp};
 
 use super::connection::RedisConnection;
@@ -20,6 +20,8 @@ use crate::telemetry::metrics as m;
 const ASK_EVERY: Duration = Duration::from_secs(10);
 /// An answer that took longer says too little.
 const LONGEST_ANSWER: Duration = Duration::from_millis(250);
+/// A key, so that it is always the same node of a Cluster that is asked. There is none such.
+const KEY: &str = "mp:clock";
 /// A clock that is off by more is said to be.
 const NOTABLE: SignedDuration = SignedDuration::from_secs(2);
 
@@ -60,9 +62,12 @@ impl RedisClock {
     async fn difference(&self, connection: &RedisConnection) -> Result<Option<SignedDuration>, LedgerError> {
         let mut lease = connection.get().await?;
         let (began, asked) = (self.own.now(), Instant::now());
-        let reply = cmd("TIME").query_async(&mut lease.connection).await;
+        let mut both = pipe();
+        both.cmd("TIME").get(KEY);
+        let reply = both.query_async(&mut lease.connection).await;
         let took = asked.elapsed();
-        let (seconds, micros): (i64, i64) = reply.map_err(|error| connection.failed(&lease, &error))?;
+        let ((seconds, micros), _): ((i64, i64), Value) =
+            reply.map_err(|error| connection.failed(&lease, &error))?;
         let theirs = Timestamp::from_microsecond(seconds.saturating_mul(1_000_000).saturating_add(micros));
         let meanwhile = SignedDuration::try_from(took / 2).unwrap_or_default();
         let difference = theirs.ok().map(|theirs| theirs.duration_since(began) - meanwhile);

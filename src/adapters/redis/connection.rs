@@ -1,44 +1,66 @@
-//! One long-lived multiplexed connection, replaced when it fails.
+//! One long-lived connection, replaced when it fails.
 //!
 //! A pool's checkout costs a PING round trip, and a multiplexed connection does not heal itself. So one connection
 //! is checked out once and cloned for each request; requests in flight share it as a pipeline. The first error
-//! gives it back to the pool, whose PING then throws it away unless it is sound.
+//! gives it back to the pool, whose PING then throws it away unless it is sound. A new one is to whatever is the primary
+//! then, or has the Cluster's nodes as they are then.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use deadpool_redis::redis::aio::MultiplexedConnection;
-use deadpool_redis::redis::io::tcp::TcpSettings;
-use deadpool_redis::redis::{AsyncConnectionConfig, ErrorKind, IntoConnectionInfo, RedisError};
-use deadpool_redis::{Connection, Manager, Pool, PoolError, Runtime, Timeouts};
+use deadpool_redis::PoolError;
+use deadpool_redis::redis::{ErrorKind, RedisError};
+use thiserror::Error;
 use tokio::sync::Semaphore;
 
+use super::kind;
+use super::link::Link;
+use super::pool::{Pool, Pooled};
+use super::target::{BadRedisUrl, RedisTarget};
 use crate::adapters::live_url::LiveUrl;
 use crate::domain::retry::reconnect_delay;
 use crate::ports::LedgerError;
+use crate::telemetry::metrics as m;
 
 /// How to reach Redis.
 #[derive(Clone)]
 pub struct RedisSettings {
-    /// `redis://` or `rediss://`, credentials included.
+    /// As [`RedisTarget`] reads it, credentials included.
     pub url: LiveUrl,
-    /// How long one command, or connecting, may take.
+    /// How long one command, or connecting to a server, may take.
     pub response_timeout: Duration,
+}
+
+/// A connection to a Cluster mends itself, unless a node of it hangs: so it is not made anew before this time.
+const CLUSTER_MENDS: Duration = Duration::from_secs(2);
+
+/// Why there can be no connection.
+#[derive(Debug, Error)]
+pub enum RedisUnusable {
+    /// The URL is none of Redis's.
+    #[error(transparent)]
+    Url(#[from] BadRedisUrl),
+    /// The library does not take it.
+    #[error("the URL of Redis cannot be used: {0}")]
+    Refused(#[from] RedisError),
 }
 
 /// The connection in use, if there is one, and how many there were before it.
 struct Current {
     generation: u64,
+    made: Instant,
     url: Arc<str>,
+    target: Arc<RedisTarget>,
     pool: Pool,
-    connection: Option<Connection>,
+    connection: Option<Pooled>,
 }
 
 /// A clone of the connection, and which one it is.
 pub struct Lease {
     generation: u64,
     /// For sending commands.
-    pub connection: MultiplexedConnection,
+    pub connection: Link,
 }
 
 /// The connection.
@@ -47,6 +69,8 @@ pub struct RedisConnection {
     current: Mutex<Current>,
     /// One task connects, the others wait for it.
     connecting: Semaphore,
+    /// Whether it was said that the URL leads to Redis of another kind.
+    told: AtomicBool,
 }
 
 impl RedisConnection {
@@ -54,11 +78,14 @@ impl RedisConnection {
     ///
     /// # Errors
     /// When the URL is not one of Redis's.
-    pub fn new(settings: &RedisSettings) -> Result<Self, RedisError> {
+    pub fn new(settings: &RedisSettings) -> Result<Self, RedisUnusable> {
         let url = settings.url.now();
-        let pool = pool(&url, settings.response_timeout)?;
-        let current = Mutex::new(Current { generation: 0, url, pool, connection: None });
-        Ok(Self { settings: settings.clone(), current, connecting: Semaphore::new(1) })
+        let target = Arc::new(RedisTarget::parse(&url)?);
+        let pool = Pool::new(&target, settings.response_timeout)?;
+        let current =
+            Mutex::new(Current { generation: 0, made: Instant::now(), url, target, pool, connection: None });
+        let (settings, connecting) = (settings.clone(), Semaphore::new(1));
+        Ok(Self { settings, current, connecting, told: AtomicBool::new(false) })
     }
 
     /// Follows the URL for ever: when it changes, makes a connection with the new one and then uses that. Commands under
@@ -84,12 +111,13 @@ impl RedisConnection {
 
     async fn switch(&self) -> Result<(), LedgerError> {
         let url = self.settings.url.now();
-        let pool = pool(&url, self.settings.response_timeout).map_err(unavailable)?;
-        let connection = Some(pool.get().await.map_err(|error| unreachable(&url, error))?);
+        let target = Arc::new(RedisTarget::parse(&url).map_err(unavailable)?);
+        let pool = Pool::new(&target, self.settings.response_timeout).map_err(unavailable)?;
+        let connection = Some(self.make(&pool, &target).await?);
         let _turn = self.connecting.acquire().await.map_err(unavailable)?;
         let mut current = self.lock();
         let generation = current.generation + 1;
-        *current = Current { generation, url, pool, connection };
+        *current = Current { generation, made: Instant::now(), url, target, pool, connection };
         Ok(())
     }
 
@@ -107,14 +135,18 @@ impl RedisConnection {
 
     /// Gives up the leased connection after `error`, if the error says that it may be broken and it was not given up before.
     pub fn failed(&self, lease: &Lease, error: &RedisError) -> LedgerError {
+        if let Some(code) = error.code() {
+            metrics::counter!(m::REDIS_REFUSALS, "code" => known(code)).increment(1);
+        }
         let mut current = self.lock();
         if current.generation == lease.generation {
             match error.code() {
+                None if lease.connection.is_cluster() && current.made.elapsed() < CLUSTER_MENDS => {}
                 // The pool's PING tells whether it can still be used.
                 None => current.connection = None,
                 // A primary that was demoted keeps its connections and answers PING, so the pool would give this
                 // one out again: a new one leads to the present primary.
-                Some("READONLY" | "MASTERDOWN") => drop(current.connection.take().map(Connection::take)),
+                Some("READONLY" | "MASTERDOWN") => drop(current.connection.take().map(Pooled::close)),
                 // Any other refusal (out of memory, loading) is Redis answering on a sound connection.
                 Some(_) => {}
             }
@@ -128,21 +160,39 @@ impl RedisConnection {
         if let Some(lease) = self.existing() {
             return Ok(lease);
         }
-        let (url, pool) = {
+        let (target, pool) = {
             let current = self.lock();
-            (Arc::clone(&current.url), current.pool.clone())
+            (Arc::clone(&current.target), current.pool.clone())
         };
-        let connection = pool.get().await.map_err(|error| unreachable(&url, error))?;
-        let clone = MultiplexedConnection::clone(&connection);
+        let pooled = self.make(&pool, &target).await?;
+        let connection = pooled.link(self.settings.response_timeout);
         let mut current = self.lock();
         current.generation += 1;
-        current.connection = Some(connection);
-        Ok(Lease { generation: current.generation, connection: clone })
+        current.made = Instant::now();
+        current.connection = Some(pooled);
+        Ok(Lease { generation: current.generation, connection })
+    }
+
+    /// A connection to Redis of the kind that the URL says.
+    async fn make(&self, pool: &Pool, target: &RedisTarget) -> Result<Pooled, LedgerError> {
+        let made = async {
+            let pooled = pool.get().await.map_err(|error| unreachable(target, error))?;
+            kind::check(&mut pooled.link(self.settings.response_timeout), target).await?;
+            Ok(pooled)
+        };
+        let made: Result<_, NotMade> = made.await;
+        let mistaken = matches!(made, Err(NotMade::OtherKind(_)));
+        if self.told.swap(mistaken, Ordering::Relaxed) != mistaken
+            && let Err(NotMade::OtherKind(error)) = &made
+        {
+            tracing::error!("redis: {error}");
+        }
+        made.map_err(|(NotMade::OtherKind(error) | NotMade::Unreachable(error))| LedgerError(error))
     }
 
     fn existing(&self) -> Option<Lease> {
         let current = self.lock();
-        let connection = MultiplexedConnection::clone(current.connection.as_ref()?);
+        let connection = current.connection.as_ref()?.link(self.settings.response_timeout);
         Some(Lease { generation: current.generation, connection })
     }
 
@@ -152,35 +202,27 @@ impl RedisConnection {
     }
 }
 
-/// A pool of one connection.
-fn pool(url: &str, timeout: Duration) -> Result<Pool, RedisError> {
-    let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(timeout))
-        .set_response_timeout(Some(timeout));
-    // A script call is one small write; left to wait for the last one's acknowledgement it may wait 40 ms.
-    let no_delay = TcpSettings::default().set_nodelay(true);
-    let info = url.into_connection_info()?.set_tcp_settings(no_delay);
-    // Our user need not have the right to name its library: Redis would note a denial for each connection.
-    let settings = info.redis_settings().clone().set_skip_set_lib_name();
-    let info = info.set_redis_settings(settings);
-    let manager = Manager::new_with_config(info, config)?;
-    let timeouts = Timeouts { wait: Some(timeout), create: Some(timeout), recycle: Some(timeout) };
-    let pool = Pool::builder(manager).max_size(1).timeouts(timeouts).runtime(Runtime::Tokio1).build();
-    // Unwrap safety: building fails only when timeouts are set without a runtime.
-    Ok(pool.expect("a runtime is given"))
+/// Why no connection was made.
+pub(super) enum NotMade {
+    /// Redis of another kind than the URL says answers there: waiting mends nothing.
+    OtherKind(String),
+    /// Nothing answers, or not as it should.
+    Unreachable(String),
 }
 
-/// Why no connection could be made, with the address and without the password.
-fn unreachable(url: &str, error: PoolError) -> LedgerError {
-    let address =
-        url.into_connection_info().map_or_else(|_| "its URL".to_owned(), |info| info.addr().to_string());
-    LedgerError(match error {
+/// Why no connection could be made, with the addresses and without the password.
+fn unreachable(target: &RedisTarget, error: PoolError) -> NotMade {
+    NotMade::Unreachable(match error {
         PoolError::Backend(error) if error.kind() == ErrorKind::AuthenticationFailed => {
-            format!("Redis at {address} refuses the user or the password")
+            format!("Redis at {target} refuses the user or the password")
         }
-        PoolError::Backend(error) => format!("cannot reach Redis at {address}: {error}"),
-        error => format!("cannot reach Redis at {address}: {error}"),
+        PoolError::Backend(error) => return kind::of_error(target, &error),
+        error => format!("cannot reach Redis at {target}: {error}"),
     })
+}
+
+fn known(code: &str) -> &'static str {
+    m::REDIS_REFUSAL_CODES.into_iter().find(|known| *known == code).unwrap_or("other")
 }
 
 fn unavailable(error: impl std::fmt::Display) -> LedgerError {

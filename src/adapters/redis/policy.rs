@@ -4,7 +4,7 @@
 //! again. Redis is still of use then, so no worker stops; but the log has an error.
 
 use super::connection::RedisConnection;
-use super::inspect::policy;
+use super::inspect::policies;
 use super::memory;
 use crate::domain::retry::reconnect_delay;
 
@@ -15,9 +15,15 @@ pub const KEEPS_ALL: &str = "noeviction";
 pub(super) async fn check(connection: &RedisConnection) {
     let mut tries = 0;
     loop {
-        match policy(connection).await {
-            Ok(policy) => {
-                report(policy.as_deref());
+        match policies(connection).await {
+            Ok(policies) => {
+                // Of a Cluster's nodes, one that may forget decides, and then one that does not say.
+                let worst = |policy: &&Option<String>| match policy.as_deref() {
+                    Some(KEEPS_ALL) => 0,
+                    None => 1,
+                    Some(_) => 2,
+                };
+                report(policies.iter().max_by_key(worst).and_then(Option::as_deref));
                 return memory::watch(connection).await;
             }
             // An outage is reported by those who have work to do.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use deadpool_redis::redis::{FromRedisValue, Pipeline, cmd, pipe};
+use deadpool_redis::redis::{FromRedisValue, Pipeline, Value, cmd, pipe};
 
 use super::connection::RedisConnection;
 use super::delivery_key::PREFIX;
@@ -173,16 +173,11 @@ impl Inspector {
     }
 
     async fn keys(&self, pattern: &str) -> Result<Vec<String>, LedgerError> {
-        let (mut keys, mut cursor) = (Vec::new(), 0_u64);
-        loop {
-            let mut scan = cmd("SCAN");
-            scan.arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(STEP);
-            let (next, found): (u64, Vec<String>) = self.ask(&scan).await?;
-            keys.extend(found);
-            cursor = next;
-            if cursor == 0 {
-                break;
-            }
+        let mut lease = self.connection.get().await?;
+        let nodes = lease.connection.nodes().await.map_err(|error| self.connection.failed(&lease, &error))?;
+        let mut keys = Vec::new();
+        for node in nodes {
+            self.keys_at(node.as_deref(), pattern, &mut keys).await?;
         }
         // A walk may show a key twice.
         keys.sort();
@@ -190,10 +185,34 @@ impl Inspector {
         Ok(keys)
     }
 
+    async fn keys_at(
+        &self,
+        node: Option<&str>,
+        pattern: &str,
+        keys: &mut Vec<String>,
+    ) -> Result<(), LedgerError> {
+        let mut cursor = 0_u64;
+        loop {
+            let mut scan = cmd("SCAN");
+            scan.arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(STEP);
+            let mut lease = self.connection.get().await?;
+            let reply = lease.connection.ask(node, scan).await;
+            let read = reply.and_then(|reply| Ok(<(u64, Vec<String>)>::from_redis_value(reply)?));
+            let (next, found) = read.map_err(|error| self.connection.failed(&lease, &error))?;
+            keys.extend(found);
+            cursor = next;
+            if cursor == 0 {
+                return Ok(());
+            }
+        }
+    }
+
     async fn ask_all<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<Vec<T>, LedgerError> {
         let mut lease = self.connection.get().await?;
-        let reply = commands.query_async(&mut lease.connection).await;
-        reply.map_err(|error| self.connection.failed(&lease, &error))
+        let reply = lease.connection.ask_all(commands).await;
+        let read = |value: Value| Ok(T::from_redis_value(value.extract_error()?)?);
+        let read = reply.and_then(|reply| reply.into_iter().map(read).collect());
+        read.map_err(|error| self.connection.failed(&lease, &error))
     }
 
     async fn ask<T: FromRedisValue>(&self, command: &deadpool_redis::redis::Cmd) -> Result<T, LedgerError> {

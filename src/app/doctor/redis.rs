@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::facts::{Facts, Memory};
 use super::finding::{Finding, Level};
-use crate::adapters::redis::{KEEPS_ALL, RedisFacts};
+use crate::adapters::redis::{KEEPS_ALL, NodeFacts, RedisFacts};
 
 /// The oldest version that is supported.
 const OLDEST_MAJOR: u32 = 7;
@@ -14,52 +14,107 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     let mut findings = match &facts.redis {
         None => return Vec::new(),
         Some(Err(error)) => {
-            let remedy = "look at redis.url (address, user, password), and whether Redis runs there";
+            let remedy = "look at redis.url (kind, address, user, password), and whether Redis runs there";
             vec![Finding::new(Level::Fail, "redis", "redis", format!("does not answer: {error}"), remedy)]
         }
-        Some(Ok(redis)) => vec![
-            Finding::ok("redis", "redis", "answers"),
-            version(redis.version.as_deref()),
-            role(redis.role.as_deref()),
-            policy(redis.policy.as_deref()),
-            persistence(redis),
-            room(redis),
-        ],
+        Some(Ok(redis)) => of(redis),
     };
     findings.extend(facts.memories.iter().map(memory));
     findings
 }
 
-fn unseen(check: &'static str, subject: &str) -> Finding {
+fn of(redis: &RedisFacts) -> Vec<Finding> {
+    let primaries = redis.nodes.len();
+    let answers = match redis.nodes.first() {
+        Some(NodeFacts { address: Some(_), .. }) => format!("answers: a Cluster of {primaries} primaries"),
+        _ => "answers".to_owned(),
+    };
+    let mut findings = vec![Finding::ok("redis", "redis", answers), writes(&redis.refusals)];
+    for node in &redis.nodes {
+        let about = |what: &str| match &node.address {
+            Some(address) => format!("redis {address} {what}"),
+            None => format!("redis {what}"),
+        };
+        findings.extend([
+            version(about("version"), node),
+            role(about("role"), node.role.as_deref()),
+            policy(about("maxmemory-policy"), node.policy.as_deref()),
+            persistence(about("persistence"), node),
+            room(about("memory"), node),
+        ]);
+        findings.extend(takeover(about("replicas"), node));
+    }
+    findings
+}
+
+fn unseen(check: &'static str, subject: String) -> Finding {
     let remedy = "allow this user INFO, or ask your provider of Redis";
     Finding::new(Level::Skipped, check, subject, "this user may not see it", remedy)
 }
 
-fn version(version: Option<&str>) -> Finding {
-    let (check, subject) = ("redis_version", "redis version");
-    let Some(version) = version else { return unseen(check, subject) };
-    let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
-    if major.is_some_and(|major| major >= OLDEST_MAJOR) {
-        Finding::ok(check, subject, version)
+/// Without writes no event can be claimed: every worker is paused.
+fn writes(refusals: &[String]) -> Finding {
+    let (check, subject) = ("redis_writes", "redis writes");
+    if refusals.is_empty() {
+        return Finding::ok(check, subject, "taken");
+    }
+    let says = format!("refused, so that workers are paused: {}", refusals.join("; "));
+    let said = |word: &str| refusals.iter().any(|refusal| refusal.contains(word));
+    let remedy = if said("NOREPLICAS") {
+        "bring replicas back until there are as many as min-replicas-to-write, or lower that"
+    } else if said("OOM") {
+        "raise maxmemory"
+    } else if said("READONLY") {
+        "point redis.url at the primary, or at the Sentinels"
     } else {
-        Finding::new(Level::Fail, check, subject, version, "use Redis 7.0 or later")
+        "look at Redis's log, and in a Cluster at CLUSTER INFO: a shard may have no primary"
+    };
+    Finding::new(Level::Fail, check, subject, says, remedy)
+}
+
+fn version(subject: String, node: &NodeFacts) -> Finding {
+    let check = "redis_version";
+    let Some(version) = &node.version else { return unseen(check, subject) };
+    let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
+    let says = match &node.valkey {
+        Some(valkey) => format!("Valkey {valkey}, like Redis {version}"),
+        None => version.clone(),
+    };
+    if major.is_some_and(|major| major >= OLDEST_MAJOR) {
+        Finding::ok(check, subject, says)
+    } else {
+        Finding::new(Level::Fail, check, subject, says, "use Redis 7.0 or later, or Valkey")
     }
 }
 
-fn role(role: Option<&str>) -> Finding {
-    let (check, subject) = ("redis_role", "redis role");
+fn role(subject: String, role: Option<&str>) -> Finding {
+    let check = "redis_role";
     match role {
         None => unseen(check, subject),
         Some("master") => Finding::ok(check, subject, "primary"),
         Some(_) => {
-            let remedy = "point redis.url at the primary";
+            let remedy = "point redis.url at the primary, or at the Sentinels";
             Finding::new(Level::Fail, check, subject, "a replica: it takes no writes", remedy)
         }
     }
 }
 
-fn policy(policy: Option<&str>) -> Finding {
-    let (check, subject) = ("redis_maxmemory_policy", "redis maxmemory-policy");
+/// A shard of a Cluster without a replica is lost with its node.
+fn takeover(subject: String, node: &NodeFacts) -> Option<Finding> {
+    node.address.as_ref()?;
+    let check = "redis_replicas";
+    Some(match node.replicas {
+        None => unseen(check, subject),
+        Some(0) => {
+            let says = "none: while this node is away, so are its deliveries, and with it what it remembers";
+            Finding::new(Level::Warn, check, subject, says, "give each primary a replica")
+        }
+        Some(replicas) => Finding::ok(check, subject, replicas.to_string()),
+    })
+}
+
+fn policy(subject: String, policy: Option<&str>) -> Finding {
+    let check = "redis_maxmemory_policy";
     match policy {
         None => unseen(check, subject),
         Some(KEEPS_ALL) => Finding::ok(check, subject, KEEPS_ALL),
@@ -72,8 +127,8 @@ fn policy(policy: Option<&str>) -> Finding {
     }
 }
 
-fn persistence(redis: &RedisFacts) -> Finding {
-    let (check, subject) = ("redis_persistence", "redis persistence");
+fn persistence(subject: String, redis: &NodeFacts) -> Finding {
+    let check = "redis_persistence";
     let says = match (redis.append_only, redis.snapshots.as_deref()) {
         (Some(true), _) => return Finding::ok(check, subject, "append-only file"),
         (None, None) => return unseen(check, subject),
@@ -85,8 +140,8 @@ fn persistence(redis: &RedisFacts) -> Finding {
 }
 
 /// What is full takes no claim, so that nothing is published until there is room again.
-fn room(redis: &RedisFacts) -> Finding {
-    let (check, subject) = ("redis_memory", "redis memory");
+fn room(subject: String, redis: &NodeFacts) -> Finding {
+    let check = "redis_memory";
     let (Some(used), Some(most)) = (redis.used_bytes, redis.max_bytes) else { return unseen(check, subject) };
     let says = format!("{} MiB used of {} MiB", used >> 20, most >> 20);
     let remedy = "raise maxmemory: workers pause while Redis is full, and go on by themselves";

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use deadpool_redis::redis::aio::MultiplexedConnection;
-use deadpool_redis::redis::{Client, FromRedisValue, cmd};
+use deadpool_redis::redis::{FromRedisValue, cmd};
+use milepost::adapters::redis::{RedisConnection, RedisSettings};
 use milepost::domain::claim::{Claim, ClaimRequest, Grant, Mark};
 use milepost::domain::envelope::Replay;
 use milepost::domain::state::DeliveryState;
@@ -14,14 +14,13 @@ use milepost::ports::Ledger as _;
 use crate::support::fixtures::{claim, redelivery, resend, retrying};
 use crate::support::servers::{redis_ledger, redis_url};
 
-async fn connection() -> MultiplexedConnection {
-    let client = Client::open(redis_url()).expect("a Redis URL");
-    client.get_multiplexed_async_connection().await.expect("Redis answers")
-}
-
 pub(super) async fn ask<T: FromRedisValue>(words: &[&str]) -> T {
+    let settings =
+        RedisSettings { url: redis_url().as_str().into(), response_timeout: Duration::from_secs(5) };
+    let connection = RedisConnection::new(&settings).expect("a URL");
+    let mut lease = connection.get().await.expect("Redis answers");
     let mut command = cmd(words[0]);
-    command.arg(&words[1..]).query_async(&mut connection().await).await.expect("an answer")
+    command.arg(&words[1..]).query_async(&mut lease.connection).await.expect("an answer")
 }
 
 pub(super) fn granted(claim: Claim) -> Grant {

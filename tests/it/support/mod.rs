@@ -6,6 +6,7 @@ pub mod fleet;
 pub mod front;
 pub mod process;
 pub mod proxy;
+pub mod redis_group;
 pub mod servers;
 
 use std::time::Duration;

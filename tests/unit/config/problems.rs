@@ -27,7 +27,30 @@ const PROBLEMS: &[(&str, &str)] = &[
         "amqp.confirm_timeout_ms = 3600001",
         "amqp.confirm_timeout_ms: must be from 1 to 3600000 (from built in)",
     ),
-    ("redis.url = \"unix:///s\"", "redis.url: must be a redis:// or rediss:// URL (from built in)"),
+    (
+        "redis.url = \"unix:///s\"",
+        "redis.url: must be a redis://, redis-sentinel:// or redis-cluster:// URL, or with rediss one of these (from built in)",
+    ),
+    (
+        "redis.url = \"redis://one,two/0\"",
+        "redis.url: names several hosts: redis-sentinel:// or redis-cluster:// says what they are (from built in)",
+    ),
+    (
+        "redis.url = \"redis-cluster://one,two/1\"",
+        "redis.url: names a database: a Cluster has but the one, 0 (from built in)",
+    ),
+    (
+        "redis.url = \"redis-sentinel://one,/0\"",
+        "redis.url: must be a URL with a host, or with hosts and a comma between them (from built in)",
+    ),
+    (
+        "redis.url = \"redis-sentinel://one/0?name=mine\"",
+        "redis.url: has a parameter that is not understood (from built in)",
+    ),
+    (
+        "redis.url = \"rediss-sentinel://one/x\"",
+        "redis.url: has a database or a parameter that is not understood (from built in)",
+    ),
     (
         "redis.url = \"redis://h/x\"",
         "redis.url: has a database or a parameter that is not understood (from built in)",
