@@ -69,6 +69,7 @@ async fn put_away(rig: &Rig, ledger: &RedisLedger, webhook: Webhook, index: usiz
         moment: Moment::new(decoded.update.status, event_time, envelope.receipt.received_at()),
         precedence: StatusOrder::new(provider.transitions()).of(decoded.update.status),
         leg: decoded.leg,
+        address: None,
         horizon: settings.resend_horizon,
         ttl: settings.dedup_ttl,
     };

@@ -8,13 +8,15 @@ use anyhow::Context as _;
 
 use super::process::Process;
 use crate::adapters::clock::SystemClock;
-use crate::adapters::memory::{MemoryBroker, MemoryCells, MemoryLedger};
+use crate::adapters::memory::{MemoryBroker, MemoryCells, MemoryGaps, MemoryLedger};
 use crate::adapters::rabbit::topology::{LINKS, SinkQueue, Topology, TopologySettings, UPDATES};
 use crate::adapters::rabbit::{DelayLevels, Pace, RabbitInbox, RabbitPublisher, RabbitSettings};
-use crate::adapters::redis::{RedisCells, RedisClock, RedisConnection, RedisLedger, RedisSettings};
+use crate::adapters::redis::{
+    RedisCells, RedisClock, RedisConnection, RedisGaps, RedisLedger, RedisSettings,
+};
 use crate::config::Config;
 use crate::domain::provider::ProviderId;
-use crate::ports::{Cells, Clock, Inbox, Ledger, Publisher};
+use crate::ports::{Cells, Clock, Gaps, Inbox, Ledger, OpenDeliveries, Publisher};
 use crate::sinks::{HUBRISE, HUBRISE_LINKS};
 use crate::telemetry::recorder::Role;
 
@@ -30,6 +32,10 @@ pub struct Backends {
     pub publisher: Arc<dyn Publisher>,
     /// Who remembers events.
     pub ledger: Arc<dyn Ledger>,
+    /// Which deliveries are open, by the same ledger.
+    pub open: Arc<dyn OpenDeliveries>,
+    /// When webhooks may have been missed.
+    pub gaps: Arc<dyn Gaps>,
     /// What sinks keep.
     pub cells: Arc<dyn Cells>,
     /// What time it is.
@@ -42,10 +48,13 @@ impl Backends {
     pub fn memory() -> (Self, MemoryBroker) {
         let broker = MemoryBroker::default();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let ledger = Arc::new(MemoryLedger::new(Arc::clone(&clock)));
         let backends = Self {
             inbox: Arc::new(broker.clone()),
             publisher: Arc::new(broker.clone()),
-            ledger: Arc::new(MemoryLedger::new(Arc::clone(&clock))),
+            ledger: ledger.clone(),
+            open: ledger,
+            gaps: Arc::new(MemoryGaps::default()),
             cells: Arc::new(MemoryCells::new(Arc::clone(&clock))),
             clock,
         };
@@ -77,6 +86,12 @@ impl Backends {
         let ledger = Arc::new(ledger(&redis)?);
         // A connection of its own, made when it is needed: what a sink reads and swaps is larger than what a worker claims.
         let cells = Arc::new(RedisCells::new(RedisConnection::new(&redis).context("the Redis URL")?));
+        // Everyone but a worker notes gaps or reads them.
+        let gaps = Arc::new(RedisGaps::new(RedisConnection::new(&redis).context("the Redis URL")?));
+        let (followed, closing) = (Arc::clone(&gaps), life.closing.clone());
+        life.plumbing("redis url of gaps", async move {
+            closing.run_until_cancelled(followed.follow()).await;
+        });
         // A receiver has no use for the ledger.
         if role != Role::Receiver {
             let (followed, closing) = (Arc::clone(&ledger), life.closing.clone());
@@ -101,12 +116,29 @@ impl Backends {
         });
         let clock: Arc<dyn Clock> = clock;
         let inbox = Arc::new(RabbitInbox::new(rabbit, Arc::clone(&clock)));
-        Ok(Self { inbox, publisher, ledger, cells, clock })
+        let open = Arc::<RedisLedger>::clone(&ledger);
+        Ok(Self { inbox, publisher, ledger, open, gaps, cells, clock })
     }
 }
 
 fn ledger(settings: &RedisSettings) -> anyhow::Result<RedisLedger> {
     Ok(RedisLedger::new(RedisConnection::new(settings).context("the Redis URL")?))
+}
+
+/// Which deliveries are open, by the configured Redis.
+///
+/// # Errors
+/// When its URL cannot be used.
+pub fn open_deliveries(config: &Config) -> anyhow::Result<impl OpenDeliveries + use<>> {
+    ledger(&redis_settings(config))
+}
+
+/// When webhooks may have been missed, by the configured Redis.
+///
+/// # Errors
+/// When its URL cannot be used.
+pub fn gaps(config: &Config) -> anyhow::Result<RedisGaps> {
+    Ok(RedisGaps::new(redis_connection(config)?))
 }
 
 /// A connection to the configured Redis, made when it is first used.
@@ -128,7 +160,7 @@ pub fn redis_settings(config: &Config) -> RedisSettings {
 #[must_use]
 pub fn role_topology(config: &Config, role: Role, providers: &[ProviderId]) -> Topology {
     match role {
-        Role::Receiver => Topology::intake(&topology_settings(config), providers),
+        Role::Receiver | Role::Reconciler => Topology::intake(&topology_settings(config), providers),
         Role::Worker(_) | Role::Sink(_) | Role::Run => whole_topology(config, providers),
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod backends;
 pub mod doctor;
+mod gaps;
 pub mod gate;
 pub mod life;
 mod live_accounts;
@@ -55,6 +56,12 @@ pub fn sink(id: ProviderId) -> ExitCode {
     role(Role::Sink(id), &[])
 }
 
+/// The whole life of the reconciler's binary.
+#[must_use]
+pub fn reconciler() -> ExitCode {
+    role(Role::Reconciler, providers::ALL)
+}
+
 /// The whole life of the role that a binary of this name has; nothing, if none has it. So that one program serves under
 /// every name: an image that holds it once is a fifth as large.
 #[must_use]
@@ -62,6 +69,9 @@ pub fn named(binary: &str) -> Option<ExitCode> {
     let role = binary.strip_prefix("milepost-")?;
     if role == "receiver" {
         return Some(receiver());
+    }
+    if role == "reconciler" {
+        return Some(reconciler());
     }
     if role == sinks::HUBRISE.as_str() {
         return Some(sink(sinks::HUBRISE));
@@ -100,7 +110,9 @@ fn role(role: Role, served: &[&'static dyn Provider]) -> ExitCode {
 /// receiver's requests are many, and have a signature to check: they take the cores there are.
 fn runtime(role: Role) -> std::io::Result<Runtime> {
     match role {
-        Role::Worker(_) | Role::Sink(_) => Builder::new_current_thread().enable_all().build(),
+        Role::Worker(_) | Role::Sink(_) | Role::Reconciler => {
+            Builder::new_current_thread().enable_all().build()
+        }
         Role::Receiver | Role::Run => Runtime::new(),
     }
 }
@@ -125,6 +137,11 @@ async fn live(role: Role, served: &[&'static dyn Provider], loaded: Loaded) -> a
             let no_connections = "sinks.hubrise.connections is empty: there is nothing to write to";
             anyhow::ensure!(config.hubrise_sink.is_used(), no_connections);
             process.sinks(&backends, &config)?;
+        }
+        Role::Reconciler => {
+            let no_sources = "recovery.providers is empty: there is nobody to ask";
+            anyhow::ensure!(!config.recovery.sources.is_empty(), no_sources);
+            process.reconciler(&backends, &config, served)?;
         }
     }
     process.run(&config).await

@@ -13,7 +13,7 @@ use super::backends::Backends;
 use super::doctor::Patient;
 use super::life::Life;
 use super::reload::{self, Reload};
-use super::{gate, refusals, roles};
+use super::{gaps, gate, refusals, roles};
 use crate::adapters::http::admin::AdminPort;
 use crate::adapters::http::webhooks::WebhookPort;
 use crate::adapters::http::{Stopping, server};
@@ -104,6 +104,7 @@ impl Process {
         // Every request ends by itself within its own timeouts.
         let drain = config.http.header_timeout + config.http.body_timeout + config.amqp.confirm_timeout;
         let stopping = Stopping { delay: config.http.shutdown_delay, drain };
+        let noted = Arc::clone(&webhooks);
         let (watched, publisher) = (Arc::clone(&webhooks), Arc::clone(&backends.publisher));
         let serving = server::serve(listener, webhooks, limits, self.life.stopping.clone(), stopping);
         self.life.role("receiver", serving);
@@ -119,6 +120,12 @@ impl Process {
                 }
             }
         });
+        let (gaps, closing) = (Arc::clone(&backends.gaps), self.life.closing.clone());
+        let (clock, port) = (Arc::clone(&backends.clock), noted);
+        let ids: Vec<_> = served.iter().map(|provider| provider.id()).collect();
+        self.life.plumbing("gaps", async move {
+            gaps::note(&port, gaps.as_ref(), clock.as_ref(), &ids, &closing).await;
+        });
         tracing::info!(%addr, "listening for webhooks");
         Ok(addr)
     }
@@ -128,6 +135,11 @@ impl Process {
         for &provider in served {
             let processor = roles::processor(backends, config, provider);
             self.worker(backends, config, processor, config.worker.prefetch);
+            let census = roles::census(backends, config, provider);
+            let closing = self.life.closing.clone();
+            self.life.plumbing("open deliveries", async move {
+                closing.run_until_cancelled(census.run()).await;
+            });
         }
         let publisher = Arc::clone(&backends.publisher);
         self.require("broker", move || publisher.ready());
@@ -184,6 +196,29 @@ impl Process {
             let processor = roles::sink_processor(backends, config, sink);
             self.worker(backends, config, processor, config.hubrise_sink.prefetch);
         }
+        let publisher = Arc::clone(&backends.publisher);
+        self.require("broker", move || publisher.ready());
+        Ok(())
+    }
+
+    /// Adds the reconciler of the configured providers. It is ready while it can publish, whether or not it is the active
+    /// one.
+    ///
+    /// # Errors
+    /// When it cannot be set up.
+    pub fn reconciler(
+        &mut self,
+        backends: &Backends,
+        config: &Config,
+        served: &[&'static dyn Provider],
+    ) -> anyhow::Result<()> {
+        if config.recovery.sources.is_empty() {
+            return Ok(());
+        }
+        let reconciler = roles::reconciler(backends, config, served, &mut self.reload)?;
+        let heartbeat = self.heartbeat("reconciler");
+        let stopping = self.life.stopping.clone();
+        self.life.role("reconciler", reconciler.run(stopping, move || heartbeat.beat()));
         let publisher = Arc::clone(&backends.publisher);
         self.require("broker", move || publisher.ready());
         Ok(())

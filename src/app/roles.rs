@@ -1,26 +1,36 @@
 //! The roles: a receiver, a worker of one provider, and the workers of a sink; each from the backends and the configuration.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::backends::Backends;
 use super::reload::Reload;
 use crate::adapters::hubrise::{self, HubriseClient};
-use crate::config::{self, Config, HubriseSink};
+use crate::adapters::provider_api::{self, ProviderClient};
+use crate::config::{self, Config, HubriseSink, Recovery};
+use crate::domain::identity::Account;
 use crate::domain::order::StatusOrder;
 use crate::domain::provider::Provider;
+use crate::pipeline::census::Census;
+use crate::pipeline::lease::Lease;
 use crate::pipeline::message::{ProcessSettings, Processor};
 use crate::pipeline::parking::Parker;
 use crate::pipeline::receive::{Endpoint, Receiver};
+use crate::pipeline::reconciler::{Reconciler, ReconcilerPorts, ReconcilerSettings, Source};
 use crate::pipeline::sink::SinkProcessor;
 use crate::pipeline::trials::Trials;
 use crate::pipeline::work::Work;
 use crate::pipeline::worker::{Worker, WorkerSettings};
+use crate::ports::chance;
 use crate::sinks::Sink;
 use crate::sinks::hubrise::Hubrise;
 use crate::sinks::hubrise::announced::Announced;
 use crate::telemetry::health::Heartbeat;
 use crate::telemetry::metrics::{INFLIGHT_LIMIT, PARKED_LIMIT_BYTES};
+
+/// Which reconciler is the active one.
+const RECONCILER_LEASE: &str = "mp:reconciler";
 
 /// A receiver of these providers' webhooks, whose secrets `reload` keeps.
 #[must_use]
@@ -85,6 +95,68 @@ pub fn processor(backends: &Backends, config: &Config, provider: &'static dyn Pr
         },
         status_order: StatusOrder::new(provider.transitions()),
         parker: Parker::default(),
+    }
+}
+
+/// What asks the configured providers.
+///
+/// # Errors
+/// When TLS cannot be set up.
+pub fn reconciler(
+    backends: &Backends,
+    config: &Config,
+    served: &[&'static dyn Provider],
+    reload: &mut Reload,
+) -> anyhow::Result<Reconciler> {
+    let Recovery { look_every, after_gap, lease, request_timeout, ref sources } = config.recovery;
+    let (mut asked, mut remotes) = (Vec::new(), BTreeMap::new());
+    for &provider in served {
+        let id = provider.id();
+        let Some((pull, settings)) = provider.pull().zip(sources.get(&id)) else { continue };
+        let source = |account: &Account| Source {
+            provider: id,
+            pull,
+            path: settings.path.clone(),
+            account: account.clone(),
+            usual: config.provider(id).usual_silence,
+            schedule: config.provider(id).retry.clone(),
+            per_minute: settings.per_minute,
+            most_deliveries: usize::try_from(config.open.max_deliveries).unwrap_or(usize::MAX),
+        };
+        asked.extend(settings.accounts.keys().map(source));
+        let credential = |(account, remote): (&Account, &config::Remote)| {
+            let name = format!("recovery.providers.{id}.accounts.{account}");
+            (account.clone(), reload.token(name, remote))
+        };
+        let credentials = settings.accounts.iter().map(credential).collect();
+        remotes.insert(id, provider_api::Remote { base: settings.base.clone(), credentials });
+    }
+    let api = ProviderClient::new(remotes, request_timeout).map_err(anyhow::Error::msg)?;
+    let holder = format!("{:016x}", chance::random::<u64>());
+    Ok(Reconciler {
+        ports: ReconcilerPorts {
+            open: Arc::clone(&backends.open),
+            gaps: Arc::clone(&backends.gaps),
+            api: Arc::new(api),
+            publisher: Arc::clone(&backends.publisher),
+            clock: Arc::clone(&backends.clock),
+        },
+        lease: Lease::new(Arc::clone(&backends.cells), RECONCILER_LEASE, holder, lease),
+        sources: asked,
+        settings: ReconcilerSettings { look_every, after_gap, gaps_count_for: config.open.max_age },
+    })
+}
+
+/// What counts a provider's open deliveries.
+#[must_use]
+pub fn census(backends: &Backends, config: &Config, provider: &'static dyn Provider) -> Census {
+    Census {
+        provider: provider.id(),
+        usual: config.provider(provider.id()).usual_silence,
+        max_age: config.open.max_age,
+        max_deliveries: config.open.max_deliveries,
+        open: Arc::clone(&backends.open),
+        clock: Arc::clone(&backends.clock),
     }
 }
 

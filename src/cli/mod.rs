@@ -1,13 +1,16 @@
 //! The operator's commands: one file each, with its `Args` and its `run`.
 
+pub mod account;
 pub mod completions;
 pub mod config;
 pub mod contract;
 pub mod fake;
 pub mod hubrise;
 pub mod line;
+pub mod open;
 pub mod parked;
 pub mod pattern;
+pub mod recover;
 pub mod reference;
 pub mod run;
 mod run_hubrise;
@@ -76,6 +79,12 @@ pub enum Command {
     Why(why::Args),
     /// Show what waits for a retry
     Waiting(waiting::Args),
+    /// List deliveries that are not closed, the longest silent first
+    Open(open::Args),
+    /// Say for how long each provider was refused, and what may be missing
+    Account(account::Args),
+    /// Ask a provider for what may have been missed
+    Recover(recover::Args),
     /// Look at messages that need an operator, and replay or discard them
     #[command(subcommand)]
     Parked(parked::Command),
@@ -146,6 +155,9 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Subscribe(args) => subscribe::run(args, cli.global).await,
         Command::Why(args) => why::run(args, cli.global).await,
         Command::Waiting(args) => waiting::run(args, cli.global).await,
+        Command::Open(args) => open::run(args, cli.global).await,
+        Command::Account(args) => account::run(args, cli.global).await,
+        Command::Recover(args) => recover::run(args, cli.global).await,
         Command::Parked(command) => parked::run(command, cli.global).await,
         Command::Fake(command) => fake::run(command).await,
         Command::Hubrise(command) => hubrise::run(command, cli.global).await,

@@ -107,6 +107,7 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
     }
     process.workers(&backends, &config, providers::ALL);
     process.sinks(&backends, &config)?;
+    process.reconciler(&backends, &config, providers::ALL)?;
     let http = process.receiver(&backends, &config, providers::ALL).await?;
     eprintln!(
         "milepost: webhooks on http://{http}/webhooks/<provider>, operators on http://{}",

@@ -130,7 +130,9 @@ pub(super) fn until(then: Timestamp, now: Timestamp) -> String {
     if apart.is_negative() { format!("{span} ago") } else { format!("in {span}") }
 }
 
-fn span(duration: SignedDuration) -> String {
+/// A span of time in a person's words: "35m".
+#[must_use]
+pub(super) fn span(duration: SignedDuration) -> String {
     match duration.as_secs() {
         seconds @ 0..100 => format!("{seconds}s"),
         seconds @ 100..6000 => format!("{}m", seconds / 60),

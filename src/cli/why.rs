@@ -3,7 +3,7 @@
 
 mod answer;
 mod hubrise;
-mod publications;
+pub(super) mod publications;
 mod row;
 
 use std::io::Write as _;

@@ -12,6 +12,7 @@ use crate::domain::identity::Account;
 use crate::domain::provider::{Provider, ProviderId};
 use crate::domain::retry::RetrySchedule;
 use crate::domain::secret::Secret;
+use crate::domain::silence::{OPEN_PHASES, UsualSilence};
 
 /// A year: no provider resends for longer, and twice it fits every expiry.
 const LONGEST_HORIZON_SECONDS: u64 = 365 * 24 * 60 * 60;
@@ -59,6 +60,7 @@ fn settings(
         findings.seconds(&format!("{path}.resend_horizon_seconds"), horizon, 1..=LONGEST_HORIZON_SECONDS);
     let path_of_ttl = format!("{path}.dedup_ttl_seconds");
     let dedup_ttl = findings.ttl(&path_of_ttl, section.dedup_ttl_seconds, DEDUP_TTL_SECONDS, resend_horizon);
+    let usual_silence = usual_silence(&path, section, provider.usual_silence(), findings);
     let accounts = section.accounts.iter().filter_map(|(name, account)| {
         let path = format!("{path}.accounts.{name}");
         let name = findings.value(&path, name.parse::<Account>());
@@ -72,8 +74,26 @@ fn settings(
         retry: retry?,
         resend_horizon: resend_horizon?,
         dedup_ttl: dedup_ttl?,
+        usual_silence,
         accounts,
         accounts_dir,
+    })
+}
+
+/// The provider's own, but for the phases that the section names.
+fn usual_silence(
+    path: &str,
+    section: &ProviderSection,
+    own: UsualSilence,
+    findings: &mut Findings,
+) -> UsualSilence {
+    section.silent_after_seconds.iter().fold(own, |usual, (name, &seconds)| {
+        let path = format!("{path}.silent_after_seconds.{name}");
+        let phase = OPEN_PHASES.into_iter().find(|phase| phase.as_str() == name);
+        let words = list(OPEN_PHASES.iter().map(|phase| phase.as_str()));
+        let phase = findings.value(&path, phase.ok_or(format_args!("no such phase, there is {words}")));
+        let after = findings.seconds(&path, seconds, 1..=LONGEST_HORIZON_SECONDS);
+        phase.zip(after).map_or(usual, |(phase, after)| usual.with(phase, after))
     })
 }
 

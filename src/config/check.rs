@@ -7,14 +7,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::accounts;
-use super::findings::Findings;
+use super::findings::{Findings, LONGEST_TTL_SECONDS};
+use super::recovery;
 use super::secret_files::{Check, SecretFiles, Unusable};
 use super::sections::{
-    AMQP_URL, AmqpSection, HttpSection, LogSection, REDIS_URL, RedisSection, Sections, TopologySection,
-    TracingSection, WorkerSection,
+    AMQP_URL, AmqpSection, HttpSection, LogSection, OpenSection, REDIS_URL, RedisSection, Sections,
+    TopologySection, TracingSection, WorkerSection,
 };
 use super::settings::{
-    AdminConfig, AmqpConfig, Config, HttpConfig, LogConfig, RedisConfig, TopologyConfig, TracingConfig,
+    AdminConfig, AmqpConfig, Config, HttpConfig, LogConfig, Open, RedisConfig, TopologyConfig, TracingConfig,
     WorkerConfig,
 };
 use super::sinks;
@@ -49,6 +50,8 @@ pub(super) fn check(raw: &Sections, providers: &[&dyn Provider], findings: &mut 
     let log = log(&raw.log, findings);
     let tracing = tracing(&raw.tracing, findings);
     let hubrise_sink = sinks::hubrise(&raw.sinks.hubrise, &raw.retry, retry.as_ref(), providers, findings);
+    let open = open(&raw.open, findings);
+    let recovery = recovery::recovery(&raw.recovery, providers, findings);
     let providers = accounts::providers(raw, retry.as_ref(), providers, findings);
     if !findings.problems.is_empty() {
         return None;
@@ -63,6 +66,8 @@ pub(super) fn check(raw: &Sections, providers: &[&dyn Provider], findings: &mut 
         log: log?,
         tracing: tracing?,
         hubrise_sink: hubrise_sink?,
+        open: open?,
+        recovery: recovery?,
         providers,
     })
 }
@@ -224,6 +229,12 @@ fn worker(raw: &WorkerSection, findings: &mut Findings) -> Option<WorkerConfig> 
         drain_deadline: drain_deadline?,
         outage_patience: outage_patience?,
     })
+}
+
+fn open(raw: &OpenSection, findings: &mut Findings) -> Option<Open> {
+    let max_age = findings.seconds("open.max_age_seconds", raw.max_age_seconds, 3600..=LONGEST_TTL_SECONDS);
+    let max_deliveries = findings.number("open.max_deliveries", raw.max_deliveries, 1..=10_000_000);
+    Some(Open { max_age: max_age?, max_deliveries: max_deliveries? })
 }
 
 fn log(raw: &LogSection, findings: &mut Findings) -> Option<LogConfig> {

@@ -12,6 +12,7 @@ mod error;
 mod findings;
 mod layers;
 mod load;
+mod recovery;
 mod secret_files;
 mod sections;
 mod settings;
@@ -24,7 +25,8 @@ pub use error::{ConfigError, Problem};
 pub use load::{Flag, Loaded, Sources, load};
 pub use secret_files::{SecretFiles, Unusable};
 pub use settings::{
-    AccountSettings, AdminConfig, AmqpConfig, Config, HttpConfig, HubriseSink, LogConfig, MaxAge,
-    ProviderSettings, RedisConfig, Remote, TopologyConfig, TracingConfig, WorkerConfig,
+    AccountSettings, AdminConfig, AmqpConfig, Config, HttpConfig, HubriseSink, LogConfig, MaxAge, Open,
+    ProviderSettings, Recovery, RecoverySource, RedisConfig, Remote, TopologyConfig, TracingConfig,
+    WorkerConfig,
 };
 pub use urls::RedactedUrl;

@@ -52,11 +52,13 @@ pub(super) struct Sections {
     pub(super) tracing: TracingSection,
     pub(super) providers: BTreeMap<String, ProviderSection>,
     pub(super) sinks: SinksSection,
+    pub(super) open: OpenSection,
+    pub(super) recovery: RecoverySection,
 }
 
 impl Sections {
     /// The sections that every installation has, each with its keys.
-    pub(super) const KEYS: [(&str, &[&str]); 9] = [
+    pub(super) const KEYS: [(&str, &[&str]); 10] = [
         ("amqp", AmqpSection::KEYS),
         ("redis", RedisSection::KEYS),
         ("http", HttpSection::KEYS),
@@ -66,6 +68,7 @@ impl Sections {
         ("retry", RetrySection::KEYS),
         ("log", LogSection::KEYS),
         ("tracing", TracingSection::KEYS),
+        ("open", OpenSection::KEYS),
     ];
 }
 
@@ -128,6 +131,25 @@ section!(LogSection { format: String = "json".to_owned(), filter: String = "info
 
 section!(TracingSection { otlp_endpoint: Option<String> = None, sample_ratio: f64 = 1.0 });
 
+section!(RecoverySection {
+    look_every_seconds: u64 = 60,
+    after_gap_seconds: u64 = 300,
+    lease_seconds: u64 = 30,
+    request_timeout_ms: u64 = 10_000,
+    providers: BTreeMap<String, SourceSection> = BTreeMap::new(),
+});
+
+section!(SourceSection {
+    base_url: Option<String> = None,
+    path: Option<String> = None,
+    requests_per_minute: Option<u64> = None,
+    accounts: BTreeMap<String, CredentialSection> = BTreeMap::new(),
+});
+
+section!(CredentialSection { credential: Option<String> = None, credential_file: Option<PathBuf> = None });
+
+section!(OpenSection { max_age_seconds: u64 = 14 * DAY_SECONDS, max_deliveries: u64 = 100_000 });
+
 // What a provider's section leaves out comes from the provider itself or from `[retry]`, hence the options.
 
 section!(ProviderSection {
@@ -138,6 +160,7 @@ section!(ProviderSection {
     accounts_dir: Option<PathBuf> = None,
     accounts_auth: Option<String> = None,
     accounts_header: Option<String> = None,
+    silent_after_seconds: BTreeMap<String, u64> = BTreeMap::new(),
 });
 
 section!(RetryOverride {

@@ -18,6 +18,7 @@ use crate::domain::identity::Account;
 use crate::domain::provider::ProviderId;
 use crate::domain::retry::RetrySchedule;
 use crate::domain::secret::Secret;
+use crate::domain::silence::UsualSilence;
 use crate::sinks::hubrise::settings::Settings;
 use crate::telemetry::logging::LogFormat;
 
@@ -47,6 +48,10 @@ pub struct Config {
     pub tracing: TracingConfig,
     /// HubRise as a sink.
     pub hubrise_sink: HubriseSink,
+    /// How many open deliveries are remembered.
+    pub open: Open,
+    /// What is asked of providers.
+    pub recovery: Recovery,
     pub(super) providers: BTreeMap<ProviderId, ProviderSettings>,
 }
 
@@ -203,6 +208,43 @@ pub struct WorkerConfig {
     pub outage_patience: Duration,
 }
 
+/// How many open deliveries are remembered.
+#[derive(Debug, Clone)]
+pub struct Open {
+    /// For how long after its last update, should it never close.
+    pub max_age: Duration,
+    /// How many of an account.
+    pub max_deliveries: u64,
+}
+
+/// What is asked of providers. Without sources nothing is.
+#[derive(Debug, Clone)]
+pub struct Recovery {
+    /// Between two looks at what is silent.
+    pub look_every: Duration,
+    /// How long after a gap's end its deliveries are asked for.
+    pub after_gap: Duration,
+    /// For how long a replica is the active one after it last said so.
+    pub lease: Duration,
+    /// How long a request may take.
+    pub request_timeout: Duration,
+    /// Who is asked.
+    pub sources: BTreeMap<ProviderId, RecoverySource>,
+}
+
+/// A provider that is asked.
+#[derive(Debug, Clone)]
+pub struct RecoverySource {
+    /// The address of its API.
+    pub base: Url,
+    /// The path below it by which a delivery is asked for.
+    pub path: String,
+    /// Requests a minute of each account, at most.
+    pub per_minute: u32,
+    /// Each account's credential, at that address.
+    pub accounts: BTreeMap<Account, Remote>,
+}
+
 /// Logs.
 #[derive(Debug, Clone)]
 pub struct LogConfig {
@@ -274,6 +316,8 @@ pub struct ProviderSettings {
     pub resend_horizon: Duration,
     /// How long a delivery and its events are remembered after its last one.
     pub dedup_ttl: Duration,
+    /// For how long it is usually silent about a delivery.
+    pub usual_silence: UsualSilence,
     /// Who may post, and how each proves it.
     pub accounts: BTreeMap<Account, AccountSettings>,
     /// Who else, as a directory says: they come and go.

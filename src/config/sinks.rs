@@ -183,7 +183,7 @@ const fn word_of(effect: Effect) -> &'static str {
 }
 
 /// HTTPS, or a stand-in on this machine.
-fn base_url(text: &str) -> Result<Url, &'static str> {
+pub(super) fn base_url(text: &str) -> Result<Url, &'static str> {
     let url = Url::parse(text).map_err(|_| "must be a URL")?;
     let loopback = match url.host() {
         Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),

@@ -139,6 +139,8 @@ pub struct ClaimRequest {
     pub precedence: Precedence,
     /// What has a course of its own within the delivery.
     pub leg: Option<String>,
+    /// What the provider is asked for the delivery by, where that is not its id.
+    pub address: Option<String>,
     /// How close in time equal content without an event id is one event.
     pub horizon: Duration,
     /// How long the delivery is remembered after its last claim.
@@ -166,6 +168,8 @@ pub struct EventRef {
     pub precedence: Precedence,
     /// The leg, by the ledger's name.
     pub leg: String,
+    /// What the provider is asked for the delivery by, where that is not its id.
+    pub address: Option<String>,
     /// How long the delivery is remembered.
     pub ttl: Duration,
 }

@@ -103,6 +103,7 @@ impl DeliveryRecord {
             status: request.moment.status,
             precedence: request.precedence,
             leg,
+            address: request.address.clone(),
             ttl: request.ttl,
         };
         Claim::Granted(Box::new(Grant { event, origin, attempt, crashes, id_reused, place, before }))

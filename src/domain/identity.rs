@@ -13,12 +13,15 @@ use super::fingerprint::Fingerprint;
 use super::provider::ProviderId;
 
 /// One accepted HTTP request: a UUIDv7, given by the receiver. It says when the request was received.
+///
+/// A webhook that was pulled, which the reconciler asked the provider for, has a UUID of version 8 with the same layout: so
+/// that whatever is known by a receipt tells the two apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ReceiptId(Uuid);
 
 /// Text that is no receipt.
 #[derive(Debug, Error)]
-#[error("a receipt is a UUID of version 7")]
+#[error("a receipt is a UUID of version 7 or 8")]
 pub struct ReceiptIdError;
 
 impl ReceiptId {
@@ -28,6 +31,18 @@ impl ReceiptId {
         // A clock before 1970 is wrong anyway, and the random part alone keeps the id unique.
         let millis = u64::try_from(now.as_millisecond()).unwrap_or(0);
         Self(uuid::Builder::from_unix_timestamp_millis(millis, random).into_uuid())
+    }
+
+    /// A receipt for what is pulled at `now`.
+    #[must_use]
+    pub fn pulled(now: Timestamp, random: &[u8; 10]) -> Self {
+        Self(uuid::Builder::from_custom_bytes(*Self::new(now, random).as_bytes()).into_uuid())
+    }
+
+    /// Whether it was pulled.
+    #[must_use]
+    pub fn is_pulled(self) -> bool {
+        self.0.get_version_num() == 8
     }
 
     /// When it was given, to the millisecond.
@@ -70,7 +85,7 @@ impl FromStr for ReceiptId {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let id: Uuid = text.parse().map_err(|_| ReceiptIdError)?;
-        if id.get_version_num() == 7 { Ok(Self(id)) } else { Err(ReceiptIdError) }
+        if matches!(id.get_version_num(), 7 | 8) { Ok(Self(id)) } else { Err(ReceiptIdError) }
     }
 }
 

@@ -11,6 +11,8 @@ use super::authentication::{AuthScheme, Authentication, Credentials, Proof};
 use super::document;
 use super::identity::Identity;
 use super::order::TimeKind;
+use super::pull::Pull;
+use super::silence::UsualSilence;
 use super::transitions::Transitions;
 use super::update::DeliveryUpdate;
 use super::verdict::Poison;
@@ -98,6 +100,21 @@ pub trait Provider: Send + Sync + 'static {
     /// gone, and only asking the provider brings its content back. Zero when its documents do not say that it sends
     /// again.
     fn gives_up_after(&self) -> Duration;
+
+    /// How it is asked where a delivery stands, if it can be asked.
+    fn pull(&self) -> Option<&'static dyn Pull> {
+        None
+    }
+
+    /// What a delivery is asked for by, where its id alone does not do: parts, separated by `/`.
+    fn address(&self, _update: &DeliveryUpdate) -> Option<String> {
+        None
+    }
+
+    /// For how long it usually says nothing about a delivery that is not closed.
+    fn usual_silence(&self) -> UsualSilence {
+        UsualSilence::IN_A_CITY
+    }
 
     /// The answer this provider understands. `_scheme` is the account's, `None` when no account was found.
     fn answer(&self, _scheme: Option<AuthScheme>, outcome: Result<(), RejectionKind>) -> Answer {

@@ -165,6 +165,12 @@ impl DeliveryState {
         self.moment.status
     }
 
+    /// Whether the provider's rules leave it at that.
+    #[must_use]
+    pub const fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
     /// What an update leaves out stays as it was: providers send less as a delivery goes on. But one that is only
     /// planned has no courier, even if it had one.
     fn after(before: Option<&Self>, update: &DeliveryUpdate, moment: Moment) -> Self {

@@ -23,7 +23,7 @@ use crate::domain::identity::{DeliveryKey, EventId, ReceiptId};
 use crate::domain::order::{Moment, StatusOrder};
 use crate::domain::provider::{Decoded, DecodedUpdate, Provider};
 use crate::domain::retry::RetrySchedule;
-use crate::domain::state::{Course, DeliveryState};
+use crate::domain::state::{Change, Course, DeliveryState, Order};
 use crate::domain::verdict::{Outcome, ParkReason, RetryReason};
 use crate::ports::{Clock, Ledger, Outbound, PublishError, Publisher, chance};
 use crate::telemetry::traces;
@@ -180,6 +180,10 @@ impl Processor {
             let detail = "its claim ran out five times";
             return Ok(self.park(ParkReason::CrashLoop, detail, envelope, Some(grant), session).await?);
         }
+        if envelope.receipt.is_pulled() && self.says_nothing_new(update, grant, request) {
+            self.mark(grant, Mark::Published(None), session).await?;
+            return Ok(Outcome::Duplicate);
+        }
         let publishing = AssertUnwindSafe(self.publish(update, grant, request)).catch_unwind();
         match publishing.await {
             Ok(Ok((course, after))) => {
@@ -198,6 +202,32 @@ impl Processor {
         }
     }
 
+    /// Whether a pulled state is what was published, or older. Subscribers have it then: the provider was asked, and nothing
+    /// happened.
+    fn says_nothing_new(&self, update: &DecodedUpdate, grant: &Grant, request: &ClaimRequest) -> bool {
+        let (course, _) = self.course(update, grant, request);
+        course.order == Order::Late || course.changes == [Change::None]
+    }
+
+    /// What the update is in the course of its delivery, and where that stands after it.
+    fn course(
+        &self,
+        update: &DecodedUpdate,
+        grant: &Grant,
+        request: &ClaimRequest,
+    ) -> (Course, Option<DeliveryState>) {
+        // By the event's first receipt and not by that of the copy in hand, so that a repeat says what the first said.
+        let moment = moment(update, grant.origin.receipt);
+        DeliveryState::advance(
+            grant.before.as_ref(),
+            grant.place,
+            &update.update,
+            moment,
+            self.provider.transitions(),
+            request.precedence,
+        )
+    }
+
     /// Publishes the update. Returns what it is in the course of its delivery, and where that stands after it.
     async fn publish(
         &self,
@@ -205,16 +235,7 @@ impl Processor {
         grant: &Grant,
         request: &ClaimRequest,
     ) -> Result<(Course, Option<DeliveryState>), PublishError> {
-        // By the event's first receipt and not by that of the copy in hand, so that a repeat says what the first said.
-        let moment = moment(update, grant.origin.receipt);
-        let (course, after) = DeliveryState::advance(
-            grant.before.as_ref(),
-            grant.place,
-            &update.update,
-            moment,
-            self.provider.transitions(),
-            request.precedence,
-        );
+        let (course, after) = self.course(update, grant, request);
         let id = EventId::new(&request.delivery, &update.identity, grant.origin.receipt);
         let event = UpdateEvent::new(&request.delivery, id, &grant.origin, &update.update, &course);
         let span = spans::publish(&event);
@@ -371,6 +392,7 @@ impl Processor {
             moment,
             precedence: self.status_order.of(update.status),
             leg: leg.clone(),
+            address: self.provider.address(update),
             horizon: self.settings.resend_horizon,
             ttl: self.settings.ttl,
         }

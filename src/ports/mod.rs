@@ -4,12 +4,18 @@
 mod cells;
 pub mod chance;
 mod clock;
+mod gaps;
 mod inbox;
 mod ledger;
+mod open_deliveries;
+mod provider_api;
 mod publisher;
 
 pub use cells::{Cell, Cells, CellsError, Swap};
 pub use clock::Clock;
+pub use gaps::{Gaps, MOST_GAPS};
 pub use inbox::{Delivery, Inbox, Subscription, SubscriptionEnded, Tag};
 pub use ledger::{Ledger, LedgerError};
+pub use open_deliveries::{OpenCount, OpenDeliveries, OpenDelivery, TRIMMED_AT_ONCE};
+pub use provider_api::ProviderApi;
 pub use publisher::{Outbound, PublishError, Publisher};

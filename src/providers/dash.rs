@@ -7,6 +7,7 @@
 mod content;
 mod envelope;
 mod personal;
+mod pull;
 mod samples;
 
 use std::borrow::Cow;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use crate::domain::authentication::Authentication;
 use crate::domain::document::Document;
 use crate::domain::provider::{Decoded, Provider, ProviderId};
+use crate::domain::pull::Pull;
 use crate::domain::status::Status;
 use crate::domain::transitions::Transitions;
 use crate::domain::verdict::Poison;
@@ -69,6 +71,10 @@ impl Provider for Dash {
 
     fn decode(&self, body: &[u8]) -> Result<Decoded, Poison> {
         envelope::decode(Document::parse(body)?).map(Decoded::from)
+    }
+
+    fn pull(&self) -> Option<&'static dyn Pull> {
+        Some(&pull::DashPull)
     }
 
     fn transitions(&self) -> &'static Transitions {

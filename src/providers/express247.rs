@@ -3,6 +3,7 @@
 //! Its credential is a field of the body, and it reads a refusal from the answer's body,
 //! not from its code. Times without an offset are Vietnam's.
 
+mod pull;
 mod samples;
 
 use std::time::Duration;
@@ -17,6 +18,8 @@ use crate::domain::fingerprint::Fingerprinter;
 use crate::domain::identity::Identity;
 use crate::domain::order::TimeKind;
 use crate::domain::provider::{Decoded, DecodedUpdate, Provider, ProviderId};
+use crate::domain::pull::Pull;
+use crate::domain::silence::UsualSilence;
 use crate::domain::status::Status;
 use crate::domain::transitions::Transitions;
 use crate::domain::update::{Courier, DeliveryUpdate, Reason, References};
@@ -58,6 +61,10 @@ impl Provider for Express247 {
         Duration::ZERO
     }
 
+    fn usual_silence(&self) -> UsualSilence {
+        UsualSilence::OF_PARCELS
+    }
+
     fn answer(&self, scheme: Option<AuthScheme>, outcome: Result<(), RejectionKind>) -> Answer {
         let (code, message) = match outcome {
             Ok(()) => return Answer::json(200, r#"{"IsError":false,"ErrorMessage":""}"#.into()),
@@ -77,6 +84,10 @@ impl Provider for Express247 {
 
     fn decode(&self, body: &[u8]) -> Result<Decoded, Poison> {
         decode(Document::parse(body)?).map(Decoded::from)
+    }
+
+    fn pull(&self) -> Option<&'static dyn Pull> {
+        Some(&pull::ExpressPull)
     }
 
     fn transitions(&self) -> &'static Transitions {

@@ -6,6 +6,7 @@
 //! again gets 503.
 
 mod personal;
+mod pull;
 mod samples;
 
 use std::time::Duration;
@@ -20,6 +21,7 @@ use crate::domain::fingerprint::Fingerprinter;
 use crate::domain::identity::Identity;
 use crate::domain::order::TimeKind;
 use crate::domain::provider::{Decoded, DecodedUpdate, Provider, ProviderId};
+use crate::domain::pull::Pull;
 use crate::domain::status::Status;
 use crate::domain::transitions::Transitions;
 use crate::domain::update::{Carrier, Courier, DeliveryUpdate, Eta, Money, Position, References};
@@ -107,6 +109,14 @@ impl Provider for HubRise {
             Fields { state, sent, prefix: "new_state.", envelope: top }
         };
         fields.into_update().map(Decoded::from)
+    }
+
+    fn pull(&self) -> Option<&'static dyn Pull> {
+        Some(&pull::HubRisePull)
+    }
+
+    fn address(&self, update: &DeliveryUpdate) -> Option<String> {
+        pull::address(update)
     }
 
     fn transitions(&self) -> &'static Transitions {

@@ -3,6 +3,7 @@
 //! Its document contradicts itself, so this file takes either side: the order's fields are inside `data` (its
 //! examples) or beside it (its schema), and times are milliseconds, seconds or ISO text.
 
+mod pull;
 mod samples;
 
 use std::time::Duration;
@@ -16,6 +17,7 @@ use crate::domain::fingerprint::Fingerprinter;
 use crate::domain::identity::Identity;
 use crate::domain::order::TimeKind;
 use crate::domain::provider::{Decoded, DecodedUpdate, Provider, ProviderId};
+use crate::domain::pull::Pull;
 use crate::domain::status::Status;
 use crate::domain::transitions::Transitions;
 use crate::domain::update::{Courier, DeliveryUpdate, Reason, References};
@@ -59,6 +61,10 @@ impl Provider for Telyport {
         }
         let data = top.object("data")?.unwrap_or_default();
         Fields { data, top }.into_update().map(Decoded::from)
+    }
+
+    fn pull(&self) -> Option<&'static dyn Pull> {
+        Some(&pull::TelyportPull)
     }
 
     fn transitions(&self) -> &'static Transitions {

@@ -145,6 +145,18 @@ metrics! {
         "Round trips to Redis (claim, mark, wait, ping, cell_read, cell_swap).";
     REDIS_REFUSALS = "milepost_redis_refusals_total", Counter, None, ["code"],
         "Commands that Redis answered with an error, by its word for why: NOREPLICAS (fewer replicas than min-replicas-to-write), OOM (full), READONLY (a replica), CLUSTERDOWN …";
+    OPEN_DELIVERIES = "milepost_open_deliveries", Gauge, None, ["provider", "phase"],
+        "The provider's deliveries that are not closed, by phase, as each of its workers counts them in Redis once a minute.";
+    SILENT_DELIVERIES = "milepost_silent_deliveries", Gauge, None, ["provider", "phase"],
+        "Of the open deliveries those that the provider has said nothing of for longer than it usually does in that phase.";
+    RECONCILER_ACTIVE = "milepost_reconciler_active", Gauge, None, [],
+        "Whether this reconciler is the one that asks providers: it has the lease.";
+    PULL_REQUESTS = "milepost_pull_requests_total", Counter, None, ["provider", "result"],
+        "Requests that the reconciler made of a provider, by result (ok; unknown: no such delivery; denied; expired: a token that was good before; limited; unavailable; odd: an answer that its documents do not have).";
+    PULLED_WEBHOOKS = "milepost_pulled_webhooks_total", Counter, None, ["provider"],
+        "Webhooks that the reconciler put into the intake, made of a provider's answers.";
+    PULL_PENDING = "milepost_pull_pending", Gauge, None, ["provider", "account"],
+        "Deliveries that are to be asked for now.";
     REDIS_MEMORY_USED = "milepost_redis_memory_used_bytes", Gauge, Some(Unit::Bytes), [],
         "Memory that Redis uses, as it says itself, and of a Cluster its fullest node; 0 while it does not say.";
     REDIS_MEMORY_LIMIT = "milepost_redis_memory_limit_bytes", Gauge, Some(Unit::Bytes), [],

@@ -25,6 +25,8 @@ pub enum Role {
     Worker(ProviderId),
     /// Writes updates to another system.
     Sink(ProviderId),
+    /// Asks providers for what did not come.
+    Reconciler,
     /// The whole fleet in one process.
     Run,
 }
@@ -35,6 +37,7 @@ impl fmt::Display for Role {
             Self::Receiver => f.write_str("receiver"),
             Self::Worker(provider) => write!(f, "worker-{provider}"),
             Self::Sink(sink) => write!(f, "{sink}"),
+            Self::Reconciler => f.write_str("reconciler"),
             Self::Run => f.write_str("run"),
         }
     }

@@ -12,7 +12,9 @@ use super::recorder::Role;
 use crate::domain::answer::{Rejection, RejectionKind};
 use crate::domain::authentication::AuthScheme;
 use crate::domain::provider::{Provider, ProviderId};
+use crate::domain::silence::OPEN_PHASES;
 use crate::domain::state::Order;
+use crate::domain::status::Phase;
 use crate::domain::verdict::{Outcome, ParkReason, RetryReason};
 
 /// The `provider` label of a request to a path that no provider owns.
@@ -44,6 +46,9 @@ pub(super) fn create_all(role: Role, providers: &[&dyn Provider]) {
     if matches!(role, Role::Sink(_) | Role::Run) {
         connection("consume");
         sinks();
+    }
+    if matches!(role, Role::Reconciler | Role::Run) {
+        reconciler(providers);
     }
     if matches!(role, Role::Worker(_) | Role::Run) {
         connection("consume");
@@ -112,6 +117,16 @@ fn answered(provider: &str, code: u16, outcome: Result<(), Rejection>) {
     }
 }
 
+fn reconciler(providers: &[&dyn Provider]) {
+    publishes(&["raw"]);
+    create(table::RECONCILER_ACTIVE, &[]);
+    let names: Vec<_> = providers.iter().map(|provider| provider.id().as_str()).collect();
+    create(table::PULL_REQUESTS, &[&names, &PULL_RESULTS]);
+    create(table::PULLED_WEBHOOKS, &[&names]);
+}
+
+const PULL_RESULTS: [&str; 7] = ["ok", "unknown", "denied", "expired", "limited", "unavailable", "odd"];
+
 /// The sinks' own words are not known here: `pipeline::sink` and `sinks` say them.
 fn sinks() {
     publishes(&["later", "parked"]);
@@ -161,6 +176,9 @@ fn worker(providers: &[&str]) {
     create(table::PARKED, &[providers, &ParkReason::ALL.map(ParkReason::as_str)]);
     parks(providers);
     create(table::DEDUP_CLAIMS, &[providers, &["granted", "busy", "behind", "done", "stale", "id_reused"]]);
+    for metric in [table::OPEN_DELIVERIES, table::SILENT_DELIVERIES] {
+        create(metric, &[providers, &OPEN_PHASES.map(Phase::as_str)]);
+    }
     create(table::REDIS_MEMORY_USED, &[]);
     create(table::REDIS_MEMORY_LIMIT, &[]);
     create(table::REDIS_REFUSALS, &[&table::REDIS_REFUSAL_CODES]);

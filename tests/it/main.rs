@@ -15,6 +15,7 @@ mod overtaking;
 mod parked;
 mod parked_full;
 mod processes;
+mod recovery;
 mod redis_acl;
 mod redis_kinds;
 mod redis_policy;

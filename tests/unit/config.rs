@@ -5,6 +5,7 @@ mod accounts_dir;
 mod defaults;
 mod layers;
 mod problems;
+mod recovery;
 mod secrecy;
 mod secret_files;
 mod shipped;

@@ -30,6 +30,7 @@ mod journeys;
 mod links;
 mod number;
 mod order;
+mod pull;
 mod redis_url;
 mod registry;
 mod retry;

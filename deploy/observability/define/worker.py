@@ -163,6 +163,44 @@ def worker():
                 ),
             ),
             Row(
+                "Open deliveries",
+                (
+                    Panel(
+                        "Open deliveries",
+                        "Deliveries that are not closed, by phase.",
+                        "short",
+                        one(f"max by (phase) (milepost_open_deliveries{{{mine}}})", "{{phase}}"),
+                        width=12,
+                    ),
+                    Panel(
+                        "Silent deliveries",
+                        "Of these, those that have had no update for longer than the provider usually takes in that phase. Runbook: deliveries-silent.",
+                        "short",
+                        one(f"max by (phase) (milepost_silent_deliveries{{{mine}}})", "{{phase}}"),
+                        width=12,
+                    ),
+                    Panel(
+                        "Asked of the provider",
+                        "The reconciler's requests, by result; pulled are the webhooks made of answers. Runbook: pull-fails.",
+                        "ops",
+                        (
+                            *one(rate(f"milepost_pull_requests_total{{{mine}}}", "result"), "{{result}}"),
+                            Query(f"sum(rate(milepost_pulled_webhooks_total{{{mine}}}[{RATE}]))", "pulled"),
+                        ),
+                        width=12,
+                        empty="a fleet may have no reconciler, and some providers cannot be asked",
+                    ),
+                    Panel(
+                        "To be asked for",
+                        "Deliveries that the reconciler is to ask for now.",
+                        "short",
+                        one(f"sum by (account) (milepost_pull_pending{{{mine}}})", "{{account}}"),
+                        width=12,
+                        empty="a fleet may have no reconciler, and some providers cannot be asked",
+                    ),
+                ),
+            ),
+            Row(
                 "Deduplication and Redis",
                 (
                     Panel(

@@ -11,6 +11,7 @@ mod caller;
 mod callers;
 pub mod framing;
 mod load;
+mod missed;
 mod open_files;
 mod record;
 mod refusals;

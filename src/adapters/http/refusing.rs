@@ -7,13 +7,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use metrics::gauge;
 
+use super::missed::Missed;
 use crate::domain::answer::{Rejection, RejectionKind};
 use crate::domain::provider::ProviderId;
 use crate::telemetry::metrics::{LAST_ACCEPTED, LAST_REFUSED, REFUSING_SINCE};
 
 /// What is known of each provider.
 #[derive(Default)]
-pub(super) struct Refusing(Mutex<BTreeMap<ProviderId, EndedReceipts>>);
+pub(super) struct Refusing(Mutex<BTreeMap<ProviderId, EndedReceipts>>, Mutex<Missed>);
 
 /// When the provider's webhooks were received that ended so.
 #[derive(Default)]
@@ -39,6 +40,7 @@ impl Refusing {
                 }
             }
             Err(RejectionKind::Unavailable) if outcome != Err(Rejection::Evicted) => {
+                self.missed().refused(provider, received_at);
                 let known = all.entry(provider).or_default();
                 known.last_refused = later(LAST_REFUSED, provider, known.last_refused, received_at);
                 known.refusing_since.get_or_insert_with(|| {
@@ -66,6 +68,12 @@ impl Refusing {
             }
             _ => {}
         }
+    }
+
+    /// The gaps to note.
+    pub(super) fn missed(&self) -> MutexGuard<'_, Missed> {
+        // A panic elsewhere cannot leave a list half-written.
+        self.1.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<ProviderId, EndedReceipts>> {

@@ -23,6 +23,7 @@ use super::refusing::Refusing;
 use super::view::HeaderView;
 use super::{Caller, Handler, HttpLimits, Response, body, span};
 use crate::domain::answer::{Answer, Rejection};
+use crate::domain::gap::Gap;
 use crate::domain::identity::ReceiptId;
 use crate::domain::provider::ProviderId;
 use crate::pipeline::receive::{self, Destination, Receipt, Receiver};
@@ -69,6 +70,18 @@ impl WebhookPort {
         for provider in self.receiver.providers() {
             self.refusing.broker(provider, takes_messages, now);
         }
+    }
+
+    /// The gaps that are not noted yet as they are now.
+    #[must_use]
+    pub fn gaps(&self) -> Vec<(ProviderId, Gap)> {
+        self.refusing.missed().gaps()
+    }
+
+    /// A gap was noted as it was then.
+    pub fn noted(&self, provider: ProviderId, gap: &Gap) {
+        let now = self.receiver.receipt().received_at;
+        self.refusing.missed().noted(provider, gap, now);
     }
 
     /// Whose webhook a path takes, and the path's pattern. One trailing slash is forgiven: the path is typed into a provider's form by

@@ -1,10 +1,12 @@
-//! An in-memory broker and ledger with the real ones' behaviour, for `milepost run`, unit tests and simulation.
+//! An in-memory broker, ledger and stores with the real ones' behaviour, for `milepost run`, unit tests and simulation.
 //! What they hold is gone when the process ends.
 
 mod broker;
 mod cells;
+mod gaps;
 mod ledger;
 
 pub use broker::{MemoryBroker, ParkedMessage};
 pub use cells::MemoryCells;
+pub use gaps::MemoryGaps;
 pub use ledger::MemoryLedger;

@@ -40,6 +40,7 @@ fn grant(text: &str, request: &ClaimRequest, leg: String) -> Option<Grant> {
         status: request.moment.status,
         precedence: request.precedence,
         leg,
+        address: request.address.clone(),
         ttl: request.ttl,
     };
     Some(Grant {

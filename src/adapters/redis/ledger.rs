@@ -9,6 +9,7 @@ use deadpool_redis::redis::{Cmd, Value, cmd};
 use super::calls::{CallError, Calls};
 use super::connection::RedisConnection;
 use super::delivery_key::DeliveryKeyText;
+use super::open_deliveries::{self, Named};
 use super::script::{HashedScript, Text, TextOrNothing};
 use super::{answer, policy};
 use crate::domain::claim::{Claim, ClaimRequest, EventRef, Mark};
@@ -31,6 +32,7 @@ pub struct RedisLedger {
     claim: HashedScript,
     mark: HashedScript,
     wait: HashedScript,
+    named: Named,
 }
 
 impl RedisLedger {
@@ -42,7 +44,12 @@ impl RedisLedger {
             claim: HashedScript::new(concat!(include_str!("order.lua"), include_str!("claim.lua"))),
             mark: HashedScript::new(concat!(include_str!("order.lua"), include_str!("mark.lua"))),
             wait: HashedScript::new(include_str!("wait.lua")),
+            named: Named::default(),
         }
+    }
+
+    pub(super) fn calls(&self) -> &Calls {
+        &self.calls
     }
 
     /// Waits until Redis answers, and logs an error if it is set to forget keys when its memory is full.
@@ -62,6 +69,20 @@ impl RedisLedger {
         let mut call = self.wait.call(WAITING, 3, member.len() + 20);
         call.arg(member).arg(millis(due)).arg(WAITING_GRACE_MILLIS);
         self.run("wait", &self.wait, call).await.map(drop)
+    }
+
+    /// Notes where the delivery stands in the index of those that are open. It goes in the same request as the mark, before
+    /// it: a mark that is made again notes it again. In a slot of its own, it is a hint; see [`crate::ports::OpenDeliveries`].
+    async fn index_open(&self, event: &EventRef, mark: Mark) {
+        let Mark::Published(Some(after)) = mark else { return };
+        let (note, address) = open_deliveries::notes(event, &after);
+        let more = async |command: Option<Cmd>| {
+            if let Some(command) = command {
+                let _best_effort = self.calls.call(command).await;
+            }
+        };
+        let named = self.named.unless_lately(&event.delivery);
+        let _best_effort = tokio::join!(self.calls.call(note), more(address), more(named));
     }
 
     fn claim_call(&self, request: &ClaimRequest, leg: &str) -> Cmd {
@@ -152,8 +173,9 @@ impl Ledger for RedisLedger {
         if let Mark::Retrying { due, .. } = mark {
             self.index_waiting(event, due).await?;
         }
-        let reply = self.run("mark", &self.mark, self.mark_call(event, mark)).await?;
-        Ok(reply == Value::Int(1))
+        let marking = self.run("mark", &self.mark, self.mark_call(event, mark));
+        let ((), reply) = tokio::join!(self.index_open(event, mark), marking);
+        Ok(reply? == Value::Int(1))
     }
 
     async fn ping(&self) -> Result<(), LedgerError> {

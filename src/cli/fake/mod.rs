@@ -1,6 +1,7 @@
 //! Stand-ins for other companies' systems, for trying Milepost out and for its tests.
 
 pub mod hubrise;
+pub mod provider;
 
 use super::Exit;
 
@@ -9,6 +10,8 @@ use super::Exit;
 pub enum Command {
     /// A stand-in for HubRise's API: orders and their deliveries
     Hubrise(hubrise::Args),
+    /// A stand-in for a provider's API: where deliveries stand
+    Provider(provider::Args),
 }
 
 /// Runs a stand-in until a signal.
@@ -18,5 +21,6 @@ pub enum Command {
 pub async fn run(command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Hubrise(args) => hubrise::run(args).await,
+        Command::Provider(args) => provider::run(args).await,
     }
 }

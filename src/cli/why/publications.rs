@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use super::CLOCK_SKEW;
 use crate::adapters::rabbit::updates_log::{LogEvent, LogOutage, Start, UpdatesLog};
+use crate::domain::identity::ReceiptId;
 
 /// A stream that sends nothing for so long has been read to its end: AMQP tells no other way where that is.
 const IDLE: Duration = Duration::from_secs(2);
@@ -18,25 +19,25 @@ const CONNECTING: Duration = Duration::from_secs(20);
 
 /// An update that was published, as far as it is asked about.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(super) struct Publication {
+pub(in crate::cli) struct Publication {
     pub(super) id: String,
-    pub(super) subject: String,
+    pub(in crate::cli) subject: String,
     pub(super) time: String,
-    pub(super) data: PublicationData,
+    pub(in crate::cli) data: PublicationData,
 }
 
 /// What it says.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(super) struct PublicationData {
-    pub(super) provider: String,
-    pub(super) account: String,
+pub(in crate::cli) struct PublicationData {
+    pub(in crate::cli) provider: String,
+    pub(in crate::cli) account: String,
     pub(super) status: String,
     pub(super) raw_status: String,
     pub(super) order: Option<String>,
     pub(super) sequence: Option<u64>,
     pub(super) provider_event_id: Option<String>,
     pub(super) receipt_id: String,
-    pub(super) received_at: Timestamp,
+    pub(in crate::cli) received_at: Timestamp,
 }
 
 /// Which part of the log is searched: all of it that is kept, where there is no bound.
@@ -74,7 +75,8 @@ pub(super) async fn of(url: &str, range: Range, now: Timestamp, id: &str) -> any
     let kept_since = oldest(url, now).await?;
     let start = range.from.map_or(Start::First, Start::At);
     let mut log = UpdatesLog::new(url, start, now)?;
-    let found = read(&mut log, id, range.until.and_then(|until| until.checked_add(CLOCK_SKEW).ok())).await;
+    let until = range.until.and_then(|until| until.checked_add(CLOCK_SKEW).ok());
+    let found = read(&mut log, until, |body| about(body, id)).await;
     log.close().await;
     Ok(Searched { found: found?, range, kept_since })
 }
@@ -97,7 +99,34 @@ async fn oldest(url: &str, now: Timestamp) -> anyhow::Result<Option<Timestamp>> 
     Ok(first?.filter(|update| update.offset > 0).and_then(|update| update.claimed_at()))
 }
 
-async fn read(log: &mut UpdatesLog, id: &str, until: Option<Timestamp>) -> anyhow::Result<Vec<Publication>> {
+/// What was published of pulled webhooks since `from`.
+pub(in crate::cli) async fn pulled(
+    url: &str,
+    from: Timestamp,
+    now: Timestamp,
+) -> anyhow::Result<Vec<Publication>> {
+    let mut log = UpdatesLog::new(url, Start::At(from), now)?;
+    let found = read(&mut log, None, |body| {
+        let publication: Publication = serde_json::from_slice(body).ok()?;
+        publication.is_pulled().then_some(publication)
+    });
+    let found = found.await;
+    log.close().await;
+    found
+}
+
+impl Publication {
+    /// Whether the webhook that began its event was pulled.
+    pub(in crate::cli) fn is_pulled(&self) -> bool {
+        self.data.receipt_id.parse().is_ok_and(ReceiptId::is_pulled)
+    }
+}
+
+async fn read(
+    log: &mut UpdatesLog,
+    until: Option<Timestamp>,
+    pick: impl Fn(&[u8]) -> Option<Publication>,
+) -> anyhow::Result<Vec<Publication>> {
     let mut found = Vec::new();
     let mut patience = CONNECTING;
     loop {
@@ -111,7 +140,7 @@ async fn read(log: &mut UpdatesLog, id: &str, until: Option<Timestamp>) -> anyho
                 if until.is_some() && update.claimed_at() > until {
                     return Ok(found);
                 }
-                found.extend(about(&update.body, id));
+                found.extend(pick(&update.body));
             }
         }
     }

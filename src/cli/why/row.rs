@@ -60,13 +60,19 @@ impl Row<'_> {
     /// update was confirmed; that none was found says something only of what was searched.
     fn publication(&self, searched: Option<&Searched>, now: Timestamp) -> (Option<bool>, String) {
         if let Some(Publication { data, .. }) = self.published.first() {
-            let said = format!("{} ({})", data.status, data.raw_status);
+            let order = data.order.as_deref().filter(|order| *order != "in_order");
+            let order = order.map_or_else(String::new, |order| format!(", {order}"));
+            let said = format!("{} ({}){order}", data.status, data.raw_status);
             return match self.published.len() {
                 1 => (Some(true), said),
                 times => (Some(true), format!("{said}, {times} times")),
             };
         }
         if let Some(record) = self.record.filter(|record| record.state == State::Done) {
+            let seen = |done| searched.is_some_and(|searched| searched.reaches(done));
+            if record.receipt.is_pulled() && record.done_at.is_some_and(seen) {
+                return (Some(false), "no: nothing new".to_owned());
+            }
             return (Some(true), format!("yes: {}", unseen(record.done_at, searched)));
         }
         let Some(searched) = searched else { return (None, "?".to_owned()) };
@@ -85,7 +91,7 @@ impl Row<'_> {
         );
         [
             receipt.to_owned(),
-            at(self.received_at()),
+            at(self.received_at()) + if is_pulled(receipt) { ", pulled" } else { "" },
             self.event_id().unwrap_or("-").to_owned(),
             self.record
                 .map_or_else(|| none(asked.ledger, self.without_record()), |record| ledger(record, now)),
@@ -130,13 +136,17 @@ impl Row<'_> {
             })
         });
         json!({
-            "receipt": receipt, "received_at": self.received_at(), "event_id": self.event_id(), "ledger": ledger,
+            "receipt": receipt, "received_at": self.received_at(), "is_pulled": is_pulled(receipt), "event_id": self.event_id(), "ledger": ledger,
             "is_published": self.publication(asked.searched.as_ref(), now).0,
             "published": published.collect::<Vec<_>>(),
             "parked": self.parked.iter().map(|entry| entry.json()).collect::<Vec<_>>(),
             "repeats": self.repeats.iter().map(ToString::to_string).collect::<Vec<_>>(),
         })
     }
+}
+
+fn is_pulled(receipt: &str) -> bool {
+    receipt.parse().is_ok_and(ReceiptId::is_pulled)
 }
 
 /// Why an update that is published was not found.

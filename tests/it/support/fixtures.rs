@@ -68,6 +68,7 @@ pub fn claim() -> ClaimRequest {
         moment: Moment::new(Status::Assigned, None, receipt.received_at()),
         precedence: precedence(Status::Assigned),
         leg: None,
+        address: None,
         horizon: Duration::from_secs(60),
         ttl: Duration::from_secs(600),
     }

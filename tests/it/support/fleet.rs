@@ -34,7 +34,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::eventually;
 use super::fixtures::{EXPRESS, TELYPORT};
 use super::servers::{
-    Vhost, channel, depth, rabbit_settings, redis_cells_at, redis_ledger_at, redis_url, topology_settings,
+    Vhost, channel, depth, rabbit_settings, redis_cells_at, redis_gaps_at, redis_ledger_at, redis_url,
+    topology_settings,
 };
 
 const DELAY_UNIT: Duration = Duration::from_millis(100);
@@ -97,10 +98,13 @@ impl Real {
         let shutdown = CancellationToken::new();
         tokio::spawn(Arc::clone(&publisher).run(shutdown.clone()));
         let clock = Arc::new(SystemClock);
+        let ledger = Arc::new(redis_ledger_at(redis_url));
         let backends = Backends {
             inbox: Arc::new(RabbitInbox::new(settings, clock.clone())),
             publisher,
-            ledger: Arc::new(redis_ledger_at(redis_url)),
+            ledger: ledger.clone(),
+            open: ledger,
+            gaps: Arc::new(redis_gaps_at(redis_url)),
             cells: Arc::new(redis_cells_at(redis_url)),
             clock,
         };

@@ -11,7 +11,7 @@ use lapin::types::FieldTable;
 use lapin::{Channel, Connection, ConnectionProperties};
 use milepost::adapters::rabbit::RabbitSettings;
 use milepost::adapters::rabbit::topology::{Topology, TopologySettings};
-use milepost::adapters::redis::{RedisCells, RedisConnection, RedisLedger, RedisSettings};
+use milepost::adapters::redis::{RedisCells, RedisConnection, RedisGaps, RedisLedger, RedisSettings};
 use milepost::domain::provider::ProviderId;
 
 fn variable(name: &str) -> String {
@@ -31,6 +31,11 @@ pub fn redis_ledger() -> RedisLedger {
 pub fn redis_ledger_at(url: &str) -> RedisLedger {
     let settings = RedisSettings { url: url.into(), response_timeout: Duration::from_secs(2) };
     RedisLedger::new(RedisConnection::new(&settings).expect("a Redis URL"))
+}
+
+pub fn redis_gaps_at(url: &str) -> RedisGaps {
+    let settings = RedisSettings { url: url.into(), response_timeout: Duration::from_secs(2) };
+    RedisGaps::new(RedisConnection::new(&settings).expect("a Redis URL"))
 }
 
 pub fn redis_cells_at(url: &str) -> RedisCells {

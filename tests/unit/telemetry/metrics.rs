@@ -41,9 +41,10 @@ fn the_fleet_in_one_process_shows_every_metric_with_help_and_type() {
     assert_eq!(names(&scrape).len(), at_first.len());
 }
 
-/// The series of a connection to HubRise are there once the sink has looked at it.
+/// The series of a connection to HubRise are there once the sink has looked at it, and those of an account that is asked once
+/// the reconciler has.
 fn is_of_a_connection(metric: &table::Metric) -> bool {
-    metric.labels.contains(&"connection")
+    metric.labels.contains(&"connection") || metric.name == table::PULL_PENDING
 }
 
 #[test]

@@ -23,8 +23,8 @@ use crate::adapters::http::{HttpLimits, Stopping, server as http};
 use crate::app::life::Signals;
 use crate::cli::Exit;
 
-/// What the stand-in takes of its callers.
-const HTTP: HttpLimits = HttpLimits {
+/// What a stand-in takes of its callers.
+pub(super) const HTTP: HttpLimits = HttpLimits {
     max_body_bytes: 1024 * 1024,
     header_timeout: Duration::from_secs(30),
     idle_timeout: Duration::from_mins(10),

@@ -1,0 +1,55 @@
+//! Gaps in memory.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::domain::gap::Gap;
+use crate::domain::provider::ProviderId;
+use crate::ports::{Gaps, LedgerError, MOST_GAPS};
+
+#[derive(Default)]
+struct Kept {
+    gaps: BTreeMap<(ProviderId, String), Gap>,
+    alive: Option<Timestamp>,
+}
+
+/// Gaps in memory.
+#[derive(Default)]
+pub struct MemoryGaps(Mutex<Kept>);
+
+impl MemoryGaps {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        // A panic elsewhere cannot leave it half-written.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Gaps for MemoryGaps {
+    async fn note(&self, provider: ProviderId, name: &str, gap: &Gap) -> Result<(), LedgerError> {
+        let mut kept = self.kept();
+        kept.gaps.insert((provider, name.to_owned()), gap.clone());
+        let mut own: Vec<_> = kept.gaps.iter().filter(|((of, _), _)| *of == provider).collect();
+        own.sort_by_key(|(_, gap)| std::cmp::Reverse(gap.until));
+        let surplus: Vec<_> = own.into_iter().skip(MOST_GAPS).map(|(name, _)| name.clone()).collect();
+        for name in surplus {
+            kept.gaps.remove(&name);
+        }
+        Ok(())
+    }
+
+    async fn since(&self, provider: ProviderId, since: Timestamp) -> Result<Vec<Gap>, LedgerError> {
+        let kept = self.kept();
+        let own = kept.gaps.iter().filter(|((of, _), gap)| *of == provider && gap.until >= since);
+        let mut gaps: Vec<_> = own.map(|(_, gap)| gap.clone()).collect();
+        gaps.sort_by_key(|gap| gap.from);
+        Ok(gaps)
+    }
+
+    async fn alive(&self, now: Timestamp) -> Result<Option<Timestamp>, LedgerError> {
+        Ok(self.kept().alive.replace(now))
+    }
+}

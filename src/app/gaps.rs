@@ -1,0 +1,66 @@
+//! A receiver notes in Redis when webhooks may have been missed: while it refused them, and while no receiver ran.
+//!
+//! It takes webhooks without Redis all the same. What could not be noted waits, and is lost with the process.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio_util::sync::CancellationToken;
+
+use crate::adapters::http::webhooks::Webhooks;
+use crate::domain::gap::{Gap, Witness};
+use crate::domain::provider::ProviderId;
+use crate::ports::{Clock, Gaps, LedgerError, chance};
+
+/// Between two notes.
+const EVERY: Duration = Duration::from_secs(5);
+/// Receivers say that they run this often at the least: a longer silence is an absence.
+const ABSENT_AFTER: SignedDuration = SignedDuration::from_mins(1);
+
+/// Notes until `closing`, and once more.
+pub(super) async fn note(
+    port: &Webhooks,
+    gaps: &dyn Gaps,
+    clock: &dyn Clock,
+    providers: &[ProviderId],
+    closing: &CancellationToken,
+) {
+    let (process, started) = (chance::random::<u64>(), clock.now());
+    let mut looked_back = false;
+    let mut tick = tokio::time::interval(EVERY);
+    while closing.run_until_cancelled(tick.tick()).await.is_some() {
+        let before = gaps.alive(clock.now()).await;
+        if let (Ok(before), false) = (before, looked_back) {
+            looked_back = absence(gaps, providers, before, started).await.is_ok();
+        }
+        refusals(port, gaps, process).await;
+    }
+    refusals(port, gaps, process).await;
+}
+
+/// Notes that no receiver ran before this one, if none did.
+async fn absence(
+    gaps: &dyn Gaps,
+    providers: &[ProviderId],
+    before: Option<Timestamp>,
+    started: Timestamp,
+) -> Result<(), LedgerError> {
+    let Some(from) = before.filter(|before| started.duration_since(*before) > ABSENT_AFTER) else {
+        return Ok(());
+    };
+    let gap = Gap { witness: Witness::Absence, account: None, from, until: started, refused: 0 };
+    for provider in providers {
+        gaps.note(*provider, &format!("absence-{}", from.as_millisecond()), &gap).await?;
+    }
+    tracing::info!(%from, until = %started, "no receiver ran: webhooks may have been missed");
+    Ok(())
+}
+
+async fn refusals(port: &Webhooks, gaps: &dyn Gaps, process: u64) {
+    for (provider, gap) in port.gaps() {
+        let name = format!("{process:016x}-{}", gap.from.as_millisecond());
+        if gaps.note(provider, &name, &gap).await.is_ok() {
+            port.noted(provider, &gap);
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Asks providers for what did not come.
+
+fn main() -> std::process::ExitCode {
+    milepost::app::reconciler()
+}

@@ -1,0 +1,177 @@
+//! What differs between the providers' APIs: paths, credentials and the form of answers.
+
+use serde_json::{Value, json};
+
+use crate::domain::provider::ProviderId;
+
+/// The token that Dash's stand-in gives out, with how often it has.
+const TOKEN: &str = "sample-token-";
+
+/// Whose API it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// Telyport's v2.
+    Telyport,
+    /// 247Express's order tracking.
+    Express247,
+    /// Dash's v1.
+    Dash,
+    /// HubRise's v1, without a limit of requests.
+    HubRise,
+}
+
+/// A request, as far as answering it needs.
+pub(super) struct Request<'a> {
+    pub method: &'a str,
+    pub path: &'a str,
+    pub query: Vec<(String, String)>,
+    pub header: &'a dyn Fn(&str) -> Option<String>,
+    pub body: &'a [u8],
+}
+
+/// What a request wants.
+pub(super) enum Wanted {
+    /// A delivery.
+    Delivery(String),
+    /// A token.
+    Token,
+    /// Something, but the credential is not the right one.
+    Forbidden,
+    /// Nothing that there is.
+    Nothing,
+}
+
+impl Dialect {
+    /// Every API.
+    pub const ALL: [Self; 4] = [Self::Telyport, Self::Express247, Self::Dash, Self::HubRise];
+
+    /// Whose it is.
+    #[must_use]
+    pub const fn provider(self) -> ProviderId {
+        ProviderId::new(match self {
+            Self::Telyport => "telyport",
+            Self::Express247 => "247express",
+            Self::Dash => "dash",
+            Self::HubRise => "hubrise",
+        })
+    }
+
+    pub(super) fn wanted(self, request: &Request<'_>, credential: &str, tokens: u32) -> Wanted {
+        let parameter = |name: &str| {
+            request
+                .query
+                .iter()
+                .find(|(key, _)| key == name)
+                .map(|(_, value)| value.clone())
+                .unwrap_or_default()
+        };
+        let path = request.path.trim_start_matches('/');
+        match (self, request.method, path) {
+            (Self::Telyport, "GET", "order") => {
+                if (request.header)("x-api-key").as_deref() == Some(credential) {
+                    Wanted::Delivery(parameter("orderID"))
+                } else {
+                    Wanted::Forbidden
+                }
+            }
+            (Self::Express247, "GET", "Order/v1/Tracking") => {
+                if parameter("apikey") == credential {
+                    Wanted::Delivery(parameter("ordercode"))
+                } else {
+                    Wanted::Forbidden
+                }
+            }
+            (Self::Dash, "POST", "auth/providers/token") => {
+                let said: Value = serde_json::from_slice(request.body).unwrap_or_default();
+                let text = |name: &str| said.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+                let given = format!("{}:{}", text("client_key"), text("client_secret"));
+                if given == credential { Wanted::Token } else { Wanted::Forbidden }
+            }
+            (Self::Dash, "GET", _) => {
+                let Some(id) = path.strip_prefix("deliveries/") else { return Wanted::Nothing };
+                let bearer = format!("Bearer {TOKEN}{tokens}");
+                if tokens > 0 && (request.header)("authorization") == Some(bearer) {
+                    Wanted::Delivery(id.to_owned())
+                } else {
+                    Wanted::Forbidden
+                }
+            }
+            (Self::HubRise, "GET", _) => {
+                let parts: Vec<_> = path.split('/').collect();
+                let ["locations", location, "orders", order, "delivery"] = parts[..] else {
+                    return Wanted::Nothing;
+                };
+                if (request.header)("x-access-token").as_deref() == Some(credential) {
+                    Wanted::Delivery(format!("{location}/{order}"))
+                } else {
+                    Wanted::Forbidden
+                }
+            }
+            _ => Wanted::Nothing,
+        }
+    }
+
+    /// The answer with a delivery.
+    pub(super) fn delivery(self, state: &Value) -> (u16, Value) {
+        match self {
+            Self::Telyport => {
+                let at = "2025-02-12T13:07:20.000Z";
+                (200, json!({ "status": "success", "data": state, "requestTime": at }))
+            }
+            Self::Express247 | Self::Dash | Self::HubRise => (200, state.clone()),
+        }
+    }
+
+    /// The answer with the `number`th token.
+    pub(super) fn token(number: u32) -> (u16, Value) {
+        (200, json!({ "token": format!("{TOKEN}{number}") }))
+    }
+
+    /// The answer where there is no such delivery.
+    pub(super) fn unknown(self) -> (u16, Value) {
+        match self {
+            Self::Telyport => telyport_error(404, "E101", "order_not_found"),
+            Self::Express247 => (200, json!({ "errorCode": "ORDERCODE_NOT_FOUND", "errorMessage": "?" })),
+            Self::Dash => (404, json!({ "status": "Failed", "error": "Pengiriman tidak ditemukan" })),
+            Self::HubRise => hubrise_error(404, "not_found"),
+        }
+    }
+
+    /// The answer to a wrong credential.
+    pub(super) fn denied(self) -> (u16, Value) {
+        match self {
+            Self::Telyport => telyport_error(401, "E002", "API_KEY_INVALID"),
+            Self::Express247 => (200, json!({ "errorCode": "APIKEY_NOT_FOUND", "errorMessage": "?" })),
+            Self::Dash => (401, json!({ "status": 401, "message": "Tidak sah" })),
+            Self::HubRise => hubrise_error(401, "unauthorized"),
+        }
+    }
+
+    /// The answer to too many requests.
+    pub(super) fn limited(self) -> (u16, Value) {
+        match self {
+            Self::Express247 => (200, json!({ "errorCode": "APIKEY_LIMIT", "errorMessage": "?" })),
+            Self::Telyport | Self::Dash => (429, json!({ "message": "too many requests" })),
+            Self::HubRise => hubrise_error(429, "too_many_requests"),
+        }
+    }
+
+    /// The answer in a bad hour of the provider's.
+    pub(super) fn error(self) -> (u16, Value) {
+        match self {
+            Self::Telyport => telyport_error(500, "E004", "internal_server_error"),
+            Self::Express247 => (200, json!({ "errorCode": "EXCEPTION", "errorMessage": "?" })),
+            Self::Dash => (500, json!({ "status": 500, "message": "?" })),
+            Self::HubRise => hubrise_error(500, "internal_error"),
+        }
+    }
+}
+
+fn telyport_error(code: u16, name: &str, message: &str) -> (u16, Value) {
+    let at = "2025-02-12T13:07:20.000Z";
+    (code, json!({ "status": "error", "code": name, "message": message, "details": {}, "requestTime": at }))
+}
+
+fn hubrise_error(code: u16, kind: &str) -> (u16, Value) {
+    (code, json!({ "error_type": kind, "message": "?" }))
+}

@@ -1,0 +1,192 @@
+//! The stand-in over HTTP, and below `/_fake` what a test or a newcomer tells it: `PUT /_fake/deliveries/ID` with the state in
+//! the API's own form, and `POST /_fake/faults` with what it does to the next requests.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::Request as HttpRequest;
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::dialect::{Dialect, Request, Wanted};
+use crate::adapters::http::{Caller, Handler, Response};
+
+/// Larger than any body that it is sent.
+const LARGEST_BODY: usize = 64 * 1024;
+
+/// What it does instead of answering.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trouble {
+    /// The provider's own error.
+    Error,
+    /// Too many requests, with `Retry-After` if there are seconds.
+    TooMany(Option<u64>),
+    /// The credential is refused, and a token that was given out forgotten.
+    Denied,
+    /// 200, and a web page.
+    Page,
+    /// 200, and a body of so many bytes.
+    Huge(usize),
+    /// A redirect to somewhere else.
+    Redirect,
+    /// No answer.
+    Silence,
+    /// The answer, after so many milliseconds.
+    Slow(u64),
+}
+
+/// The stand-in.
+pub struct ProviderStub {
+    dialect: Dialect,
+    credential: String,
+    state: Mutex<State>,
+}
+
+/// What the stand-in has.
+#[derive(Default)]
+pub struct State {
+    /// The state of each delivery by its id, as the API says it.
+    pub deliveries: HashMap<String, Value>,
+    /// What it does to the next requests, one each.
+    pub troubles: VecDeque<Trouble>,
+    /// The ids that were asked for, and answered or not.
+    pub asked: Vec<String>,
+    /// The tokens that were given out.
+    pub tokens: u32,
+}
+
+/// What becomes of a request.
+enum Outcome {
+    Answer(Response),
+    After(Response, Duration),
+    Silence,
+}
+
+impl ProviderStub {
+    /// A stand-in that takes this credential.
+    #[must_use]
+    pub fn new(dialect: Dialect, credential: &str) -> Arc<Self> {
+        Arc::new(Self { dialect, credential: credential.to_owned(), state: Mutex::default() })
+    }
+
+    /// What it has, to look at and to change.
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere is that request's own.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn answer(&self, request: &Request<'_>) -> Outcome {
+        if request.path.starts_with("/_fake/") {
+            return Outcome::Answer(self.control(request));
+        }
+        let (dialect, mut state) = (self.dialect, self.state());
+        let wanted = dialect.wanted(request, &self.credential, state.tokens);
+        if let Wanted::Delivery(id) = &wanted {
+            state.asked.push(id.clone());
+        }
+        let trouble = state.troubles.pop_front();
+        let instead = match trouble {
+            Some(Trouble::Error) => Some(dialect.error()),
+            Some(Trouble::TooMany(_)) => Some(dialect.limited()),
+            Some(Trouble::Denied) => {
+                state.tokens += 1;
+                Some(dialect.denied())
+            }
+            Some(Trouble::Silence) => return Outcome::Silence,
+            Some(Trouble::Page) => return Outcome::Answer(response(200, "text/html", b"<html>".to_vec())),
+            Some(Trouble::Huge(bytes)) => {
+                return Outcome::Answer(response(200, "application/json", vec![b' '; bytes]));
+            }
+            Some(Trouble::Redirect) => {
+                let mut response = response(302, "text/html", Vec::new());
+                let elsewhere = HeaderValue::from_static("http://127.0.0.1:1/elsewhere");
+                response.headers_mut().insert(LOCATION, elsewhere);
+                return Outcome::Answer(response);
+            }
+            Some(Trouble::Slow(_)) | None => None,
+        };
+        let (code, body) = instead.unwrap_or_else(|| match wanted {
+            Wanted::Delivery(id) => {
+                state.deliveries.get(&id).map_or_else(|| dialect.unknown(), |state| dialect.delivery(state))
+            }
+            Wanted::Token => {
+                state.tokens += 1;
+                Dialect::token(state.tokens)
+            }
+            Wanted::Forbidden => dialect.denied(),
+            Wanted::Nothing => (404, json!({ "message": "no such path" })),
+        });
+        let mut response = response(code, "application/json", body.to_string().into_bytes());
+        if let Some(Trouble::TooMany(Some(seconds))) = trouble {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        match trouble {
+            Some(Trouble::Slow(ms)) => Outcome::After(response, Duration::from_millis(ms)),
+            _ => Outcome::Answer(response),
+        }
+    }
+
+    fn control(&self, request: &Request<'_>) -> Response {
+        let mut state = self.state();
+        let path: Vec<_> = request.path.trim_start_matches('/').split('/').collect();
+        let done = match (request.method, &path[..]) {
+            ("PUT", ["_fake", "deliveries", id]) => {
+                serde_json::from_slice(request.body).is_ok_and(|delivery: Value| {
+                    state.deliveries.insert((*id).to_owned(), delivery);
+                    true
+                })
+            }
+            ("POST", ["_fake", "faults"]) => {
+                serde_json::from_slice(request.body).is_ok_and(|troubles: Vec<Trouble>| {
+                    state.troubles.extend(troubles);
+                    true
+                })
+            }
+            _ => false,
+        };
+        response(if done { 200 } else { 400 }, "application/json", b"{}".to_vec())
+    }
+}
+
+impl Handler for ProviderStub {
+    async fn handle(&self, request: HttpRequest<Incoming>, _: &Caller) -> Response {
+        let (head, body) = request.into_parts();
+        let Ok(body) = Limited::new(body, LARGEST_BODY).collect().await else {
+            return response(400, "application/json", b"{}".to_vec());
+        };
+        let body = body.to_bytes();
+        let outcome = {
+            let query = head.uri.query().unwrap_or_default();
+            let header = |name: &str| head.headers.get(name)?.to_str().ok().map(str::to_owned);
+            self.answer(&Request {
+                method: head.method.as_str(),
+                path: head.uri.path(),
+                query: url::form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
+                header: &header,
+                body: &body,
+            })
+        };
+        match outcome {
+            Outcome::Answer(response) => response,
+            Outcome::After(response, pause) => {
+                tokio::time::sleep(pause).await;
+                response
+            }
+            // Until the caller gives up.
+            Outcome::Silence => std::future::pending().await,
+        }
+    }
+}
+
+fn response(code: u16, content_type: &'static str, body: Vec<u8>) -> Response {
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = hyper::StatusCode::from_u16(code).unwrap_or(hyper::StatusCode::OK);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}

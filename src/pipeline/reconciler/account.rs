@@ -1,0 +1,192 @@
+//! One account of a provider: whom to ask next, and when.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::asking::{Asker, Failure};
+use super::{ReconcilerPorts, ReconcilerSettings};
+use crate::domain::identity::Account;
+use crate::domain::provider::ProviderId;
+use crate::domain::pull::{NoAnswer, Pull};
+use crate::domain::retry::{RetrySchedule, reconnect_delay};
+use crate::domain::silence::UsualSilence;
+use crate::ports::{LedgerError, OpenDelivery, chance};
+use crate::telemetry::metrics as m;
+
+/// A delivery of which the provider had nothing new is asked for again after this, doubled each time.
+const NOTHING_NEW: Duration = Duration::from_mins(35);
+/// But no later than after this.
+const LONGEST_PAUSE: Duration = Duration::from_hours(24);
+
+/// An account that may be asked.
+pub struct Source {
+    /// Whose API.
+    pub provider: ProviderId,
+    /// How it is asked.
+    pub pull: &'static dyn Pull,
+    /// At which path.
+    pub path: String,
+    /// Which account.
+    pub account: Account,
+    /// For how long the provider is usually silent.
+    pub usual: UsualSilence,
+    /// When a failed request is made again.
+    pub schedule: RetrySchedule,
+    /// Requests a minute, at most.
+    pub per_minute: u32,
+    /// Deliveries that are looked at, at most.
+    pub most_deliveries: usize,
+}
+
+/// A delivery that was asked for.
+struct Asked {
+    at: Timestamp,
+    /// Its last update then.
+    updated_at: Timestamp,
+    times: u32,
+    due: Timestamp,
+}
+
+/// An account that is asked, with what is remembered of it while this process lives.
+pub(super) struct AskedAccount {
+    source: Source,
+    ports: ReconcilerPorts,
+    settings: ReconcilerSettings,
+    asker: Asker,
+    asked: HashMap<String, Asked>,
+    /// Requests in a row that failed for a reason of the whole account's.
+    failures: u32,
+    holding: watch::Receiver<Option<Instant>>,
+}
+
+impl AskedAccount {
+    pub(super) fn new(
+        source: Source,
+        ports: ReconcilerPorts,
+        settings: ReconcilerSettings,
+        holding: watch::Receiver<Option<Instant>>,
+    ) -> Self {
+        let asker = Asker::new(&source);
+        Self { source, ports, settings, asker, asked: HashMap::new(), failures: 0, holding }
+    }
+
+    /// Asks for ever, as long as the lease is held.
+    pub(super) async fn run(mut self) {
+        loop {
+            // The sender lives as long as this task. What is returned locks it, and must not be kept.
+            drop(self.holding.wait_for(|until| until.is_some_and(|until| Instant::now() < until)).await);
+            let pause = match self.round().await {
+                Ok(pause) => pause,
+                // The ledger is away: nobody can be chosen.
+                Err(_away) => self.settings.look_every,
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Asks for those that are due, a minute's worth at most, so that the choice stays fresh. Returns how long to wait
+    /// before the next round.
+    async fn round(&mut self) -> Result<Duration, LedgerError> {
+        let now = self.ports.clock.now();
+        let gap = self.last_gap(now).await?;
+        let (provider, account) = (self.source.provider, &self.source.account);
+        let usual = self.source.usual.cutoffs(now);
+        let cutoffs = gap.map_or(usual, |gap| usual.or_later(gap));
+        let silent = self.ports.open.silent(provider, account, &cutoffs, self.source.most_deliveries).await?;
+        let ids: HashSet<&str> = silent.iter().map(|open| open.delivery.delivery_id.as_str()).collect();
+        self.asked.retain(|id, _| ids.contains(id.as_str()));
+        let due: Vec<_> = silent.iter().filter(|open| self.is_due(open, gap, now)).collect();
+        self.show_pending(due.len());
+        let at_once = usize::try_from(self.source.per_minute).unwrap_or(usize::MAX);
+        for (asked, open) in due.iter().take(at_once).enumerate() {
+            if !self.is_active() {
+                break;
+            }
+            match self.ask(open).await {
+                Ok(()) => self.failures = 0,
+                Err(failure) => return Ok(self.failed(failure)),
+            }
+            self.show_pending(due.len() - asked - 1);
+        }
+        let more = due.len() > at_once;
+        Ok(if more { Duration::ZERO } else { self.settings.look_every })
+    }
+
+    fn is_active(&self) -> bool {
+        self.holding.borrow().is_some_and(|until| Instant::now() < until)
+    }
+
+    /// When the last gap ended after which the provider has had time to send again.
+    async fn last_gap(&self, now: Timestamp) -> Result<Option<Timestamp>, LedgerError> {
+        let since = now.checked_sub(self.settings.gaps_count_for).unwrap_or_default();
+        let settled = now.checked_sub(self.settings.after_gap).unwrap_or_default();
+        let gaps = self.ports.gaps.since(self.source.provider, since).await?;
+        let ours = gaps
+            .into_iter()
+            .filter(|gap| gap.account.as_ref().is_none_or(|account| *account == self.source.account));
+        Ok(ours.map(|gap| gap.until).filter(|until| *until <= settled).max())
+    }
+
+    /// Whether to ask: never asked, updated since, missed something since, or its time has come.
+    fn is_due(&self, open: &OpenDelivery, gap: Option<Timestamp>, now: Timestamp) -> bool {
+        self.asked.get(&open.delivery.delivery_id).is_none_or(|asked| {
+            asked.updated_at != open.updated_at || gap.is_some_and(|gap| asked.at < gap) || asked.due <= now
+        })
+    }
+
+    /// Asks for one delivery. What fails about it alone is remembered, and it is asked for again later.
+    async fn ask(&mut self, open: &OpenDelivery) -> Result<(), Failure> {
+        let delivery_id = &open.delivery.delivery_id;
+        match self.asker.ask(&self.ports, delivery_id, open.address.as_deref()).await {
+            Ok(()) => {}
+            Err(Failure::NoAnswer(why)) if !why.is_of_account() => {
+                let (provider, account) = (self.source.provider, &self.source.account);
+                tracing::info!(%provider, %account, delivery.id = delivery_id, why = why.as_str(), "nothing was pulled");
+            }
+            Err(failure) => return Err(failure),
+        }
+        let now = self.ports.clock.now();
+        let before = self.asked.get(delivery_id).filter(|asked| asked.updated_at == open.updated_at);
+        let times = before.map_or(0, |asked| asked.times);
+        let pause = (NOTHING_NEW * (1 << times.min(10))).min(LONGEST_PAUSE);
+        let due = now.checked_add(pause).unwrap_or(now);
+        let asked = Asked { at: now, updated_at: open.updated_at, times: times + 1, due };
+        self.asked.insert(delivery_id.clone(), asked);
+        Ok(())
+    }
+
+    /// How long to wait after a failure of the whole account's.
+    fn failed(&mut self, failure: Failure) -> Duration {
+        let pause = match failure {
+            Failure::NotPublished => reconnect_delay(self.failures, chance::random()),
+            Failure::NoAnswer(why) => {
+                let last =
+                    u32::try_from(self.source.schedule.attempts().saturating_sub(2)).unwrap_or_default();
+                let delay = self.source.schedule.delay_after(self.failures.min(last), chance::random());
+                let said = match why {
+                    NoAnswer::Limited(said) => said.unwrap_or_default(),
+                    _ => Duration::ZERO,
+                };
+                delay.unwrap_or_default().max(said)
+            }
+        };
+        let (provider, account) = (self.source.provider, &self.source.account);
+        if self.failures == 0 {
+            let why = failure.as_str();
+            tracing::warn!(%provider, %account, why, wait_seconds = pause.as_secs_f64(), "cannot pull");
+        }
+        self.failures = self.failures.saturating_add(1);
+        pause
+    }
+
+    fn show_pending(&self, deliveries: usize) {
+        let labels =
+            [("provider", self.source.provider.to_string()), ("account", self.source.account.to_string())];
+        #[allow(clippy::cast_precision_loss)] // Far below 2^53.
+        metrics::gauge!(m::PULL_PENDING, &labels).set(deliveries as f64);
+    }
+}

@@ -1,0 +1,144 @@
+//! One question: at a bounded rate, with a token where the API wants one; and its answer into the intake.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{ReconcilerPorts, Source};
+use crate::domain::envelope::Envelope;
+use crate::domain::identity::{Account, ReceiptId};
+use crate::domain::provider::ProviderId;
+use crate::domain::pull::{NoAnswer, Pull, PullAnswer, PullRequest};
+use crate::domain::secret::Secret;
+use crate::ports::{Outbound, chance};
+use crate::telemetry::metrics as m;
+
+/// Why nothing was put into the intake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// The provider's answer, or the lack of one.
+    NoAnswer(NoAnswer),
+    /// The broker did not confirm the webhook. It may have stored it.
+    NotPublished,
+}
+
+impl Failure {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::NoAnswer(why) => why.as_str(),
+            Self::NotPublished => "not_published",
+        }
+    }
+}
+
+impl From<NoAnswer> for Failure {
+    fn from(why: NoAnswer) -> Self {
+        Self::NoAnswer(why)
+    }
+}
+
+/// Asks one account.
+pub(super) struct Asker {
+    provider: ProviderId,
+    pull: &'static dyn Pull,
+    path: String,
+    account: Account,
+    /// Between two requests.
+    every: Duration,
+    next: Instant,
+    /// A token, and the credential that it was got with.
+    token: Option<(Secret, Secret)>,
+}
+
+impl Asker {
+    pub(super) fn new(source: &Source) -> Self {
+        Self {
+            provider: source.provider,
+            pull: source.pull,
+            path: source.path.clone(),
+            account: source.account.clone(),
+            every: Duration::from_mins(1) / source.per_minute.max(1),
+            next: Instant::now(),
+            token: None,
+        }
+    }
+
+    /// Asks for a delivery, and publishes what the provider says as its webhook. Only once that is confirmed is it done.
+    pub(super) async fn ask(
+        &mut self,
+        ports: &ReconcilerPorts,
+        delivery_id: &str,
+        address: Option<&str>,
+    ) -> Result<(), Failure> {
+        let address = address.unwrap_or(delivery_id);
+        let body = match self.answer(ports, delivery_id, address).await {
+            // A token runs out when it likes: once more, with another.
+            Err(NoAnswer::Denied) if self.token.take().is_some() => {
+                self.answer(ports, delivery_id, address).await
+            }
+            answer => answer,
+        }?;
+        let receipt = ReceiptId::pulled(ports.clock.now(), &chance::random());
+        let webhook = Envelope {
+            content_type: Some("application/json".to_owned()),
+            ..Envelope::new(receipt, self.provider, self.account.clone(), body)
+        };
+        let published = ports.publisher.publish(Outbound::Raw(webhook)).await;
+        published.map_err(|_| Failure::NotPublished)?;
+        metrics::counter!(m::PULLED_WEBHOOKS, "provider" => self.provider.as_str()).increment(1);
+        let (provider, account) = (self.provider, &self.account);
+        tracing::info!(%provider, %account, delivery.id = delivery_id, receipt.id = %receipt, "pulled");
+        Ok(())
+    }
+
+    async fn answer(
+        &mut self,
+        ports: &ReconcilerPorts,
+        delivery_id: &str,
+        address: &str,
+    ) -> Result<bytes::Bytes, NoAnswer> {
+        let credential = ports.api.credential(self.provider, &self.account).ok_or(NoAnswer::Denied);
+        let credential = credential.inspect_err(|why| self.count(why.as_str()))?;
+        let is_older = self.token.is_some();
+        let with = self.token(ports, credential).await?;
+        let answer = self.send(ports, &self.pull.ask(&self.path, address, &with)).await?;
+        let body = self.pull.read(delivery_id, &answer);
+        self.count(match &body {
+            Ok(_) => "ok",
+            Err(NoAnswer::Denied) if is_older => "expired",
+            Err(why) => why.as_str(),
+        });
+        body
+    }
+
+    /// What to ask with: a token, where the API wants one.
+    async fn token(&mut self, ports: &ReconcilerPorts, credential: Secret) -> Result<Secret, NoAnswer> {
+        let Some(request) = self.pull.sign_in(&credential) else { return Ok(credential) };
+        if let Some((token, _)) = self.token.as_ref().filter(|(_, of)| *of == credential) {
+            return Ok(token.clone());
+        }
+        let answer = self.send(ports, &request).await?;
+        let token = self.pull.token(&answer);
+        self.count(token.as_ref().map_or_else(|why| why.as_str(), |_| "ok"));
+        let token = token?;
+        self.token = Some((token.clone(), credential));
+        Ok(token)
+    }
+
+    async fn send(&mut self, ports: &ReconcilerPorts, request: &PullRequest) -> Result<PullAnswer, NoAnswer> {
+        tokio::time::sleep_until(self.next).await;
+        self.next = Instant::now() + self.every;
+        let sent = ports.api.send(self.provider, request).await;
+        sent.map_err(|why| {
+            let (provider, account) = (self.provider, &self.account);
+            tracing::debug!(%provider, %account, why, "no answer from the provider");
+            self.count(NoAnswer::Unavailable.as_str());
+            NoAnswer::Unavailable
+        })
+    }
+
+    fn count(&self, result: &'static str) {
+        metrics::counter!(m::PULL_REQUESTS, "provider" => self.provider.as_str(), "result" => result)
+            .increment(1);
+    }
+}
