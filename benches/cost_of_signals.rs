@@ -99,7 +99,7 @@ impl Fleet {
         let accounts = format!("[providers.telyport.accounts.default]\nsecrets = [\"{SECRET}\"]\n");
         let sources = Sources { base: accounts, ..Sources::default() };
         let config = milepost::config::load(&sources, milepost::providers::ALL).expect("it is valid").config;
-        let (backends, broker) = Backends::memory();
+        let (backends, broker) = Backends::memory(&config);
         let beat = Arc::new(Heartbeat::new("worker", HEARTBEAT_LIMIT));
         let (processor, prefetch) = (roles::processor(&backends, &config, &TELYPORT), config.worker.prefetch);
         let subscribed = Arc::new(AtomicBool::new(false));

@@ -15,7 +15,13 @@ MILEPOST = "target/debug/milepost"
 RENDERED = [Path("target/kube-check", f"{overlay.name}.yaml") for overlay in Path("deploy/overlays").iterdir()]
 SECRETS = "/run/secrets"
 VERSION = tomllib.loads(Path("Cargo.toml").read_text())["package"]["version"]
-URLS = {"amqp-url": "amqp://user:password@rabbitmq:5672/%2f", "redis-url": "redis://redis:6379/0", "dash": "key:secret"}
+REDIS = "redis://redis:6379/0"
+URLS = {
+    "amqp-url": "amqp://user:password@rabbitmq:5672/%2f",
+    "redis-url": REDIS,
+    "redis-url-receiver": REDIS,
+    "dash": "key:secret",
+}
 
 
 def containers(path):

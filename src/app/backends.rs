@@ -1,6 +1,7 @@
 //! The ports' implementations a process runs on: the real ones, or the in-memory ones. The rest of the
 //! program does not know which.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,15 +9,16 @@ use anyhow::Context as _;
 
 use super::process::Process;
 use crate::adapters::clock::SystemClock;
-use crate::adapters::memory::{MemoryBroker, MemoryCells, MemoryGaps, MemoryLedger};
+use crate::adapters::memory::{MemoryBroker, MemoryCells, MemoryGaps, MemoryLedger, MemorySpool};
 use crate::adapters::rabbit::topology::{LINKS, SinkQueue, Topology, TopologySettings, UPDATES};
 use crate::adapters::rabbit::{DelayLevels, Pace, RabbitInbox, RabbitPublisher, RabbitSettings};
 use crate::adapters::redis::{
-    RedisCells, RedisClock, RedisConnection, RedisGaps, RedisLedger, RedisSettings,
+    RedisCells, RedisClock, RedisConnection, RedisGaps, RedisLedger, RedisSettings, RedisSpool,
 };
 use crate::config::Config;
 use crate::domain::provider::ProviderId;
-use crate::ports::{Cells, Clock, Gaps, Inbox, Ledger, OpenDeliveries, Publisher};
+use crate::ports::{Cells, Clock, Gaps, Inbox, Ledger, OpenDeliveries, Publisher, Spool, SpoolLimits};
+use crate::providers;
 use crate::sinks::{HUBRISE, HUBRISE_LINKS};
 use crate::telemetry::recorder::Role;
 
@@ -38,6 +40,8 @@ pub struct Backends {
     pub gaps: Arc<dyn Gaps>,
     /// What sinks keep.
     pub cells: Arc<dyn Cells>,
+    /// Where a receiver puts what the broker cannot confirm: of each provider that spools.
+    pub spools: BTreeMap<ProviderId, Arc<dyn Spool>>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
 }
@@ -45,11 +49,18 @@ pub struct Backends {
 impl Backends {
     /// In memory, and the broker itself, to be watched.
     #[must_use]
-    pub fn memory() -> (Self, MemoryBroker) {
+    pub fn memory(config: &Config) -> (Self, MemoryBroker) {
         let broker = MemoryBroker::default();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ledger = Arc::new(MemoryLedger::new(Arc::clone(&clock)));
+        let spooling =
+            providers::ALL.iter().map(|provider| provider.id()).filter(|id| config.provider(*id).spool);
+        let spools = spooling.map(|id| {
+            let spool = MemorySpool::new(spool_limits(config), Arc::clone(&clock));
+            (id, Arc::new(spool) as Arc<dyn Spool>)
+        });
         let backends = Self {
+            spools: spools.collect(),
             inbox: Arc::new(broker.clone()),
             publisher: Arc::new(broker.clone()),
             ledger: ledger.clone(),
@@ -108,6 +119,19 @@ impl Backends {
                 closing.cancelled().await;
             });
         }
+        let mut spools = BTreeMap::<ProviderId, Arc<dyn Spool>>::new();
+        if matches!(role, Role::Receiver | Role::Run) {
+            for &provider in providers.iter().filter(|id| config.provider(**id).spool) {
+                let (limits, timeout) = (spool_limits(config), config.spool.timeout);
+                let spool = RedisSpool::new(&redis, provider, limits, timeout).context("the Redis URL")?;
+                let (spool, closing) = (Arc::new(spool), life.closing.clone());
+                let followed = Arc::clone(&spool);
+                life.plumbing("redis url of a spool", async move {
+                    closing.run_until_cancelled(followed.follow()).await;
+                });
+                spools.insert(provider, spool);
+            }
+        }
         let clock = RedisClock::new(Arc::new(SystemClock));
         let (followed, closing, connection) =
             (Arc::clone(&clock), life.closing.clone(), redis_connection(config)?);
@@ -117,7 +141,7 @@ impl Backends {
         let clock: Arc<dyn Clock> = clock;
         let inbox = Arc::new(RabbitInbox::new(rabbit, Arc::clone(&clock)));
         let open = Arc::<RedisLedger>::clone(&ledger);
-        Ok(Self { inbox, publisher, ledger, open, gaps, cells, clock })
+        Ok(Self { inbox, publisher, ledger, open, gaps, cells, spools, clock })
     }
 }
 
@@ -153,6 +177,12 @@ pub fn redis_connection(config: &Config) -> anyhow::Result<RedisConnection> {
 #[must_use]
 pub fn redis_settings(config: &Config) -> RedisSettings {
     RedisSettings { url: config.redis.url.expose().into(), response_timeout: config.redis.response_timeout }
+}
+
+/// How much each provider's spool may hold.
+#[must_use]
+pub fn spool_limits(config: &Config) -> SpoolLimits {
+    SpoolLimits { max_entries: config.spool.max_entries, max_bytes: config.spool.max_bytes }
 }
 
 /// What `role` needs on the broker in order to serve `providers`. A role that publishes updates needs the sinks' queues, so

@@ -19,7 +19,7 @@ use crate::adapters::http::webhooks::WebhookPort;
 use crate::adapters::http::{Stopping, server};
 use crate::config::{Config, Problem};
 use crate::domain::provider::{Provider, ProviderId};
-use crate::pipeline::{self, work::Work};
+use crate::pipeline::{self, spooling::Spooling, work::Work};
 use crate::sinks::{REPORT_PERIOD, Sink};
 use crate::telemetry::health::{HEARTBEAT_LIMIT, Heartbeat, Readiness};
 use crate::telemetry::logging;
@@ -28,6 +28,8 @@ use crate::telemetry::traces::Traces;
 
 /// How long the last spans may take to leave.
 const FLUSH: Duration = Duration::from_secs(3);
+/// Between the longest publish and the end of a drainer's lease, for removing what was published.
+const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
 /// A process being put together.
 pub struct Process {
@@ -99,10 +101,16 @@ impl Process {
         };
         self.require("broker", connected_once.clone());
         let limits = config.http.limits();
-        let receiver = roles::receiver(backends, config, served, &mut self.reload);
+        let spools = roles::spools(backends, config, served);
+        let spooling = if spools.is_empty() { Duration::ZERO } else { config.spool.timeout };
+        for spool in spools.values() {
+            self.spool(spool, backends, config);
+        }
+        let receiver = roles::receiver(backends, config, served, &mut self.reload).with_spools(spools);
         let webhooks = WebhookPort::new(receiver, limits, config.tracing.sample_ratio);
         // Every request ends by itself within its own timeouts.
-        let drain = config.http.header_timeout + config.http.body_timeout + config.amqp.confirm_timeout;
+        let storing = config.amqp.confirm_timeout + spooling;
+        let drain = config.http.header_timeout + config.http.body_timeout + storing;
         let stopping = Stopping { delay: config.http.shutdown_delay, drain };
         let noted = Arc::clone(&webhooks);
         let (watched, publisher) = (Arc::clone(&webhooks), Arc::clone(&backends.publisher));
@@ -128,6 +136,18 @@ impl Process {
         });
         tracing::info!(%addr, "listening for webhooks");
         Ok(addr)
+    }
+
+    /// Watches a spool, and drains it.
+    fn spool(&mut self, spool: &Arc<Spooling>, backends: &Backends, config: &Config) {
+        let (watched, closing) = (Arc::clone(spool), self.life.closing.clone());
+        self.life.plumbing("spool metrics", async move {
+            closing.run_until_cancelled(watched.watch()).await;
+        });
+        let (drained, publisher) = (Arc::clone(spool), Arc::clone(&backends.publisher));
+        let lease = config.amqp.confirm_timeout + LEASE_MARGIN;
+        let stopping = self.life.stopping.clone();
+        self.life.role("drainer", async move { drained.drain(publisher.as_ref(), lease, stopping).await });
     }
 
     /// Adds a worker for each provider.

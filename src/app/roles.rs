@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::backends::Backends;
+use super::backends::{Backends, spool_limits};
 use super::reload::Reload;
 use crate::adapters::hubrise::{self, HubriseClient};
 use crate::adapters::provider_api::{self, ProviderClient};
 use crate::config::{self, Config, HubriseSink, Recovery};
 use crate::domain::identity::Account;
 use crate::domain::order::StatusOrder;
-use crate::domain::provider::Provider;
+use crate::domain::provider::{Provider, ProviderId};
 use crate::pipeline::census::Census;
 use crate::pipeline::lease::Lease;
 use crate::pipeline::message::{ProcessSettings, Processor};
@@ -19,6 +19,7 @@ use crate::pipeline::parking::Parker;
 use crate::pipeline::receive::{Endpoint, Receiver};
 use crate::pipeline::reconciler::{Reconciler, ReconcilerPorts, ReconcilerSettings, Source};
 use crate::pipeline::sink::SinkProcessor;
+use crate::pipeline::spooling::Spooling;
 use crate::pipeline::trials::Trials;
 use crate::pipeline::work::Work;
 use crate::pipeline::worker::{Worker, WorkerSettings};
@@ -46,6 +47,21 @@ pub fn receiver(
     };
     let endpoints = providers.iter().map(&mut endpoint).collect();
     Receiver::new(endpoints, Arc::clone(&backends.publisher), Arc::clone(&backends.clock))
+}
+
+/// The second store of each of these providers that has one.
+#[must_use]
+pub fn spools(
+    backends: &Backends,
+    config: &Config,
+    providers: &[&'static dyn Provider],
+) -> BTreeMap<ProviderId, Arc<Spooling>> {
+    let spooling = |provider: &&'static dyn Provider| {
+        let id = provider.id();
+        let spool = Arc::clone(backends.spools.get(&id)?);
+        Some((id, Arc::new(Spooling::new(id, spool, spool_limits(config)))))
+    };
+    providers.iter().filter_map(spooling).collect()
 }
 
 /// A worker that does `work`, and has at most `prefetch` messages of its queue in hand. `subscribed` is kept true while it

@@ -92,7 +92,7 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
         eprintln!("milepost: running on {} and {}", config.amqp.url, config.redis.url);
         backends
     } else {
-        let (backends, broker) = Backends::memory();
+        let (backends, broker) = Backends::memory(&config);
         process
             .life
             .plumbing("updates", follow_memory(broker.updates(), args.json, process.life.closing.clone()));

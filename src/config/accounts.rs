@@ -75,6 +75,8 @@ fn settings(
         resend_horizon: resend_horizon?,
         dedup_ttl: dedup_ttl?,
         usual_silence,
+        // What will not come again is lost unless it is stored.
+        spool: section.spool.unwrap_or(provider.gives_up_after().is_zero()),
         accounts,
         accounts_dir,
     })

@@ -12,11 +12,11 @@ use super::recovery;
 use super::secret_files::{Check, SecretFiles, Unusable};
 use super::sections::{
     AMQP_URL, AmqpSection, HttpSection, LogSection, OpenSection, REDIS_URL, RedisSection, Sections,
-    TopologySection, TracingSection, WorkerSection,
+    SpoolSection, TopologySection, TracingSection, WorkerSection,
 };
 use super::settings::{
-    AdminConfig, AmqpConfig, Config, HttpConfig, LogConfig, Open, RedisConfig, TopologyConfig, TracingConfig,
-    WorkerConfig,
+    AdminConfig, AmqpConfig, Config, HttpConfig, LogConfig, Open, RedisConfig, Spool, TopologyConfig,
+    TracingConfig, WorkerConfig,
 };
 use super::sinks;
 use super::urls::RedactedUrl;
@@ -30,6 +30,8 @@ const LARGEST_BODY: u64 = 16 * 1024 * 1024;
 const SEGMENT_BYTES: RangeInclusive<u64> = 64 * 1024..=3_000_000_000;
 /// The broker closes a channel that leaves a delivery unacknowledged for 30 min; five of them are margin.
 const LONGEST_PATIENCE_MS: u64 = 25 * 60 * 1000;
+/// A Redis whose memory a spool of this size fits is rare enough.
+const MOST_SPOOLED_BYTES: u64 = 64 * 1024 * 1024 * 1024;
 /// The longest that a process may take to end.
 const LONGEST_DELAY_MS: u64 = 5 * 60 * 1000;
 /// Between the processing deadline and the end of the claim, for settling.
@@ -42,6 +44,7 @@ pub(super) fn check(raw: &Sections, providers: &[&dyn Provider], findings: &mut 
     // Every section is checked before any of them decides: all problems are reported at once.
     let amqp = amqp(&raw.amqp, findings);
     let redis = redis(&raw.redis, findings);
+    let spool = spool(&raw.spool, raw.http.max_body_bytes, findings);
     let http = http(&raw.http, findings);
     let admin = address("admin.addr", &raw.admin.addr, findings).map(|addr| AdminConfig { addr });
     let topology = topology(&raw.topology, findings);
@@ -59,6 +62,7 @@ pub(super) fn check(raw: &Sections, providers: &[&dyn Provider], findings: &mut 
     Some(Config {
         amqp: amqp?,
         redis: redis?,
+        spool: spool?,
         http: http?,
         admin: admin?,
         topology: topology?,
@@ -95,6 +99,16 @@ fn redis(raw: &RedisSection, findings: &mut Findings) -> Option<RedisConfig> {
     let response_timeout = findings.millis("redis.response_timeout_ms", raw.response_timeout_ms);
     let (url, url_file) = url?;
     Some(RedisConfig { url, url_file, response_timeout: response_timeout? })
+}
+
+fn spool(raw: &SpoolSection, max_body_bytes: u64, findings: &mut Findings) -> Option<Spool> {
+    let max_entries = findings.number("spool.max_entries", raw.max_entries, 1..=10_000_000);
+    let max_bytes = findings.number("spool.max_bytes", raw.max_bytes, 1..=MOST_SPOOLED_BYTES);
+    if raw.max_bytes < max_body_bytes && findings.all_read("spool") && findings.all_read("http") {
+        findings.problem("spool.max_bytes", "must not be below http.max_body_bytes");
+    }
+    let timeout = findings.millis("spool.timeout_ms", raw.timeout_ms);
+    Some(Spool { max_entries: max_entries?, max_bytes: max_bytes?, timeout: timeout? })
 }
 
 type ReadUrl = fn(&str) -> Result<RedactedUrl, &'static str>;

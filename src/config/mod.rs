@@ -26,7 +26,7 @@ pub use load::{Flag, Loaded, Sources, load};
 pub use secret_files::{SecretFiles, Unusable};
 pub use settings::{
     AccountSettings, AdminConfig, AmqpConfig, Config, HttpConfig, HubriseSink, LogConfig, MaxAge, Open,
-    ProviderSettings, Recovery, RecoverySource, RedisConfig, Remote, TopologyConfig, TracingConfig,
+    ProviderSettings, Recovery, RecoverySource, RedisConfig, Remote, Spool, TopologyConfig, TracingConfig,
     WorkerConfig,
 };
 pub use urls::RedactedUrl;

@@ -43,6 +43,7 @@ pub(super) const DEDUP_TTL_SECONDS: u64 = 14 * DAY_SECONDS;
 pub(super) struct Sections {
     pub(super) amqp: AmqpSection,
     pub(super) redis: RedisSection,
+    pub(super) spool: SpoolSection,
     pub(super) http: HttpSection,
     pub(super) admin: AdminSection,
     pub(super) topology: TopologySection,
@@ -61,6 +62,7 @@ impl Sections {
     pub(super) const KEYS: [(&str, &[&str]); 10] = [
         ("amqp", AmqpSection::KEYS),
         ("redis", RedisSection::KEYS),
+        ("spool", SpoolSection::KEYS),
         ("http", HttpSection::KEYS),
         ("admin", AdminSection::KEYS),
         ("topology", TopologySection::KEYS),
@@ -84,6 +86,12 @@ section!(RedisSection {
     url: Option<String> = None,
     url_file: Option<PathBuf> = None,
     response_timeout_ms: u64 = 500,
+});
+
+section!(SpoolSection {
+    max_entries: u64 = 50_000,
+    max_bytes: u64 = 64 * 1024 * 1024,
+    timeout_ms: u64 = 3_000,
 });
 
 section!(HttpSection {
@@ -155,6 +163,7 @@ section!(OpenSection { max_age_seconds: u64 = 14 * DAY_SECONDS, max_deliveries: 
 section!(ProviderSection {
     resend_horizon_seconds: Option<u64> = None,
     dedup_ttl_seconds: Option<u64> = None,
+    spool: Option<bool> = None,
     retry: Option<RetryOverride> = None,
     accounts: BTreeMap<String, AccountSection> = BTreeMap::new(),
     accounts_dir: Option<PathBuf> = None,

@@ -34,6 +34,8 @@ pub struct Config {
     pub amqp: AmqpConfig,
     /// The dedup store.
     pub redis: RedisConfig,
+    /// Where webhooks go that the broker cannot confirm.
+    pub spool: Spool,
     /// The port the providers post to.
     pub http: HttpConfig,
     /// The port for operators.
@@ -90,6 +92,17 @@ pub struct RedisConfig {
     pub url_file: SecretFiles,
     /// How long a reply may take.
     pub response_timeout: Duration,
+}
+
+/// Where webhooks go that the broker cannot confirm: each provider that spools has one such spool.
+#[derive(Debug, Clone)]
+pub struct Spool {
+    /// Webhooks that each may hold.
+    pub max_entries: u64,
+    /// Bytes that each may hold.
+    pub max_bytes: u64,
+    /// How long storing one may take, the proof that it is durable included.
+    pub timeout: Duration,
 }
 
 /// The port the providers post to.
@@ -318,6 +331,8 @@ pub struct ProviderSettings {
     pub dedup_ttl: Duration,
     /// For how long it is usually silent about a delivery.
     pub usual_silence: UsualSilence,
+    /// Whether its webhooks are spooled while the broker cannot confirm them.
+    pub spool: bool,
     /// Who may post, and how each proves it.
     pub accounts: BTreeMap<Account, AccountSettings>,
     /// Who else, as a directory says: they come and go.

@@ -12,6 +12,7 @@ pub mod refusals;
 pub mod session;
 pub mod sink;
 mod spans;
+pub mod spooling;
 pub mod trials;
 pub mod work;
 pub mod worker;

@@ -1,4 +1,5 @@
-//! Takes in one webhook: find whose it is, authenticate it over the raw bytes, wrap it, publish it with a confirm.
+//! Takes in one webhook: find whose it is, authenticate it over the raw bytes, wrap it, publish it with a confirm; or, where
+//! the broker gives none and the provider may not send again, put it into the spool.
 //!
 //! What a webhook is known to be is its type here: [`Destination`] is what its path says, [`Addressed`] what its headers
 //! say as well, and [`Authentic`] what is proved. Only the last can be published.
@@ -15,6 +16,7 @@ use tokio::sync::watch;
 use tracing::{Instrument as _, Span};
 
 use super::spans;
+use super::spooling::Spooling;
 use crate::domain::answer::{Answer, Rejection};
 use crate::domain::authentication::{Credentials, Headers, Proof};
 use crate::domain::envelope::{Envelope, TraceContext};
@@ -151,13 +153,26 @@ pub struct Receiver {
     endpoints: Vec<Endpoint>,
     publisher: Arc<dyn Publisher>,
     clock: Arc<dyn Clock>,
+    spools: BTreeMap<ProviderId, Arc<Spooling>>,
 }
 
 impl Receiver {
-    /// A receiver for these endpoints.
+    /// A receiver for these endpoints, which spools nothing.
     #[must_use]
     pub fn new(endpoints: Vec<Endpoint>, publisher: Arc<dyn Publisher>, clock: Arc<dyn Clock>) -> Self {
-        Self { endpoints, publisher, clock }
+        Self { endpoints, publisher, clock, spools: BTreeMap::new() }
+    }
+
+    /// Spools these providers' webhooks while the broker cannot confirm them.
+    #[must_use]
+    pub fn with_spools(self, spools: BTreeMap<ProviderId, Arc<Spooling>>) -> Self {
+        Self { spools, ..self }
+    }
+
+    /// Whether a webhook of this provider would be spooled now.
+    #[must_use]
+    pub fn can_spool(&self, provider: ProviderId) -> bool {
+        self.spools.get(&provider).is_some_and(|spool| spool.is_usable())
     }
 
     /// Whose webhooks it takes.
@@ -188,11 +203,12 @@ impl Receiver {
     }
 
     /// Stores a webhook. `request` is the HTTP request's span, which becomes a child of the sender's: it is the provider,
-    /// and no other sender may choose what we sample. `Ok` only after the broker confirmed it (invariant 1). When the
-    /// future is dropped, it may or may not be stored: the sender has no answer then, and sends again.
+    /// and no other sender may choose what we sample. `Ok` only after the broker confirmed it, or the spool proved that it
+    /// has it (invariant 1). When the future is dropped, it may or may not be stored: the sender has no answer then, and
+    /// sends again.
     ///
     /// # Errors
-    /// One of the broker's reasons.
+    /// One of the broker's reasons, if the provider has no spool or that did not take it either.
     pub async fn store(
         &self,
         webhook: Authentic<'_>,
@@ -209,14 +225,20 @@ impl Receiver {
             trace: traces::context_of(&span).unwrap_or_else(|| sender.if_sampled()),
             ..Envelope::new(receipt.id, provider, account.clone(), body)
         };
+        let spool = self.spools.get(&provider).map(|spool| (spool, envelope.clone()));
         let published = self.publisher.publish(Outbound::Raw(envelope)).instrument(span.clone()).await;
-        published.map_err(|error| {
-            traces::failed(&span, error.as_str());
-            match error {
-                PublishError::Refused => Rejection::BrokerRefused,
-                PublishError::Unavailable => Rejection::BrokerUnavailable,
-                PublishError::Unconfirmed => Rejection::Unconfirmed,
-            }
+        let Err(error) = published else { return Ok(()) };
+        traces::failed(&span, error.as_str());
+        // The broker may have it all the same, if it did not confirm: then there are two copies with one receipt.
+        if let Some((spool, envelope)) = spool
+            && spool.append(&envelope).await.is_ok()
+        {
+            return Ok(());
+        }
+        Err(match error {
+            PublishError::Refused => Rejection::BrokerRefused,
+            PublishError::Unavailable => Rejection::BrokerUnavailable,
+            PublishError::Unconfirmed => Rejection::Unconfirmed,
         })
     }
 }

@@ -10,6 +10,7 @@ mod ledger;
 mod open_deliveries;
 mod provider_api;
 mod publisher;
+mod spool;
 
 pub use cells::{Cell, Cells, CellsError, Swap};
 pub use clock::Clock;
@@ -19,3 +20,4 @@ pub use ledger::{Ledger, LedgerError};
 pub use open_deliveries::{OpenCount, OpenDeliveries, OpenDelivery, TRIMMED_AT_ONCE};
 pub use provider_api::ProviderApi;
 pub use publisher::{Outbound, PublishError, Publisher};
+pub use spool::{Next, Proof, Spool, SpoolError, SpoolLimits, SpoolState, Spooled, spooled_bytes};

@@ -103,6 +103,20 @@ metrics! {
         "Whether the connection for this role (publish, consume) is up.";
     BROKER_RECONNECTS = "milepost_broker_reconnects_total", Counter, None, ["role"],
         "Connections to the broker made after the first.";
+    SPOOL_APPENDS = "milepost_spool_appends_total", Counter, None, ["provider", "result"],
+        "Webhooks that the broker did not confirm and that were to be spooled, by result: stored, full, not_durable (nothing proves that what Redis takes outlives it), unavailable (Redis is away, or proved nothing in time). All but stored got 503.";
+    SPOOL_APPEND_DURATION = "milepost_spool_append_duration_seconds", Histogram, Some(Unit::Seconds), ["provider"],
+        "From the broker's failure to the proof that the webhook is durable in the spool (WAITAOF), or to the failure of that.";
+    SPOOL_DRAINED = "milepost_spool_drained_total", Counter, None, ["provider"],
+        "Spooled webhooks that this receiver published into the intake, repeats after a crash included.";
+    SPOOL_USED = "milepost_spool_used", Gauge, None, ["of", "provider"],
+        "Webhooks (entries), and bytes of them, in the provider's spool, which all receivers share; as it was seen last.";
+    SPOOL_LIMIT = "milepost_spool_limit", Gauge, None, ["of", "provider"],
+        "How much of each it may hold; 0 if the provider's webhooks are not spooled.";
+    SPOOL_OLDEST_AGE = "milepost_spool_oldest_age_seconds", Gauge, Some(Unit::Seconds), ["provider"],
+        "For how long the oldest webhook has been in the provider's spool; 0 when it is empty.";
+    SPOOL_DURABLE = "milepost_spool_durable", Gauge, None, ["provider"],
+        "Whether Redis answers this receiver, and proves that what is spooled outlives it; without that nothing is spooled.";
     MESSAGES_SETTLED = "milepost_messages_settled_total", Counter, None, ["provider", "outcome"],
         "Messages a worker settled, by outcome.";
     PROCESS_DURATION = "milepost_process_duration_seconds", Histogram, Some(Unit::Seconds), ["provider", "outcome"],

@@ -92,6 +92,18 @@ fn receiver(providers: &[&dyn Provider]) {
         create(table::ACCOUNTS, &[&[name], &["usable", "without_secret"]]);
         create(table::ACCOUNTS_DIR_UNUSABLE, &[&[name]]);
         create(table::ACCOUNT_REFUSALS, &[&[name], &[table::OTHER_ACCOUNTS]]);
+        create(table::SPOOL_APPENDS, &[&[name], &["stored", "full", "not_durable", "unavailable"]]);
+        for metric in [table::SPOOL_USED, table::SPOOL_LIMIT] {
+            create(metric, &[&["entries", "bytes"], &[name]]);
+        }
+        for metric in [
+            table::SPOOL_APPEND_DURATION,
+            table::SPOOL_DRAINED,
+            table::SPOOL_OLDEST_AGE,
+            table::SPOOL_DURABLE,
+        ] {
+            create(metric, &[&[name]]);
+        }
         gauge!(table::GIVES_UP_AFTER, "provider" => name).set(provider.gives_up_after().as_secs_f64());
     }
 }

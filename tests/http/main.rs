@@ -16,5 +16,6 @@ mod loss_clock;
 mod refusals;
 mod rotation;
 mod slow;
+mod spool;
 mod stored;
 mod support;

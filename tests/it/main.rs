@@ -23,6 +23,7 @@ mod restart;
 mod rollout;
 mod silence;
 mod sinks;
+mod spool;
 mod subscribe;
 mod support;
 mod tls;

@@ -13,8 +13,6 @@ use crate::support::process::{Program, SECRET};
 use crate::support::redis_group::RedisGroup;
 use crate::support::servers::{OwnServers, Vhost};
 
-const USERS: &str = include_str!("../../deploy/components/redis/users.acl");
-
 fn redis_cli(url: &str, words: &[&str]) -> String {
     let output = Command::new("redis-cli").args(["-u", url, "--no-auth-warning"]).args(words).output();
     String::from_utf8_lossy(&output.expect("redis-cli runs").stdout).trim().to_owned()
@@ -129,9 +127,7 @@ async fn need_no_more(servers: &[&str], url: &str) {
 #[tokio::test]
 async fn other_keys_and_commands_are_denied() {
     let servers = OwnServers::start_with("redis-acl-denied", &["--without-rabbit"]);
-    let set = [vec!["ACL", "SETUSER", "milepost"], rule("milepost")].concat();
-    assert_eq!(redis_cli(&servers.redis_url, &set), "OK");
-    let url = servers.redis_url.replace("redis://", "redis://milepost:PASSWORD@");
+    let url = servers.with_shipped_user("milepost", "PASSWORD");
     assert_eq!(redis_cli(&url, &["PING"]), "PONG");
     for words in [
         &["HSET", "other", "field", "value"][..],

@@ -50,9 +50,12 @@ impl Servers {
     }
 
     fn program(&self, words: &str) -> Program {
+        // What the doctor says of the second store is in `it::spool::proof`.
         let program = Program::milepost(words)
             .env("MILEPOST_AMQP_URL", &self.amqp)
-            .env("MILEPOST_REDIS_URL", &self.redis);
+            .env("MILEPOST_REDIS_URL", &self.redis)
+            .env("MILEPOST__PROVIDERS__DELIVERECT__SPOOL", "false")
+            .env("MILEPOST__PROVIDERS__247EXPRESS__SPOOL", "false");
         match &self.management {
             Some(url) => program.env("MILEPOST_AMQP_MANAGEMENT_URL", url),
             None => program,

@@ -19,6 +19,7 @@ mod regress;
 mod report;
 mod servers;
 mod shrink;
+mod spool;
 mod trace;
 mod world;
 

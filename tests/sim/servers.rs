@@ -181,6 +181,10 @@ impl Redis {
         self.time.now()
     }
 
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        self.time.clone()
+    }
+
     pub fn jump(&self, by: SignedDuration) {
         lock(&self.time.state).0 += by;
     }

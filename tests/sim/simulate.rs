@@ -17,6 +17,7 @@ mod provider;
 mod report;
 mod servers;
 mod shrink;
+mod spool;
 mod trace;
 mod world;
 

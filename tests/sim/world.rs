@@ -18,6 +18,7 @@ use crate::plan::{EPOCH, Fault, Plan, Rates, What};
 use crate::planted::Planted;
 use crate::process::{Process, Slot, lock};
 use crate::servers::{Broker, Redis};
+use crate::spool::Spools;
 use crate::trace::Trace;
 
 mod faults;
@@ -60,6 +61,7 @@ pub struct World {
     pub planted: Option<Planted>,
     pub broker: Broker,
     pub redis: Arc<Redis>,
+    pub spools: Spools,
     pub dice: Mutex<Dice>,
     start: Instant,
     book: Mutex<Book>,
@@ -98,6 +100,7 @@ impl World {
         let world = Arc::new(Self {
             planted,
             broker: Broker::new(),
+            spools: Spools::new(start, redis.clock()),
             redis,
             dice: Mutex::new(Dice::new(plan.seed, 2)),
             start,
@@ -187,6 +190,9 @@ impl World {
 
     /// When something happens next by itself, if nothing is under way now: `None` within is never.
     fn idle_until(&self) -> Option<Option<Instant>> {
+        if !self.spools.are_empty() {
+            return None;
+        }
         let now = Instant::now();
         let due = self.book().idle_until(now)?;
         let telling = lock(&self.telling);

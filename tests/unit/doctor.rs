@@ -2,6 +2,7 @@
 
 mod cluster;
 mod policies;
+mod spool;
 
 use std::time::Duration;
 
@@ -102,7 +103,7 @@ fn facts(broker: Broker, redis: RedisFacts) -> Facts {
         resend_horizon: Duration::from_secs(90),
         dedup_ttl: Duration::from_secs(180),
     };
-    Facts { broker: Ok(broker), redis: Some(Ok(redis)), memories: vec![memory] }
+    Facts { broker: Ok(broker), redis: Some(Ok(redis)), memories: vec![memory], spool: None }
 }
 
 fn on_broker(change: impl FnOnce(&mut Found)) -> Vec<Finding> {
@@ -205,6 +206,7 @@ fn a_receiver_is_not_judged_by_subscribers_or_redis() {
         }),
         redis: None,
         memories: Vec::new(),
+        spool: None,
     };
     let findings = diagnose(&facts);
     assert!(
@@ -221,7 +223,12 @@ fn alarms_unrouted_messages_and_outages() {
     let findings = diagnose(&facts(caught, redis()));
     assert_eq!(wrong(&findings), [(Level::Warn, "unrouted", "milepost.unrouted")]);
     let no_broker = NoBroker { says: "refused".to_owned(), remedy: "look" };
-    let down = Facts { broker: Err(no_broker), redis: Some(Err("refused".to_owned())), memories: vec![] };
+    let down = Facts {
+        broker: Err(no_broker),
+        redis: Some(Err("refused".to_owned())),
+        memories: vec![],
+        spool: None,
+    };
     assert_eq!(
         wrong(&diagnose(&down)),
         [(Level::Fail, "rabbitmq", "rabbitmq"), (Level::Fail, "redis", "redis")]

@@ -1,6 +1,6 @@
 """Every rule, in groups, in the files that they are written to."""
 
-from . import causes, clock, recovery_causes, sink_causes, slo, watch
+from . import causes, clock, recovery_causes, sink_causes, slo, spool_causes, watch
 from .model import Alert, Group, Record
 
 FILES = {
@@ -12,6 +12,7 @@ FILES = {
     ),
     "sink": (Group("milepost-sink", tuple(sink_causes.causes())),),
     "recovery": (Group("milepost-recovery", tuple(recovery_causes.causes())),),
+    "spool": (Group("milepost-spool", tuple(spool_causes.causes())),),
     "watch": (Group("milepost-watch", tuple(watch.watch())),),
 }
 RULES = tuple(rule for groups in FILES.values() for group in groups for rule in group.rules)

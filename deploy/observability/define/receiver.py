@@ -2,7 +2,7 @@
 
 from . import clock
 from .model import Board, Panel, Query, Row
-from .panels import LOSS_CLOCK, buckets, confirms, one, percentiles, rate, resources, rollout, slo_row
+from .panels import LOSS_CLOCK, buckets, confirms, one, percentiles, quantile, rate, resources, rollout, slo_row
 from .slo import NOT_OUR_FAULT, SLOS
 
 
@@ -114,6 +114,58 @@ def receiver():
                             "{{provider}}",
                         ),
                         width=9,
+                    ),
+                ),
+            ),
+            Row(
+                "Spool: the second store",
+                (
+                    Panel(
+                        "Filled",
+                        "Share of what each provider's spool may hold, in webhooks or in bytes, whichever is more. Runbook: spool-nearly-full.",
+                        "percentunit",
+                        one(f"max by (provider) (milepost_spool_used{{{mine}}} / (milepost_spool_limit{{{mine}}} > 0))", "{{provider}}"),
+                        width=6,
+                        most=1,
+                        empty="no provider's webhooks are spooled",
+                    ),
+                    Panel(
+                        "In and out",
+                        "Stored: RabbitMQ did not confirm, and Redis proved that it has it. Drained: published since. All else got 503.",
+                        "ops",
+                        (
+                            Query(rate(f"milepost_spool_appends_total{{{mine}}}", "provider, result") + " > 0", "{{provider}} {{result}}"),
+                            Query(rate(f"milepost_spool_drained_total{{{mine}}}", "provider") + " > 0", "{{provider}} drained"),
+                        ),
+                        width=6,
+                        empty="RabbitMQ was not away",
+                    ),
+                    Panel(
+                        "Oldest webhook",
+                        "For how long it has been in the spool. Runbook: spool-not-drained.",
+                        "s",
+                        one(f"max by (provider) (milepost_spool_oldest_age_seconds{{{mine}}})", "{{provider}}"),
+                        width=4,
+                    ),
+                    Panel(
+                        "Time to the proof",
+                        "99 of 100 webhooks that were to be spooled were stored, or refused, within this time after RabbitMQ failed.",
+                        "s",
+                        one(quantile(0.99, f"milepost_spool_append_duration_seconds{{{mine}}}", "provider"), "{{provider}}"),
+                        width=4,
+                        empty="RabbitMQ was not away",
+                    ),
+                    Panel(
+                        "Can be spooled",
+                        "Whether Redis proves to every receiver that what it takes is durable. Runbook: spool-not-durable.",
+                        "short",
+                        one(
+                            f"min by (provider) (milepost_spool_durable{{{mine}}}) and on (provider) (milepost_spool_limit{{of=\"bytes\",{mine}}} > 0)",
+                            "{{provider}}",
+                        ),
+                        width=4,
+                        most=1,
+                        empty="no provider's webhooks are spooled",
                     ),
                 ),
             ),

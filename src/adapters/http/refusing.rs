@@ -19,7 +19,7 @@ pub(super) struct Refusing(Mutex<BTreeMap<ProviderId, EndedReceipts>>, Mutex<Mis
 /// When the provider's webhooks were received that ended so.
 #[derive(Default)]
 struct EndedReceipts {
-    /// The first of those refused since one was accepted, or when the broker went away.
+    /// The first of those refused since one was accepted, or when there was no store left to take one.
     refusing_since: Option<Timestamp>,
     last_accepted: Option<Timestamp>,
     last_refused: Option<Timestamp>,
@@ -52,17 +52,17 @@ impl Refusing {
         }
     }
 
-    /// Takes note of whether the broker takes messages. While it does not, the clock runs from the moment that is seen;
-    /// back again, it stops unless a webhook was refused meanwhile.
-    pub(super) fn broker(&self, provider: ProviderId, takes_messages: bool, now: Timestamp) {
+    /// Takes note of whether the broker or the provider's spool would store a webhook. While none does, the clock runs from
+    /// the moment that is seen; back again, it stops unless a webhook was refused meanwhile.
+    pub(super) fn stores(&self, provider: ProviderId, one_does: bool, now: Timestamp) {
         let mut all = self.lock();
         let known = all.entry(provider).or_default();
         match known.refusing_since {
-            None if !takes_messages => {
+            None if !one_does => {
                 known.refusing_since = Some(now);
                 show(REFUSING_SINCE, provider, Some(now));
             }
-            Some(since) if takes_messages && known.last_refused < Some(since) => {
+            Some(since) if one_does && known.last_refused < Some(since) => {
                 known.refusing_since = None;
                 show(REFUSING_SINCE, provider, None);
             }

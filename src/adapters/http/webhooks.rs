@@ -63,12 +63,13 @@ impl WebhookPort {
         Arc::new(Self { receiver, limits, allowances, connections, refusing, refusals, sample_ratio })
     }
 
-    /// Says whether the broker takes messages. While it does not, every provider's loss clock runs, whether or not one
-    /// sends anything.
+    /// Says whether the broker takes messages. While it does not, the loss clock runs of every provider whose webhooks
+    /// cannot be spooled, whether or not one sends anything.
     pub fn broker(&self, takes_messages: bool) {
         let now = self.receiver.receipt().received_at;
         for provider in self.receiver.providers() {
-            self.refusing.broker(provider, takes_messages, now);
+            let stores = takes_messages || self.receiver.can_spool(provider);
+            self.refusing.stores(provider, stores, now);
         }
     }
 

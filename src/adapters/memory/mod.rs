@@ -5,8 +5,10 @@ mod broker;
 mod cells;
 mod gaps;
 mod ledger;
+mod spool;
 
 pub use broker::{MemoryBroker, ParkedMessage};
 pub use cells::MemoryCells;
 pub use gaps::MemoryGaps;
 pub use ledger::MemoryLedger;
+pub use spool::MemorySpool;

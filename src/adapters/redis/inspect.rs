@@ -162,7 +162,7 @@ fn field(info: &str, name: &str) -> Option<String> {
     info.lines().find_map(value)
 }
 
-async fn setting(
+pub(super) async fn setting(
     connection: &RedisConnection,
     node: Option<&str>,
     name: &str,
@@ -172,7 +172,7 @@ async fn setting(
 }
 
 /// The answer to a command, or `None` if Redis refuses it.
-async fn ask<T: FromRedisValue>(
+pub(super) async fn ask<T: FromRedisValue>(
     connection: &RedisConnection,
     node: Option<&str>,
     words: &[&str],

@@ -1,4 +1,4 @@
-//! Redis: the ledger, and the connection it keeps.
+//! Redis: the ledger, the cells, the spool, and the connections they keep.
 
 mod answer;
 mod calls;
@@ -15,9 +15,13 @@ mod memory;
 mod open_deliveries;
 mod policy;
 mod pool;
+mod proof;
 mod record;
 mod remembered;
 mod script;
+mod spool;
+mod spool_commits;
+mod spool_entry;
 mod target;
 
 pub use cells::RedisCells;
@@ -27,6 +31,8 @@ pub use gaps::RedisGaps;
 pub use inspect::{NodeFacts, RedisFacts, inspect};
 pub use ledger::RedisLedger;
 pub use policy::KEEPS_ALL;
+pub use proof::prove;
 pub use record::{EventRecord, State};
 pub use remembered::{DeliveryName, Inspector, RememberedDelivery, Repeat, WaitingEvent};
+pub use spool::{RedisSpool, spooled};
 pub use target::{BadRedisUrl, RedisTarget};

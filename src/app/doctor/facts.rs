@@ -14,6 +14,7 @@ use crate::adapters::redis::{self, RedisConnection, RedisFacts};
 use crate::app::backends::{rabbit_settings, redis_settings, role_topology};
 use crate::config::Config;
 use crate::domain::provider::ProviderId;
+use crate::ports::{LedgerError, Proof};
 use crate::telemetry::recorder::Role;
 
 /// Why the broker could not be looked at, and what can be done about it.
@@ -41,6 +42,21 @@ pub struct Facts {
     pub redis: Option<Result<RedisFacts, String>>,
     /// For how long events are remembered.
     pub memories: Vec<Memory>,
+    /// The spools, if this role looks at them and Redis answers.
+    pub spool: Option<SpoolFacts>,
+}
+
+/// The spools: one of each provider.
+#[derive(Debug, Clone)]
+pub struct SpoolFacts {
+    /// Whose webhooks are to be spooled.
+    pub spooling: Vec<ProviderId>,
+    /// What proves that what is spooled is durable, or why nothing does.
+    pub proof: Result<Proof, &'static str>,
+    /// How many webhooks wait, of every provider; `None` is what this user may not see.
+    pub waiting: Vec<(ProviderId, Option<u64>)>,
+    /// Bytes that each spool may hold.
+    pub max_bytes: u64,
 }
 
 /// A place where the URL says that the broker is.
@@ -96,6 +112,9 @@ pub struct Patient {
     topology: Topology,
     redis: Option<RedisConnection>,
     memories: Vec<Memory>,
+    /// Every provider, and whether it spools.
+    spools: Vec<(ProviderId, bool)>,
+    spool_max_bytes: u64,
 }
 
 impl Patient {
@@ -117,7 +136,12 @@ impl Patient {
             let settings = config.provider(provider);
             Memory { provider, resend_horizon: settings.resend_horizon, dedup_ttl: settings.dedup_ttl }
         };
+        let spool = |&id: &ProviderId| (id, config.provider(id).spool);
+        // A receiver is ready without Redis.
+        let looked_at = if role == Role::Run { providers } else { &[] };
         Ok(Self {
+            spools: looked_at.iter().map(spool).collect(),
+            spool_max_bytes: config.spool.max_bytes,
             rabbit: rabbit_settings(config, &role.to_string()),
             management,
             topology: role_topology(config, role, providers),
@@ -132,7 +156,23 @@ impl Patient {
             Some(connection) => Some(redis::inspect(connection).await.map_err(|error| error.to_string())),
             None => None,
         };
-        Facts { broker: self.broker().await, redis, memories: self.memories.clone() }
+        let spool = match &self.redis {
+            Some(connection) if matches!(redis, Some(Ok(_))) && !self.spools.is_empty() => {
+                self.spool(connection).await.ok()
+            }
+            _ => None,
+        };
+        Facts { broker: self.broker().await, redis, memories: self.memories.clone(), spool }
+    }
+
+    async fn spool(&self, connection: &RedisConnection) -> Result<SpoolFacts, LedgerError> {
+        let proof = redis::prove(connection).await?;
+        let mut waiting = Vec::new();
+        for &(provider, _) in &self.spools {
+            waiting.push((provider, redis::spooled(connection, provider).await?));
+        }
+        let spooling = self.spools.iter().filter(|(_, spools)| *spools).map(|(provider, _)| *provider);
+        Ok(SpoolFacts { spooling: spooling.collect(), proof, waiting, max_bytes: self.spool_max_bytes })
     }
 
     /// The broker alone.

@@ -11,9 +11,10 @@ mod policies;
 mod redis;
 mod retention;
 mod shape;
+mod spool;
 mod subscribers;
 
-pub use facts::{Broker, Facts, Host, ManagementFacts, Memory, NoBroker, Patient};
+pub use facts::{Broker, Facts, Host, ManagementFacts, Memory, NoBroker, Patient, SpoolFacts};
 pub use finding::{Finding, Level};
 
 /// All findings, in the order in which they are best fixed.
@@ -30,5 +31,6 @@ pub fn diagnose(facts: &Facts) -> Vec<Finding> {
         findings.extend(host::by_hand(broker));
     }
     findings.extend(redis::findings(facts));
+    findings.extend(spool::findings(facts));
     findings
 }

@@ -10,7 +10,9 @@ use milepost::domain::authentication::{AuthScheme, Authentication};
 use milepost::domain::envelope::Envelope;
 use milepost::domain::provider::{Decoded, Provider, ProviderId};
 use milepost::domain::verdict::Poison;
-use milepost::ports::{Clock, Outbound, PublishError, Publisher};
+use milepost::ports::{
+    Clock, Next, Outbound, Proof, PublishError, Publisher, Spool, SpoolError, SpoolState, Spooled,
+};
 use tokio::sync::{Semaphore, watch};
 
 use super::{NOW, within};
@@ -105,6 +107,59 @@ impl Publisher for FakePublisher {
 
     fn ready(&self) -> bool {
         true
+    }
+}
+
+/// Takes webhooks and proves them as it is told, and hands out none.
+pub struct FakeSpool {
+    taken: watch::Sender<Vec<Envelope>>,
+    gate: Semaphore,
+    reply: Mutex<Result<(), SpoolError>>,
+}
+
+impl FakeSpool {
+    /// `held`: each proof waits for [`Self::release`]. Otherwise each is there at once.
+    pub fn new(held: bool) -> Self {
+        let gate = Semaphore::new(if held { 0 } else { 10_000 });
+        Self { taken: watch::Sender::default(), gate, reply: Mutex::new(Ok(())) }
+    }
+
+    pub fn reply(&self, reply: Result<(), SpoolError>) {
+        *self.reply.lock().unwrap() = reply;
+    }
+
+    pub fn release(&self, count: usize) {
+        self.gate.add_permits(count);
+    }
+
+    pub fn taken(&self) -> Vec<Envelope> {
+        self.taken.borrow().clone()
+    }
+
+    pub async fn has_taken(&self, count: usize) {
+        let mut taken = self.taken.subscribe();
+        within(taken.wait_for(|taken| taken.len() >= count)).await.unwrap();
+    }
+}
+
+#[async_trait]
+impl Spool for FakeSpool {
+    async fn append(&self, webhook: &Envelope) -> Result<(), SpoolError> {
+        self.taken.send_modify(|taken| taken.push(webhook.clone()));
+        self.gate.acquire().await.unwrap().forget();
+        self.reply.lock().unwrap().clone()
+    }
+
+    async fn next(&self, _: Duration, _: Option<&Spooled>) -> Result<Next, SpoolError> {
+        Ok(Next::Empty)
+    }
+
+    async fn release(&self, _: Option<&Spooled>) -> Result<(), SpoolError> {
+        Ok(())
+    }
+
+    async fn look(&self) -> Result<SpoolState, SpoolError> {
+        Ok(SpoolState { entries: 0, bytes: 0, oldest: None, proof: Ok(Proof::EachWrite) })
     }
 }
 

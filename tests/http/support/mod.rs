@@ -21,7 +21,8 @@ use milepost::domain::identity::Account;
 use milepost::domain::provider::ProviderId;
 use milepost::domain::secret::Secret;
 use milepost::pipeline::receive::{Accounts, Endpoint, LiveAccounts, Receiver};
-use milepost::ports::Clock;
+use milepost::pipeline::spooling::Spooling;
+use milepost::ports::{Clock, SpoolLimits};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -30,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use client::{Client, Reply, UNPROVEN, signature, signed, signed_with, unfinished};
 use fakes::{Answers, BY_SIGNATURE, StoppedClock};
-pub use fakes::{FakePublisher, TestProvider};
+pub use fakes::{FakePublisher, FakeSpool, TestProvider};
 pub use log::{Log, log};
 
 /// Nothing in here takes this long unless it hangs.
@@ -55,6 +56,8 @@ pub struct Setup {
     pub stopping: Stopping,
     /// Whether publishes wait for [`FakePublisher::release`].
     pub held: bool,
+    /// Where the provider's webhooks go that are not confirmed.
+    pub spool: Option<Arc<FakeSpool>>,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -81,6 +84,7 @@ impl Default for Setup {
             },
             stopping: Stopping { delay: Duration::ZERO, drain: DEADLINE },
             held: false,
+            spool: None,
             clock: Arc::new(StoppedClock),
         }
     }
@@ -157,7 +161,11 @@ pub async fn start_with(
     let beside =
         setup.beside.map(|name| Endpoint { provider: provider(name, None), accounts: accounts.clone() });
     let endpoints = std::iter::once(Endpoint { provider: provided, accounts }).chain(beside).collect();
-    let receiver = Receiver::new(endpoints, publisher.clone(), Arc::clone(&setup.clock));
+    let limits = SpoolLimits { max_entries: 10, max_bytes: 10_000 };
+    let spooling =
+        |spool: &Arc<FakeSpool>| (provided.id, Arc::new(Spooling::new(provided.id, spool.clone(), limits)));
+    let receiver = Receiver::new(endpoints, publisher.clone(), Arc::clone(&setup.clock))
+        .with_spools(setup.spool.iter().map(spooling).collect());
     (Server::start(WebhookPort::new(receiver, setup.limits, 0.0), &setup).await, publisher)
 }
 

@@ -8,3 +8,4 @@ mod open_deliveries;
 mod redis_calls;
 mod redis_failover;
 mod redis_values;
+pub mod spool;

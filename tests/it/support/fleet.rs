@@ -106,6 +106,7 @@ impl Real {
             open: ledger,
             gaps: Arc::new(redis_gaps_at(redis_url)),
             cells: Arc::new(redis_cells_at(redis_url)),
+            spools: BTreeMap::new(),
             clock,
         };
         eventually("the publisher connects", || async { backends.publisher.ready().then_some(()) }).await;

@@ -50,6 +50,8 @@ impl Program {
             let provider = provider.id().as_str().to_uppercase();
             let name = format!("MILEPOST__PROVIDERS__{provider}__ACCOUNTS__{}__SECRETS", account());
             program = program.env(&name, &format!(r#"["{SECRET}"]"#));
+            // The tests' fleets share a Redis and no broker: one would drain what another one spooled.
+            program = program.env(&format!("MILEPOST__PROVIDERS__{provider}__SPOOL"), "false");
         }
         program
     }

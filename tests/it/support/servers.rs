@@ -198,6 +198,39 @@ impl OwnServers {
         servers
     }
 
+    /// A Redis alone, that proves its writes: today's does, and one before 7.2 with `appendfsync always`.
+    pub fn proving_redis(name: &str) -> Self {
+        let servers = Self::start_with(name, &["--without-rabbit"]);
+        if !servers.has_waitaof() {
+            assert_eq!(servers.redis_cli(&["CONFIG", "SET", "appendfsync", "always"]), "OK");
+        }
+        servers
+    }
+
+    pub fn has_waitaof(&self) -> bool {
+        !self.redis_cli(&["WAITAOF", "0", "0", "1"]).contains("unknown command")
+    }
+
+    /// Gives Redis this user as `deploy/components/redis/users.acl` has it; the URL to log in with.
+    pub fn with_shipped_user(&self, user: &str, password: &str) -> String {
+        const USERS: &str = include_str!("../../../deploy/components/redis/users.acl");
+        let rule = USERS.lines().find_map(|line| line.strip_prefix(&format!("user {user} ")));
+        // A Redis that does not know the command refuses the rule.
+        let known = |word: &&str| self.has_waitaof() || *word != "+waitaof";
+        let words = rule.expect("the file has it").split(' ').filter(known);
+        assert_eq!(
+            self.redis_cli(&["ACL", "SETUSER", user].into_iter().chain(words).collect::<Vec<_>>()),
+            "OK"
+        );
+        self.redis_url.replace("redis://", &format!("redis://{user}:{password}@"))
+    }
+
+    /// What Redis answers to a command.
+    pub fn redis_cli(&self, words: &[&str]) -> String {
+        let output = Command::new("redis-cli").args(["-u", &self.redis_url]).args(words).output();
+        String::from_utf8_lossy(&output.expect("redis-cli runs").stdout).trim().to_owned()
+    }
+
     /// What the script says of these servers under `name`.
     pub fn value(&self, name: &str) -> String {
         let env = std::fs::read_to_string(self.directory.join("env")).expect("the script writes env");

@@ -60,10 +60,12 @@ impl World {
             Fault::RedisLoses(ms) => {
                 let since = now.checked_sub(Duration::from_millis(*ms)).unwrap_or(self.start);
                 let lost = self.redis.lose(since.max(self.start));
+                self.spools.lose();
                 self.book().ledger_lost(&lost);
             }
             Fault::RedisEmpty => {
                 let lost = self.redis.lose(self.start);
+                self.spools.lose();
                 self.book().ledger_lost(&lost);
             }
             Fault::RedisJumps(ms) => {

@@ -11,6 +11,7 @@ use milepost::domain::samples::SampleSource;
 use milepost::pipeline::message::{ProcessSettings, Processor};
 use milepost::pipeline::parking::Parker;
 use milepost::pipeline::receive::{Endpoint, Receiver};
+use milepost::pipeline::spooling::Spooling;
 use milepost::pipeline::trials::Trials;
 use milepost::pipeline::worker::{Worker, WorkerSettings};
 use tokio::time::{sleep, timeout};
@@ -18,6 +19,7 @@ use tokio::time::{sleep, timeout};
 use super::World;
 use crate::ports::Ports;
 use crate::process::{Process, lock};
+use crate::spool::{LIMITS, SpoolPort};
 
 /// How long a process may take to stop before it is killed.
 const GRACE: Duration = Duration::from_secs(45);
@@ -79,7 +81,16 @@ impl World {
             Endpoint { provider: *provider, accounts }
         };
         let endpoints = self.plan.providers.iter().map(endpoint).collect();
-        Receiver::new(endpoints, Arc::new(ports.clone()), Arc::new(ports))
+        let spooling = |provider: &&'static dyn SampleSource| {
+            // As the default of `providers.NAME.spool`.
+            let provider = Some(provider.id()).filter(|_| provider.gives_up_after().is_zero())?;
+            let port = || SpoolPort { ports: ports.clone(), provider };
+            let spooling = Arc::new(Spooling::new(provider, Arc::new(port()), LIMITS));
+            ports.process.owns(tokio::spawn(port().drain(Arc::clone(&spooling))).abort_handle());
+            Some((provider, spooling))
+        };
+        let spools = self.plan.providers.iter().filter_map(spooling).collect();
+        Receiver::new(endpoints, Arc::new(ports.clone()), Arc::new(ports)).with_spools(spools)
     }
 
     pub(super) fn worker(&self, ports: Ports, provider: &'static dyn SampleSource) -> Worker {

@@ -18,6 +18,9 @@ fn assert_defaults(config: &Config) {
     assert_eq!(config.amqp.confirm_timeout, ms(5000));
     assert_eq!(config.redis.url.expose(), "redis://127.0.0.1:6379/0");
     assert_eq!(config.redis.response_timeout, ms(500));
+    assert_eq!(config.spool.max_entries, 50_000);
+    assert_eq!(config.spool.max_bytes, 67_108_864);
+    assert_eq!(config.spool.timeout, ms(3000));
     assert_eq!(config.http.addr.to_string(), "0.0.0.0:8080");
     assert_eq!(config.http.max_body_bytes, 262_144);
     assert_eq!(config.http.header_timeout, ms(5000));
@@ -70,6 +73,7 @@ fn assert_defaults(config: &Config) {
         assert_eq!(settings.retry, RetrySchedule::try_new(ms(1000), 2.0, ms(2_100_000), 0.2).expect("valid"));
         assert_eq!(settings.resend_horizon, horizon, "{id}");
         assert_eq!(settings.dedup_ttl, 14 * day, "{id}");
+        assert_eq!(settings.spool, matches!(id.as_str(), "247express" | "deliverect"), "{id}");
         assert!(settings.accounts.is_empty(), "{id}");
     }
 }

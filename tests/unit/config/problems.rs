@@ -56,6 +56,13 @@ const PROBLEMS: &[(&str, &str)] = &[
         "redis.url: has a database or a parameter that is not understood (from built in)",
     ),
     ("redis.response_timeout_ms = 0", "redis.response_timeout_ms: must be from 1 to 3600000 (from built in)"),
+    ("spool.max_entries = 0", "spool.max_entries: must be from 1 to 10000000 (from built in)"),
+    ("spool.max_bytes = 262143", "spool.max_bytes: must not be below http.max_body_bytes (from built in)"),
+    (
+        "spool.max_bytes = 68719476737",
+        "spool.max_bytes: must be from 1 to 68719476736 (from built in)",
+    ),
+    ("spool.timeout_ms = 0", "spool.timeout_ms: must be from 1 to 3600000 (from built in)"),
     (
         "http.addr = \"h\"",
         "http.addr: must be an IP address and a port, such as 0.0.0.0:8080 (from built in)",

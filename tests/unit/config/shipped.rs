@@ -16,6 +16,7 @@ use super::{SHIPPED, file};
 const SECTIONS: &[&str] = &[
     "[amqp] url #url_file #management_url connect_timeout_ms confirm_timeout_ms",
     "[redis] url #url_file response_timeout_ms",
+    "[spool] max_entries max_bytes timeout_ms",
     "[http] addr max_body_bytes header_timeout_ms idle_timeout_ms body_timeout_ms min_body_bytes_per_second \
      max_requests_in_flight max_bytes_in_flight max_connections max_connections_per_peer retry_after_seconds \
      shutdown_delay_ms",
@@ -26,15 +27,15 @@ const SECTIONS: &[&str] = &[
     "[log] format filter",
     "[tracing] #otlp_endpoint sample_ratio",
     "[open] max_age_seconds max_deliveries",
-    "[providers.telyport] resend_horizon_seconds dedup_ttl_seconds #silent_after_seconds #retry #accounts_dir #accounts_auth",
+    "[providers.telyport] resend_horizon_seconds dedup_ttl_seconds #silent_after_seconds spool #retry #accounts_dir #accounts_auth",
     "#[providers.telyport.accounts.default] #auth #secret_files #secret_dir #secrets",
-    "[providers.247express] resend_horizon_seconds dedup_ttl_seconds",
+    "[providers.247express] resend_horizon_seconds dedup_ttl_seconds spool",
     "#[providers.247express.accounts.default] #auth #secret_files",
-    "[providers.deliverect] resend_horizon_seconds dedup_ttl_seconds",
+    "[providers.deliverect] resend_horizon_seconds dedup_ttl_seconds spool",
     "#[providers.deliverect.accounts.default] #auth #secret_files",
-    "[providers.dash] resend_horizon_seconds dedup_ttl_seconds #accounts_dir #accounts_header",
+    "[providers.dash] resend_horizon_seconds dedup_ttl_seconds spool #accounts_dir #accounts_header",
     "#[providers.dash.accounts.default] #auth #header #secret_files",
-    "[providers.hubrise] resend_horizon_seconds dedup_ttl_seconds",
+    "[providers.hubrise] resend_horizon_seconds dedup_ttl_seconds spool",
     "#[providers.hubrise.accounts.default] #auth #secret_files",
     "[recovery] look_every_seconds after_gap_seconds lease_seconds request_timeout_ms",
     "#[recovery.providers.telyport] #base_url #path #requests_per_minute",
