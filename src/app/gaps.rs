@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
-use crate::adapters::http::webhooks::Webhooks;
+use crate::adapters::http::webhooks::WebhookPort;
 use crate::domain::gap::{Gap, Witness};
 use crate::domain::provider::ProviderId;
 use crate::ports::{Clock, Gaps, LedgerError, chance};
@@ -19,7 +19,7 @@ const ABSENT_AFTER: SignedDuration = SignedDuration::from_mins(1);
 
 /// Notes until `closing`, and once more.
 pub(super) async fn note(
-    port: &Webhooks,
+    port: &WebhookPort,
     gaps: &dyn Gaps,
     clock: &dyn Clock,
     providers: &[ProviderId],
@@ -56,7 +56,7 @@ async fn absence(
     Ok(())
 }
 
-async fn refusals(port: &Webhooks, gaps: &dyn Gaps, process: u64) {
+async fn refusals(port: &WebhookPort, gaps: &dyn Gaps, process: u64) {
     for (provider, gap) in port.gaps() {
         let name = format!("{process:016x}-{}", gap.from.as_millisecond());
         if gaps.note(provider, &name, &gap).await.is_ok() {

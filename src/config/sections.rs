@@ -59,7 +59,7 @@ pub(super) struct Sections {
 
 impl Sections {
     /// The sections that every installation has, each with its keys.
-    pub(super) const KEYS: [(&str, &[&str]); 10] = [
+    pub(super) const KEYS: [(&str, &[&str]); 11] = [
         ("amqp", AmqpSection::KEYS),
         ("redis", RedisSection::KEYS),
         ("spool", SpoolSection::KEYS),

@@ -95,7 +95,8 @@ impl RedisConnection {
         loop {
             let used = Arc::clone(&self.lock().url);
             self.settings.url.other_than(&used).await;
-            match self.switch().await {
+            // Boxed for its size, as in `get`.
+            match Box::pin(self.switch()).await {
                 Ok(()) => {
                     tries = 0;
                     tracing::info!("redis: the URL changed");

@@ -86,7 +86,10 @@ pub(super) async fn policies(connection: &RedisConnection) -> Result<Vec<Option<
 }
 
 /// Some hosts and access lists forbid `CONFIG`; `INFO` is allowed more often.
-async fn policy_at(connection: &RedisConnection, node: Option<&str>) -> Result<Option<String>, LedgerError> {
+pub(super) async fn policy_at(
+    connection: &RedisConnection,
+    node: Option<&str>,
+) -> Result<Option<String>, LedgerError> {
     if let Some(policy) = setting(connection, node, "maxmemory-policy").await? {
         return Ok(Some(policy));
     }

@@ -5,7 +5,7 @@
 //! `CONFIG GET` has to be allowed for that to be known: `INFO` does not say it.
 
 use super::connection::RedisConnection;
-use super::inspect::{ask, policy, setting};
+use super::inspect::{ask, policy_at, setting};
 use crate::ports::{LedgerError, Proof};
 
 /// What proves a write on this Redis, or why nothing does. It waits for nothing that was written before.
@@ -13,7 +13,12 @@ use crate::ports::{LedgerError, Proof};
 /// # Errors
 /// When Redis does not answer.
 pub async fn prove(connection: &RedisConnection) -> Result<Result<Proof, &'static str>, LedgerError> {
-    match policy(connection).await? {
+    if connection.get().await?.connection.is_cluster() {
+        return Ok(Err(
+            "it is a Cluster, where a proof is of all nodes and not of the spool's: give receivers one server",
+        ));
+    }
+    match policy_at(connection, None).await? {
         None => return Ok(Err("this user may not see its maxmemory-policy: allow INFO")),
         // The spool's keys have no expiry, so the policies for keys that have one leave them alone.
         Some(policy) if policy.starts_with("allkeys") => {
@@ -21,11 +26,12 @@ pub async fn prove(connection: &RedisConnection) -> Result<Result<Proof, &'stati
         }
         Some(_) => {}
     }
-    let waited: Option<Vec<i64>> = ask(connection, &["WAITAOF", "1", "0", "1"]).await?;
+    let waited: Option<Vec<i64>> = ask(connection, None, &["WAITAOF", "1", "0", "1"]).await?;
     if waited.is_some() {
         return Ok(Ok(Proof::EachWrite));
     }
-    let settings = (setting(connection, "appendonly").await?, setting(connection, "appendfsync").await?);
+    let settings =
+        (setting(connection, None, "appendonly").await?, setting(connection, None, "appendfsync").await?);
     Ok(match (settings.0.as_deref(), settings.1.as_deref()) {
         (Some("yes"), Some("always")) => Ok(Proof::EveryAnswer),
         (Some("yes"), Some(_)) => Err(

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use deadpool_redis::redis::{Cmd, FromRedisValue as _, RedisError, Script, Value, cmd};
 
-use super::connection::{RedisConnection, RedisSettings};
+use super::connection::{RedisConnection, RedisSettings, RedisUnusable};
 use super::spool_commits::Commits;
 use super::{inspect, spool_entry};
 use crate::domain::envelope::Envelope;
@@ -57,7 +57,7 @@ impl RedisSpool {
         provider: ProviderId,
         limits: SpoolLimits,
         timeout: Duration,
-    ) -> Result<Self, RedisError> {
+    ) -> Result<Self, RedisUnusable> {
         // A proof is not late before the append is.
         let patient =
             RedisSettings { response_timeout: timeout + settings.response_timeout, ..settings.clone() };
@@ -152,7 +152,7 @@ impl Spool for RedisSpool {
 /// # Errors
 /// When Redis does not answer.
 pub async fn spooled(connection: &RedisConnection, provider: ProviderId) -> Result<Option<u64>, LedgerError> {
-    inspect::ask(connection, &["XLEN", &Keys::of(provider).entries]).await
+    inspect::ask(connection, None, &["XLEN", &Keys::of(provider).entries]).await
 }
 
 #[allow(clippy::needless_pass_by_value)] // For `map_err`.

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use deadpool_redis::redis::aio::ConnectionLike as _;
 use deadpool_redis::redis::{Cmd, FromRedisValue as _, Pipeline, Value, cmd};
 use tokio::sync::oneshot;
 
@@ -127,7 +128,7 @@ impl Commits {
         }
         request.add_command(proving(proof, self.timeout));
         let mut lease = self.connection.get().await.map_err(unavailable)?;
-        let sent = lease.connection.send_packed_commands(&request, 0, request.len()).await;
+        let sent = lease.connection.req_packed_commands(&request, 0, request.len()).await;
         let mut answers = sent.map_err(|error| unavailable(self.connection.failed(&lease, &error)))?;
         let shown = answers.pop().ok_or_else(|| SpoolError::Unavailable("no answer".to_owned()))?;
         if !proves(proof, self.value(&lease, shown)?) {

@@ -35,7 +35,7 @@ fn durable(spool: &SpoolFacts) -> Finding {
     }
 }
 
-/// Whoever drains a provider's spool is a receiver with `spool = true` for it.
+/// Only receivers with `spool = true` for a provider drain its spool.
 fn waiting(spool: &SpoolFacts) -> Vec<Finding> {
     let check = "spool_waiting";
     let of = |(provider, count): &(_, Option<u64>)| {
@@ -54,7 +54,8 @@ fn waiting(spool: &SpoolFacts) -> Vec<Finding> {
 
 /// A Redis that the spools fill takes no claim either.
 fn room(spool: &SpoolFacts, facts: &Facts) -> Option<Finding> {
-    let most = facts.redis.as_ref()?.as_ref().ok()?.max_bytes.filter(|most| *most > 0)?;
+    let redis = facts.redis.as_ref()?.as_ref().ok()?;
+    let most = redis.nodes.iter().filter_map(|node| node.max_bytes).filter(|most| *most > 0).min()?;
     let spools = spool.max_bytes.saturating_mul(spool.spooling.len() as u64);
     (spools > most / 2).then(|| {
         let says = format!("may hold {} MiB of Redis's {} MiB", spools >> 20, most >> 20);
