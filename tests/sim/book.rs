@@ -19,7 +19,11 @@ use crate::process::Process;
 use crate::trace::Trace;
 
 mod claims;
+mod sink;
 mod updates;
+
+use self::sink::SinkBook;
+pub use self::sink::{is_of_sink, named};
 
 /// What every secret begins with.
 pub const SECRET: &[u8] = b"simulated-secret-";
@@ -134,6 +138,7 @@ pub struct Book {
     pub outstanding: i64,
     due: BinaryHeap<Reverse<Instant>>,
     pub acted: u32,
+    pub sink: SinkBook,
 }
 
 impl Book {
@@ -158,6 +163,7 @@ impl Book {
             outstanding: 0,
             due: BinaryHeap::new(),
             acted: 0,
+            sink: SinkBook::default(),
         }
     }
 
@@ -177,6 +183,15 @@ impl Book {
 
     fn event_of(&self, receipt: ReceiptId) -> Option<usize> {
         self.receipts.get(&receipt).map(|received| received.event)
+    }
+
+    pub fn delivery_of(&self, event: usize) -> usize {
+        self.plan.events[event].delivery
+    }
+
+    /// What a message is about.
+    fn about_envelope(&self, envelope: &Envelope) -> Option<usize> {
+        if is_of_sink(envelope) { self.about_message(envelope) } else { self.event_of(envelope.receipt) }
     }
 
     fn no_secret(&mut self, event: Option<usize>, what: &'static str, bytes: &[u8]) {
@@ -212,8 +227,11 @@ impl Book {
     pub fn stored(&mut self, process: &Process, envelope: &Envelope) {
         self.acted += 1;
         self.outstanding += 1;
-        let event = self.event_of(envelope.receipt);
+        let event = self.about_envelope(envelope);
         self.trace.note(event, || format!("p{} work queue <- {}", process.id, copy(envelope)));
+        if is_of_sink(envelope) {
+            return;
+        }
         if let Some(received) = self.receipts.get_mut(&envelope.receipt) {
             received.stored = true;
         }
@@ -224,7 +242,7 @@ impl Book {
 
     pub fn taken(&mut self, process: &Process, envelope: &Envelope) {
         self.acted += 1;
-        let event = self.event_of(envelope.receipt);
+        let event = self.about_envelope(envelope);
         let kind = event.map(|event| self.plan.events[event].kind);
         if kind == Some(Kind::Ignored) {
             self.settled.insert((process.id, envelope.receipt));
@@ -234,8 +252,11 @@ impl Book {
 
     /// The worker says that a message may go.
     pub fn acknowledged(&mut self, process: &Process, envelope: &Envelope) {
-        let event = self.event_of(envelope.receipt);
+        let event = self.about_envelope(envelope);
         self.trace.note(event, || format!("p{} acknowledges {}", process.id, copy(envelope)));
+        if is_of_sink(envelope) {
+            return self.message_acknowledged(process, envelope);
+        }
         if !self.settled.contains(&(process.id, envelope.receipt)) {
             let says = format!("p{} {}", process.id, copy(envelope));
             self.violation("a message is acknowledged and not taken care of", event, says);
@@ -245,7 +266,7 @@ impl Book {
     /// The broker has the acknowledgement.
     pub fn gone(&mut self, process: &Process, envelope: &Envelope) {
         self.outstanding -= 1;
-        let event = self.event_of(envelope.receipt);
+        let event = self.about_envelope(envelope);
         self.trace.note(event, || format!("p{} work queue -> {}", process.id, copy(envelope)));
     }
 
@@ -253,12 +274,16 @@ impl Book {
         self.acted += 1;
         self.outstanding += 1;
         self.due.push(Reverse(due));
-        self.settled.insert((process.id, envelope.receipt));
-        let event = self.event_of(envelope.receipt);
+        let event = self.about_envelope(envelope);
         self.trace.note(event, || {
             let wait = due.saturating_duration_since(Instant::now());
             format!("p{} delay queue <- {}, for {:.1} s", process.id, copy(envelope), wait.as_secs_f64())
         });
+        if is_of_sink(envelope) {
+            self.settle_message(process, envelope);
+            return self.message_delayed(envelope);
+        }
+        self.settled.insert((process.id, envelope.receipt));
         let Some(event) = event else { return };
         let refusals = self.refusals.get(&self.plan.events[event].content).copied().unwrap_or(0);
         if envelope.attempt > refusals {
@@ -269,8 +294,12 @@ impl Book {
 
     pub fn parked(&mut self, process: &Process, envelope: &Envelope, reason: ParkReason) {
         self.acted += 1;
-        let event = self.event_of(envelope.receipt);
-        self.settled.insert((process.id, envelope.receipt));
+        let event = self.about_envelope(envelope);
+        if is_of_sink(envelope) {
+            self.settle_message(process, envelope);
+        } else {
+            self.settled.insert((process.id, envelope.receipt));
+        }
         self.trace
             .note(event, || format!("p{} parked <- {} ({})", process.id, copy(envelope), reason.as_str()));
         if let Some(history) = envelope.history.to_text() {
@@ -281,12 +310,19 @@ impl Book {
     // What the operator does.
 
     pub fn discarded(&mut self, envelope: &Envelope) {
-        let Some(event) = self.event_of(envelope.receipt) else { return };
+        let Some(event) = self.about_envelope(envelope) else { return };
         self.trace.note(Some(event), || format!("the operator discards {}", copy(envelope)));
+        if is_of_sink(envelope) {
+            self.sink.discarded.insert(self.plan.events[event].delivery);
+            return;
+        }
         self.discarded.insert(self.plan.events[event].content);
     }
 
     pub fn forced(&mut self, envelope: &Envelope) {
+        if is_of_sink(envelope) {
+            return;
+        }
         let Some(event) = self.event_of(envelope.receipt) else { return };
         self.forced.insert(self.plan.events[event].delivery);
     }

@@ -7,7 +7,9 @@
 mod book;
 mod consumer;
 mod dice;
+mod hubrise;
 mod link;
+mod log;
 mod operator;
 mod oracle;
 mod plan;
@@ -19,6 +21,7 @@ mod regress;
 mod report;
 mod servers;
 mod shrink;
+mod sink;
 mod spool;
 mod trace;
 mod world;

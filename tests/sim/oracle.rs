@@ -2,17 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::book::{Book, Seen};
+use crate::book::{Book, Seen, is_of_sink};
+use crate::hubrise::Hubrise;
 use crate::plan::{Kind, Plan};
 use crate::servers::ParkedCopy;
+
+mod sink;
 
 /// By how much two clocks that are right may differ, and a little more.
 const CLOCKS: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Judges what is in the book.
-pub fn judge(plan: &Plan, parked: &[ParkedCopy], book: &mut Book) {
+pub fn judge(plan: &Plan, parked: &[ParkedCopy], hubrise: &Hubrise, book: &mut Book) {
+    sink::judge(plan, hubrise, parked, book);
     let parked: BTreeSet<usize> = parked
         .iter()
+        .filter(|parked| !is_of_sink(&parked.envelope))
         .filter_map(|parked| book.receipts.get(&parked.envelope.receipt).map(|received| received.event))
         .collect();
     each_webhook_ends(plan, &parked, book);

@@ -14,6 +14,9 @@ use serde_json::Value;
 use crate::dice::Dice;
 
 mod draw;
+mod sink;
+
+pub use self::sink::{Order, OrderKind, SinkPlan};
 
 use self::draw::{fault, rates, raw_status, resends};
 
@@ -39,6 +42,7 @@ pub struct Plan {
     pub linger: Duration,
     pub providers: Vec<&'static dyn SampleSource>,
     pub events: Vec<Event>,
+    pub sink: Option<SinkPlan>,
     /// In order of time.
     pub steps: Vec<Step>,
 }
@@ -101,6 +105,10 @@ pub struct Step {
 pub enum What {
     /// A provider begins to send an event.
     Send(usize),
+    /// A delivery's order comes into being at HubRise.
+    Order(usize),
+    /// A service says which order a delivery belongs to.
+    Link(usize),
     Fault(Fault),
     Operator(Operator),
 }
@@ -133,6 +141,31 @@ pub enum Fault {
     QueueFull(u64),
     /// Confirms take seconds.
     Slow(u64),
+    /// A sink's connections to HubRise, or everyone's.
+    Hubrise(Option<usize>, Weather, u64),
+    /// HubRise answers so for so many ms.
+    HubriseAnswers(Trouble, u64),
+}
+
+/// What HubRise does instead of answering.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// 500, and nothing was done.
+    Error,
+    /// 500, although it was done.
+    ErrorAfterEffect,
+    /// A proxy's page.
+    Page,
+    /// 429, with `Retry-After` if there are seconds.
+    TooMany(Option<u64>),
+    /// 401 or 403.
+    Denied(u16),
+    /// It does not know the order.
+    Absent,
+    /// 422 that names `driver_phone`, and quotes it.
+    RefusesPhones,
+    /// 422 that names no field.
+    RefusesStatuses,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -190,11 +223,13 @@ impl Plan {
             linger: Duration::from_secs(dice.pick(&[1, 1, 1, 1, 20, 120, 7_200])),
             providers,
             events: Vec::new(),
+            sink: None,
             steps: Vec::new(),
         };
         for delivery in 0..dice.pick(&[1_usize, 2, 2, 3]) {
             plan.tell(delivery, &mut dice);
         }
+        plan.sink();
         plan.break_things(&mut dice);
         plan.steps.sort_by_key(|step| step.at);
         plan
@@ -202,7 +237,14 @@ impl Plan {
 
     /// How many processes there are.
     pub fn slots(&self) -> usize {
-        self.receivers + self.workers * self.providers.len()
+        self.receivers
+            + self.workers * self.providers.len()
+            + self.sink.as_ref().map_or(0, |sink| sink.replicas)
+    }
+
+    /// Tells this schedule's deliveries from others'.
+    fn tag(&self) -> String {
+        format!("{:012x}", self.seed & 0xFFFF_FFFF_FFFF)
     }
 
     /// Adds a delivery.
@@ -222,7 +264,7 @@ impl Plan {
         let pace = dice.pick(&[50, 500, 3_000, 12_000]);
         let ordered = journey.name != "two_couriers";
         let mut at = dice.below(2_000);
-        let tag = format!("{:012x}", self.seed & 0xFFFF_FFFF_FFFF);
+        let tag = self.tag();
         let horizon = u64::try_from(provider.resend_horizon().as_millis()).unwrap_or(u64::MAX);
         for (order, name) in names.iter().enumerate() {
             let step = u32::try_from(order).unwrap_or(0);

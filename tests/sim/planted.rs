@@ -10,6 +10,8 @@ use uuid::Uuid;
 use crate::process::lock;
 use crate::world::World;
 
+pub mod cells;
+
 /// A planted bug.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Planted {
@@ -35,11 +37,18 @@ pub enum Planted {
     SecretIsKept,
     AnswersBeforeTheProof,
     RemovesBeforeTheConfirm,
+    PostIsRepeated,
+    AnswerIsNotLearned,
+    AcknowledgesBeforeItIsTakenIn,
+    LeaseIsIgnored,
+    LimitsOfOneReplica,
+    LateIsShown,
+    HubriseOutageSpendsAttempts,
 }
 
 impl Planted {
     /// Each with the first seed that finds it, which another tests/sim/plan.rs changes (`make simulate PLANTED=1 FROM=1`).
-    pub const ALL: [(Self, u64, &'static str); 22] = [
+    pub const ALL: [(Self, u64, &'static str); 29] = [
         (Self::AnswersBeforeTheConfirm, 3, "the receiver answers before the confirm"),
         (Self::AcknowledgesWhatItTakes, 1, "a message is acknowledged when it is taken"),
         (Self::AcknowledgesBeforeMarking, 1, "a message is acknowledged before the mark is known to be made"),
@@ -66,6 +75,13 @@ impl Planted {
         (Self::SecretIsKept, 8, "a body is stored with its credential"),
         (Self::AnswersBeforeTheProof, 836, "a spooled webhook is accepted before it is on Redis's disk"),
         (Self::RemovesBeforeTheConfirm, 95, "a spooled webhook is removed when it is taken"),
+        (Self::PostIsRepeated, 126, "a POST whose answer is lost is repeated without a look"),
+        (Self::AnswerIsNotLearned, 11, "a sink does not take in what HubRise answered"),
+        (Self::AcknowledgesBeforeItIsTakenIn, 4, "a sink acknowledges an update before it has taken it in"),
+        (Self::LeaseIsIgnored, 6, "a second replica ignores the lease of an order"),
+        (Self::LimitsOfOneReplica, 49, "each replica counts its own requests"),
+        (Self::LateIsShown, 16, "a sink takes a late update for one in order"),
+        (Self::HubriseOutageSpendsAttempts, 16, "an outage of HubRise counts as a failure of the update"),
     ];
 }
 

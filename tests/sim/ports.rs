@@ -40,14 +40,14 @@ impl Ports {
         }
     }
 
-    async fn asked<R: Send + 'static>(
+    /// Asks Redis.
+    pub async fn asked<R: Send + 'static>(
         &self,
         effect: impl FnOnce(&World, &Process) -> R + Send + 'static,
-    ) -> Result<R, LedgerError> {
+    ) -> Result<R, Lost> {
         let (world, process) = (Arc::clone(&self.world), Arc::clone(&self.process));
         let effect = move || effect(&world, &process);
-        let reply = self.process.call(&self.process.slot.redis, RESPONSE_TIMEOUT, effect).await;
-        reply.map_err(|lost| LedgerError(format!("{lost:?}")))
+        self.process.call(&self.process.slot.redis, RESPONSE_TIMEOUT, effect).await
     }
 }
 
@@ -123,6 +123,7 @@ impl Ledger for Ports {
             claim
         })
         .await
+        .map_err(away)
     }
 
     async fn mark(&self, event: &EventRef, mark: Mark) -> Result<bool, LedgerError> {
@@ -152,12 +153,16 @@ impl Ledger for Ports {
         if result.is_err() {
             self.world.book().mark_failed(&self.process, event);
         }
-        result
+        result.map_err(away)
     }
 
     async fn ping(&self) -> Result<(), LedgerError> {
-        self.asked(|_, _| ()).await
+        self.asked(|_, _| ()).await.map_err(away)
     }
+}
+
+fn away(lost: Lost) -> LedgerError {
+    LedgerError(format!("{lost:?}"))
 }
 
 #[async_trait]

@@ -1,16 +1,16 @@
 //! The servers: a broker and a Redis, each the in-memory adapter of `src` and what may happen to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
-use milepost::adapters::memory::{MemoryBroker, MemoryLedger};
+use milepost::adapters::memory::{MemoryBroker, MemoryCells, MemoryLedger};
 use milepost::domain::claim::{Claim, ClaimRequest, EventRef, Mark};
 use milepost::domain::envelope::Envelope;
 use milepost::domain::verdict::ParkReason;
-use milepost::ports::{Clock, Ledger as _, Outbound, PublishError, Publisher as _};
+use milepost::ports::{Cell, Cells as _, Clock, Ledger as _, Outbound, PublishError, Publisher as _, Swap};
 use tokio::time::Instant;
 
 use crate::plan::EPOCH;
@@ -87,14 +87,15 @@ impl Broker {
             (state.subscriber_full_until > now, state.queue_full_until > now)
         };
         match outbound {
-            Outbound::Update(_) => {
+            Outbound::Update(ref event) => {
                 let full = subscriber_full.then_some(true);
                 let refused = refused.or(full);
                 let send = send.unwrap_or_default();
                 // One full queue refuses what the others have taken.
                 if refused != Some(false) {
+                    let body = event.body.clone();
                     self.queues.publish(outbound).now_or_never();
-                    world.book().published(send);
+                    world.book().published(send, body);
                 }
                 if refused.is_some() {
                     world.book().refused(send);
@@ -150,12 +151,14 @@ impl Clock for RedisTime {
 enum Write {
     Claim(ClaimRequest),
     Mark(EventRef, Mark),
+    Swap { key: String, old: Option<String>, new: String, ttl: Duration },
 }
 
-/// Redis, with the ledger in it.
+/// Redis, with the ledger and the sink's cells in it.
 pub struct Redis {
     time: Arc<RedisTime>,
     ledger: Mutex<Arc<MemoryLedger>>,
+    cells: Mutex<Arc<MemoryCells>>,
     journal: Mutex<Option<Vec<(Instant, Timestamp, Write)>>>,
     /// For planted bugs: what a ledger that has the bug would know.
     pub planted: Mutex<PlantedState>,
@@ -166,6 +169,8 @@ pub struct PlantedState {
     pub anchors: BTreeMap<[u8; 32], Vec<milepost::domain::identity::ReceiptId>>,
     pub undone: Vec<String>,
     pub in_hand: BTreeMap<String, EventRef>,
+    /// By process: leases of a sink's that are its own.
+    pub leases: BTreeSet<(u32, String)>,
 }
 
 impl Redis {
@@ -173,8 +178,9 @@ impl Redis {
     pub fn new(start: Instant, loses: bool) -> Self {
         let time = Arc::new(RedisTime { start, state: Mutex::new((SignedDuration::ZERO, None)) });
         let ledger = Mutex::new(Arc::new(MemoryLedger::new(time.clone())));
+        let cells = Mutex::new(Arc::new(MemoryCells::new(time.clone())));
         let journal = Mutex::new(loses.then(Vec::new));
-        Self { time, ledger, journal, planted: Mutex::default() }
+        Self { time, ledger, cells, journal, planted: Mutex::default() }
     }
 
     pub fn now(&self) -> Timestamp {
@@ -201,6 +207,22 @@ impl Redis {
         ledger.mark(event, mark).now_or_never().expect("it never waits").expect("it is never away")
     }
 
+    pub fn read(&self, key: &str) -> Cell {
+        let cells = Arc::clone(&lock(&self.cells));
+        cells.read(key).now_or_never().expect("it never waits").expect("it is never away")
+    }
+
+    pub fn swap(&self, key: &str, old: Option<&str>, new: &str, ttl: Duration) -> Swap {
+        let cells = Arc::clone(&lock(&self.cells));
+        let swap =
+            cells.swap(key, old, new, ttl).now_or_never().expect("it never waits").expect("it is never away");
+        if swap == Swap::Done {
+            let (key, old, new) = (key.to_owned(), old.map(str::to_owned), new.to_owned());
+            self.note(|| Write::Swap { key, old, new, ttl });
+        }
+        swap
+    }
+
     fn note(&self, write: impl FnOnce() -> Write) {
         if let Some(journal) = lock(&self.journal).as_mut() {
             journal.push((Instant::now(), self.now(), write()));
@@ -212,21 +234,27 @@ impl Redis {
         let mut journal = lock(&self.journal);
         let Some(journal) = journal.as_mut() else { return Vec::new() };
         let kept = journal.partition_point(|(at, _, _)| *at < since);
-        let lost = journal.drain(kept..).map(|(_, _, write)| match write {
-            Write::Claim(request) => request.copy.receipt,
-            Write::Mark(event, _) => event.receipt,
+        let lost = journal.drain(kept..).filter_map(|(_, _, write)| match write {
+            Write::Claim(request) => Some(request.copy.receipt),
+            Write::Mark(event, _) => Some(event.receipt),
+            Write::Swap { .. } => None,
         });
         let lost = lost.collect();
         let ledger = MemoryLedger::new(self.time.clone());
+        let cells = MemoryCells::new(self.time.clone());
         for (_, at, write) in journal.iter() {
             lock(&self.time.state).1 = Some(*at);
             match write {
                 Write::Claim(request) => drop(ledger.claim(request).now_or_never()),
                 Write::Mark(event, mark) => drop(ledger.mark(event, *mark).now_or_never()),
+                Write::Swap { key, old, new, ttl } => {
+                    drop(cells.swap(key, old.as_deref(), new, *ttl).now_or_never());
+                }
             }
         }
         lock(&self.time.state).1 = None;
         *lock(&self.ledger) = Arc::new(ledger);
+        *lock(&self.cells) = Arc::new(cells);
         lost
     }
 }

@@ -6,7 +6,9 @@
 mod book;
 mod consumer;
 mod dice;
+mod hubrise;
 mod link;
+mod log;
 mod operator;
 mod oracle;
 mod plan;
@@ -17,6 +19,7 @@ mod provider;
 mod report;
 mod servers;
 mod shrink;
+mod sink;
 mod spool;
 mod trace;
 mod world;

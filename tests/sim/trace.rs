@@ -27,6 +27,11 @@ impl Trace {
         }
     }
 
+    /// Whether anything is kept.
+    pub fn is_kept(&self) -> bool {
+        self.lines.is_some()
+    }
+
     /// Redis's time.
     pub fn redis_now(&self) -> Timestamp {
         self.redis.now()

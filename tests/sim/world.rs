@@ -7,11 +7,14 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use milepost::pipeline::receive::Accounts;
 use milepost::ports::chance;
+use milepost::sinks::HUBRISE;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::book::{Book, Violation};
 use crate::dice::Dice;
+use crate::hubrise::Hubrise;
+use crate::log;
 use crate::operator;
 use crate::oracle;
 use crate::plan::{EPOCH, Fault, Plan, Rates, What};
@@ -28,7 +31,8 @@ mod secrets;
 use self::fleet::Running;
 use self::secrets::accounts;
 
-/// How long everything may take to end once nothing goes wrong any more: the longest chain of retries, twice.
+/// How long everything may take to end once nothing goes wrong any more, and again after each replay: the longest chain
+/// of retries, twice.
 const ENDS_WITHIN: Duration = Duration::from_hours(4);
 /// With nothing to do for longer, the workers are stopped, and started again when there is.
 const IDLE: Duration = Duration::from_secs(8);
@@ -53,6 +57,7 @@ pub fn run(plan: &Plan, planted: Option<Planted>, traced: bool) -> Outcome {
         .build()
         .expect("a runtime");
     chance::seed(plan.seed);
+    log::listen();
     runtime.block_on(World::live(Arc::new(plan.clone()), planted, traced))
 }
 
@@ -62,6 +67,9 @@ pub struct World {
     pub broker: Broker,
     pub redis: Arc<Redis>,
     pub spools: Spools,
+    pub hubrise: Hubrise,
+    /// Which token of HubRise's is in force.
+    pub token: Mutex<u32>,
     pub dice: Mutex<Dice>,
     start: Instant,
     book: Mutex<Book>,
@@ -102,6 +110,8 @@ impl World {
             broker: Broker::new(),
             spools: Spools::new(start, redis.clock()),
             redis,
+            hubrise: Hubrise::new(plan.sink.as_ref()),
+            token: Mutex::new(0),
             dice: Mutex::new(Dice::new(plan.seed, 2)),
             start,
             book: Mutex::new(book),
@@ -117,6 +127,9 @@ impl World {
             accounts: live.collect(),
             plan,
         });
+        if world.plan.sink.is_some() {
+            world.broker.queues.feed(HUBRISE);
+        }
         for slot in 0..world.plan.slots() {
             world.begin(slot);
         }
@@ -136,7 +149,10 @@ impl World {
             world.end(slot);
         }
         let mut book = lock(&world.book);
-        oracle::judge(&world.plan, &world.broker.parked(), &mut book);
+        if let Some(line) = log::told() {
+            book.violation("a secret is kept", None, format!("in the log: {line}"));
+        }
+        oracle::judge(&world.plan, &world.broker.parked(), &world.hubrise, &mut book);
         let trace = Trace::new(start, Arc::clone(&world.redis), false);
         Outcome {
             violations: std::mem::take(&mut book.violations),
@@ -244,12 +260,13 @@ impl World {
         self.book().trace.note(None, || "-- from here on nothing goes wrong".to_owned());
         *lock(&self.calm) = true;
         self.slots.iter().for_each(|slot| slot.calm());
+        self.hubrise.calm();
         self.broker.subscriber_full(self.start);
         self.broker.queue_full(self.start);
-        let deadline = Instant::now() + ENDS_WITHIN;
+        let deadline = || Instant::now() + ENDS_WITHIN;
         // What is parked again after a replay is what no replay can help.
         for _ in 0..2 {
-            if !self.settle(deadline).await {
+            if !self.settle(deadline()).await {
                 let book = &mut self.book();
                 let says = format!("{} messages after {ENDS_WITHIN:?}", book.outstanding);
                 return book.violation("something waits for ever", None, says);
@@ -263,7 +280,7 @@ impl World {
                 }
             }
         }
-        if !self.settle(deadline).await {
+        if !self.settle(deadline()).await {
             let says = format!("{} messages after a replay", self.book().outstanding);
             self.book().violation("something waits for ever", None, says);
         }

@@ -7,9 +7,8 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use uuid::Uuid;
 
-use super::core::answer::{ApiAnswer, ApiRejection};
+use super::core::answer::ApiAnswer;
 use super::core::carrier::Carrier;
 use super::core::decide::{self, Case, Obstacle, RetryCause, Run, Step, admit, decide};
 use super::core::desk::{Note, PauseReason, Why};
@@ -49,8 +48,6 @@ pub(super) struct Visit<'a> {
     /// Names this visit's leases.
     token: String,
     run: Run,
-    /// What HubRise refused of what was sent.
-    rejection: Option<ApiRejection>,
 }
 
 /// What a visit does next.
@@ -76,9 +73,8 @@ impl<'a> Visit<'a> {
             message,
             carrier: Carrier::of(&update.delivery.provider),
             key: keys::order(&connection.name, order),
-            token: Uuid::new_v4().simple().to_string(),
+            token: format!("{:032x}", random::<u128>()),
             run: Run::default(),
-            rejection: None,
         }
     }
 
@@ -138,7 +134,7 @@ impl<'a> Visit<'a> {
                 settle_lease(record, now_ms);
                 if self.message.replayed {
                     // The operator who replays it has fixed what HubRise refused.
-                    record.refused.clear();
+                    record.forgive();
                 }
                 let case = self.case(now_ms);
                 match admit(record, &case) {
@@ -226,7 +222,7 @@ impl<'a> Visit<'a> {
     }
 
     /// What a lesson makes of the visit; nothing if it goes on.
-    fn conclude(&mut self, lesson: Lesson, noted: DeskNote) -> Option<Verdict> {
+    fn conclude(&self, lesson: Lesson, noted: DeskNote) -> Option<Verdict> {
         match lesson {
             Lesson::GoOn => None,
             Lesson::End(step) => Some(self.end(step)),
@@ -237,7 +233,6 @@ impl<'a> Visit<'a> {
                     says = rejection.text,
                     "hubrise: refused"
                 );
-                self.rejection = Some(rejection);
                 None
             }
             Lesson::Denied { code, message } => {
@@ -251,19 +246,17 @@ impl<'a> Visit<'a> {
     }
 
     fn end(&self, step: Step) -> Verdict {
-        match (step, &self.rejection) {
-            (Step::Done(decide::OrderOutcome::Shown), Some(ApiRejection { text, .. })) => {
-                Verdict::Park(ParkReason::SinkRefused, text.clone())
-            }
-            (Step::Done(outcome), _) => Verdict::Done(match outcome {
+        match step {
+            Step::Done(outcome) => Verdict::Done(match outcome {
                 decide::OrderOutcome::Shown => SinkOutcome::Shown,
                 decide::OrderOutcome::Late => SinkOutcome::Late,
                 decide::OrderOutcome::NoStatus | decide::OrderOutcome::Former => SinkOutcome::Ignored,
             }),
-            (Step::Wait(ms), _) => later(millis(ms), WaitReason::Interval),
-            (Step::Retry(RetryCause::NoOrder), _) => Verdict::Retry(WaitReason::Absent),
-            (Step::Retry(RetryCause::OtherDelivery), _) => Verdict::Retry(WaitReason::Occupied),
-            (Step::Park(obstacle), _) => {
+            Step::Wait(ms) => later(millis(ms), WaitReason::Interval),
+            Step::Retry(RetryCause::NoOrder) => Verdict::Retry(WaitReason::Absent),
+            Step::Retry(RetryCause::OtherDelivery) => Verdict::Retry(WaitReason::Occupied),
+            Step::Refused(why) => Verdict::Park(ParkReason::SinkRefused, why),
+            Step::Park(obstacle) => {
                 let reason = match obstacle {
                     Obstacle::NotADelivery => ParkReason::SinkRefused,
                     Obstacle::Foreign | Obstacle::Second => ParkReason::ForeignDelivery,
@@ -271,7 +264,7 @@ impl<'a> Visit<'a> {
                 Verdict::Park(reason, obstacle.as_str().to_owned())
             }
             // `run` sends it, and does not come here with it.
-            (Step::Send(_), _) => later(BUSY_WAIT, WaitReason::Busy),
+            Step::Send(_) => later(BUSY_WAIT, WaitReason::Busy),
         }
     }
 

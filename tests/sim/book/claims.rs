@@ -113,6 +113,7 @@ impl Book {
 
     /// No lease is worth anything.
     pub fn leases_disturbed(&mut self) {
+        self.sink_disturbed();
         self.disturb(|_| true);
         for held in self.held.values_mut() {
             (held.live, held.disturbed) = (false, true);
@@ -122,6 +123,7 @@ impl Book {
 
     /// Redis lost what it had written for these receipts.
     pub fn ledger_lost(&mut self, receipts: &[ReceiptId]) {
+        self.sink.redis_lost = true;
         for receipt in receipts {
             if let Some(event) = self.event_of(*receipt) {
                 self.lost.insert(self.plan.events[event].delivery);

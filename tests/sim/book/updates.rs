@@ -1,5 +1,6 @@
 //! What is written down of updates, and judged as they are published.
 
+use bytes::Bytes;
 use milepost::domain::event::UpdateEvent;
 use milepost::domain::identity::ReceiptId;
 use milepost::ports::PublishError;
@@ -95,11 +96,14 @@ impl Book {
     }
 
     /// The subscribers have it.
-    pub fn published(&mut self, send: usize) {
+    pub fn published(&mut self, send: usize, body: Bytes) {
         self.acted += 1;
         let Send { id, event, update, forced, .. } = &self.sends[send];
         self.trace.note(Some(*event), || format!("updates <- {id}"));
         let (id, event, update, forced) = (id.clone(), *event, update.clone(), *forced);
+        if self.plan.sink.is_some() {
+            self.fed(&id, event, body);
+        }
         self.seen.push(Seen { id, event, update, forced });
     }
 

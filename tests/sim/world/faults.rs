@@ -21,9 +21,18 @@ impl World {
                 lock(&self.telling).insert(*event, None);
                 tokio::spawn(provider::tell(Arc::clone(self), *event));
             }
+            What::Order(delivery) => {
+                if let Some(order) = self.plan.sink.as_ref().and_then(|sink| sink.orders.get(*delivery)) {
+                    self.hubrise.add(order);
+                }
+            }
+            What::Link(delivery) => self.link(*delivery),
             What::Fault(fault) => self.fault(fault),
             What::Operator(Operator::Discard) => operator::discard(self),
-            What::Operator(Operator::Rotate) => self.rotate(),
+            What::Operator(Operator::Rotate) => {
+                self.rotate();
+                *lock(&self.token) += 1;
+            }
             What::Operator(Operator::Replay { force }) => {
                 let (world, force) = (Arc::clone(self), *force);
                 self.sleeps(OPERATOR, None);
@@ -50,6 +59,7 @@ impl World {
                 let slot = slot % self.plan.slots();
                 if let Some(running) = &lock(&self.running)[slot] {
                     self.book().disturbed(running.process.id);
+                    self.book().stopped_for_a_while(running.process.id);
                 }
                 self.slots[slot].stall(later(ms));
             }
@@ -62,6 +72,7 @@ impl World {
                 let lost = self.redis.lose(since.max(self.start));
                 self.spools.lose();
                 self.book().ledger_lost(&lost);
+                self.book().sink.rolled_back = true;
             }
             Fault::RedisEmpty => {
                 let lost = self.redis.lose(self.start);
@@ -77,6 +88,10 @@ impl World {
             }
             Fault::SubscriberFull(ms) => self.broker.subscriber_full(later(ms)),
             Fault::QueueFull(ms) => self.broker.queue_full(later(ms)),
+            Fault::Hubrise(slot, weather, ms) => {
+                self.each(*slot, |slot| slot.hubrise.set(*weather, later(ms)));
+            }
+            Fault::HubriseAnswers(trouble, ms) => self.hubrise.answers(*trouble, later(ms)),
             Fault::Slow(ms) => self.each(None, |slot| slot.broker.slow(later(ms))),
         }
     }

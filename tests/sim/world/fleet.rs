@@ -19,10 +19,18 @@ use tokio::time::{sleep, timeout};
 use super::World;
 use crate::ports::Ports;
 use crate::process::{Process, lock};
+use crate::sink;
 use crate::spool::{LIMITS, SpoolPort};
 
 /// How long a process may take to stop before it is killed.
 const GRACE: Duration = Duration::from_secs(45);
+
+/// What runs in a slot.
+enum Role {
+    Receiver,
+    Worker(&'static dyn SampleSource),
+    Sink,
+}
 
 /// A process that runs, and what it is.
 pub(super) struct Running {
@@ -32,30 +40,43 @@ pub(super) struct Running {
 }
 
 impl World {
-    pub(super) fn provider_of(&self, slot: usize) -> Option<&'static dyn SampleSource> {
-        let worker = slot.checked_sub(self.plan.receivers)?;
-        self.plan.providers.get(worker / self.plan.workers).copied()
+    fn role_of(&self, slot: usize) -> Role {
+        let Some(worker) = slot.checked_sub(self.plan.receivers) else { return Role::Receiver };
+        match self.plan.providers.get(worker / self.plan.workers) {
+            Some(provider) => Role::Worker(*provider),
+            None => Role::Sink,
+        }
     }
 
     /// Starts a process, unless there is one.
     pub(super) fn begin(self: &Arc<Self>, slot: usize) {
-        let provider = self.provider_of(slot);
-        let suspended = provider.is_some() && *lock(&self.suspended);
+        let role = self.role_of(slot);
+        let suspended = !matches!(role, Role::Receiver) && *lock(&self.suspended);
         if suspended || lock(&self.running)[slot].is_some() {
             return;
         }
         self.slots[slot].broker.renew();
         let ports = self.ports(slot);
         let process = Arc::clone(&ports.process);
-        let running = match provider {
-            None => Running { process, receiver: Some(Arc::new(self.receiver(ports))), worker: None },
-            Some(provider) => {
-                let (worker, stop) = (self.worker(ports, provider), process.stop.clone());
-                let task = tokio::spawn(async move { worker.run(stop).await });
-                process.owns(task.abort_handle());
-                Running { process, receiver: None, worker: Some(task) }
+        let stop = process.stop.clone();
+        let task = match role {
+            Role::Receiver => None,
+            Role::Worker(provider) => {
+                let worker = self.worker(ports.clone(), provider);
+                Some(tokio::spawn(async move { worker.run(stop).await }))
             }
+            Role::Sink => self.plan.sink.as_ref().map(|plan| {
+                let [updates, links] = sink::workers(&ports, &self.plan, plan);
+                tokio::spawn(async move {
+                    tokio::join!(updates.run(stop.clone()), links.run(stop));
+                })
+            }),
         };
+        let receiver = matches!(role, Role::Receiver).then(|| Arc::new(self.receiver(ports)));
+        if let Some(task) = &task {
+            process.owns(task.abort_handle());
+        }
+        let running = Running { process, receiver, worker: task };
         lock(&self.running)[slot] = Some(running);
     }
 

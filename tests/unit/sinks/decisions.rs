@@ -438,7 +438,51 @@ fn a_refused_field_does_not_hold_up_the_status() {
     assert_eq!(lesson, Lesson::Refused(rejection));
     let rest = order.sent(&assigned);
     assert_eq!((rest["status"].as_str(), rest.get("driver_phone")), (Some("pickup_enroute"), None));
-    assert_eq!(order.step(&assigned), Step::Done(OrderOutcome::Shown));
+    assert_eq!(order.step(&assigned), Step::Refused("driver_phone: is invalid".to_owned()));
+    order.record.forgive();
+    assert_eq!(order.sent(&assigned), json!({ "driver_phone": "soon" }), "a replay sends it again");
+}
+
+/// HubRise's times are of whole seconds.
+#[test]
+fn two_statuses_of_one_second_are_both_caught_up_with() {
+    let mut order = Order::new();
+    order.step(&assigned());
+    let shown = json!({
+        "carrier": "Telyport", "carrier_ref": "telyport", "ref": "TLP-88410", "status": "cancelled",
+        "assigned_at": "2026-03-02T09:14:05+00:00", "cancelled_at": "2026-03-02T09:14:05+00:00",
+    });
+    order.learn(&assigned(), &Request::GetOrder, self::order(&json!({ "delivery": shown })));
+    assert_eq!(order.step(&assigned()), Step::Done(OrderOutcome::Shown), "it is not taken back");
+}
+
+/// A crash or an outage of Redis may come between the answer and the parking: what is left is the record.
+#[test]
+fn a_refusal_is_remembered_until_its_update_is_parked() {
+    let mut order = Order::new();
+    order.step(&assigned());
+    order.learn(&assigned(), &Request::GetOrder, none());
+    let Step::Send(post) = order.step(&assigned()) else { panic!("no POST") };
+    let rejection = ApiRejection { fields: vec![Field::Status], text: "status: is invalid".to_owned() };
+    order.learn(&assigned(), &post, ApiAnswer::Rejected(rejection));
+    order.learn(&assigned(), &Request::GetOrder, none());
+    order.run = Run::default();
+    assert_eq!(order.step(&assigned()), Step::Refused("status: is invalid".to_owned()));
+}
+
+/// HubRise does not say why a POST is refused. One that was late had made the delivery meanwhile.
+#[test]
+fn a_post_that_is_refused_as_there_is_a_delivery_refuses_nothing() {
+    let mut order = Order::new();
+    order.step(&assigned());
+    order.learn(&assigned(), &Request::GetOrder, none());
+    let Step::Send(post) = order.step(&assigned()) else { panic!("no POST") };
+    assert_eq!(order.learn(&assigned(), &post, ApiAnswer::Rejected(ApiRejection::default())), Lesson::GoOn);
+    let there =
+        json!({ "carrier": "Telyport", "carrier_ref": "telyport", "ref": "TLP-88410", "status": "pending" });
+    order.learn(&assigned(), &Request::GetOrder, self::order(&json!({ "delivery": there })));
+    assert_eq!(order.sent(&assigned())["status"], "pickup_enroute");
+    assert_eq!(order.step(&assigned()), Step::Done(OrderOutcome::Shown));
 }
 
 #[test]
@@ -447,7 +491,12 @@ fn a_refused_status_is_not_sent_again_but_the_next_one_is() {
     let assigned = after("created", 2, "assigned", &json!({}));
     let Step::Send(patch) = order.step(&assigned) else { panic!("no PATCH") };
     order.learn(&assigned, &patch, ApiAnswer::Rejected(ApiRejection::default()));
-    assert_eq!(order.body(&assigned), json!({ "assigned_at": "2026-03-02T09:14:05+00:00" }));
+    let time = json!({ "assigned_at": "2026-03-02T09:14:05+00:00" });
+    assert_eq!(order.sent(&assigned), time);
+    let mut replayed = order.record.clone();
+    replayed.forgive();
+    let both = replayed.pending();
+    assert!(both.contains_key(&Field::Status) && both.contains_key(&Field::AssignedAt), "{both:?}");
     assert_eq!(order.sent(&after("assigned", 3, "delivered", &json!({})))["status"], "delivered");
 }
 

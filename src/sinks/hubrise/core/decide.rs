@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::answer::ApiRejection;
 use super::carrier::Carrier;
 use super::field::Field;
 use super::record::{HubriseSide, OrderRecord, Owner, Style};
@@ -25,6 +26,8 @@ pub enum Step {
     Retry(RetryCause),
     /// It needs an operator.
     Park(Obstacle),
+    /// It needs an operator, as HubRise will not take it: its words.
+    Refused(String),
 }
 
 /// How an update ended. A closed set.
@@ -79,6 +82,8 @@ pub struct Run {
     pub order_status: Option<Option<String>>,
     /// The order's representation does not say whether it has a delivery.
     pub delivery_unsaid: bool,
+    /// A new delivery that HubRise refused, and why. If it has one by now, that was the reason.
+    pub refused_post: Option<(BTreeMap<Field, String>, ApiRejection)>,
 }
 
 /// All that a decision rests on beside the record.
@@ -139,6 +144,17 @@ fn displaces(record: &OrderRecord, owner: &Owner, update: &Update) -> Result<(),
 /// What to do next about an update that the record has taken in.
 #[must_use]
 pub fn decide(record: &OrderRecord, case: &Case<'_>, run: &Run) -> Step {
+    match to_show(record, case, run) {
+        // Whatever else it says is shown.
+        Step::Done(OrderOutcome::Shown) => match record.rejections.get(&case.update.sequence) {
+            Some(why) => Step::Refused(why.clone()),
+            None => Step::Done(OrderOutcome::Shown),
+        },
+        step => step,
+    }
+}
+
+fn to_show(record: &OrderRecord, case: &Case<'_>, run: &Run) -> Step {
     let Some(wanted) = record.wanted() else {
         return Step::Done(OrderOutcome::NoStatus);
     };

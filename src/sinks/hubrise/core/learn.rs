@@ -1,11 +1,13 @@
 //! What an answer changes about the record, and whether it ends the run.
 
+use std::collections::BTreeMap;
+
 use super::answer::{ApiAnswer, ApiRejection, DeliveryOfOrder, DeliverySeen, OrderSeen};
 use super::carrier::Carrier;
 use super::course::Statement;
 use super::decide::{Case, Obstacle, RetryCause, Run, Step, order_is_further, order_status_of};
 use super::field::Field;
-use super::record::{HubriseSide, OrderRecord};
+use super::record::{DATED, HubriseSide, OrderRecord};
 use super::request::Request;
 use super::stage::Stage;
 use crate::domain::instant::from_text;
@@ -47,11 +49,8 @@ pub fn learn(
 ) -> Lesson {
     match (request, answer) {
         (Request::GetOrder, ApiAnswer::Order(order)) => see_order(record, case, run, order),
-        (Request::GetDelivery, ApiAnswer::Delivery(delivery)) => see_delivery(record, case, delivery),
-        (Request::GetDelivery, ApiAnswer::NotFound) => {
-            record.known = HubriseSide::NoDelivery;
-            Lesson::GoOn
-        }
+        (Request::GetDelivery, ApiAnswer::Delivery(delivery)) => see_delivery(record, case, run, delivery),
+        (Request::GetDelivery, ApiAnswer::NotFound) => see_no_delivery(record, case, run),
         (Request::GetOrder, ApiAnswer::NotFound) => {
             record.known = HubriseSide::Nothing;
             Lesson::End(Step::Retry(RetryCause::NoOrder))
@@ -82,7 +81,14 @@ pub fn learn(
             record.order_status_done = Some((*status).to_owned());
             Lesson::GoOn
         }
-        (request, ApiAnswer::Rejected(rejection)) => refuse(record, request, rejection),
+        // It may have been refused as the order has a delivery by now: a look tells.
+        (Request::Post(fields), ApiAnswer::Rejected(rejection)) => {
+            record.known = HubriseSide::Nothing;
+            run.refused_post = Some((fields.clone(), rejection));
+            Lesson::GoOn
+        }
+        (Request::Patch(fields), ApiAnswer::Rejected(rejection)) => refuse(record, case, fields, rejection),
+        (_, ApiAnswer::Rejected(_)) => Lesson::Away("a look that HubRise rejects"),
         (request, ApiAnswer::Denied { code, message }) => {
             not_done(record, request);
             Lesson::Denied { code, message }
@@ -124,7 +130,7 @@ fn see_order(record: &mut OrderRecord, case: &Case<'_>, run: &mut Run, order: Or
     let to_be_delivered = order.service_type.as_deref().is_none_or(|service| service == "delivery");
     match order.delivery {
         DeliveryOfOrder::Some(delivery) => {
-            let lesson = see_delivery(record, case, delivery);
+            let lesson = see_delivery(record, case, run, delivery);
             see_order_status(record, order.status.as_deref());
             lesson
         }
@@ -132,10 +138,7 @@ fn see_order(record: &mut OrderRecord, case: &Case<'_>, run: &mut Run, order: Or
             record.known = HubriseSide::Nothing;
             Lesson::End(Step::Park(Obstacle::NotADelivery))
         }
-        DeliveryOfOrder::None => {
-            record.known = HubriseSide::NoDelivery;
-            Lesson::GoOn
-        }
+        DeliveryOfOrder::None => see_no_delivery(record, case, run),
         DeliveryOfOrder::Unsaid if record.known == HubriseSide::Delivery => {
             see_order_status(record, order.status.as_deref());
             Lesson::GoOn
@@ -155,7 +158,16 @@ fn see_order_status(record: &mut OrderRecord, status: Option<&str>) {
     }
 }
 
-fn see_delivery(record: &mut OrderRecord, case: &Case<'_>, delivery: DeliverySeen) -> Lesson {
+fn see_no_delivery(record: &mut OrderRecord, case: &Case<'_>, run: &mut Run) -> Lesson {
+    record.known = HubriseSide::NoDelivery;
+    match run.refused_post.take() {
+        Some((fields, rejection)) => refuse(record, case, &fields, rejection),
+        None => Lesson::GoOn,
+    }
+}
+
+fn see_delivery(record: &mut OrderRecord, case: &Case<'_>, run: &mut Run, delivery: DeliverySeen) -> Lesson {
+    run.refused_post = None;
     if NAMES.iter().all(|field| !delivery.contains_key(field)) {
         return Lesson::Away("a delivery that names no carrier");
     }
@@ -186,14 +198,6 @@ fn is_ours(record: &OrderRecord, carrier: &Carrier, delivery: &DeliverySeen) -> 
 /// By these a delivery is told from another carrier's. HubRise requires the first.
 const NAMES: [Field; 3] = [Field::Carrier, Field::CarrierRef, Field::Ref];
 
-/// The times that HubRise shows beside a status, and the status that each belongs to.
-const DATED: [(Field, Stage); 4] = [
-    (Field::AssignedAt, Stage::PickupEnroute),
-    (Field::PickupAt, Stage::DropoffEnroute),
-    (Field::DeliveredAt, Stage::Delivered),
-    (Field::CancelledAt, Stage::Cancelled),
-];
-
 /// What HubRise shows beyond what our record knows counts as claimed at the times it has beside it, so that an older
 /// update that is still under way does not take it back. A time of a later status than the one that is shown is left
 /// from before the delivery started over.
@@ -216,9 +220,13 @@ fn catch_up(record: &mut OrderRecord) {
         let latest_ms = current.last().map(|(_, at_ms)| *at_ms).or(started_ms).unwrap_or_default();
         current.push((stage, latest_ms + 1));
     }
+    // HubRise's times are of whole seconds, of which several may be one; numbers are not.
+    let mut next = 0;
     for (index, (stage, at_ms)) in current.into_iter().enumerate() {
         let restarts = index == 0 && started_ms.is_some();
-        record.course.add(Statement { sequence: sequence(at_ms), stage, at_ms, restarts });
+        let sequence = sequence(at_ms).max(next);
+        record.course.add(Statement { sequence, stage, at_ms, restarts });
+        next = sequence + 1;
     }
 }
 
@@ -228,11 +236,12 @@ fn sequence(at_ms: i64) -> u64 {
 }
 
 /// Remembers what HubRise refused: the fields that it names, or else the status, or else all.
-fn refuse(record: &mut OrderRecord, request: &Request, rejection: ApiRejection) -> Lesson {
-    not_done(record, request);
-    let (Request::Post(fields) | Request::Patch(fields)) = request else {
-        return Lesson::Away("a look that HubRise rejects");
-    };
+fn refuse(
+    record: &mut OrderRecord,
+    case: &Case<'_>,
+    fields: &BTreeMap<Field, String>,
+    rejection: ApiRejection,
+) -> Lesson {
     // Half a position would be another one, so that one coordinate is not refused without the other.
     let position = [Field::DriverLatitude, Field::DriverLongitude];
     let position_named = rejection.fields.iter().any(|field| position.contains(field));
@@ -246,5 +255,6 @@ fn refuse(record: &mut OrderRecord, request: &Request, rejection: ApiRejection) 
         false => true,
     });
     record.refused.extend(refused.map(|(field, value)| (*field, value.clone())));
+    record.reject(case.update.sequence, rejection.text.clone());
     Lesson::Refused(rejection)
 }

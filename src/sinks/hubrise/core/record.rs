@@ -15,6 +15,17 @@ use crate::sinks::update::{Delivery, Update};
 /// The deliveries that an order had before are remembered this far.
 const MOST_FORMER: usize = 8;
 
+/// Updates that HubRise refused and that are not parked yet: a crash or an outage came between.
+const MOST_REJECTIONS: usize = 16;
+
+/// The times that HubRise shows beside a status, and the status that each belongs to.
+pub(super) const DATED: [(Field, Stage); 4] = [
+    (Field::AssignedAt, Stage::PickupEnroute),
+    (Field::PickupAt, Stage::DropoffEnroute),
+    (Field::DeliveredAt, Stage::Delivered),
+    (Field::CancelledAt, Stage::Cancelled),
+];
+
 /// All that is kept of an order.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -33,6 +44,8 @@ pub struct OrderRecord {
     pub shown: BTreeMap<Field, String>,
     /// What HubRise refused, so that it is not sent again.
     pub refused: BTreeMap<Field, String>,
+    /// HubRise's words on what it refused, by the sequence number of the update that is parked for it.
+    pub rejections: BTreeMap<u64, String>,
     /// When fields that change all the time were last sent, in milliseconds.
     pub frequent_at_ms: Option<i64>,
     /// The order's own status that was last seen to: set, or found to be further.
@@ -228,8 +241,16 @@ impl OrderRecord {
         // Half a position would be another one.
         let moved = changes(Field::DriverLatitude) || changes(Field::DriverLongitude);
         let part_of_move = |field| moved && matches!(field, Field::DriverLatitude | Field::DriverLongitude);
+        // A status that comes without its time HubRise dates itself.
+        let stage = wanted.get(&Field::Status).filter(|_| changes(Field::Status));
+        let stage = stage.and_then(|word| Stage::named(word));
+        let dates = |field: Field, value: &str| {
+            let refused = self.refused.get(&field).is_some_and(|no| field.same(no, value));
+            !refused && DATED.iter().any(|(dated, of)| *dated == field && Some(*of) == stage)
+        };
         let is_pending = |field: Field, value: &str| {
-            (differs(field, value) || part_of_move(field)) && (field.is_of_status() || !over)
+            let belongs = differs(field, value) || part_of_move(field) || dates(field, value);
+            belongs && (field.is_of_status() || !over)
         };
         wanted.iter().filter(|(field, value)| is_pending(**field, value)).map(owned).collect()
     }
@@ -261,7 +282,21 @@ impl OrderRecord {
         }
         self.course = Statements::default();
         self.said.clear();
+        self.forgive();
+    }
+
+    /// What HubRise refused may be sent again.
+    pub fn forgive(&mut self) {
         self.refused.clear();
+        self.rejections.clear();
+    }
+
+    /// Remembers that HubRise refused something of this update, and why.
+    pub fn reject(&mut self, sequence: u64, why: String) {
+        self.rejections.insert(sequence, why);
+        while self.rejections.len() > MOST_REJECTIONS {
+            self.rejections.pop_first();
+        }
     }
 
     /// Takes the lease of a holder that is gone into account: what it was sending may have had its effect or not.
