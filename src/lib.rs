@@ -13,6 +13,8 @@
 //! * [`contract`]: what subscribers are promised, as files.
 //! * [`config`]: one file and the environment, checked once.
 //! * [`app`]: how a role is put together, run and drained.
+//! * [`operator`]: what an operator does, without its printing.
+//! * [`console`]: the operator's pages.
 //! * [`cli`]: the operator's commands.
 
 #![forbid(unsafe_code)]
@@ -28,8 +30,10 @@ pub mod adapters;
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod console;
 pub mod contract;
 pub mod domain;
+pub mod operator;
 pub mod pipeline;
 pub mod ports;
 pub mod providers;

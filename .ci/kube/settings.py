@@ -21,6 +21,7 @@ URLS = {
     "redis-url": REDIS,
     "redis-url-receiver": REDIS,
     "dash": "key:secret",
+    "users.toml": '[users."*"]\nrights = ["see"]\n',
 }
 
 

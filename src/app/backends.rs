@@ -191,7 +191,7 @@ pub fn spool_limits(config: &Config) -> SpoolLimits {
 pub fn role_topology(config: &Config, role: Role, providers: &[ProviderId]) -> Topology {
     match role {
         Role::Receiver | Role::Reconciler => Topology::intake(&topology_settings(config), providers),
-        Role::Worker(_) | Role::Sink(_) | Role::Run => whole_topology(config, providers),
+        Role::Worker(_) | Role::Sink(_) | Role::Console | Role::Run => whole_topology(config, providers),
     }
 }
 
@@ -199,7 +199,7 @@ pub fn role_topology(config: &Config, role: Role, providers: &[ProviderId]) -> T
 #[must_use]
 pub fn whole_topology(config: &Config, providers: &[ProviderId]) -> Topology {
     let settings = topology_settings(config);
-    Topology::new(&settings, providers).and_sinks(&settings, &sink_queues(config))
+    Topology::new(&settings, providers).and_sinks(&settings, &sink_queues(config)).and_audit()
 }
 
 /// The configured sinks' queues.

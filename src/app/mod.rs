@@ -113,7 +113,7 @@ fn runtime(role: Role) -> std::io::Result<Runtime> {
         Role::Worker(_) | Role::Sink(_) | Role::Reconciler => {
             Builder::new_current_thread().enable_all().build()
         }
-        Role::Receiver | Role::Run => Runtime::new(),
+        Role::Receiver | Role::Console | Role::Run => Runtime::new(),
     }
 }
 
@@ -129,7 +129,8 @@ async fn live(role: Role, served: &[&'static dyn Provider], loaded: Loaded) -> a
         Role::Receiver => {
             process.receiver(&backends, &config, served).await?;
         }
-        Role::Worker(_) | Role::Run => {
+        Role::Console | Role::Run => anyhow::bail!("{role} is a command of milepost's"),
+        Role::Worker(_) => {
             process.workers(&backends, &config, served);
             process.name_refusals(&config, role, &ids)?;
         }

@@ -16,7 +16,7 @@ use super::reload::{self, Reload};
 use super::{gaps, gate, refusals, roles};
 use crate::adapters::http::admin::AdminPort;
 use crate::adapters::http::webhooks::WebhookPort;
-use crate::adapters::http::{Stopping, server};
+use crate::adapters::http::{Handler, HttpLimits, Stopping, server};
 use crate::config::{Config, Problem};
 use crate::domain::provider::{Provider, ProviderId};
 use crate::pipeline::{self, spooling::Spooling, work::Work};
@@ -26,6 +26,8 @@ use crate::telemetry::logging;
 use crate::telemetry::recorder::{Metrics, Role};
 use crate::telemetry::traces::Traces;
 
+/// How long the requests of a port of its own may take once it stops.
+const PORT_DRAIN: Duration = Duration::from_secs(5);
 /// How long the last spans may take to leave.
 const FLUSH: Duration = Duration::from_secs(3);
 /// Between the longest publish and the end of a drainer's lease, for removing what was published.
@@ -299,6 +301,35 @@ impl Process {
     fn require(&mut self, name: &'static str, holds: impl Fn() -> bool + Send + Sync + 'static) {
         let readiness = std::mem::take(&mut self.readiness);
         self.readiness = readiness.requires(name, holds);
+    }
+
+    /// Adds a port of its own: it stops with the roles. Returns where it listens.
+    ///
+    /// # Errors
+    /// When it cannot listen there; `key` is the configuration's for the address.
+    pub async fn port<H: Handler>(
+        &mut self,
+        (addr, key): (SocketAddr, &str),
+        limits: HttpLimits,
+        handler: Arc<H>,
+    ) -> anyhow::Result<SocketAddr> {
+        let listener = listen(addr, key).await?;
+        let addr = listener.local_addr()?;
+        let stopping = Stopping { delay: Duration::ZERO, drain: PORT_DRAIN };
+        let serving = server::serve(listener, handler, limits, self.life.stopping.clone(), stopping);
+        self.life.role("port", serving);
+        Ok(addr)
+    }
+
+    /// Adds a heartbeat of the process's own: it stops with whatever holds up every task.
+    pub fn beats(&mut self, name: &'static str) {
+        let (heartbeat, closing) = (self.heartbeat(name), self.life.closing.clone());
+        self.life.plumbing(name, async move {
+            let mut tick = tokio::time::interval(Duration::from_secs(1));
+            while closing.run_until_cancelled(tick.tick()).await.is_some() {
+                heartbeat.beat();
+            }
+        });
     }
 
     fn heartbeat(&mut self, name: &'static str) -> Arc<Heartbeat> {

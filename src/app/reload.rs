@@ -12,7 +12,9 @@ use super::live_accounts::{KeptAccounts, WatchedAccounts};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::hubrise::LiveToken;
 use crate::adapters::live_url::LiveUrl;
-use crate::config::{AccountSettings, ProviderSettings, RedactedUrl, Remote, SecretFiles, Unusable};
+use crate::config::{
+    AccountSettings, ConsoleUsers, ProviderSettings, RedactedUrl, Remote, SecretFiles, Unusable,
+};
 use crate::domain::identity::Account;
 use crate::domain::provider::ProviderId;
 use crate::pipeline::receive::LiveAccounts;
@@ -76,6 +78,15 @@ impl Reload {
         self.watch(name, &remote.files, move |files| {
             let token = written.clone().or_else(|| files.secrets().next().cloned());
             sender.send_replace(token.map(Arc::new));
+        });
+        live
+    }
+
+    /// The users of the console, kept as their file is.
+    pub fn console_users(&mut self, files: &SecretFiles) -> watch::Receiver<Arc<ConsoleUsers>> {
+        let (sender, live) = watch::channel(Arc::new(ConsoleUsers::of(files)));
+        self.watch("console.users_file".to_owned(), files, move |files| {
+            sender.send_replace(Arc::new(ConsoleUsers::of(files)));
         });
         live
     }

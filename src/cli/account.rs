@@ -12,7 +12,6 @@ use serde_json::{Value, json};
 
 use super::config::load_with;
 use super::when::when;
-use super::why::publications::{self, Publication};
 use super::{Exit, Global, misuse, provider};
 use crate::adapters::clock::SystemClock;
 use crate::app::backends::{gaps, open_deliveries};
@@ -20,6 +19,7 @@ use crate::config::Config;
 use crate::domain::gap::{Gap, Witness};
 use crate::domain::provider::Provider;
 use crate::domain::silence::Cutoffs;
+use crate::operator::why::publications::{self, Publication};
 use crate::ports::{Clock as _, Gaps as _, LedgerError, OpenDeliveries as _};
 use crate::providers;
 

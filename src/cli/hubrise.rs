@@ -5,7 +5,8 @@ use clap::Subcommand;
 use super::config::load_with;
 use super::{Exit, Global, misuse};
 use crate::adapters::redis::RedisCells;
-use crate::app::backends::redis_connection;
+use crate::app::backends::{rabbit_settings, redis_connection};
+use crate::operator::audit::{Act, AuditEntry, AuditLog, Surface};
 use crate::sinks::hubrise::links;
 use crate::sinks::update::Delivery;
 
@@ -41,6 +42,7 @@ pub struct LinkArgs {
 /// When the configuration or Redis cannot be used, or the link makes no sense.
 pub async fn run(command: Command, global: Global) -> anyhow::Result<Exit> {
     let Command::Link(args) = command;
+    let who = global.who();
     let config = load_with(global, &[("--redis", &args.redis)])?.config;
     let settings = &config.hubrise_sink.settings;
     let LinkArgs { provider, account, delivery, order, connection, .. } = args;
@@ -48,7 +50,12 @@ pub async fn run(command: Command, global: Global) -> anyhow::Result<Exit> {
     let link = links::link(&settings.connections, &delivery, &order, connection.as_deref());
     let link = link.map_err(misuse)?;
     let store = RedisCells::new(redis_connection(&config)?);
-    links::keep(&store, settings, &delivery, link.clone()).await?;
+    let Delivery { provider, account, id } = &delivery;
+    let which = format!("{provider}/{account} {id} to {}/{}", link.location, link.order);
+    let entry = AuditEntry::begun(&who, Surface::Command, Act::Link, which, &[]);
+    let audit = AuditLog::new(rabbit_settings(&config, &format!("operator {who}")));
+    let linking = async { Ok(links::keep(&store, settings, &delivery, link.clone()).await?) };
+    audit.done(&entry, linking, |()| (1, "linked".to_owned())).await?;
     println!(
         "{}/{} {} belongs to the order {}/{} of {}; updates that wait for it go there within 5 minutes",
         delivery.provider, delivery.account, delivery.id, link.location, link.order, link.connection

@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use crate::operator::printable::{printable, shortened};
+
 /// The event's id is told apart well enough by this many of its 32 digits.
 const ID_PREFIX: usize = 8;
 
@@ -79,25 +81,4 @@ fn seconds(time: &str) -> String {
 /// `text` in exactly `width` characters.
 fn column(text: &str, width: usize) -> String {
     format!("{:<width$}", shortened(text, width))
-}
-
-/// `text` in at most `width` characters, all of them harmless.
-#[must_use]
-pub(super) fn shortened(text: &str, width: usize) -> String {
-    let text = printable(text);
-    if text.chars().count() <= width {
-        return text;
-    }
-    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
-}
-
-/// `text` without what would move the cursor, colour the terminal, or reverse the line: providers' words are
-/// other people's input.
-pub(super) fn printable(text: &str) -> String {
-    let harmless = |c: char| match c {
-        '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '·',
-        c if c.is_control() => '·',
-        c => c,
-    };
-    text.chars().map(harmless).collect()
 }

@@ -1,8 +1,10 @@
 //! The operator's commands: one file each, with its `Args` and its `run`.
 
 pub mod account;
+pub mod audit;
 pub mod completions;
 pub mod config;
+pub mod console;
 pub mod contract;
 pub mod fake;
 pub mod hubrise;
@@ -22,7 +24,6 @@ pub mod tail;
 pub mod topology;
 pub mod wait;
 pub mod waiting;
-pub mod when;
 pub mod why;
 
 use std::ffi::OsStr;
@@ -37,8 +38,7 @@ use tokio::runtime::Runtime;
 
 use crate::adapters::tls::install_crypto_provider;
 use crate::app;
-use crate::config::ConfigError;
-use crate::domain::provider::Provider;
+use crate::config::{ConfigError, operator_name};
 use crate::domain::samples::SampleSource;
 use crate::providers;
 
@@ -62,6 +62,16 @@ pub struct Global {
     /// Read this configuration file
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Who asks, for the audit log [default: MILEPOST_OPERATOR, or the system's user]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub operator: Option<String>,
+}
+
+impl Global {
+    /// Who asks.
+    fn who(&self) -> String {
+        self.operator.clone().unwrap_or_else(operator_name)
+    }
 }
 
 /// The commands.
@@ -88,6 +98,10 @@ pub enum Command {
     /// Look at messages that need an operator, and replay or discard them
     #[command(subcommand)]
     Parked(parked::Command),
+    /// Show what operators did, oldest first
+    Audit(audit::Args),
+    /// Serve the operator's pages, or make what their access needs
+    Console(console::Args),
     /// Tell the HubRise sink what it cannot know
     #[command(subcommand)]
     Hubrise(hubrise::Command),
@@ -159,6 +173,8 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Account(args) => account::run(args, cli.global).await,
         Command::Recover(args) => recover::run(args, cli.global).await,
         Command::Parked(command) => parked::run(command, cli.global).await,
+        Command::Audit(args) => audit::run(args, cli.global).await,
+        Command::Console(args) => console::run(args, cli.global).await,
         Command::Fake(command) => fake::run(command).await,
         Command::Hubrise(command) => hubrise::run(command, cli.global).await,
         Command::Topology(command) => topology::run(command, cli.global).await,
@@ -203,23 +219,10 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// Finds a provider by its name.
-fn provider(name: &str) -> Result<&'static dyn Provider, String> {
-    sample_source(name).map(|provider| provider as _)
-}
-
 /// Finds a provider by its name, for making its webhooks.
 fn sample_source(name: &str) -> Result<&'static dyn SampleSource, String> {
     providers::sample_source(name).ok_or_else(|| {
         let names: Vec<_> = providers::ALL.iter().map(|provider| provider.id().as_str()).collect();
         format!("the providers are {}", names.join(", "))
     })
-}
-
-/// Reads a time span such as `90s`, `1h30m` or `2d`, a day being 24 hours.
-fn duration(text: &str) -> Result<std::time::Duration, String> {
-    let hint = |_| "expected a time span such as 500ms, 90s, 1h30m or 2d".to_owned();
-    let span: jiff::Span = text.parse().map_err(hint)?;
-    let span = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(hint)?;
-    span.try_into().map_err(hint)
 }

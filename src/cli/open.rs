@@ -10,7 +10,6 @@ use serde_json::json;
 use super::config::load_with;
 use super::line::shortened;
 use super::table::{Align, Table};
-use super::waiting::{span, until};
 use super::{Exit, Global, duration, provider};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::redis::{DeliveryName, Inspector};
@@ -21,6 +20,7 @@ use crate::domain::provider::{Provider, ProviderId};
 use crate::domain::silence::Cutoffs;
 use crate::domain::state::DeliveryState;
 use crate::domain::status::Phase;
+use crate::operator::waiting::{span, until};
 use crate::ports::{Clock as _, LedgerError, OpenCount, OpenDeliveries as _, OpenDelivery};
 use crate::providers;
 

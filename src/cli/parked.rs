@@ -1,11 +1,7 @@
-//! `milepost parked`: messages that need an operator. Looking takes nothing off a queue and changes no order.
+//! `milepost parked`: messages that need an operator, as text and JSON lines.
 
 pub mod discard;
-pub mod entry;
-pub mod filter;
 pub mod list;
-pub mod mask;
-pub mod ramp;
 pub mod replay;
 pub mod show;
 pub mod summary;
@@ -14,19 +10,19 @@ pub mod transfer;
 use std::io::{self, Write};
 use std::panic::PanicHookInfo;
 
-use anyhow::bail;
+use anyhow::anyhow;
 use clap::Subcommand;
+use tokio_util::sync::CancellationToken;
 
-use self::entry::Entry;
-use self::filter::Filter;
 use super::config::load_with;
 use super::{Exit, Global, is_broken_pipe};
 use crate::adapters::rabbit::RabbitSettings;
-use crate::adapters::rabbit::parked::{ParkedError, ParkedMessage, ParkedQueue};
+use crate::adapters::rabbit::management::Management;
+use crate::adapters::rabbit::parked::ParkedError;
 use crate::app::backends::rabbit_settings;
 use crate::app::life::Signals;
-use crate::config::ConfigError;
-use crate::domain::provider::ProviderId;
+use crate::config::Config;
+use crate::operator::audit::AuditLog;
 
 /// What `milepost parked` is asked.
 #[derive(Subcommand)]
@@ -62,18 +58,31 @@ pub struct Broker {
 pub async fn run(command: Command, global: Global) -> anyhow::Result<Exit> {
     // Messages are decoded to find their deliveries, and one that made a worker panic will do so here.
     std::panic::set_hook(Box::new(say_where));
+    let broker = match &command {
+        Command::Summary(args) => &args.broker,
+        Command::List(args) => &args.broker,
+        Command::Show(args) => &args.broker,
+        Command::Replay(args) => &args.broker,
+        Command::Discard(args) => &args.broker,
+        Command::Export(args) => &args.broker,
+        Command::Import(args) => &args.broker,
+    };
+    let who = global.who();
+    let config = load_with(global, &[("--amqp", &broker.amqp)])?.config;
+    let settings = Site { rabbit: rabbit_settings(&config, &format!("operator {who}")), who };
     let ended = match command {
-        Command::Summary(args) => summary::run(&args, global).await,
-        Command::List(args) => list::run(&args, global).await,
-        Command::Show(args) => show::run(&args, global).await,
-        Command::Replay(args) => replay::run(args, global).await,
-        Command::Discard(args) => discard::run(&args, global).await,
-        Command::Export(args) => transfer::export(&args, global).await,
-        Command::Import(args) => transfer::import(&args, global).await,
+        Command::Summary(args) => summary::run(&args, &settings).await,
+        Command::List(args) => list::run(&args, &settings).await,
+        Command::Show(args) => show::run(&args, &settings).await,
+        Command::Replay(args) => replay::run(args, &settings).await,
+        Command::Discard(args) => discard::run(&args, &settings).await,
+        Command::Export(args) => transfer::export(&args, &settings).await,
+        Command::Import(args) => transfer::import(&args, &settings).await,
     };
     match ended {
         // The reader of the output has seen enough.
         Err(error) if is_broken_pipe(&error) => Ok(Exit::Done),
+        Err(error) => Err(with_holder(error, &config).await),
         ended => ended,
     }
 }
@@ -84,73 +93,41 @@ fn say_where(info: &PanicHookInfo<'_>) {
     eprintln!("milepost: a panic at {place}");
 }
 
-impl Broker {
-    /// How to reach it.
-    fn settings(&self, global: Global) -> Result<RabbitSettings, ConfigError> {
-        let config = load_with(global, &[("--amqp", &self.amqp)])?.config;
-        Ok(rabbit_settings(&config, "operator"))
+/// Where a command works, and for whom.
+struct Site {
+    rabbit: RabbitSettings,
+    who: String,
+}
+
+impl Site {
+    fn audit(&self) -> AuditLog {
+        AuditLog::new(self.rabbit.clone())
     }
 }
 
-/// The parked queues that a filter is about. Providers that this installation never ran have none; that is an error
-/// only for one asked for by name, or when there is none at all.
-struct Queues<'a> {
-    settings: &'a RabbitSettings,
-    left: std::vec::IntoIter<ProviderId>,
-    by_name: bool,
-    found: bool,
-}
-
-impl<'a> Queues<'a> {
-    fn new(settings: &'a RabbitSettings, filter: &Filter) -> Self {
-        let (by_name, left) = (!filter.provider.is_empty(), filter.providers().into_iter());
-        Self { settings, left, by_name, found: false }
-    }
-
-    /// The next one, locked.
-    async fn next(&mut self) -> Result<Option<ParkedQueue>, ParkedError> {
-        while let Some(provider) = self.left.next() {
-            let last = self.left.len() == 0;
-            match ParkedQueue::open(self.settings, provider).await {
-                Err(ParkedError::NoQueue(_)) if !self.by_name && (self.found || !last) => {}
-                Err(error) => return Err(error),
-                Ok(queue) => {
-                    self.found = true;
-                    return Ok(Some(queue));
-                }
-            }
-        }
-        Ok(None)
+/// Of a queue that another operator looks at, who that is, where the management API can be asked.
+async fn with_holder(error: anyhow::Error, config: &Config) -> anyhow::Error {
+    let Some(ParkedError::Busy(provider)) = error.downcast_ref::<ParkedError>() else { return error };
+    let Some(url) = &config.amqp.management_url else { return error };
+    let Ok(management) = Management::new(url.expose(), config.amqp.url.expose()) else { return error };
+    match management.looks_at_parked(*provider).await {
+        Ok(Some(holder)) => anyhow!("{error}: it is {holder}"),
+        _ => error,
     }
 }
 
-/// Looks at everything that passes the filter, in order, and gives it back.
-pub(super) async fn look(
-    settings: &RabbitSettings,
-    filter: &Filter,
-    mut each: impl FnMut(Entry, &ParkedMessage) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    let mut signals = Signals::new()?;
-    let mut queues = Queues::new(settings, filter);
-    while let Some(mut queue) = queues.next().await? {
-        loop {
-            let next = tokio::select! {
-                biased;
-                () = signals.next() => {
-                    queue.close().await?;
-                    bail!("interrupted");
-                }
-                next = queue.next() => next?,
-            };
-            let Some(message) = next else { break };
-            let entry = Entry::read(&message);
-            if filter.accepts(&entry) {
-                each(entry, &message)?;
-            }
-        }
-        queue.close().await?;
-    }
-    Ok(())
+/// A token that the first SIGTERM or SIGINT cancels.
+///
+/// # Errors
+/// When the system does not let us listen for them.
+pub(super) fn until_signalled() -> io::Result<CancellationToken> {
+    let (stop, mut signals) = (CancellationToken::new(), Signals::new()?);
+    let signalled = stop.clone();
+    tokio::spawn(async move {
+        signals.next().await;
+        signalled.cancel();
+    });
+    Ok(stop)
 }
 
 /// Standard output: plain, unless it is a terminal.

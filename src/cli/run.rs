@@ -23,6 +23,7 @@ use crate::adapters::rabbit::updates_log::{LogEvent, Start, UpdatesLog};
 use crate::app::backends::Backends;
 use crate::app::process::Process;
 use crate::config::{Config, Loaded, Sources};
+use crate::console;
 use crate::domain::event::UpdateEvent;
 use crate::domain::identity::Account;
 use crate::domain::samples::SignedWebhook;
@@ -113,6 +114,11 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
         "milepost: webhooks on http://{http}/webhooks/<provider>, operators on http://{}",
         process.admin_addr()?
     );
+    if real {
+        serve_console(&mut process, &config).await?;
+    } else if config.console.is_some() {
+        eprintln!("milepost: in memory there are no operator's pages: they need --amqp and --redis");
+    }
     let (play, stopping) = (args.play, process.life.stopping.clone());
     let player = config.clone();
     process.life.role("player", async move {
@@ -123,6 +129,18 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
     });
     let well = process.run(&config).await?;
     Ok(if well { Exit::Done } else { Exit::Failed })
+}
+
+/// Adds the operator's pages, if they are configured. Of metrics they have at least this process's own.
+async fn serve_console(process: &mut Process, config: &Config) -> anyhow::Result<()> {
+    let (mut config, admin) = (config.clone(), process.admin_addr()?);
+    if let Some(console) = config.console.as_mut().filter(|console| console.metrics.is_empty()) {
+        console.metrics = vec![Url::parse(&format!("http://{admin}/metrics"))?];
+    }
+    if let Some(addr) = console::add(process, &config).await? {
+        eprintln!("milepost: the operator's pages on http://{addr}/");
+    }
+    Ok(())
 }
 
 /// The configuration. While it listens on loopback alone, a provider without any account gets the sample one.

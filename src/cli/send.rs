@@ -3,7 +3,6 @@
 pub mod args;
 pub mod delivered;
 pub mod list;
-pub mod pace;
 pub mod plan;
 pub mod post;
 pub mod schedule;
@@ -23,7 +22,6 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 pub use self::args::Args;
 use self::delivered::{Delivered, SendOutcome, Which};
-use self::pace::SendPace;
 use self::plan::{Plan, Planned};
 use self::post::{OnResend, Poster};
 use self::schedule::Schedule;
@@ -35,6 +33,7 @@ use crate::domain::authentication::{AuthScheme, Authentication};
 use crate::domain::provider::Provider;
 use crate::domain::samples::SampleSource;
 use crate::domain::secret::Secret;
+use crate::operator::pace::SendPace;
 
 /// Up to so many webhooks get a line each; more get a summary each second.
 const LINES: u64 = 20;

@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use lapin::Connection;
 
 use super::pattern::{RoutingPattern, of_updates};
-use super::{Exit, Global, line, misuse};
+use super::{Exit, Global, misuse};
 use crate::adapters::rabbit::connect;
 use crate::adapters::rabbit::management::Management;
 use crate::adapters::rabbit::subscriptions::{
@@ -14,6 +14,8 @@ use crate::adapters::rabbit::subscriptions::{
 };
 use crate::app::backends::rabbit_settings;
 use crate::config::Config;
+use crate::operator::audit::{Act, AuditEntry, AuditLog, Surface};
+use crate::operator::printable::printable;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -83,11 +85,14 @@ pub struct Bounds {
 /// When the broker or its management API cannot be reached or refuses, in their words; and when a queue that is to be
 /// removed is in use.
 pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
+    let who = global.who();
     let flags = [("--amqp", &args.amqp), ("--management", &args.management)];
     let config = super::config::load_with(global, &flags)?.config;
     let Some(name) = &args.name else { return list(&config, args.json).await };
     let connection = connect(&rabbit_settings(&config, "subscribe"), "subscribe").await?;
-    let said = change(&connection, &config, name, &args).await;
+    let entry = AuditEntry::begun(&who, Surface::Command, Act::Subscribe, args.words(name), &[]);
+    let audit = AuditLog::new(rabbit_settings(&config, &format!("operator {who}")));
+    let said = audit.done(&entry, change(&connection, &config, name, &args), |said| (1, said.clone())).await;
     // Fails when a channel is closing at the same time; what was asked is done by then.
     let _ = connection.close(200, "bye".into()).await;
     println!("{}", said?);
@@ -186,9 +191,16 @@ fn human(subscription: &Subscription) -> String {
     let grows =
         if subscription.grows() { "; it has no bound and no consumer: it grows for ever" } else { "" };
     let patterns = patterns.join(" ");
-    line::printable(&format!(
-        "{queue}  {patterns}  messages: {messages}, consumers: {consumers}{parked}{grows}"
-    ))
+    printable(&format!("{queue}  {patterns}  messages: {messages}, consumers: {consumers}{parked}{grows}"))
+}
+
+impl Args {
+    /// What is changed, for the audit log.
+    fn words(&self, name: &QueueName) -> String {
+        let patterns: Vec<_> = self.patterns.iter().map(RoutingPattern::to_string).collect();
+        let remove = if self.remove { " --remove" } else { "" };
+        format!("{name}{remove} {}", patterns.join(" ")).trim_end().to_owned()
+    }
 }
 
 impl Bounds {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use anstyle::Style;
 
-use super::line::printable;
+use crate::operator::printable::printable;
 
 /// Which side of its column a cell keeps to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

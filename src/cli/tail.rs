@@ -12,11 +12,11 @@ use tokio::io::{AsyncWrite, AsyncWriteExt as _, BufWriter};
 use tokio::time::timeout;
 
 use super::pattern::{RoutingPattern, of_updates};
-use super::when::when;
-use super::{Exit, Global, duration, is_broken_pipe, line};
+use super::{Exit, Global, is_broken_pipe, line};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::rabbit::updates_log::{LogEvent, LoggedUpdate, Start, UpdatesLog};
 use crate::app::life::Signals;
+use crate::operator::when::{duration, when};
 use crate::ports::Clock as _;
 
 /// When a signal ends the command, its last output waits this long for a reader.

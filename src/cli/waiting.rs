@@ -1,20 +1,21 @@
 //! `milepost waiting`: what waits for a retry. It is read from the ledger, so that looking disturbs no delay level.
 
-use std::collections::BTreeMap;
 use std::io::Write as _;
 
 use anyhow::Context as _;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::config::load_with;
-use super::line::shortened;
 use super::table::{Align, Table};
-use super::{Exit, Global, provider};
+use super::{Exit, Global};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::redis::{Inspector, WaitingEvent};
 use crate::app::backends::redis_connection;
 use crate::domain::provider::Provider;
+use crate::operator::printable::shortened;
+use crate::operator::provider;
+use crate::operator::waiting::{WaitingGroup, groups, reason, until};
 use crate::ports::Clock as _;
 
 /// A delivery's id is shown as far as this; `--json` has all of it.
@@ -65,10 +66,6 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
 
 /// How many wait, by provider and reason, and when the first and the last of them is retried.
 fn summary(waiting: &[WaitingEvent], now: Timestamp) -> Table {
-    let mut groups: BTreeMap<(&str, &str), Vec<&WaitingEvent>> = BTreeMap::new();
-    for event in waiting {
-        groups.entry((&event.delivery.provider, reason(event))).or_default().push(event);
-    }
     let mut table = Table::new(&[
         ("PROVIDER", Align::Left),
         ("REASON", Align::Left),
@@ -76,16 +73,9 @@ fn summary(waiting: &[WaitingEvent], now: Timestamp) -> Table {
         ("FIRST", Align::Right),
         ("LAST", Align::Right),
     ]);
-    for ((provider, reason), events) in groups {
-        // They come in the order of their return.
-        let end = |event: Option<&&WaitingEvent>| event.map_or_else(String::new, |event| due(event, now));
-        table.row(&[
-            provider.to_owned(),
-            reason.to_owned(),
-            events.len().to_string(),
-            end(events.first()),
-            end(events.last()),
-        ]);
+    let at = |time: Option<Timestamp>| time.map_or_else(String::new, |time| until(time, now));
+    for WaitingGroup { provider, reason, count, first, last } in groups(waiting) {
+        table.row(&[provider.to_owned(), reason.to_owned(), count.to_string(), at(first), at(last)]);
     }
     table
 }
@@ -114,31 +104,8 @@ fn list(waiting: &[WaitingEvent], now: Timestamp) -> Table {
     table
 }
 
-fn reason(event: &WaitingEvent) -> &str {
-    event.record.reason.as_deref().unwrap_or("-")
-}
-
 fn due(event: &WaitingEvent, now: Timestamp) -> String {
     event.record.deadline.map_or_else(String::new, |due| until(due, now))
-}
-
-/// How long until `then`, in a person's words: "in 35m", "5s ago".
-#[must_use]
-pub(super) fn until(then: Timestamp, now: Timestamp) -> String {
-    let apart = then.duration_since(now);
-    let span = span(apart.abs());
-    if apart.is_negative() { format!("{span} ago") } else { format!("in {span}") }
-}
-
-/// A span of time in a person's words: "35m".
-#[must_use]
-pub(super) fn span(duration: SignedDuration) -> String {
-    match duration.as_secs() {
-        seconds @ 0..100 => format!("{seconds}s"),
-        seconds @ 100..6000 => format!("{}m", seconds / 60),
-        seconds @ 6000..172_800 => format!("{}h", seconds / 3600),
-        seconds => format!("{}d", seconds / 86_400),
-    }
 }
 
 fn as_json(event: &WaitingEvent, now: Timestamp) -> serde_json::Value {

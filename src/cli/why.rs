@@ -1,35 +1,23 @@
-//! `milepost why`: all that is known of an event, a delivery or a receipt, put together from the ledger, the stream of
-//! updates and the parked queues. What cannot be asked is said, and the rest is shown all the same.
+//! `milepost why`: all that is known of an event, a delivery or a receipt, as text.
 
-mod answer;
-mod hubrise;
-pub(super) mod publications;
-mod row;
-
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use self::answer::Answer;
-use self::publications::Range;
 use super::config::load_with;
-use super::parked::{Broker, entry::Entry, filter::Filter, look};
-use super::when::when;
-use super::{Exit, Global, duration, misuse};
+use super::parked::{Broker, until_signalled};
+use super::table::{Align, Table};
+use super::{Exit, Global, misuse, nobody_there};
 use crate::adapters::clock::SystemClock;
-use crate::adapters::rabbit::inspect;
-use crate::adapters::rabbit::topology::work_queue;
-use crate::adapters::redis::{DeliveryName, Inspector, RedisCells};
-use crate::app::backends::{rabbit_settings, redis_connection};
-use crate::config::Config;
+use crate::adapters::redis::{DeliveryName, Repeat};
 use crate::domain::identity::ReceiptId;
-use crate::ports::{Clock as _, LedgerError};
-use crate::providers;
-
-/// Servers' clocks may differ this much: a receipt's id says when it was given by the receiver's, a sequence number by
-/// Redis's, and the log finds a time by the broker's.
-const CLOCK_SKEW: Duration = Duration::from_mins(10);
+use crate::operator::printable::printable;
+use crate::operator::when::{clock, duration, when};
+use crate::operator::why::{self, Answer, Asked, ParkedOf, Question, Row, Searched};
+use crate::ports::Clock as _;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -78,102 +66,111 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
     let flags = [("--amqp", &args.broker.amqp), ("--redis", &args.redis)];
     let config = load_with(global, &flags)?.config;
     let now = SystemClock.now();
-    let answer = ask(&args, &config, now).await?;
+    let Args { id, from, until, since, json, .. } = args;
+    let question = Question { id, from, until, since };
+    let answer = why::ask(&question, &config, now, ParkedOf::Queues(until_signalled()?)).await?;
     let mut out = anstream::stdout().lock();
-    if args.json {
+    if json {
         writeln!(out, "{}", answer.as_json(now))?;
     } else {
-        write!(out, "{}", answer.for_a_person(now))?;
+        write!(out, "{}", for_a_person(&answer, now))?;
     }
     out.flush()?;
     Ok(if answer.is_empty() { Exit::Failed } else { Exit::Done })
 }
 
-async fn ask(args: &Args, config: &Config, now: Timestamp) -> anyhow::Result<Answer> {
-    let mut answer = Answer::new(args.id.clone(), (args.from, args.until));
-    let inspector = Inspector::new(redis_connection(config)?);
-    // The ledger comes first: of a receipt that repeats an event, it says where in the log that one is.
-    let names = inspector.deliveries(&args.id).await;
-    if let Ok(names) = &names {
-        remember(&inspector, names.clone(), &mut answer).await.unwrap_or_default();
+fn for_a_person(answer: &Answer, now: Timestamp) -> String {
+    let mut text = String::new();
+    for (whom, why) in &answer.unknown {
+        let _ = writeln!(text, "warning: nothing is known of {whom}: {}", printable(why));
     }
-    let range = range(args, answer.first_receipt(), now)?;
-    match publications::of(config.amqp.url.expose(), range, now, &answer.published_as()).await {
-        Ok(searched) => answer.searched(searched),
-        Err(outage) => answer.unknown("the updates published", &outage),
+    if let Some(hint) = answer.unknown.iter().find_map(|(_, why)| nobody_there(why)) {
+        let _ = writeln!(text, "warning: {hint}");
     }
-    let mut parked = Vec::new();
-    let settings = rabbit_settings(config, "why");
-    let every = Filter::default();
-    let looked = look(&settings, &every, |entry, _| {
-        parked.extend(Some(entry).filter(|entry| is_about(entry, &args.id)));
-        Ok(())
-    });
-    match looked.await {
-        Ok(()) => answer.parked(parked),
-        Err(error) => answer.unknown("the messages parked", &error),
+    if answer.is_empty() {
+        return text + &nobody_knows(answer, now);
     }
-    let all = names.map(|names| [names, answer.deliveries()].concat());
-    let remembered = match all {
-        Ok(names) => remember(&inspector, names, &mut answer).await,
-        Err(error) => Err(error),
+    if let Some(Repeat { receipt, of }) = answer.repeated() {
+        let at = clock(receipt.received_at(), now);
+        let _ = writeln!(
+            text,
+            "receipt {receipt}, of {at}, repeats {of}: its event was known, and is published once"
+        );
+    }
+    for delivery in &answer.remembered {
+        let DeliveryName { provider, account, delivery_id } = &delivery.name;
+        let _ = writeln!(text, "delivery {provider}/{account} {}", printable(delivery_id));
+        for (leg, state) in &delivery.legs {
+            let courier = if leg.is_empty() { String::new() } else { format!(" (courier {leg})") };
+            let _ = writeln!(text, "  status {}{courier}", state.status().as_str());
+        }
+        if let Some(sequence) = delivery.sequence {
+            let _ = writeln!(text, "  last sequence number {sequence}");
+        }
+    }
+    if let Some(since) = answer.asked.searched.as_ref().and_then(Searched::since) {
+        let _ = writeln!(text, "updates searched: those published since {}", clock(since, now));
+    }
+    for known in &answer.hubrise {
+        let _ = writeln!(text, "hubrise: {}", printable(&known.in_words(now)));
+    }
+    let (rows, left_out) = answer.rows();
+    if !rows.is_empty() {
+        let _ = write!(text, "{}", table(rows, &answer.asked, now));
+    }
+    if left_out > 0 {
+        let _ = writeln!(text, "events of which nothing happened in that time, not shown: {left_out}");
+    }
+    text
+}
+
+/// Of a receipt, what there is to look at next.
+fn nobody_knows(answer: &Answer, now: Timestamp) -> String {
+    let mut text = format!("nobody knows {}\n", printable(&answer.id));
+    let Some(given) = ReceiptId::given_at(&answer.id) else { return text };
+    let _ = write!(text, "It is a receipt, given at {}", clock(given, now));
+    let kept_since = answer.asked.searched.as_ref().and_then(|searched| searched.kept_since);
+    let _ = match kept_since.filter(|kept| given < *kept) {
+        Some(kept) => writeln!(
+            text,
+            ", before the oldest update that the stream still has, of {}. If it was published, only the ledger knows it,\n\
+             by its delivery: ask `why` with the delivery's id. Else one of these is true:",
+            clock(kept, now)
+        ),
+        None => writeln!(text, ". Then one of these is true:"),
     };
-    if let Err(error) = remembered {
-        answer.unknown("the ledger", &error);
-    }
-    if answer.is_empty() && ReceiptId::given_at(&args.id).is_some() {
-        answer.waiting(waiting(config).await);
-    }
-    if config.hubrise_sink.is_used() {
-        let store = RedisCells::new(redis_connection(config)?);
-        match hubrise::known(&store, &answer.deliveries()).await {
-            Ok(known) => answer.hubrise(known),
-            Err(error) => answer.unknown("the HubRise sink", &error),
+    let _ = writeln!(
+        text,
+        "  it was refused, and so never stored: the receiver's log has the reason under this receipt.id"
+    );
+    let _ = writeln!(text, "  it is about no delivery and was ignored: the worker's log says so under it");
+    let waiting = match answer.waiting.as_deref() {
+        None => "which cannot be seen now".to_owned(),
+        Some([]) => "though none is seen to wait now".to_owned(),
+        Some(queues) => {
+            let queues: Vec<_> =
+                queues.iter().map(|(queue, messages)| format!("{messages} in {queue}")).collect();
+            queues.join(", ")
         }
+    };
+    let _ = writeln!(text, "  it still waits to be taken up, {waiting}");
+    text
+}
+
+fn table(rows: BTreeMap<String, Row<'_>>, asked: &Asked, now: Timestamp) -> Table {
+    let mut table = Table::new(&[
+        ("RECEIPT", Align::Left),
+        ("RECEIVED", Align::Right),
+        ("EVENT", Align::Left),
+        ("LEDGER", Align::Left),
+        ("FAILED", Align::Right),
+        ("REASON", Align::Left),
+        ("PUBLISHED", Align::Left),
+        ("PARKED", Align::Left),
+        ("REPEATS", Align::Right),
+    ]);
+    for (receipt, row) in rows {
+        table.row(&row.cells(&receipt, asked, now));
     }
-    Ok(answer)
-}
-
-/// Asks the ledger for every delivery that is in question.
-async fn remember(
-    inspector: &Inspector,
-    mut names: Vec<DeliveryName>,
-    answer: &mut Answer,
-) -> Result<(), LedgerError> {
-    names.sort();
-    names.dedup();
-    let mut deliveries = Vec::new();
-    for name in names {
-        deliveries.push(inspector.delivery(&name).await?);
-    }
-    answer.remembered(deliveries);
-    Ok(())
-}
-
-/// The webhooks that wait to be taken up, in each queue that has any. `None` when the broker cannot be asked.
-async fn waiting(config: &Config) -> Option<Vec<(String, u32)>> {
-    let broker = inspect::Inspector::connect(rabbit_settings(config, "why")).await.ok()?;
-    let mut waiting = Vec::new();
-    for provider in providers::ALL {
-        let queue = work_queue(provider.id());
-        if let Ok(Some(messages @ 1..)) = broker.waiting(&queue).await {
-            waiting.push((queue, messages));
-        }
-    }
-    broker.close().await;
-    Some(waiting)
-}
-
-/// What of the log is searched: it may hold millions of updates.
-fn range(args: &Args, first: Option<ReceiptId>, now: Timestamp) -> anyhow::Result<Range> {
-    let received = first.map(ReceiptId::received_at).or_else(|| ReceiptId::given_at(&args.id));
-    let received = received.and_then(|received| received.checked_sub(CLOCK_SKEW).ok());
-    let since = args.since.map(|since| now.checked_sub(since)).transpose()?;
-    Ok(Range { from: args.from.or(since).or(received), until: args.until })
-}
-
-fn is_about(entry: &Entry, id: &str) -> bool {
-    let content = &entry.content;
-    let said = [&content.delivery_id, &content.provider_event_id, &content.event_id];
-    entry.about.id == id || said.into_iter().flatten().any(|said| said == id)
+    table
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::accounts;
+use super::console;
 use super::findings::{Findings, LONGEST_TTL_SECONDS};
 use super::recovery;
 use super::secret_files::{Check, SecretFiles, Unusable};
@@ -52,6 +53,7 @@ pub(super) fn check(raw: &Sections, providers: &[&dyn Provider], findings: &mut 
     let retry = findings.retry("retry", &raw.retry);
     let log = log(&raw.log, findings);
     let tracing = tracing(&raw.tracing, findings);
+    let console = console::console(&raw.console, findings);
     let hubrise_sink = sinks::hubrise(&raw.sinks.hubrise, &raw.retry, retry.as_ref(), providers, findings);
     let open = open(&raw.open, findings);
     let recovery = recovery::recovery(&raw.recovery, providers, findings);
@@ -69,6 +71,7 @@ pub(super) fn check(raw: &Sections, providers: &[&dyn Provider], findings: &mut 
         worker: worker?,
         log: log?,
         tracing: tracing?,
+        console,
         hubrise_sink: hubrise_sink?,
         open: open?,
         recovery: recovery?,
@@ -186,7 +189,7 @@ fn http(raw: &HttpSection, findings: &mut Findings) -> Option<HttpConfig> {
     })
 }
 
-fn address(key: &str, text: &str, findings: &mut Findings) -> Option<SocketAddr> {
+pub(super) fn address(key: &str, text: &str, findings: &mut Findings) -> Option<SocketAddr> {
     findings.value(key, text.parse().map_err(|_| "must be an IP address and a port, such as 0.0.0.0:8080"))
 }
 

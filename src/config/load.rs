@@ -1,6 +1,7 @@
 //! Reads the sources as one and checks what they say.
 
 use std::ffi::OsString;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
 use super::error::{ConfigError, Problem};
@@ -41,6 +42,17 @@ impl Sources {
     pub fn from_env() -> Self {
         Self { variables: std::env::vars_os().collect(), ..Self::default() }
     }
+}
+
+/// Who uses the operator's commands, for the audit log: `MILEPOST_OPERATOR`, or the system's user.
+#[must_use]
+pub fn operator_name() -> String {
+    let names = ["MILEPOST_OPERATOR", "SUDO_USER", "USER", "LOGNAME"];
+    #[allow(clippy::disallowed_methods)] // This is the room that reads the environment.
+    let name = names.into_iter().find_map(|name| std::env::var(name).ok().filter(|name| !name.is_empty()));
+    let uid =
+        || std::fs::metadata("/proc/self").map_or("unknown".to_owned(), |of| format!("uid {}", of.uid()));
+    name.unwrap_or_else(uid)
 }
 
 /// What [`load`] returns.

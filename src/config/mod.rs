@@ -8,6 +8,7 @@ mod accounts;
 mod accounts_dir;
 mod alike;
 mod check;
+mod console;
 mod error;
 mod findings;
 mod layers;
@@ -21,8 +22,9 @@ mod structure;
 mod urls;
 
 pub use accounts_dir::{AccountsDir, Changes};
+pub use console::{ConsoleConfig, ConsoleProxy, ConsoleUser, ConsoleUsers, Right};
 pub use error::{ConfigError, Problem};
-pub use load::{Flag, Loaded, Sources, load};
+pub use load::{Flag, Loaded, Sources, load, operator_name};
 pub use secret_files::{SecretFiles, Unusable};
 pub use settings::{
     AccountSettings, AdminConfig, AmqpConfig, Config, HttpConfig, HubriseSink, LogConfig, MaxAge, Open,

@@ -51,6 +51,7 @@ pub(super) struct Sections {
     pub(super) retry: RetrySection,
     pub(super) log: LogSection,
     pub(super) tracing: TracingSection,
+    pub(super) console: ConsoleSection,
     pub(super) providers: BTreeMap<String, ProviderSection>,
     pub(super) sinks: SinksSection,
     pub(super) open: OpenSection,
@@ -59,7 +60,7 @@ pub(super) struct Sections {
 
 impl Sections {
     /// The sections that every installation has, each with its keys.
-    pub(super) const KEYS: [(&str, &[&str]); 11] = [
+    pub(super) const KEYS: [(&str, &[&str]); 12] = [
         ("amqp", AmqpSection::KEYS),
         ("redis", RedisSection::KEYS),
         ("spool", SpoolSection::KEYS),
@@ -71,6 +72,7 @@ impl Sections {
         ("log", LogSection::KEYS),
         ("tracing", TracingSection::KEYS),
         ("open", OpenSection::KEYS),
+        ("console", ConsoleSection::KEYS),
     ];
 }
 
@@ -157,6 +159,18 @@ section!(SourceSection {
 section!(CredentialSection { credential: Option<String> = None, credential_file: Option<PathBuf> = None });
 
 section!(OpenSection { max_age_seconds: u64 = 14 * DAY_SECONDS, max_deliveries: u64 = 100_000 });
+
+section!(ConsoleSection {
+    addr: String = String::new(),
+    users_file: Option<PathBuf> = None,
+    proxy_header: Option<String> = None,
+    proxy_from: Vec<String> = Vec::new(),
+    session_idle_seconds: u64 = 30 * 60,
+    session_seconds: u64 = 12 * 60 * 60,
+    exports_dir: Option<PathBuf> = None,
+    metrics: Vec<String> = Vec::new(),
+    trace_url: Option<String> = None,
+});
 
 // What a provider's section leaves out comes from the provider itself or from `[retry]`, hence the options.
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::accounts_dir::AccountsDir;
+use super::console::ConsoleConfig;
 use super::secret_files::SecretFiles;
 use super::urls::RedactedUrl;
 use crate::adapters::http::{HttpLimits, connections_within};
@@ -48,6 +49,8 @@ pub struct Config {
     pub log: LogConfig,
     /// Traces.
     pub tracing: TracingConfig,
+    /// The operator's page, if there is to be one.
+    pub console: Option<ConsoleConfig>,
     /// HubRise as a sink.
     pub hubrise_sink: HubriseSink,
     /// How many open deliveries are remembered.

@@ -197,6 +197,10 @@ metrics! {
         "Requests that a connection to HubRise may still make, by window (minute, hour, day).";
     HUBRISE_PAUSED = "milepost_hubrise_paused", Gauge, None, ["connection", "reason"],
         "Whether nothing is sent on a connection to HubRise, by reason (unauthorized, forbidden, no_such_path, wrong_location, no_token).";
+    CONSOLE_LOGINS = "milepost_console_logins_total", Counter, None, ["result"],
+        "Passwords given to the console: accepted, or refused.";
+    CONSOLE_ACTS = "milepost_console_acts_total", Counter, None, ["act"],
+        "What operators did on the console (replay, edit-and-replay, discard, reveal); the audit log says who and which.";
     BUILD_INFO = "milepost_build_info", Gauge, None, ["version", "role"],
         "Always 1; its labels say what runs.";
     TRACE_SPANS = "milepost_trace_spans_total", Counter, None, ["result"],

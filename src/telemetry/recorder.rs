@@ -27,6 +27,8 @@ pub enum Role {
     Sink(ProviderId),
     /// Asks providers for what did not come.
     Reconciler,
+    /// Serves the operator's pages.
+    Console,
     /// The whole fleet in one process.
     Run,
 }
@@ -38,6 +40,7 @@ impl fmt::Display for Role {
             Self::Worker(provider) => write!(f, "worker-{provider}"),
             Self::Sink(sink) => write!(f, "{sink}"),
             Self::Reconciler => f.write_str("reconciler"),
+            Self::Console => f.write_str("console"),
             Self::Run => f.write_str("run"),
         }
     }

@@ -29,23 +29,24 @@ pub fn page(providers: &[&dyn Provider]) -> String {
     let worker = created(&workers, providers);
     let sinks = [Role::Sink(SINK)];
     let sink = created(&sinks, providers);
+    let console = created(&[Role::Console], providers);
     let mut page = INTRODUCTION.to_owned();
     page.push_str(
         "\n## Every metric\n\n| metric | type | unit | labels | role | |\n|---|---|---|---|---|---|\n",
     );
     for metric in table::ALL {
-        let roles = [("receiver", &receiver), ("worker", &worker), ("sink", &sink)];
+        let roles = [("receiver", &receiver), ("worker", &worker), ("sink", &sink), ("console", &console)];
         let roles: Vec<_> =
             roles.iter().filter(|(_, has)| has.contains_key(metric.name)).map(|(role, _)| *role).collect();
         // What a sink has of a connection of its own it creates when it begins with that.
         let role = match roles[..] {
             [] => "sink".to_owned(),
-            [_, _, _] => "all".to_owned(),
+            [_, _, _, _] => "all".to_owned(),
             _ => roles.join(", "),
         };
         let _ = writeln!(page, "{} {role} | {} |", row(metric), metric.help);
     }
-    let every = [Role::Receiver, Role::Run].into_iter().chain(workers).chain(sinks);
+    let every = [Role::Receiver, Role::Console, Role::Run].into_iter().chain(workers).chain(sinks);
     page.push_str("\n## Every label\n\n| label | of | values |\n|---|---|---|\n");
     page + &labels(&created(&every.collect::<Vec<_>>(), providers))
 }

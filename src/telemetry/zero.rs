@@ -39,7 +39,13 @@ pub(super) fn create_all(role: Role, providers: &[&dyn Provider]) {
     ] {
         create(metric, &[]);
     }
-    connection("publish");
+    if matches!(role, Role::Console | Role::Run) {
+        create(table::CONSOLE_LOGINS, &[&["accepted", "refused"]]);
+        create(table::CONSOLE_ACTS, &[&["replay", "edit-and-replay", "discard", "reveal"]]);
+    }
+    if role != Role::Console {
+        connection("publish");
+    }
     if matches!(role, Role::Receiver | Role::Run) {
         receiver(providers);
     }

@@ -2,17 +2,17 @@
 
 use clap::Parser as _;
 use milepost::adapters::rabbit::parked::Outcome;
-use milepost::cli::parked::entry::{Content, Entry};
-use milepost::cli::parked::filter::Filter;
-use milepost::cli::parked::mask::mask;
-use milepost::cli::parked::ramp::{Batch, Ramp, TooManyFailures};
-use milepost::cli::parked::replay::heard::Heard;
-use milepost::cli::parked::summary::Group;
 use milepost::cli::parked::{self, replay};
 use milepost::cli::{self, Cli};
 use milepost::domain::history::History;
 use milepost::domain::parked::Parked;
 use milepost::domain::provider::ProviderId;
+use milepost::operator::parked::entry::{Content, Entry};
+use milepost::operator::parked::filter::Filter;
+use milepost::operator::parked::groups::Group;
+use milepost::operator::parked::mask::mask;
+use milepost::operator::parked::ramp::{Batch, Ramp, TooManyFailures};
+use milepost::operator::parked::replay::heard::Heard;
 use serde_json::{Value, json};
 
 fn command(words: &str) -> Result<parked::Command, clap::Error> {

@@ -1,7 +1,7 @@
 //! Times as an operator types them.
 
 use jiff::Timestamp;
-use milepost::cli::when::{clock, read};
+use milepost::operator::when::{clock, read};
 
 fn time(text: &str) -> Timestamp {
     text.parse().expect("a time")

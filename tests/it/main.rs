@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod clocks;
+mod console;
 mod contract;
 mod course;
 mod crash;

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod accounts_dir;
+mod console;
 mod defaults;
 mod layers;
 mod problems;

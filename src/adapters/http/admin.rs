@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
@@ -54,6 +55,8 @@ impl AdminPort {
 }
 
 impl Handler for AdminPort {
+    type Body = Full<Bytes>;
+
     async fn handle(&self, request: Request<Incoming>, _caller: &Caller) -> Response {
         let reading = matches!(*request.method(), Method::GET | Method::HEAD);
         match request.uri().path() {

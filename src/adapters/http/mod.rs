@@ -1,7 +1,7 @@
 //! HTTP: the providers' webhooks on one port, the orchestrator's questions on another.
 //!
-//! There is no web framework in here. The paths are a prefix, two aliases and three fixed names, and every answer to
-//! a provider, that to a wrong path or method included, is the provider's own to word: a router's own 404 and 405
+//! There is no web framework in here (the console, on a port of its own, has one). The paths are a prefix, two aliases and three
+//! fixed names, and every answer to a provider, that to a wrong path or method included, is the provider's own to word: a router's own 404 and 405
 //! would only have to be taken away again.
 
 pub mod admin;
@@ -25,13 +25,14 @@ pub mod webhooks;
 pub use caller::Caller;
 pub use open_files::connections_within;
 
+use std::error::Error;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Request;
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use metrics::Gauge;
 
 /// What one port allows its callers.
@@ -78,8 +79,15 @@ pub type Response = hyper::Response<Full<Bytes>>;
 
 /// Answers requests.
 pub trait Handler: Send + Sync + 'static {
+    /// What its answers are made of.
+    type Body: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static;
+
     /// Answers one. The future is dropped when the caller goes away.
-    fn handle(&self, request: Request<Incoming>, caller: &Caller) -> impl Future<Output = Response> + Send;
+    fn handle(
+        &self,
+        request: Request<Incoming>,
+        caller: &Caller,
+    ) -> impl Future<Output = hyper::Response<Self::Body>> + Send;
 
     /// Where its open connections are counted, if they are.
     fn connections(&self) -> Option<&Gauge> {

@@ -24,7 +24,7 @@ use tokio_util::task::TaskTracker;
 use super::callers::{self, Callers, Counted};
 use super::load::Held;
 use super::watched::WatchedStream;
-use super::{Handler, HttpLimits, Response, Stopping};
+use super::{Handler, HttpLimits, Stopping};
 
 /// The read buffer, and so the largest request head.
 const BUFFER_BYTES: usize = 16 * 1024;
@@ -75,7 +75,7 @@ struct Leaving<H> {
 }
 
 impl<H: Handler> Leaving<H> {
-    async fn handle(&self, request: Request<Incoming>, counted: &Counted) -> Response {
+    async fn handle(&self, request: Request<Incoming>, counted: &Counted) -> hyper::Response<H::Body> {
         let caller = &counted.caller;
         caller.asks();
         let mut response = self.handler.handle(request, caller).await;

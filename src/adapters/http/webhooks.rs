@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT_ENCODING, ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
@@ -156,6 +157,8 @@ impl WebhookPort {
 }
 
 impl Handler for WebhookPort {
+    type Body = Full<Bytes>;
+
     fn connections(&self) -> Option<&Gauge> {
         Some(&self.connections)
     }

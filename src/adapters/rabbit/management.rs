@@ -12,6 +12,8 @@ use url::Url;
 
 use super::connection::uris;
 use super::definitions::{BindingDefinition, Definitions, ExchangeDefinition, QueueDefinition};
+use super::parked::parked_lock;
+use crate::domain::provider::ProviderId;
 
 /// How long one answer may take. All questions are asked at once, so that a look takes no longer.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -219,6 +221,31 @@ impl Management {
     /// When it gives no answer, or none that can be used.
     pub async fn bindings_of<T: DeserializeOwned>(&self, exchange: &str) -> Result<T, ManagementError> {
         self.get(&["exchanges", &self.vhost, exchange, "bindings", "source"], "").await
+    }
+
+    /// The name of the connection that looks at a provider's parked messages; `None` if none does.
+    ///
+    /// # Errors
+    /// When it gives no answer, or none that can be used.
+    pub async fn looks_at_parked(&self, provider: ProviderId) -> Result<Option<String>, ManagementError> {
+        #[derive(Deserialize)]
+        struct Connection {
+            client_properties: ClientProperties,
+        }
+        #[derive(Deserialize)]
+        struct ClientProperties {
+            connection_name: Option<String>,
+        }
+        let lock = parked_lock(provider);
+        let owned: Value = match self.get(&["queues", &self.vhost, &lock], "owner_pid_details.name").await {
+            Err(ManagementError::Refused(StatusCode::NOT_FOUND)) => return Ok(None),
+            answer => answer?,
+        };
+        let Some(name) = owned.pointer("/owner_pid_details/name").and_then(Value::as_str) else {
+            return Ok(None);
+        };
+        let owner: Connection = self.get(&["connections", name], "client_properties").await?;
+        Ok(owner.client_properties.connection_name)
     }
 
     async fn list<T: DeserializeOwned>(&self, kind: &str, columns: &str) -> Result<T, ManagementError> {

@@ -1,5 +1,6 @@
 //! RabbitMQ: its connections, its topology, and the inbox and publisher on it.
 
+pub mod audit;
 mod bursts;
 mod channel;
 pub mod compare;

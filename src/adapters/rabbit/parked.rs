@@ -5,6 +5,7 @@
 //! at a time: two would each see half. A quorum queue does not know exclusive consumers on every RabbitMQ, so an
 //! exclusive queue of the operator's connection, which the broker deletes with it, is the lock.
 
+mod arrivals;
 mod look;
 mod message;
 mod outcomes;
@@ -20,6 +21,7 @@ use lapin::{Channel, Connection, ErrorKind};
 use thiserror::Error;
 use tokio::time::{Instant, sleep, timeout};
 
+pub use self::arrivals::Arrivals;
 use self::look::Look;
 pub use self::message::ParkedMessage;
 pub use self::outcomes::{Outcome, Outcomes};
@@ -50,9 +52,7 @@ pub enum ParkedError {
     #[error("there is no queue {0}: see `milepost topology apply`")]
     NoQueue(String),
     /// Another operator has it.
-    #[error(
-        "another `milepost parked` command is looking at {0}'s parked messages: try again when it has ended"
-    )]
+    #[error("another operator is looking at {0}'s parked messages: try again when that has ended")]
     Busy(ProviderId),
     /// The connection was lost on the way. What was not acknowledged is back on the queue.
     #[error("the broker ended it: {0}")]
@@ -224,9 +224,14 @@ impl ParkedQueue {
     }
 }
 
+/// The queue that is the lock of a provider's parked messages.
+pub(super) fn parked_lock(provider: ProviderId) -> String {
+    format!("milepost.operator.parked.{provider}")
+}
+
 /// Takes the lock; the broker gives it up with the connection.
 async fn lock(connection: &Connection, provider: ProviderId) -> Result<(), ParkedError> {
-    let name = format!("milepost.operator.parked.{provider}");
+    let name = parked_lock(provider);
     let deadline = Instant::now() + LOCK;
     loop {
         // A refusal closes the channel.

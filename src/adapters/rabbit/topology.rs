@@ -21,6 +21,13 @@ pub const PARKED: &str = "milepost.parked";
 pub const UPDATES: &str = "milepost.updates";
 /// The stream that keeps every update.
 pub const UPDATES_LOG: &str = "milepost.updates.log";
+/// The stream that keeps what operators did.
+pub const AUDIT: &str = "milepost.audit";
+/// How long, and how much of it: a page of one act has some hundred bytes.
+const AUDIT_MAX_AGE: &str = "1Y";
+const AUDIT_MAX_BYTES: i64 = 1 << 30;
+/// A stream gives up whole segments, so they must be small enough for age to count.
+const AUDIT_SEGMENT_BYTES: i64 = 16 << 20;
 /// Catches what should be impossible: a message no queue was bound for.
 pub const UNROUTED: &str = "milepost.unrouted";
 /// No queue of ours takes a message out for how often it was given out: each lost connection counts one for all that it
@@ -239,6 +246,19 @@ impl Topology {
         ];
         self.queues.push(Queue { name: UPDATES_LOG.to_owned(), arguments: table(log) });
         self.bind(UPDATES, UPDATES_LOG, "#");
+    }
+
+    /// And the stream of what operators did, which they publish to by the queue's own name.
+    #[must_use]
+    pub fn and_audit(mut self) -> Self {
+        let audit = [
+            ("x-queue-type", text("stream")),
+            ("x-max-age", text(AUDIT_MAX_AGE)),
+            ("x-max-length-bytes", number(AUDIT_MAX_BYTES)),
+            ("x-stream-max-segment-size-bytes", number(AUDIT_SEGMENT_BYTES)),
+        ];
+        self.queues.push(Queue { name: AUDIT.to_owned(), arguments: table(audit) });
+        self
     }
 
     /// The exchange alone that subscribers bind to. The stream takes every update; should somebody delete it, none is

@@ -19,7 +19,7 @@ use tokio::time::{sleep, timeout};
 
 use self::session::{LogPosition, LogSession, offset_of};
 use super::connection::{ConnectError, uris};
-use super::topology::UPDATES_LOG;
+use super::topology::{AUDIT, UPDATES_LOG};
 use crate::domain::retry::reconnect_delay;
 
 /// A connection that takes longer to make is given up.
@@ -74,8 +74,8 @@ impl LoggedUpdate {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum LogOutage {
     /// It was not declared yet, or was deleted.
-    #[error("there is no stream {UPDATES_LOG} yet")]
-    NoLog,
+    #[error("there is no stream {0} yet")]
+    NoLog(&'static str),
     /// There was a subscription, and it is over: the broker or the stream went away.
     #[error("the subscription to updates ended")]
     Ended,
@@ -108,12 +108,13 @@ pub enum LogError {
     #[error("{0}")]
     Refused(String),
     /// A queue of that name is no stream, so reading it would take its messages away.
-    #[error("the queue {UPDATES_LOG} is not a stream")]
-    NotAStream,
+    #[error("the queue {0} is not a stream")]
+    NotAStream(&'static str),
 }
 
 /// A reader of the updates log.
 pub struct UpdatesLog {
+    stream: &'static str,
     uris: Vec<AMQPUri>,
     position: LogPosition,
     /// When the reader was made, in seconds since 1970.
@@ -131,6 +132,18 @@ impl UpdatesLog {
     /// # Errors
     /// When `url` is no AMQP URL.
     pub fn new(url: &str, start: Start, now: Timestamp) -> Result<Self, LogError> {
+        Self::of(UPDATES_LOG, url, start, now)
+    }
+
+    /// The same of the audit log, whose entries are no updates.
+    ///
+    /// # Errors
+    /// When `url` is no AMQP URL.
+    pub fn audit(url: &str, start: Start, now: Timestamp) -> Result<Self, LogError> {
+        Self::of(AUDIT, url, start, now)
+    }
+
+    fn of(stream: &'static str, url: &str, start: Start, now: Timestamp) -> Result<Self, LogError> {
         let uris = uris(url).ok_or(LogError::Url)?;
         let position = match start {
             Start::First => LogPosition::First,
@@ -138,7 +151,8 @@ impl UpdatesLog {
             Start::At(time) => LogPosition::At(epoch_seconds(time)),
         };
         let made_at = epoch_seconds(now);
-        Ok(Self { uris, position, made_at, session: None, tries: 0, was_attached: false, told: None })
+        let (session, tries, was_attached, told) = (None, 0, false, None);
+        Ok(Self { stream, uris, position, made_at, session, tries, was_attached, told })
     }
 
     /// The next thing to know, waited for however long it takes. Cancel safe.
@@ -178,7 +192,7 @@ impl UpdatesLog {
             // following session, so that one starts from a time.
             self.position = LogPosition::At(self.made_at);
         }
-        match timeout(CONNECT_TIMEOUT, LogSession::open(&self.uris, position)).await {
+        match timeout(CONNECT_TIMEOUT, LogSession::open(&self.uris, self.stream, position)).await {
             Ok(Ok(session)) => {
                 self.session = Some(session);
                 self.was_attached = true;
@@ -187,7 +201,7 @@ impl UpdatesLog {
             }
             Ok(Err(ConnectError::Refused(error))) => {
                 let outage = self.outage(&error)?;
-                if let (LogOutage::NoLog, LogPosition::Offset(_)) = (&outage, self.position) {
+                if let (LogOutage::NoLog(_), LogPosition::Offset(_)) = (&outage, self.position) {
                     // The offset was of a log that is gone; the next one counts from 0, and all of it is new.
                     self.position = LogPosition::First;
                 }
@@ -208,7 +222,7 @@ impl UpdatesLog {
         match protocol.kind() {
             // A queue that exists but has lost its node is "not found" too, in other words.
             AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND) if message.starts_with("NOT_FOUND - no queue") => {
-                Ok(LogOutage::NoLog)
+                Ok(LogOutage::NoLog(self.stream))
             }
             // The same code as for a wrong password, from a broker that let us in.
             AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED)
@@ -242,7 +256,7 @@ impl UpdatesLog {
             self.session = None;
             return Ok(self.tell(LogOutage::Ended));
         };
-        let offset = offset_of(&delivery).ok_or(LogError::NotAStream)?;
+        let offset = offset_of(&delivery).ok_or(LogError::NotAStream(self.stream))?;
         if matches!(self.position, LogPosition::Offset(expected) if offset < expected) {
             return Ok(None);
         }

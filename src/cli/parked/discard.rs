@@ -1,14 +1,13 @@
-//! `milepost parked discard`: takes messages off the queue for good, after writing them down.
+//! `milepost parked discard`.
 
 use std::path::PathBuf;
 
-use super::filter::Selection;
-use super::transfer::Writer;
-use super::{Broker, Queues};
+use super::{Broker, Site};
 use crate::adapters::clock::SystemClock;
-use crate::adapters::rabbit::parked::ParkedQueue;
-use crate::cli::parked::entry::Entry;
-use crate::cli::{Exit, Global};
+use crate::cli::Exit;
+use crate::operator::audit::{Act, AuditEntry, Surface, words};
+use crate::operator::parked::discard::{discard, file_name};
+use crate::operator::parked::filter::Selection;
 use crate::ports::Clock as _;
 
 /// What `milepost parked discard` is asked.
@@ -28,38 +27,19 @@ pub struct Args {
     pub selection: Selection,
 }
 
-pub(super) async fn run(args: &Args, global: Global) -> anyhow::Result<Exit> {
-    let settings = args.broker.settings(global)?;
-    let path = args.file.clone().unwrap_or_else(|| {
-        format!("milepost-discarded-{}.jsonl", SystemClock.now().strftime("%Y%m%dT%H%M%SZ")).into()
-    });
-    let mut writer = Writer::into(path.clone());
-    let mut queues = Queues::new(&settings, &args.selection.filter);
-    let mut discarded = 0;
-    while let Some(mut queue) = queues.next().await? {
-        discarded += discard(&mut queue, args, &mut writer).await?;
-        queue.close().await?;
-    }
+pub(super) async fn run(args: &Args, site: &Site) -> anyhow::Result<Exit> {
+    let Args { selection, .. } = args;
+    let path = args.file.clone().unwrap_or_else(|| file_name(SystemClock.now()));
+    let entry =
+        AuditEntry::begun(&site.who, Surface::Command, Act::Discard, words(selection), &selection.ids);
+    let discarding = discard(&site.rabbit, selection, &path);
+    let told = |ids: &Vec<String>| (ids.len() as u64, format!("written to {}", path.display()));
+    let discarded = site.audit().done(&entry, discarding, told).await?.len();
     if discarded == 0 {
         eprintln!("milepost: nothing to discard");
     } else {
         eprintln!("milepost: discarded {discarded}, written to {}", path.display());
     }
-    let missing = args.selection.ids.len() > discarded;
+    let missing = selection.ids.len() > discarded;
     Ok(if missing { Exit::Failed } else { Exit::Done })
-}
-
-async fn discard(queue: &mut ParkedQueue, args: &Args, writer: &mut Writer) -> anyhow::Result<usize> {
-    let mut meant = Vec::new();
-    while let Some(message) = queue.next().await? {
-        if args.selection.accepts(&Entry::read(&message)) {
-            writer.write(&message)?;
-            meant.push(message.tag);
-        }
-    }
-    writer.sync()?;
-    for tag in &meant {
-        queue.ack(*tag).await?;
-    }
-    Ok(meant.len())
 }

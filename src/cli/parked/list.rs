@@ -4,12 +4,13 @@ use std::io::Write;
 
 use jiff::Timestamp;
 
-use super::entry::Entry;
-use super::filter::Filter;
-use super::{Broker, look, out};
-use crate::cli::line::shortened;
+use super::{Broker, Site, out, until_signalled};
+use crate::cli::Exit;
 use crate::cli::table::{Align, Table};
-use crate::cli::{Exit, Global};
+use crate::operator::parked::entry::Entry;
+use crate::operator::parked::filter::Filter;
+use crate::operator::parked::look;
+use crate::operator::printable::shortened;
 
 /// A delivery's or an event's id is shown as far as this; `show` has all of it.
 const LONGEST_ID: usize = 24;
@@ -28,7 +29,7 @@ pub struct Args {
     pub filter: Filter,
 }
 
-pub(super) async fn run(args: &Args, global: Global) -> anyhow::Result<Exit> {
+pub(super) async fn run(args: &Args, site: &Site) -> anyhow::Result<Exit> {
     let mut out = out();
     let mut table = Table::new(&[
         ("ID", Align::Left),
@@ -41,7 +42,7 @@ pub(super) async fn run(args: &Args, global: Global) -> anyhow::Result<Exit> {
         ("STATUS", Align::Left),
         ("DETAIL", Align::Left),
     ]);
-    look(&args.broker.settings(global)?, &args.filter, |entry, _| {
+    look(&site.rabbit, &args.filter, &until_signalled()?, |entry, _| {
         if args.json {
             writeln!(out, "{}", entry.json())?;
         } else {

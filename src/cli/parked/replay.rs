@@ -1,27 +1,16 @@
-//! `milepost parked replay`: gives parked messages to the workers once more.
-//!
-//! Each is published to its work queue, and only once that is confirmed taken off the parked queue. If anything ends the
-//! command in between leaves both, and the ledger makes the second a duplicate: so it can be run again at any time.
-
-pub mod heard;
-mod run;
-mod tally;
+//! `milepost parked replay`.
 
 use std::io::Write as _;
 
-use self::run::{Ended, Replay};
-use self::tally::Tally;
-use super::filter::Selection;
-use super::ramp::Ramp;
-use super::{Broker, Queues, look, out};
-use crate::adapters::rabbit::RabbitSettings;
-use crate::adapters::rabbit::parked::{Outlet, ParkedMessage};
-use crate::app::life::Signals;
-use crate::cli::parked::entry::Entry;
-use crate::cli::{Exit, Global, send};
-use crate::domain::envelope::{Envelope, Replay as Wish};
-use crate::domain::verdict::ParkReason;
-use crate::sinks;
+use indicatif::ProgressBar;
+
+use super::{Broker, Site, out, until_signalled};
+use crate::cli::{Exit, send};
+use crate::domain::provider::ProviderId;
+use crate::operator::audit::{Act, AuditEntry, Surface, words};
+use crate::operator::parked::filter::Selection;
+use crate::operator::parked::look;
+use crate::operator::parked::replay::{self, Ended, Options, Progress, Tally, Watcher, fit};
 
 /// What `milepost parked replay` is asked.
 #[derive(clap::Args)]
@@ -55,34 +44,35 @@ fn share(text: &str) -> Result<f64, String> {
     share.ok_or_else(|| "expected a share from 0 to 1".to_owned())
 }
 
-pub(super) async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
-    let settings = args.broker.settings(global)?;
-    if args.dry_run {
-        return dry_run(&args, &settings).await;
+/// Shown on standard error, if that is a terminal.
+struct Bar(ProgressBar);
+
+impl Watcher for Bar {
+    fn progress(&self, Progress { looked_at, of, .. }: Progress) {
+        self.0.set_length(of.into());
+        self.0.set_position(looked_at.into());
     }
-    let mut signals = Signals::new()?;
-    let outlet = Outlet::open(&settings).await?;
-    let mut queues = Queues::new(&settings, &args.selection.filter);
-    let (mut total, mut ended) = (Tally::default(), Ended::Through);
-    while ended == Ended::Through {
-        let Some(queue) = queues.next().await? else { break };
-        let mut replay = Replay::begin(&args, queue, &outlet).await?;
-        let ramp = if args.no_ramp { Ramp::none() } else { Ramp::new(args.max_failures) };
-        let result = replay.run(ramp, &mut signals).await;
-        total += replay.tally();
-        match result {
-            Ok(how) => ended = how,
-            Err(error) => {
-                eprintln!("milepost: {total}");
-                return Err(error.context("the replay was cut short; it is safe to run it again"));
-            }
-        }
-        replay.close().await?;
+
+    fn taken(&self, _: ProviderId, _: &str) {}
+}
+
+pub(super) async fn run(args: Args, site: &Site) -> anyhow::Result<Exit> {
+    let Args { rate, max_failures, no_ramp, force, dry_run, selection, .. } = args;
+    let max_failures = (!no_ramp).then_some(max_failures);
+    let options = Options { rate, max_failures, force, selection, edited: None };
+    if dry_run {
+        return show(&options, site).await;
     }
-    outlet.close().await;
+    let (stop, bar) = (until_signalled()?, Bar(ProgressBar::new(0)));
+    let selection = &options.selection;
+    let entry = AuditEntry::begun(&site.who, Surface::Command, Act::Replay, words(selection), &selection.ids);
+    // What was done is told even of a replay that was cut short.
+    let replaying = async { anyhow::Ok(replay::run(&site.rabbit, &options, &stop, &bar).await) };
+    let (total, ended) = site.audit().done(&entry, replaying, told).await?;
+    bar.0.finish_and_clear();
     eprintln!("milepost: {total}");
-    Ok(match ended {
-        Ended::Through if args.selection.ids.len() as u64 > total.selected => {
+    Ok(match ended? {
+        Ended::Through if selection.ids.len() as u64 > total.selected => {
             eprintln!("milepost: not every id is parked");
             Exit::Failed
         }
@@ -94,12 +84,17 @@ pub(super) async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
     })
 }
 
-async fn dry_run(args: &Args, settings: &RabbitSettings) -> anyhow::Result<Exit> {
+fn told((total, ended): &(Tally, anyhow::Result<Ended>)) -> (u64, String) {
+    (total.replayed, replay::told(total, ended))
+}
+
+async fn show(options: &Options, site: &Site) -> anyhow::Result<Exit> {
     let (mut out, mut total) = (out(), Tally::default());
-    look(settings, &args.selection.filter, |entry, message| {
-        if args.selection.accepts(&entry) {
+    let selection = &options.selection;
+    look(&site.rabbit, &selection.filter, &until_signalled()?, |entry, message| {
+        if selection.accepts(&entry) {
             total.selected += 1;
-            match fit(args, &entry, message) {
+            match fit(options, &entry, message) {
                 Some(_) => writeln!(out, "{}", entry.about.id)?,
                 None => total.unfit += 1,
             }
@@ -110,18 +105,4 @@ async fn dry_run(args: &Args, settings: &RabbitSettings) -> anyhow::Result<Exit>
     out.flush()?;
     eprintln!("milepost: would replay {} messages", total.selected - total.unfit);
     Ok(Exit::Done)
-}
-
-/// The webhook to publish; `None` when the message must not be replayed. One that reached its worker as no envelope
-/// was parked with an account and a time that were made up: only its own id says that it is meant.
-fn fit(args: &Args, entry: &Entry, message: &ParkedMessage) -> Option<Envelope> {
-    let made_up = entry.about.reason == ParkReason::BadEnvelope.as_str();
-    // An event says in its body what a webhook's message says beside it.
-    let of_sink = sinks::by_name(message.envelope.provider.as_str()).is_some();
-    if message.defect.is_some() && !of_sink || (made_up && args.selection.ids.is_empty()) {
-        return None;
-    }
-    let wish = if args.force { Wish::Force(entry.about.wish()) } else { Wish::Normal };
-    // A fresh chain, with the history of those before it.
-    Some(Envelope { attempt: 0, crashes: 0, replay: Some(wish), reason: None, ..message.envelope.clone() })
 }

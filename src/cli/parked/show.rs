@@ -4,16 +4,17 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
-use super::entry::Entry;
-use super::filter::Filter;
 use super::list::when;
-use super::mask::mask;
-use super::{Broker, look, out};
-use crate::adapters::rabbit::parked::ParkedMessage;
-use crate::cli::line::printable;
-use crate::cli::{Exit, Global};
-use crate::domain::document::without_mark;
+use super::{Broker, Site, out, until_signalled};
+use crate::cli::Exit;
 use crate::domain::provider::ProviderId;
+use crate::operator::audit::{Act, AuditEntry, Surface};
+use crate::operator::parked::body::ShownBody;
+use crate::operator::parked::entry::Entry;
+use crate::operator::parked::filter::Filter;
+use crate::operator::parked::look;
+use crate::operator::parked_of;
+use crate::operator::printable::printable;
 
 /// What `milepost parked show` is asked.
 #[derive(clap::Args)]
@@ -21,7 +22,7 @@ pub struct Args {
     /// The message's id, as `list` shows it
     pub id: String,
     /// Look for it only here [default: everywhere]
-    #[arg(long, value_parser = super::filter::provider)]
+    #[arg(long, value_parser = parked_of)]
     pub provider: Option<ProviderId>,
     /// Show personal data too
     #[arg(long)]
@@ -34,13 +35,30 @@ pub struct Args {
     pub json: bool,
 }
 
-pub(super) async fn run(args: &Args, global: Global) -> anyhow::Result<Exit> {
+pub(super) async fn run(args: &Args, site: &Site) -> anyhow::Result<Exit> {
+    let found = if args.reveal {
+        let which = std::slice::from_ref(&args.id);
+        let entry = AuditEntry::begun(&site.who, Surface::Command, Act::Reveal, args.id.clone(), which);
+        let told = |found: &u64| (*found, "shown".to_owned());
+        site.audit().done(&entry, show(args, site), told).await?
+    } else {
+        show(args, site).await?
+    };
+    if found == 0 {
+        eprintln!("milepost: no parked message has the id {}", printable(&args.id));
+        return Ok(Exit::Failed);
+    }
+    Ok(Exit::Done)
+}
+
+/// Shows what has the id. Returns how many have.
+async fn show(args: &Args, site: &Site) -> anyhow::Result<u64> {
     let filter = Filter { provider: args.provider.into_iter().collect(), ..Filter::default() };
     let (mut out, mut found) = (out(), 0);
-    look(&args.broker.settings(global)?, &filter, |entry, message| {
+    look(&site.rabbit, &filter, &until_signalled()?, |entry, message| {
         if entry.about.id == args.id {
             found += 1;
-            let body = Body::read(message, args.reveal);
+            let body = ShownBody::read(&message.envelope.body, args.reveal);
             if args.json {
                 writeln!(out, "{}", as_json(&entry, body))?;
             } else {
@@ -51,47 +69,21 @@ pub(super) async fn run(args: &Args, global: Global) -> anyhow::Result<Exit> {
     })
     .await?;
     out.flush()?;
-    if found == 0 {
-        eprintln!("milepost: no parked message has the id {}", printable(&args.id));
-        return Ok(Exit::Failed);
-    }
-    Ok(Exit::Done)
+    Ok(found)
 }
 
-/// A body, as far as it may be seen.
-enum Body {
-    Json(Value),
-    Text(String),
-    Hidden,
-}
-
-impl Body {
-    fn read(message: &ParkedMessage, reveal: bool) -> Self {
-        let body = &message.envelope.body;
-        match serde_json::from_slice(without_mark(body)) {
-            Ok(mut value) => {
-                mask(&mut value, reveal);
-                Self::Json(value)
-            }
-            // What cannot be read cannot be masked.
-            Err(_) if reveal => Self::Text(body.escape_ascii().to_string()),
-            Err(_) => Self::Hidden,
-        }
-    }
-}
-
-fn as_json(entry: &Entry, body: Body) -> Value {
+fn as_json(entry: &Entry, body: ShownBody) -> Value {
     let mut shown = entry.json();
     shown["history"] = json!(entry.about.history);
     shown["body"] = match body {
-        Body::Json(value) => value,
-        Body::Text(text) => text.into(),
-        Body::Hidden => Value::Null,
+        ShownBody::Json(value) => value,
+        ShownBody::Text(text) => text.into(),
+        ShownBody::Hidden => Value::Null,
     };
     shown
 }
 
-fn as_text(entry: &Entry, body: &Body, out: &mut impl Write) -> anyhow::Result<()> {
+fn as_text(entry: &Entry, body: &ShownBody, out: &mut impl Write) -> anyhow::Result<()> {
     let Entry { about, defect, content, bytes } = entry;
     let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
     let facts = [
@@ -125,14 +117,14 @@ fn as_text(entry: &Entry, body: &Body, out: &mut impl Write) -> anyhow::Result<(
         writeln!(out, "  {}  {}", when(Some(failure.at)), printable(&line))?;
     }
     match body {
-        Body::Json(value) => {
+        ShownBody::Json(value) => {
             writeln!(out, "body ({bytes} bytes)")?;
             for line in serde_json::to_string_pretty(value)?.lines() {
                 writeln!(out, "  {}", printable(line))?;
             }
         }
-        Body::Text(text) => writeln!(out, "body ({bytes} bytes, not JSON)\n  {text}")?,
-        Body::Hidden => writeln!(out, "body ({bytes} bytes, not JSON: --reveal shows it)")?,
+        ShownBody::Text(text) => writeln!(out, "body ({bytes} bytes, not JSON)\n  {text}")?,
+        ShownBody::Hidden => writeln!(out, "body ({bytes} bytes, not JSON: --reveal shows it)")?,
     }
     Ok(())
 }

@@ -3,22 +3,24 @@
 //! A file holds the webhooks as they were sent, personal data included: only its owner may read it.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead as _, BufReader, BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
-use super::filter::Filter;
-use super::{Broker, look};
+use super::{Broker, Site, until_signalled};
 use crate::adapters::rabbit::RabbitSettings;
-use crate::adapters::rabbit::parked::{Outlet, ParkedMessage, ParkedQueue, Record};
-use crate::cli::{Exit, Global};
+use crate::adapters::rabbit::parked::{Outlet, ParkedQueue, Record};
+use crate::cli::Exit;
 use crate::domain::parked::Parked;
 use crate::domain::provider::{Provider, ProviderId};
+use crate::operator::audit::{Act, AuditEntry, Surface, filter_words};
+use crate::operator::parked::export::Writer;
+use crate::operator::parked::filter::Filter;
+use crate::operator::parked::look;
 use crate::ports::PublishError;
 use crate::{providers, sinks};
 
@@ -49,76 +51,49 @@ pub struct ImportArgs {
     pub broker: Broker,
 }
 
-/// Writes records.
-pub(super) struct Writer {
-    path: Option<PathBuf>,
-    file: Option<BufWriter<File>>,
-}
-
-impl Writer {
-    /// Into a file that is not there yet. It is made for the first record.
-    pub(super) const fn into(path: PathBuf) -> Self {
-        Self { path: Some(path), file: None }
-    }
-
-    const fn stdout() -> Self {
-        Self { path: None, file: None }
-    }
-
-    pub(super) fn write(&mut self, message: &ParkedMessage) -> anyhow::Result<()> {
-        let mut line = serde_json::to_vec(&Record::from(message))?;
-        line.push(b'\n');
-        let Some(path) = &self.path else { return Ok(io::stdout().write_all(&line)?) };
-        let file = match self.file.take() {
-            Some(file) => file,
-            None => BufWriter::new(create(path)?),
-        };
-        Ok(self.file.insert(file).write_all(&line)?)
-    }
-
-    /// Until it is on the disk.
-    pub(super) fn sync(&mut self) -> anyhow::Result<()> {
-        if let Some(file) = &mut self.file {
-            file.flush()?;
-            file.get_ref().sync_all()?;
-        }
-        Ok(())
-    }
-}
-
-fn create(path: &Path) -> anyhow::Result<File> {
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    file.with_context(|| format!("cannot create {}", path.display()))
-}
-
-pub(super) async fn export(args: &ExportArgs, global: Global) -> anyhow::Result<Exit> {
-    let settings = args.broker.settings(global)?;
+pub(super) async fn export(args: &ExportArgs, site: &Site) -> anyhow::Result<Exit> {
     let mut writer = match &args.file {
         Some(path) => Writer::into(path.clone()),
         None => Writer::stdout(),
     };
-    let mut exported = 0;
-    look(&settings, &args.filter, |_, message| {
-        exported += 1;
-        writer.write(message)
-    })
-    .await?;
-    writer.sync()?;
+    let stop = until_signalled()?;
+    let exporting = async {
+        let mut exported = 0;
+        look(&site.rabbit, &args.filter, &stop, |_, message| {
+            exported += 1;
+            writer.write(message)
+        })
+        .await?;
+        writer.sync()?;
+        Ok(exported)
+    };
+    let entry = AuditEntry::begun(&site.who, Surface::Command, Act::Export, filter_words(&args.filter), &[]);
+    let told = |exported: &u64| (*exported, "written".to_owned());
+    let exported = site.audit().done(&entry, exporting, told).await?;
     eprintln!("milepost: exported {exported}");
     Ok(Exit::Done)
 }
 
-pub(super) async fn import(args: &ImportArgs, global: Global) -> anyhow::Result<Exit> {
-    let settings = args.broker.settings(global)?;
+pub(super) async fn import(args: &ImportArgs, site: &Site) -> anyhow::Result<Exit> {
     // All of it is read before any of it is parked: half a file is of no use.
     let records = read(&args.file)?;
-    let outlet = Outlet::open(&settings).await?;
+    let which = format!("{} of {}", records.len(), args.file.display());
+    let entry = AuditEntry::begun(&site.who, Surface::Command, Act::Import, which, &[]);
+    let told = |(parked, left_out): &(u64, u64)| (*parked, format!("{left_out} were parked already"));
+    let (parked, left_out) = site.audit().done(&entry, park(&records, &site.rabbit), told).await?;
+    eprintln!("milepost: parked {parked}, left out {left_out} that were parked already");
+    Ok(Exit::Done)
+}
+
+/// Parks what is not parked yet. Returns how many were, and how many were left out.
+async fn park(records: &[(ProviderId, Record)], settings: &RabbitSettings) -> anyhow::Result<(u64, u64)> {
+    let outlet = Outlet::open(settings).await?;
     let mut there: HashMap<ProviderId, HashSet<String>> = HashMap::new();
     let mut confirms: FuturesUnordered<BoxFuture<'_, Result<(), PublishError>>> = FuturesUnordered::new();
     let (mut parked, mut left_out) = (0, 0);
-    for (provider, record) in &records {
+    for (provider, record) in records {
         if !there.contains_key(provider) {
-            there.insert(*provider, ids(&settings, *provider).await?);
+            there.insert(*provider, ids(settings, *provider).await?);
         }
         if !there.entry(*provider).or_default().insert(record.id.clone()) {
             left_out += 1;
@@ -133,8 +108,7 @@ pub(super) async fn import(args: &ImportArgs, global: Global) -> anyhow::Result<
         parked += confirmed(confirms.next().await)?;
     }
     outlet.close().await;
-    eprintln!("milepost: parked {parked}, left out {left_out} that were parked already");
-    Ok(Exit::Done)
+    Ok((parked, left_out))
 }
 
 fn confirmed(result: Option<Result<(), PublishError>>) -> anyhow::Result<u64> {

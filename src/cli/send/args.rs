@@ -8,9 +8,10 @@ use reqwest::header::HeaderName;
 
 use super::plan::Share;
 use super::target;
-use crate::cli::{duration, sample_source};
+use crate::cli::sample_source;
 use crate::domain::identity::Account;
 use crate::domain::samples::SampleSource;
+use crate::operator::when::duration;
 
 /// What `milepost send` is asked.
 #[derive(clap::Args)]

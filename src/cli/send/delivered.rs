@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Serialize, Serializer};
 
-use crate::cli::line::shortened;
+use crate::operator::printable::shortened;
 
 /// As much of an answer's body as is shown.
 const LONGEST_BODY: usize = 80;

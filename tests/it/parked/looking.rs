@@ -214,7 +214,7 @@ async fn a_second_operator_is_told_so() {
     let first = ParkedQueue::open(&vhost.settings(), TELYPORT).await.expect("locked");
     let (code, lines, errors) = ask(&real, "list --json").await;
     assert_eq!((code, lines.len()), (Some(1), 0));
-    assert!(errors.join("").contains("another `milepost parked` command"), "{errors:?}");
+    assert!(errors.join("").contains("another operator is looking"), "{errors:?}");
     first.close().await.expect("closed");
     assert_eq!(listed(&real, "").await, ids);
 }

@@ -68,7 +68,7 @@ impl Real {
 
     /// On any servers. The delay levels count tenths of a second.
     pub async fn at(amqp_url: &str, redis_url: &str) -> Self {
-        let topology = Topology::new(&topology_settings(DELAY_UNIT), &[TELYPORT, EXPRESS]);
+        let topology = Topology::new(&topology_settings(DELAY_UNIT), &[TELYPORT, EXPRESS]).and_audit();
         Self::of(topology, amqp_url, redis_url).await
     }
 
@@ -76,7 +76,7 @@ impl Real {
     pub async fn with_sinks(amqp_url: &str, redis_url: &str) -> Self {
         let settings = topology_settings(DELAY_UNIT);
         let updates = SinkQueue { id: HUBRISE, source: UPDATES, patterns: vec!["#".to_owned()] };
-        let topology = Topology::new(&settings, &[TELYPORT]).and_sinks(&settings, &[updates]);
+        let topology = Topology::new(&settings, &[TELYPORT]).and_sinks(&settings, &[updates]).and_audit();
         Self::of(topology, amqp_url, redis_url).await
     }
 

@@ -15,7 +15,7 @@ pub struct Layer {
     pub libraries: Libraries,
 }
 
-pub const LAYERS: [Layer; 21] = [
+pub const LAYERS: [Layer; 23] = [
     // The one exception: `backoff` has a type for the clock that it reads in vain.
     Layer { path: "domain/retry.rs", modules: &[], libraries: Only(&["backoff", "thiserror"]) },
     Layer { path: "domain/", modules: &[], libraries: Only(WORDS) },
@@ -118,6 +118,26 @@ pub const LAYERS: [Layer; 21] = [
         libraries: AllBut(&["deadpool_redis", "lapin"]),
     },
     Layer {
+        path: "operator/",
+        modules: &["domain", "providers", "ports", "telemetry", "sinks", "adapters", "config", "app"],
+        libraries: AllBut(&["axum", "deadpool_redis", "hyper", "lapin", "maud"]),
+    },
+    Layer {
+        path: "console/",
+        modules: &[
+            "domain",
+            "providers",
+            "ports",
+            "telemetry",
+            "sinks",
+            "adapters",
+            "config",
+            "app",
+            "operator",
+        ],
+        libraries: AllBut(&["clap", "deadpool_redis", "lapin"]),
+    },
+    Layer {
         path: "cli/",
         modules: &[
             "domain",
@@ -129,6 +149,8 @@ pub const LAYERS: [Layer; 21] = [
             "contract",
             "config",
             "app",
+            "operator",
+            "console",
         ],
         libraries: AllBut(&["deadpool_redis"]),
     },

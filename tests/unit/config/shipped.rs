@@ -27,6 +27,8 @@ const SECTIONS: &[&str] = &[
     "[log] format filter",
     "[tracing] #otlp_endpoint sample_ratio",
     "[open] max_age_seconds max_deliveries",
+    "[console] addr #users_file #proxy_header proxy_from session_idle_seconds session_seconds #exports_dir metrics \
+     #trace_url",
     "[providers.telyport] resend_horizon_seconds dedup_ttl_seconds #silent_after_seconds spool #retry #accounts_dir #accounts_auth",
     "#[providers.telyport.accounts.default] #auth #secret_files #secret_dir #secrets",
     "[providers.247express] resend_horizon_seconds dedup_ttl_seconds spool",

@@ -10,7 +10,6 @@ use lapin::{Acker, Connection, Consumer};
 
 use super::CONNECT_TIMEOUT;
 use crate::adapters::rabbit::connection::{ConnectError, addresses, close, connect_to_first};
-use crate::adapters::rabbit::topology::UPDATES_LOG;
 
 /// Both the argument of a stream's consumer and a header of each of its messages.
 const OFFSET: &str = "x-stream-offset";
@@ -57,15 +56,19 @@ pub(super) struct LogSession {
 }
 
 impl LogSession {
-    pub(super) async fn open(uris: &[AMQPUri], position: LogPosition) -> Result<Self, ConnectError> {
+    pub(super) async fn open(
+        uris: &[AMQPUri],
+        stream: &str,
+        position: LogPosition,
+    ) -> Result<Self, ConnectError> {
         let connection =
-            connect_to_first(addresses(uris).await?, "milepost updates log", CONNECT_TIMEOUT).await?;
+            connect_to_first(addresses(uris).await?, &format!("milepost {stream}"), CONNECT_TIMEOUT).await?;
         let channel = connection.create_channel().await?;
         channel.basic_qos(PREFETCH, BasicQosOptions::default()).await?;
         let mut arguments = FieldTable::default();
         arguments.insert(OFFSET.into(), position.argument());
         let options = BasicConsumeOptions::default();
-        let consumer = channel.basic_consume(UPDATES_LOG.into(), "".into(), options, arguments).await?;
+        let consumer = channel.basic_consume(stream.into(), "".into(), options, arguments).await?;
         Ok(Self { connection, consumer, last: None, unacked: 0 })
     }
 

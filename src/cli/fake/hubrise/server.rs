@@ -228,6 +228,8 @@ struct Told<'a> {
 }
 
 impl Handler for Stub {
+    type Body = Full<Bytes>;
+
     async fn handle(&self, request: Request<Incoming>, _: &Caller) -> Response {
         let (head, body) = request.into_parts();
         let Ok(body) = Limited::new(body, LARGEST_BODY).collect().await else {

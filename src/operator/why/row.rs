@@ -5,32 +5,39 @@ use serde_json::{Value, json};
 
 use super::publications::{Publication, Searched};
 use crate::adapters::redis::{EventRecord, State};
-use crate::cli::parked::entry::Entry;
-use crate::cli::waiting::until;
-use crate::cli::when::clock;
 use crate::domain::identity::ReceiptId;
+use crate::operator::parked::entry::Entry;
+use crate::operator::waiting::until;
+use crate::operator::when::clock;
 
 /// One event.
 #[derive(Default)]
-pub(super) struct Row<'a> {
-    pub(super) record: Option<&'a EventRecord>,
-    pub(super) published: Vec<&'a Publication>,
-    pub(super) parked: Vec<&'a Entry>,
+pub struct Row<'a> {
+    /// What the ledger remembers of it.
+    pub record: Option<&'a EventRecord>,
+    /// Its publications, repeats included.
+    pub published: Vec<&'a Publication>,
+    /// Its parked messages.
+    pub parked: Vec<&'a Entry>,
     /// Later receipts of it.
-    pub(super) repeats: Vec<ReceiptId>,
+    pub repeats: Vec<ReceiptId>,
 }
 
 /// Who answered.
 #[derive(Default)]
-pub(super) struct Asked {
-    pub(super) searched: Option<Searched>,
-    pub(super) parked: bool,
-    pub(super) ledger: bool,
+pub struct Asked {
+    /// What the search of the updates came to.
+    pub searched: Option<Searched>,
+    /// Whether the parked queues did.
+    pub parked: bool,
+    /// Whether the ledger did.
+    pub ledger: bool,
 }
 
 impl Row<'_> {
     /// Whether anything of it that is known to have a time happened within.
-    pub(super) fn happened(&self, from: Option<Timestamp>, until: Option<Timestamp>) -> bool {
+    #[must_use]
+    pub fn happened(&self, from: Option<Timestamp>, until: Option<Timestamp>) -> bool {
         let record = self.record;
         let times =
             [self.received_at(), record.and_then(EventRecord::claimed_at), record.and_then(|it| it.done_at)];
@@ -41,24 +48,31 @@ impl Row<'_> {
         times.into_iter().chain(repeats).chain(parked).flatten().any(within)
     }
 
-    fn received_at(&self) -> Option<Timestamp> {
+    /// When its first webhook was received.
+    #[must_use]
+    pub fn received_at(&self) -> Option<Timestamp> {
         let published = self.published.first().map(|one| one.data.received_at);
         let parked = self.parked.first().and_then(|entry| entry.about.received_at);
         self.record.map(|record| record.receipt.received_at()).or(published).or(parked)
     }
 
-    fn event_id(&self) -> Option<&str> {
+    /// The id that its update has or would have.
+    #[must_use]
+    pub fn event_id(&self) -> Option<&str> {
         let published = self.published.first().map(|one| one.id.as_str());
         published.or_else(|| self.parked.first()?.content.event_id.as_deref())
     }
 
-    fn reason(&self) -> Option<&str> {
+    /// Why its last try failed.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
         self.record.and_then(|record| record.reason.as_deref())
     }
 
     /// Whether its update is published, as far as that is known, and in a few words. The ledger marks an event done once its
     /// update was confirmed; that none was found says something only of what was searched.
-    fn publication(&self, searched: Option<&Searched>, now: Timestamp) -> (Option<bool>, String) {
+    #[must_use]
+    pub fn publication(&self, searched: Option<&Searched>, now: Timestamp) -> (Option<bool>, String) {
         if let Some(Publication { data, .. }) = self.published.first() {
             let order = data.order.as_deref().filter(|order| *order != "in_order");
             let order = order.map_or_else(String::new, |order| format!(", {order}"));
@@ -82,7 +96,8 @@ impl Row<'_> {
     }
 
     /// What could not be asked is `?`, not "no".
-    pub(super) fn cells(&self, receipt: &str, asked: &Asked, now: Timestamp) -> [String; 9] {
+    #[must_use]
+    pub fn cells(&self, receipt: &str, asked: &Asked, now: Timestamp) -> [String; 9] {
         let at = |time: Option<Timestamp>| time.map_or_else(|| "-".to_owned(), |time| clock(time, now));
         let none = |asked: bool, none: &str| if asked { none.to_owned() } else { "?".to_owned() };
         let parked = self.parked.first().map_or_else(
@@ -118,7 +133,9 @@ impl Row<'_> {
         }
     }
 
-    pub(super) fn as_json(&self, receipt: &str, asked: &Asked, now: Timestamp) -> Value {
+    /// For a program.
+    #[must_use]
+    pub fn as_json(&self, receipt: &str, asked: &Asked, now: Timestamp) -> Value {
         let published = self.published.iter().map(|one| {
             json!({
                 "event_id": one.id, "time": one.time, "status": one.data.status, "raw_status": one.data.raw_status,

@@ -19,53 +19,73 @@ const CONNECTING: Duration = Duration::from_secs(20);
 
 /// An update that was published, as far as it is asked about.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(in crate::cli) struct Publication {
-    pub(super) id: String,
-    pub(in crate::cli) subject: String,
-    pub(super) time: String,
-    pub(in crate::cli) data: PublicationData,
+pub struct Publication {
+    /// The event's id.
+    pub id: String,
+    /// The delivery's.
+    pub subject: String,
+    /// When the provider says that it happened.
+    pub time: String,
+    /// What it says of the delivery.
+    pub data: PublicationData,
+    /// The trace it belongs to, if that was sampled.
+    #[serde(default)]
+    pub traceparent: Option<String>,
 }
 
 /// What it says.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(in crate::cli) struct PublicationData {
-    pub(in crate::cli) provider: String,
-    pub(in crate::cli) account: String,
-    pub(super) status: String,
-    pub(super) raw_status: String,
-    pub(super) order: Option<String>,
-    pub(super) sequence: Option<u64>,
-    pub(super) provider_event_id: Option<String>,
-    pub(super) receipt_id: String,
-    pub(in crate::cli) received_at: Timestamp,
+pub struct PublicationData {
+    /// The provider.
+    pub provider: String,
+    /// The account.
+    pub account: String,
+    /// The status, in our word.
+    pub status: String,
+    /// The status, in the provider's.
+    pub raw_status: String,
+    /// `late`, `unexpected` or in order.
+    pub order: Option<String>,
+    /// Its place among the delivery's updates.
+    pub sequence: Option<u64>,
+    /// The provider's id of the event.
+    pub provider_event_id: Option<String>,
+    /// Its first receipt.
+    pub receipt_id: String,
+    /// When that was received.
+    pub received_at: Timestamp,
 }
 
 /// Which part of the log is searched: all of it that is kept, where there is no bound.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Range {
-    pub(super) from: Option<Timestamp>,
-    pub(super) until: Option<Timestamp>,
+pub struct Range {
+    /// From then.
+    pub from: Option<Timestamp>,
+    /// Until then.
+    pub until: Option<Timestamp>,
 }
 
 /// What the search came to.
 #[derive(Debug, Default)]
-pub(super) struct Searched {
+pub struct Searched {
     /// Every publication of the id in the range, in order, repeats included.
-    pub(super) found: Vec<Publication>,
+    pub found: Vec<Publication>,
     /// What was to be searched.
-    pub(super) range: Range,
+    pub range: Range,
     /// The log has lost what was published before; `None`: it has all that was ever published.
-    pub(super) kept_since: Option<Timestamp>,
+    pub kept_since: Option<Timestamp>,
 }
 
 impl Searched {
     /// Since when what was published would have been found.
-    pub(super) fn since(&self) -> Option<Timestamp> {
+    #[must_use]
+    pub fn since(&self) -> Option<Timestamp> {
         self.range.from.max(self.kept_since)
     }
 
     /// Whether what was published at `time` would have been found.
-    pub(super) fn reaches(&self, time: Timestamp) -> bool {
+    #[must_use]
+    pub fn reaches(&self, time: Timestamp) -> bool {
         self.since().is_none_or(|since| since <= time) && self.range.until.is_none_or(|until| time <= until)
     }
 }
@@ -87,7 +107,7 @@ async fn oldest(url: &str, now: Timestamp) -> anyhow::Result<Option<Timestamp>> 
     let mut patience = CONNECTING;
     let first: anyhow::Result<_> = loop {
         match timeout(patience, log.next()).await {
-            Err(_) | Ok(Ok(LogEvent::Waiting(LogOutage::NoLog))) => break Ok(None),
+            Err(_) | Ok(Ok(LogEvent::Waiting(Outage::NoLog(_)))) => break Ok(None),
             Ok(Err(error)) => break Err(error.into()),
             // Too short, and a broker that is busy would seem to keep all that there ever was.
             Ok(Ok(LogEvent::Attached)) => patience = FIRST,
@@ -133,7 +153,7 @@ async fn read(
         let Ok(event) = timeout(patience, log.next()).await else { return Ok(found) };
         match event? {
             LogEvent::Attached => patience = FIRST,
-            LogEvent::Waiting(LogOutage::NoLog) => return Ok(found),
+            LogEvent::Waiting(Outage::NoLog(_)) => return Ok(found),
             LogEvent::Waiting(outage) => return Err(outage.into()),
             LogEvent::Update(update) => {
                 patience = IDLE;

@@ -5,17 +5,16 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use indicatif::ProgressBar;
 use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
 
 use super::heard::Heard;
 use super::tally::Tally;
-use super::{Args, fit};
+use super::{Options, Progress, Watcher, fit};
 use crate::adapters::rabbit::parked::{Outcomes, Outlet, ParkedError, ParkedMessage, ParkedQueue};
-use crate::app::life::Signals;
-use crate::cli::parked::entry::Entry;
-use crate::cli::parked::ramp::{Ramp, TooManyFailures};
-use crate::cli::send::pace::SendPace;
+use crate::operator::pace::SendPace;
+use crate::operator::parked::entry::Entry;
+use crate::operator::parked::ramp::{Ramp, TooManyFailures};
 use crate::ports::{PublishError, Tag};
 
 /// Replays that wait for their confirm at once.
@@ -32,10 +31,10 @@ const STANDSTILL: Duration = Duration::from_mins(1);
 
 /// How a replay ended.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Ended {
+pub enum Ended {
     /// Everything that was meant is replayed.
     Through,
-    /// By a signal.
+    /// It was told to stop.
     Interrupted,
     /// By its own rule.
     Failing(TooManyFailures),
@@ -62,9 +61,11 @@ type Sent = (Tag, String, Result<(), PublishError>);
 
 /// A replay under way.
 pub(super) struct Replay<'a> {
-    args: &'a Args,
+    options: &'a Options,
     queue: ParkedQueue,
     outlet: &'a Outlet,
+    stop: &'a CancellationToken,
+    watcher: &'a dyn Watcher,
     outcomes: Outcomes,
     pace: SendPace,
     unconfirmed: FuturesUnordered<BoxFuture<'a, Sent>>,
@@ -72,30 +73,35 @@ pub(super) struct Replay<'a> {
     /// Messages that stay where they are: they come by again when the look is renewed.
     kept: u32,
     refused: Option<PublishError>,
-    bar: ProgressBar,
+    looked_at: u32,
+    of: u32,
     tally: Tally,
 }
 
 impl<'a> Replay<'a> {
     pub(super) async fn begin(
-        args: &'a Args,
+        options: &'a Options,
         queue: ParkedQueue,
         outlet: &'a Outlet,
+        stop: &'a CancellationToken,
+        watcher: &'a dyn Watcher,
     ) -> Result<Self, ParkedError> {
         let outcomes = Outcomes::of(queue.connection(), queue.provider()).await?;
-        // Shown on standard error, if that is a terminal.
-        let bar = ProgressBar::new(queue.remaining().into());
+        let of = queue.remaining();
         Ok(Self {
-            args,
+            options,
             queue,
             outlet,
+            stop,
+            watcher,
             outcomes,
-            pace: SendPace::new(args.rate, Instant::now()),
+            pace: SendPace::new(options.rate, Instant::now()),
             unconfirmed: FuturesUnordered::new(),
             heard: Heard::default(),
             kept: 0,
             refused: None,
-            bar,
+            looked_at: 0,
+            of,
             tally: Tally::default(),
         })
     }
@@ -105,19 +111,24 @@ impl<'a> Replay<'a> {
         Tally { published: self.heard.published(), failed: self.heard.failed(), ..self.tally }
     }
 
+    fn show(&self) {
+        let Self { looked_at, of, .. } = *self;
+        self.watcher.progress(Progress { looked_at, of, tally: self.tally() });
+    }
+
     /// Batch after batch, until all is replayed or something ends it.
-    pub(super) async fn run(&mut self, mut ramp: Ramp, signals: &mut Signals) -> anyhow::Result<Ended> {
+    pub(super) async fn run(&mut self, mut ramp: Ramp) -> anyhow::Result<Ended> {
         // Asked in any case: without the queue, what is published would be caught as unroutable.
         let workers = self.queue.work_counts().await?.consumers;
-        if workers == 0 && !self.args.no_ramp && self.queue.remaining() > 0 {
+        if workers == 0 && !self.options.no_ramp() && self.queue.remaining() > 0 {
             return Ok(Ended::NobodyWorks);
         }
         loop {
             let (batch, before) = (ramp.batch(), self.tally());
-            let mut ended = self.send(batch.size, signals).await?;
-            let through = ended == Some(Ended::Through) && !self.args.no_ramp;
+            let mut ended = self.send(batch.size).await?;
+            let through = ended == Some(Ended::Through) && !self.options.no_ramp();
             if batch.awaited && ended.is_none() || through {
-                ended = self.listen(signals).await?.or(ended);
+                ended = self.listen().await?.or(ended);
             }
             let (replayed, failed) =
                 (self.tally.replayed - before.replayed, self.heard.failed() - before.failed);
@@ -131,26 +142,27 @@ impl<'a> Replay<'a> {
     }
 
     /// Replays so many. Returns why there are no more, when there are not.
-    async fn send(&mut self, size: u32, signals: &mut Signals) -> anyhow::Result<Option<Ended>> {
+    async fn send(&mut self, size: u32) -> anyhow::Result<Option<Ended>> {
         let (mut sent, mut ended) = (0, None);
         while sent < size && ended.is_none() {
             self.renew_if_due().await?;
             let next = tokio::select! {
                 biased;
-                () = signals.next() => { ended = Some(Ended::Interrupted); break }
+                () = self.stop.cancelled() => { ended = Some(Ended::Interrupted); break }
                 next = self.queue.next() => next?,
             };
             let Some(message) = next else {
                 ended = Some(Ended::Through);
                 break;
             };
-            self.bar.inc(1);
+            self.looked_at += 1;
+            self.show();
             let entry = Entry::read(&message);
-            if !self.args.selection.accepts(&entry) {
+            if !self.options.selection.accepts(&entry) {
                 self.kept += 1;
                 continue;
             }
-            ended = self.turn(signals).await?;
+            ended = self.turn().await?;
             if ended.is_none() {
                 sent += 1;
                 self.publish(&entry, &message).await;
@@ -163,7 +175,7 @@ impl<'a> Replay<'a> {
     }
 
     /// Waits for the next turn and for room, and takes care of what was sent meanwhile.
-    async fn turn(&mut self, signals: &mut Signals) -> anyhow::Result<Option<Ended>> {
+    async fn turn(&mut self) -> anyhow::Result<Option<Ended>> {
         let mut turn = false;
         while self.refused.is_none() {
             if turn && self.unconfirmed.len() < UNCONFIRMED {
@@ -171,7 +183,7 @@ impl<'a> Replay<'a> {
             }
             tokio::select! {
                 biased;
-                () = signals.next() => return Ok(Some(Ended::Interrupted)),
+                () = self.stop.cancelled() => return Ok(Some(Ended::Interrupted)),
                 Some(sent) = self.unconfirmed.next(), if !self.unconfirmed.is_empty() => self.confirmed(sent).await?,
                 heard = self.outcomes.next() => {
                     let (id, outcome) = heard?;
@@ -185,7 +197,7 @@ impl<'a> Replay<'a> {
 
     async fn publish(&mut self, entry: &Entry, message: &ParkedMessage) {
         self.tally.selected += 1;
-        let Some(webhook) = fit(self.args, entry, message) else {
+        let Some(webhook) = fit(self.options, entry, message) else {
             self.tally.unfit += 1;
             self.kept += 1;
             return;
@@ -209,6 +221,7 @@ impl<'a> Replay<'a> {
             Ok(()) => {
                 self.queue.ack(tag).await?;
                 self.tally.replayed += 1;
+                self.watcher.taken(self.queue.provider(), &id);
             }
             Err(error) => {
                 self.heard.forget(&id);
@@ -219,14 +232,14 @@ impl<'a> Replay<'a> {
     }
 
     /// Waits until every replay was heard of, or will not be.
-    async fn listen(&mut self, signals: &mut Signals) -> anyhow::Result<Option<Ended>> {
+    async fn listen(&mut self) -> anyhow::Result<Option<Ended>> {
         let (mut heard_at, mut empty_since) = (Instant::now(), None);
         let mut look = interval(Duration::from_millis(100));
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !self.heard.is_complete() || heard_at.elapsed() < SETTLED {
             tokio::select! {
                 biased;
-                () = signals.next() => return Ok(Some(Ended::Interrupted)),
+                () = self.stop.cancelled() => return Ok(Some(Ended::Interrupted)),
                 _ = look.tick() => {
                     if self.queue.work_counts().await?.ready > 0 {
                         empty_since = None;
@@ -240,6 +253,7 @@ impl<'a> Replay<'a> {
                 heard = self.outcomes.next() => {
                     let (id, outcome) = heard?;
                     self.heard.hear(id, outcome);
+                    self.show();
                     (heard_at, empty_since) = (Instant::now(), None);
                 }
             }
@@ -256,13 +270,12 @@ impl<'a> Replay<'a> {
             self.confirmed(sent).await?;
         }
         self.queue.renew().await?;
-        self.bar.dec(std::mem::take(&mut self.kept).into());
+        self.looked_at -= std::mem::take(&mut self.kept);
         Ok(())
     }
 
     /// Gives back what is not replayed.
     pub(super) async fn close(self) -> Result<(), ParkedError> {
-        self.bar.finish_and_clear();
         self.queue.close().await
     }
 }

@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 
 use super::entry::Entry;
-use crate::cli::when::when;
 use crate::domain::identity::Account;
-use crate::domain::provider::{Provider, ProviderId};
+use crate::domain::provider::ProviderId;
+use crate::operator::parked_of;
+use crate::operator::when::when;
 use crate::{providers, sinks};
 
 /// All that is said must hold; of one option given several times, one.
@@ -13,7 +14,7 @@ use crate::{providers, sinks};
 #[command(next_help_heading = "Which messages")]
 pub struct Filter {
     /// Of this provider, or of a sink such as sink-hubrise
-    #[arg(long, value_parser = provider)]
+    #[arg(long, value_parser = parked_of)]
     pub provider: Vec<ProviderId>,
     /// For this account
     #[arg(long)]
@@ -39,10 +40,6 @@ pub struct Filter {
     /// With this text in the reason or the detail, in any case
     #[arg(long, value_name = "TEXT")]
     pub error: Option<String>,
-}
-
-pub(super) fn provider(name: &str) -> Result<ProviderId, String> {
-    sinks::by_name(name).map_or_else(|| crate::cli::provider(name).map(Provider::id), Ok)
 }
 
 impl Filter {
@@ -96,7 +93,7 @@ fn among<T: PartialEq>(wanted: &[T], found: &T) -> bool {
 }
 
 /// Which messages a command that changes something is about: never all of them by mistake.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub struct Selection {
     /// These, by id
     #[arg(value_name = "ID", required_unless_present_any = ["all", "provider", "account", "reason", "fingerprint", "delivery", "event", "since", "until", "error"])]

@@ -5,17 +5,17 @@ use std::ops::AddAssign;
 
 /// The numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Tally {
+pub struct Tally {
     /// Messages that were meant.
-    pub(super) selected: u64,
+    pub selected: u64,
     /// Of these, such as cannot be replayed.
-    pub(super) unfit: u64,
+    pub unfit: u64,
     /// Of these, such as are with the workers.
-    pub(super) replayed: u64,
+    pub replayed: u64,
     /// Replays whose update was seen.
-    pub(super) published: u64,
+    pub published: u64,
     /// Replays that were seen to fail again.
-    pub(super) failed: u64,
+    pub failed: u64,
 }
 
 impl AddAssign for Tally {

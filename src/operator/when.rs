@@ -4,7 +4,6 @@ use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::duration;
 use crate::adapters::clock::SystemClock;
 use crate::ports::Clock as _;
 
@@ -16,7 +15,7 @@ const HINT: &str = "expected a time such as 10:30, 2026-01-02 10:30 or 2026-01-0
 ///
 /// # Errors
 /// What it should have been.
-pub(super) fn when(text: &str) -> Result<Timestamp, String> {
+pub fn when(text: &str) -> Result<Timestamp, String> {
     read(text, SystemClock.now())
 }
 
@@ -53,4 +52,15 @@ pub fn clock(time: Timestamp, now: Timestamp) -> String {
     let day = |time: Timestamp| time.to_zoned(TimeZone::UTC).date();
     let format = if day(time) == day(now) { "%H:%M:%SZ" } else { "%Y-%m-%d %H:%M:%SZ" };
     time.strftime(format).to_string()
+}
+
+/// Reads a time span such as `90s`, `1h30m` or `2d`, a day being 24 hours.
+///
+/// # Errors
+/// What it should have been.
+pub fn duration(text: &str) -> Result<std::time::Duration, String> {
+    let hint = |_| "expected a time span such as 500ms, 90s, 1h30m or 2d".to_owned();
+    let span: jiff::Span = text.parse().map_err(hint)?;
+    let span = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(hint)?;
+    span.try_into().map_err(hint)
 }

@@ -1,0 +1,185 @@
+//! `milepost console`: the operator's pages.
+//!
+//! HTML is made here and works without the script, which only brings live updates. Every act and every question is
+//! `operator`'s, as the commands use it. A page's address says all that it shows, and a page changes nothing: acts are
+//! forms that are posted, with a token against forged ones.
+
+pub mod access;
+mod fleet;
+mod headers;
+mod live;
+mod page;
+mod pages;
+mod parked_index;
+mod running;
+mod trail;
+mod web;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{Request, Response, StatusCode};
+use axum::routing::{get, post};
+use hyper::body::Incoming;
+use hyper::service::Service as _;
+use hyper_util::service::TowerToHyperService;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use self::access::Access;
+use self::fleet::{FleetView, follow as follow_fleet};
+use self::live::LiveStreams;
+use self::parked_index::ParkedIndex;
+use self::running::RunningActs;
+use self::trail::Trail;
+use self::web::Peer;
+use crate::adapters::http::{Caller, Handler};
+use crate::adapters::rabbit::management::Management;
+use crate::app::backends::rabbit_settings;
+use crate::app::process::Process;
+use crate::config::{Config, ConsoleConfig};
+
+/// A page that takes longer is given up. The doctor and a search of the stream have bounds of their own below it.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// The largest form: an edited body, and what the encoding of a form adds to it.
+const LARGEST_FORM: usize = 4 * 1024 * 1024;
+
+/// What every page has at hand.
+pub struct Console {
+    config: Config,
+    settings: ConsoleConfig,
+    access: Access,
+    index: Arc<ParkedIndex>,
+    acts: Arc<RunningActs>,
+    fleet: watch::Receiver<Arc<FleetView>>,
+    trail: Arc<Trail>,
+    live: LiveStreams,
+}
+
+/// Adds the console to a process, if it is configured. Returns where it listens.
+///
+/// # Errors
+/// When it cannot listen there, or a URL cannot be used.
+pub async fn add(process: &mut Process, config: &Config) -> anyhow::Result<Option<SocketAddr>> {
+    let Some(settings) = config.console.clone() else { return Ok(None) };
+    let rabbit = rabbit_settings(config, "console");
+    let management = match &config.amqp.management_url {
+        Some(url) => Some(Management::new(url.expose(), config.amqp.url.expose())?),
+        None => None,
+    };
+    let index = ParkedIndex::new(rabbit.clone(), management);
+    let acts = RunningActs::new(rabbit.clone(), Arc::clone(&index));
+    let users = process.reload.console_users(&settings.users);
+    let (seen, fleet) = watch::channel(Arc::new(FleetView::default()));
+    let trail = Arc::new(Trail::default());
+    let closing = process.life.closing.clone();
+    let following = [
+        until(&closing, Arc::clone(&index).follow()),
+        until(
+            &closing,
+            follow_fleet(
+                config.clone(),
+                (fleet::client()?, settings.metrics.clone()),
+                Arc::clone(&index),
+                seen,
+            ),
+        ),
+        until(&closing, Arc::clone(&trail).follow(config.amqp.url.expose().to_owned())),
+    ];
+    for (name, task) in ["console index", "console fleet", "console trail"].into_iter().zip(following) {
+        process.life.plumbing(name, task);
+    }
+    let (stopping, draining) = (process.life.stopping.clone(), Arc::clone(&acts));
+    process.life.role("console acts", async move {
+        stopping.cancelled().await;
+        draining.drain().await;
+    });
+    process.beats("console");
+    let (address, limits) = (settings.addr, config.http.limits());
+    let console = Arc::new(Console {
+        config: config.clone(),
+        access: Access::new(settings.clone(), users),
+        settings,
+        index,
+        acts,
+        fleet,
+        trail,
+        live: LiveStreams::new(process.life.stopping.clone()),
+    });
+    let port = Arc::new(ConsolePort { router: router(console) });
+    let address = process.port((address, "console.addr"), limits, port).await?;
+    tracing::info!(addr = %address, "listening for the operator's browser");
+    Ok(Some(address))
+}
+
+fn until(
+    closing: &CancellationToken,
+    task: impl Future<Output = ()> + Send + 'static,
+) -> futures_util::future::BoxFuture<'static, ()> {
+    let closing = closing.clone();
+    Box::pin(async move {
+        closing.run_until_cancelled(task).await;
+        closing.cancelled().await;
+    })
+}
+
+/// Every page, and what is posted.
+fn router(console: Arc<Console>) -> Router {
+    use self::pages::{acts, audit, delivery, health, login, message, now, parked, subscribers, waiting};
+    Router::new()
+        .route("/", get(now::page))
+        .route("/live", get(now::live))
+        .route("/delivery", get(delivery::page))
+        .route("/parked", get(parked::page))
+        .route("/parked/replay", get(acts::confirm_replay).post(acts::replay))
+        .route("/parked/discard", get(acts::confirm_discard).post(acts::discard))
+        .route("/parked/{provider}/{id}", get(message::page))
+        .route("/parked/{provider}/{id}/reveal", post(message::reveal))
+        .route("/parked/{provider}/{id}/edit", post(message::edit))
+        .route("/acts", get(acts::list))
+        .route("/acts/{id}", get(acts::page))
+        .route("/acts/{id}/live", get(acts::live))
+        .route("/acts/{id}/stop", post(acts::stop))
+        .route("/exports/{name}", get(acts::export))
+        .route("/waiting", get(waiting::page))
+        .route("/subscribers", get(subscribers::page))
+        .route("/health", get(health::page))
+        .route("/audit", get(audit::page))
+        .route("/login", get(login::page).post(login::log_in))
+        .route("/logout", post(login::log_out))
+        .route("/assets/console.css", get(page::style))
+        .route("/assets/console.js", get(page::script))
+        .fallback(web::not_found)
+        .layer(DefaultBodyLimit::max(LARGEST_FORM))
+        .layer(axum::middleware::map_response(headers::secure))
+        .with_state(console)
+}
+
+/// The router on our own server, whose waits are all bounded.
+struct ConsolePort {
+    router: Router,
+}
+
+impl Handler for ConsolePort {
+    type Body = Body;
+
+    async fn handle(&self, request: Request<Incoming>, caller: &Caller) -> Response<Body> {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(Peer(caller.peer().ip()));
+        let answering = TowerToHyperService::new(self.router.clone()).call(request);
+        match timeout(PATIENCE, answering).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(never)) => match never {},
+            Err(_) => {
+                let mut answer = Response::new(Body::from("the servers take too long to answer"));
+                *answer.status_mut() = StatusCode::GATEWAY_TIMEOUT;
+                headers::secure(answer).await
+            }
+        }
+    }
+}

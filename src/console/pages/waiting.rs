@@ -1,0 +1,63 @@
+//! Waiting: what is tried again, and when.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use maud::html;
+
+use crate::adapters::clock::SystemClock;
+use crate::adapters::redis::Inspector;
+use crate::app::backends::redis_connection;
+use crate::console::Console;
+use crate::console::page::{self, code, maybe_time, number, pager, skip};
+use crate::console::web::{Asked, Refusal};
+use crate::operator::waiting::{groups, reason};
+use crate::ports::Clock as _;
+
+/// Events on one page.
+const PAGE: usize = 100;
+
+/// The page.
+pub(in crate::console) async fn page(
+    State(console): State<Arc<Console>>,
+    asked: Asked,
+) -> Result<Response, Refusal> {
+    let skipped = skip(&asked.fields)?;
+    let connection = redis_connection(&console.config).map_err(|error| Refusal::away(&error))?;
+    let waiting = Inspector::new(connection).waiting().await;
+    let mut waiting = waiting.map_err(|error| Refusal::away(&error.into()))?;
+    if let Some(provider) = asked.fields.get("provider") {
+        waiting.retain(|event| event.delivery.provider == provider);
+    }
+    let now = SystemClock.now();
+    let content = html! {
+        @if waiting.is_empty() { p { "Nothing waits for a retry." } } @else {
+            h2 { "By provider and reason" }
+            div class="scroll" tabindex="0" role="region" aria-label="By provider and reason" { table {
+                thead { tr { th scope="col" { "Provider" } th scope="col" { "Reason" } th scope="col" class="num" { "Waiting" } th scope="col" { "First comes back" } th scope="col" { "Last comes back" } } }
+                tbody { @for group in groups(&waiting) { tr {
+                    th scope="row" { (group.provider) }
+                    td { (group.reason) }
+                    td class="num" { (number(group.count as u64)) }
+                    td { (maybe_time(group.first, now)) }
+                    td { (maybe_time(group.last, now)) }
+                } } }
+            } }
+            h2 { "What comes back next" }
+            div class="scroll" tabindex="0" role="region" aria-label="What comes back next" { table {
+                thead { tr { th scope="col" { "Comes back" } th scope="col" { "Provider" } th scope="col" { "Account" } th scope="col" { "Delivery" } th scope="col" class="num" { "Failed" } th scope="col" { "Reason" } } }
+                tbody { @for event in waiting.iter().skip(skipped).take(PAGE) { tr {
+                    td { (maybe_time(event.record.deadline, now)) }
+                    td { (event.delivery.provider) }
+                    td { (code(&event.delivery.account)) }
+                    td { a href=(super::delivery::link(&event.delivery.delivery_id)) { (code(&event.delivery.delivery_id)) } }
+                    td class="num" { (event.record.attempt) }
+                    td { (reason(event)) }
+                } } }
+            } }
+            (pager("/waiting", &asked.fields, skipped, PAGE, waiting.len()))
+        }
+    };
+    Ok(page::page(&asked.visitor, "/waiting", "Waiting", &content))
+}

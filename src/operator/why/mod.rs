@@ -1,0 +1,161 @@
+//! All that is known of an event, a delivery or a receipt, put together from the ledger, the stream of updates and the
+//! parked queues. What cannot be asked is said, and the rest is shown all the same.
+
+mod answer;
+mod hubrise;
+mod publications;
+mod row;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+pub use self::answer::Answer;
+pub use self::hubrise::AtHubrise;
+pub use self::publications::{Publication, PublicationData, Range, Searched};
+pub use self::row::{Asked, Row};
+use super::parked::entry::Entry;
+use super::parked::filter::Filter;
+use super::parked::look;
+use crate::adapters::rabbit::inspect;
+use crate::adapters::rabbit::topology::work_queue;
+use crate::adapters::redis::{DeliveryName, Inspector, RedisCells};
+use crate::app::backends::{rabbit_settings, redis_connection};
+use crate::config::Config;
+use crate::domain::identity::ReceiptId;
+use crate::ports::LedgerError;
+use crate::providers;
+
+/// Servers' clocks may differ this much: a receipt's id says when it was given by the receiver's, a sequence number by
+/// Redis's, and the log finds a time by the broker's.
+const CLOCK_SKEW: Duration = Duration::from_mins(10);
+
+/// What is asked.
+#[derive(Debug, Clone, Default)]
+pub struct Question {
+    /// A delivery's id, an event's id (the published one or the provider's own), or a receipt's.
+    pub id: String,
+    /// Of a delivery, what happened since then.
+    pub from: Option<Timestamp>,
+    /// And until then.
+    pub until: Option<Timestamp>,
+    /// Search only the updates published since so long ago.
+    pub since: Option<Duration>,
+}
+
+/// Whom to ask for parked messages.
+pub enum ParkedOf {
+    /// The queues themselves, which are locked meanwhile.
+    Queues(CancellationToken),
+    /// These are already known to be about the id.
+    Known(Vec<Entry>),
+}
+
+/// Asks everybody.
+///
+/// # Errors
+/// When a URL of the configuration cannot be used, or a time is out of range.
+pub async fn ask(
+    question: &Question,
+    config: &Config,
+    now: Timestamp,
+    parked_of: ParkedOf,
+) -> anyhow::Result<Answer> {
+    let mut answer = Answer::new(question.id.clone(), (question.from, question.until));
+    let inspector = Inspector::new(redis_connection(config)?);
+    // The ledger comes first: of a receipt that repeats an event, it says where in the log that one is.
+    let names = inspector.deliveries(&question.id).await;
+    if let Ok(names) = &names {
+        remember(&inspector, names.clone(), &mut answer).await.unwrap_or_default();
+    }
+    let range = range(question, answer.first_receipt(), now)?;
+    match publications::of(config.amqp.url.expose(), range, now, &answer.published_as()).await {
+        Ok(searched) => answer.searched(searched),
+        Err(outage) => answer.unknown("the updates published", &outage),
+    }
+    match parked(question, config, parked_of).await {
+        Ok(parked) => answer.parked(parked),
+        Err(error) => answer.unknown("the messages parked", &error),
+    }
+    let all = names.map(|names| [names, answer.deliveries()].concat());
+    let remembered = match all {
+        Ok(names) => remember(&inspector, names, &mut answer).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = remembered {
+        answer.unknown("the ledger", &error);
+    }
+    if answer.is_empty() && ReceiptId::given_at(&question.id).is_some() {
+        answer.waiting(waiting(config).await);
+    }
+    if config.hubrise_sink.is_used() {
+        let store = RedisCells::new(redis_connection(config)?);
+        match hubrise::known(&store, &answer.deliveries()).await {
+            Ok(known) => answer.hubrise(known),
+            Err(error) => answer.unknown("the HubRise sink", &error),
+        }
+    }
+    Ok(answer)
+}
+
+async fn parked(question: &Question, config: &Config, of: ParkedOf) -> anyhow::Result<Vec<Entry>> {
+    let stop = match of {
+        ParkedOf::Known(parked) => return Ok(parked),
+        ParkedOf::Queues(stop) => stop,
+    };
+    let mut parked = Vec::new();
+    let (settings, every) = (rabbit_settings(config, "why"), Filter::default());
+    look(&settings, &every, &stop, |entry, _| {
+        parked.extend(Some(entry).filter(|entry| is_about(entry, &question.id)));
+        Ok(())
+    })
+    .await?;
+    Ok(parked)
+}
+
+/// Asks the ledger for every delivery that is in question.
+async fn remember(
+    inspector: &Inspector,
+    mut names: Vec<DeliveryName>,
+    answer: &mut Answer,
+) -> Result<(), LedgerError> {
+    names.sort();
+    names.dedup();
+    let mut deliveries = Vec::new();
+    for name in names {
+        deliveries.push(inspector.delivery(&name).await?);
+    }
+    answer.remembered(deliveries);
+    Ok(())
+}
+
+/// The webhooks that wait to be taken up, in each queue that has any. `None` when the broker cannot be asked.
+async fn waiting(config: &Config) -> Option<Vec<(String, u32)>> {
+    let broker = inspect::Inspector::connect(rabbit_settings(config, "why")).await.ok()?;
+    let mut waiting = Vec::new();
+    for provider in providers::ALL {
+        let queue = work_queue(provider.id());
+        if let Ok(Some(messages @ 1..)) = broker.waiting(&queue).await {
+            waiting.push((queue, messages));
+        }
+    }
+    broker.close().await;
+    Some(waiting)
+}
+
+/// What of the log is searched: it may hold millions of updates.
+fn range(question: &Question, first: Option<ReceiptId>, now: Timestamp) -> anyhow::Result<Range> {
+    let received = first.map(ReceiptId::received_at).or_else(|| ReceiptId::given_at(&question.id));
+    let received = received.and_then(|received| received.checked_sub(CLOCK_SKEW).ok());
+    let since = question.since.map(|since| now.checked_sub(since)).transpose()?;
+    Ok(Range { from: question.from.or(since).or(received), until: question.until })
+}
+
+/// Whether a parked message is what the id names, or is about it.
+#[must_use]
+pub fn is_about(entry: &Entry, id: &str) -> bool {
+    let content = &entry.content;
+    let said = [&content.delivery_id, &content.provider_event_id, &content.event_id];
+    entry.about.id == id || said.into_iter().flatten().any(|said| said == id)
+}
