@@ -11,14 +11,15 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::config::load_with;
-use super::when::when;
-use super::{Exit, Global, misuse, provider};
+use super::{Exit, Global, misuse};
 use crate::adapters::clock::SystemClock;
 use crate::app::backends::{gaps, open_deliveries};
 use crate::config::Config;
 use crate::domain::gap::{Gap, Witness};
 use crate::domain::provider::Provider;
 use crate::domain::silence::Cutoffs;
+use crate::operator::provider;
+use crate::operator::when::when;
 use crate::operator::why::publications::{self, Publication};
 use crate::ports::{Clock as _, Gaps as _, LedgerError, OpenDeliveries as _};
 use crate::providers;

@@ -8,9 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::config::load_with;
-use super::line::shortened;
 use super::table::{Align, Table};
-use super::{Exit, Global, duration, provider};
+use super::{Exit, Global};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::redis::{DeliveryName, Inspector};
 use crate::app::backends::{open_deliveries, redis_connection};
@@ -20,7 +19,10 @@ use crate::domain::provider::{Provider, ProviderId};
 use crate::domain::silence::Cutoffs;
 use crate::domain::state::DeliveryState;
 use crate::domain::status::Phase;
+use crate::operator::printable::shortened;
+use crate::operator::provider;
 use crate::operator::waiting::{span, until};
+use crate::operator::when::duration;
 use crate::ports::{Clock as _, LedgerError, OpenCount, OpenDeliveries as _, OpenDelivery};
 use crate::providers;
 

@@ -6,14 +6,15 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 
 use super::config::load_with;
-use super::when::when;
-use super::{Exit, Global, misuse, provider};
+use super::{Exit, Global, misuse};
 use crate::adapters::clock::SystemClock;
 use crate::app::backends::{gaps, open_deliveries};
 use crate::domain::gap::{Gap, Witness};
 use crate::domain::identity::Account;
 use crate::domain::provider::Provider;
 use crate::domain::silence::Cutoffs;
+use crate::operator::provider;
+use crate::operator::when::when;
 use crate::ports::{Clock as _, Gaps as _, OpenDeliveries as _};
 
 const EXAMPLES: &str = "\

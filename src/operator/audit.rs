@@ -12,7 +12,7 @@ use super::parked::filter::{Filter, Selection};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::rabbit::RabbitSettings;
 use crate::adapters::rabbit::audit::AuditWriter;
-use crate::adapters::rabbit::updates_log::{LogEvent, LoggedUpdate, Outage, Start, UpdatesLog};
+use crate::adapters::rabbit::updates_log::{LogEvent, LogOutage, LoggedUpdate, Start, UpdatesLog};
 use crate::ports::Clock as _;
 
 /// So many ids are written down; of more, how many there are.
@@ -196,7 +196,7 @@ async fn to_end(log: &mut UpdatesLog) -> anyhow::Result<Vec<AuditEntry>> {
         let Ok(event) = timeout(patience, log.next()).await else { return Ok(entries) };
         match event? {
             LogEvent::Attached => patience = FIRST,
-            LogEvent::Waiting(Outage::NoLog(_)) => return Ok(entries),
+            LogEvent::Waiting(LogOutage::NoLog(_)) => return Ok(entries),
             LogEvent::Waiting(outage) => return Err(outage.into()),
             LogEvent::Update(logged) => {
                 patience = IDLE;

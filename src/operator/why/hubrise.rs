@@ -7,16 +7,16 @@ use crate::adapters::redis::DeliveryName;
 use crate::operator::waiting::until;
 use crate::ports::{Cells, CellsError};
 use crate::sinks::cells;
-use crate::sinks::hubrise::core::record::{Known as KnownOrder, Record};
+use crate::sinks::hubrise::core::record::{HubriseSide, OrderRecord};
 use crate::sinks::hubrise::keys;
-use crate::sinks::hubrise::links::{Known, Link};
+use crate::sinks::hubrise::links::{KnownDelivery, Link};
 use crate::sinks::update::Delivery;
 
 /// What is known of one delivery.
 pub struct AtHubrise {
     delivery: DeliveryName,
-    known: Known,
-    record: Option<Record>,
+    known: KnownDelivery,
+    record: Option<OrderRecord>,
 }
 
 /// Asks for each of these deliveries. Those that nothing is known of are left out.
@@ -31,14 +31,14 @@ pub(super) async fn known(
     for delivery in names {
         let DeliveryName { provider, account, delivery_id } = delivery.clone();
         let key = keys::delivery(&Delivery { provider, account, id: delivery_id });
-        let (known, _) = cells::read::<Known>(store, &key).await?;
-        if known == Known::default() {
+        let (known, _) = cells::read::<KnownDelivery>(store, &key).await?;
+        if known == KnownDelivery::default() {
             continue;
         }
         let record = match known.shown_at.as_ref().or(known.link.as_ref()) {
             Some(link) => {
                 let key = keys::order(&link.connection, &link.order_id());
-                Some(cells::read::<Record>(store, &key).await?.0)
+                Some(cells::read::<OrderRecord>(store, &key).await?.0)
             }
             None => None,
         };
@@ -68,8 +68,8 @@ impl AtHubrise {
         }
         if let Some(record) = &self.record {
             words.push(match (record.known, record.shown_stage()) {
-                (KnownOrder::Delivery, Some(stage)) => format!("shows {}", stage.as_str()),
-                (KnownOrder::NoDelivery, _) => "has no delivery yet".to_owned(),
+                (HubriseSide::Delivery, Some(stage)) => format!("shows {}", stage.as_str()),
+                (HubriseSide::NoDelivery, _) => "has no delivery yet".to_owned(),
                 _ => "what it shows is not known".to_owned(),
             });
             if let Some(last) = &record.last {

@@ -3,7 +3,7 @@
 
 mod answer;
 mod hubrise;
-mod publications;
+pub mod publications;
 mod row;
 
 use std::time::Duration;

@@ -107,7 +107,7 @@ async fn oldest(url: &str, now: Timestamp) -> anyhow::Result<Option<Timestamp>> 
     let mut patience = CONNECTING;
     let first: anyhow::Result<_> = loop {
         match timeout(patience, log.next()).await {
-            Err(_) | Ok(Ok(LogEvent::Waiting(Outage::NoLog(_)))) => break Ok(None),
+            Err(_) | Ok(Ok(LogEvent::Waiting(LogOutage::NoLog(_)))) => break Ok(None),
             Ok(Err(error)) => break Err(error.into()),
             // Too short, and a broker that is busy would seem to keep all that there ever was.
             Ok(Ok(LogEvent::Attached)) => patience = FIRST,
@@ -120,11 +120,7 @@ async fn oldest(url: &str, now: Timestamp) -> anyhow::Result<Option<Timestamp>> 
 }
 
 /// What was published of pulled webhooks since `from`.
-pub(in crate::cli) async fn pulled(
-    url: &str,
-    from: Timestamp,
-    now: Timestamp,
-) -> anyhow::Result<Vec<Publication>> {
+pub async fn pulled(url: &str, from: Timestamp, now: Timestamp) -> anyhow::Result<Vec<Publication>> {
     let mut log = UpdatesLog::new(url, Start::At(from), now)?;
     let found = read(&mut log, None, |body| {
         let publication: Publication = serde_json::from_slice(body).ok()?;
@@ -137,7 +133,7 @@ pub(in crate::cli) async fn pulled(
 
 impl Publication {
     /// Whether the webhook that began its event was pulled.
-    pub(in crate::cli) fn is_pulled(&self) -> bool {
+    pub fn is_pulled(&self) -> bool {
         self.data.receipt_id.parse().is_ok_and(ReceiptId::is_pulled)
     }
 }
@@ -153,7 +149,7 @@ async fn read(
         let Ok(event) = timeout(patience, log.next()).await else { return Ok(found) };
         match event? {
             LogEvent::Attached => patience = FIRST,
-            LogEvent::Waiting(Outage::NoLog(_)) => return Ok(found),
+            LogEvent::Waiting(LogOutage::NoLog(_)) => return Ok(found),
             LogEvent::Waiting(outage) => return Err(outage.into()),
             LogEvent::Update(update) => {
                 patience = IDLE;

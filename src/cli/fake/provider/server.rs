@@ -155,6 +155,8 @@ impl ProviderStub {
 }
 
 impl Handler for ProviderStub {
+    type Body = Full<Bytes>;
+
     async fn handle(&self, request: HttpRequest<Incoming>, _: &Caller) -> Response {
         let (head, body) = request.into_parts();
         let Ok(body) = Limited::new(body, LARGEST_BODY).collect().await else {
