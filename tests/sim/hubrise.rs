@@ -5,8 +5,10 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use milepost::cli::fake::hubrise::faults::Limits;
-use milepost::cli::fake::hubrise::world::{Call, Order as Kept, Reply, World as StandIn};
+use milepost::cli::fake::hubrise::faults::StandInLimits;
+use milepost::cli::fake::hubrise::world::{
+    StandInCall, StandInOrder as Kept, StandInReply, World as StandIn,
+};
 use milepost::sinks::hubrise::core::answer::RawAnswer;
 use milepost::sinks::hubrise::core::request::Request;
 use milepost::sinks::hubrise::core::rule::OrderId;
@@ -26,7 +28,7 @@ pub struct Hubrise(Mutex<State>);
 
 struct State {
     stand_in: StandIn,
-    limits: Limits,
+    limits: StandInLimits,
     trouble: Option<(Trouble, Instant)>,
 }
 
@@ -35,7 +37,7 @@ impl Hubrise {
         let of = |at: usize| plan.and_then(|plan| plan.limits.get(at)).map_or(0, |limit| limit.requests);
         let state = State {
             stand_in: StandIn::new(LOCATION),
-            limits: Limits::new(of(0), of(1), of(2), 1),
+            limits: StandInLimits::new(of(0), of(1), of(2), 1),
             trouble: None,
         };
         Self(Mutex::new(state))
@@ -89,7 +91,8 @@ impl Hubrise {
         }
         let body = request.body().map(|body| body.to_string()).unwrap_or_default();
         let path = request.path(&order.location, &order.order);
-        let reply = stand_in.answer(&Call { method: request.method(), path, body: body.as_bytes() }, now);
+        let reply =
+            stand_in.answer(&StandInCall { method: request.method(), path, body: body.as_bytes() }, now);
         let raw = if trouble == Some(Trouble::ErrorAfterEffect) { error() } else { raw(&reply) };
         Answered {
             raw,
@@ -126,10 +129,12 @@ fn instead(trouble: Trouble, request: &Request) -> Option<RawAnswer> {
         Trouble::ErrorAfterEffect => None,
         Trouble::Page => Some(RawAnswer { code: 200, retry_after: None, body: Some(b"<html>".to_vec()) }),
         Trouble::TooMany(seconds) => Some(too_many(seconds)),
-        Trouble::Denied(code) => {
-            Some(raw(&Reply::error(code, "unauthorized", "The access token is invalid or was revoked")))
-        }
-        Trouble::Absent => Some(raw(&Reply::error(404, "not_found", "Order does not exist"))),
+        Trouble::Denied(code) => Some(raw(&StandInReply::error(
+            code,
+            "unauthorized",
+            "The access token is invalid or was revoked",
+        ))),
+        Trouble::Absent => Some(raw(&StandInReply::error(404, "not_found", "Order does not exist"))),
         Trouble::RefusesPhones => {
             let (field, value) = named("driver_phone")?;
             log::listen_for(value);
@@ -145,11 +150,11 @@ fn instead(trouble: Trouble, request: &Request) -> Option<RawAnswer> {
 fn refusal(errors: &Value) -> RawAnswer {
     let body =
         json!({ "error_type": "unprocessable_entity", "message": "Validation failed", "errors": errors });
-    raw(&Reply { code: 422, body })
+    raw(&StandInReply { code: 422, body })
 }
 
 fn error() -> RawAnswer {
-    raw(&Reply::error(500, "internal_server_error", "Something went wrong"))
+    raw(&StandInReply::error(500, "internal_server_error", "Something went wrong"))
 }
 
 fn too_many(seconds: Option<u64>) -> RawAnswer {
@@ -157,7 +162,7 @@ fn too_many(seconds: Option<u64>) -> RawAnswer {
     RawAnswer { code: 429, retry_after, body: Some(Vec::new()) }
 }
 
-fn raw(reply: &Reply) -> RawAnswer {
+fn raw(reply: &StandInReply) -> RawAnswer {
     RawAnswer { code: reply.code, retry_after: None, body: Some(reply.body.to_string().into_bytes()) }
 }
 

@@ -8,7 +8,9 @@ use milepost::domain::envelope::Envelope;
 use milepost::domain::identity::{Account, ReceiptId};
 use milepost::domain::provider::ProviderId;
 use milepost::domain::retry::RetrySchedule;
+use milepost::pipeline::parking::Parker;
 use milepost::pipeline::sink::SinkProcessor;
+use milepost::pipeline::trials::Trials;
 use milepost::pipeline::worker::{Worker, WorkerSettings};
 use milepost::ports::{Cell, Cells, CellsError, Outbound, Publisher as _, Swap};
 use milepost::sinks::hubrise::Hubrise;
@@ -18,9 +20,9 @@ use milepost::sinks::hubrise::core::answer::RawAnswer;
 use milepost::sinks::hubrise::core::desk::Budget;
 use milepost::sinks::hubrise::core::record::Style;
 use milepost::sinks::hubrise::core::request::Request;
-use milepost::sinks::hubrise::core::rule::{OrderId, Pattern, Rule, Source};
+use milepost::sinks::hubrise::core::rule::{OrderId, ReferencePattern, Rule, Source};
 use milepost::sinks::hubrise::settings::{Connection, Settings};
-use milepost::sinks::{HUBRISE_LINKS, Message, Outcome, Reason, Sink, Verdict};
+use milepost::sinks::{HUBRISE_LINKS, Sink, SinkMessage, SinkOutcome, Verdict, WaitReason};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -48,7 +50,9 @@ pub fn workers(ports: &Ports, plan: &Plan, sink: &SinkPlan) -> [Worker<SinkProce
             clock: Arc::new(ports.clone()),
             schedule: RetrySchedule::try_new(Duration::from_secs(1), 2.0, plan.retry_cap, 0.2)
                 .expect("a schedule"),
+            parker: Parker::default(),
         },
+        trials: Trials::new(Arc::clone(&cells)),
         settings: WorkerSettings {
             prefetch: sink.prefetch,
             drain_deadline: Duration::from_secs(20),
@@ -67,7 +71,10 @@ fn settings(plan: &Plan, sink: &SinkPlan) -> Settings {
         name: "sim".to_owned(),
         locations: vec![LOCATION.to_owned()],
         accounts: accounts.collect(),
-        rule: Rule { from: Source::ALL.to_vec(), pattern: Pattern::parse(&sink.pattern).expect("a pattern") },
+        rule: Rule {
+            from: Source::ALL.to_vec(),
+            pattern: ReferencePattern::parse(&sink.pattern).expect("a pattern"),
+        },
         style: Style { order_status: sink.order_status, ..Style::default() },
         budget: Budget { limits: sink.limits.clone(), reserve: 0.2 },
         interval: Duration::from_secs(30),
@@ -88,11 +95,11 @@ struct Watched {
 }
 
 impl Watched {
-    async fn watched(sink: &dyn Sink, ports: &Ports, message: &Message) -> Result<Verdict, CellsError> {
+    async fn watched(sink: &dyn Sink, ports: &Ports, message: &SinkMessage) -> Result<Verdict, CellsError> {
         let began = Instant::now();
         let verdict = sink.handle(message).await?;
         let Ports { world, process } = ports;
-        if verdict == Verdict::Done(Outcome::Linked) {
+        if verdict == Verdict::Done(SinkOutcome::Linked) {
             world.book().linked(&message.body);
         }
         let shows = world.shows(&message.body);
@@ -107,14 +114,14 @@ impl Sink for Watched {
         self.sink.id()
     }
 
-    async fn handle(&self, message: &Message) -> Result<Verdict, CellsError> {
+    async fn handle(&self, message: &SinkMessage) -> Result<Verdict, CellsError> {
         if self.ports.has(Planted::AcknowledgesBeforeItIsTakenIn) {
             let (sink, ports, message) = (Arc::clone(&self.sink), self.ports.clone(), message.clone());
             let task = tokio::spawn(async move {
                 let _ = Self::watched(sink.as_ref(), &ports, &message).await;
             });
             self.ports.process.owns(task.abort_handle());
-            return Ok(Verdict::Done(Outcome::Shown));
+            return Ok(Verdict::Done(SinkOutcome::Shown));
         }
         let mut message = message.clone();
         if self.ports.has(Planted::LateIsShown) {
@@ -123,7 +130,7 @@ impl Sink for Watched {
         }
         let verdict = Self::watched(self.sink.as_ref(), &self.ports, &message).await?;
         Ok(match verdict {
-            Verdict::Later { why: why @ Reason::Away, .. }
+            Verdict::Later { why: why @ WaitReason::Away, .. }
                 if self.ports.has(Planted::HubriseOutageSpendsAttempts) =>
             {
                 Verdict::Retry(why)

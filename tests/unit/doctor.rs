@@ -78,10 +78,10 @@ fn broker(found: Found) -> Broker {
 }
 
 fn redis() -> RedisFacts {
-    RedisFacts { nodes: vec![node()], refusals: vec![] }
+    RedisFacts { nodes: vec![redis_node()], refusals: vec![] }
 }
 
-fn node() -> NodeFacts {
+fn redis_node() -> NodeFacts {
     let text = |text: &str| Some(text.to_owned());
     NodeFacts {
         address: None,
@@ -239,21 +239,21 @@ fn alarms_unrouted_messages_and_outages() {
 fn a_redis_that_forgets_or_cannot_write_fails() {
     let text = |text: &str| Some(text.to_owned());
     for (check, level, node) in [
-        ("redis_version", Level::Fail, NodeFacts { version: text("6.2.14"), ..node() }),
-        ("redis_version", Level::Skipped, NodeFacts { version: None, ..node() }),
-        ("redis_memory", Level::Fail, NodeFacts { max_bytes: Some(100 << 20), ..node() }),
-        ("redis_memory", Level::Warn, NodeFacts { max_bytes: Some(124 << 20), ..node() }),
-        ("redis_memory", Level::Ok, NodeFacts { max_bytes: Some(126 << 20), ..node() }),
-        ("redis_memory", Level::Skipped, NodeFacts { used_bytes: None, ..node() }),
-        ("redis_role", Level::Fail, NodeFacts { role: text("slave"), ..node() }),
-        ("redis_maxmemory_policy", Level::Fail, NodeFacts { policy: text("volatile-ttl"), ..node() }),
-        ("redis_persistence", Level::Warn, NodeFacts { append_only: Some(false), ..node() }),
+        ("redis_version", Level::Fail, NodeFacts { version: text("6.2.14"), ..redis_node() }),
+        ("redis_version", Level::Skipped, NodeFacts { version: None, ..redis_node() }),
+        ("redis_memory", Level::Fail, NodeFacts { max_bytes: Some(100 << 20), ..redis_node() }),
+        ("redis_memory", Level::Warn, NodeFacts { max_bytes: Some(124 << 20), ..redis_node() }),
+        ("redis_memory", Level::Ok, NodeFacts { max_bytes: Some(126 << 20), ..redis_node() }),
+        ("redis_memory", Level::Skipped, NodeFacts { used_bytes: None, ..redis_node() }),
+        ("redis_role", Level::Fail, NodeFacts { role: text("slave"), ..redis_node() }),
+        ("redis_maxmemory_policy", Level::Fail, NodeFacts { policy: text("volatile-ttl"), ..redis_node() }),
+        ("redis_persistence", Level::Warn, NodeFacts { append_only: Some(false), ..redis_node() }),
         (
             "redis_persistence",
             Level::Warn,
-            NodeFacts { append_only: Some(false), snapshots: text("3600 1"), ..node() },
+            NodeFacts { append_only: Some(false), snapshots: text("3600 1"), ..redis_node() },
         ),
-        ("redis_persistence", Level::Skipped, NodeFacts { append_only: None, snapshots: None, ..node() }),
+        ("redis_persistence", Level::Skipped, NodeFacts { append_only: None, snapshots: None, ..redis_node() }),
     ] {
         let findings = on_redis(|facts| facts.nodes = vec![node.clone()]);
         assert_eq!(of(&findings, check).level, level, "{node:?}");
@@ -283,9 +283,9 @@ fn each_primary_of_a_cluster_is_looked_at_and_one_without_a_replica_is_warned_of
     let findings = on_redis(|facts| {
         let forgets = Some("allkeys-lru".to_owned());
         facts.nodes = vec![
-            NodeFacts { address: address(1), replicas: Some(1), ..node() },
-            NodeFacts { address: address(2), replicas: Some(0), ..node() },
-            NodeFacts { address: address(3), replicas: Some(2), policy: forgets, ..node() },
+            NodeFacts { address: address(1), replicas: Some(1), ..redis_node() },
+            NodeFacts { address: address(2), replicas: Some(0), ..redis_node() },
+            NodeFacts { address: address(3), replicas: Some(2), policy: forgets, ..redis_node() },
         ];
     });
     assert_eq!(of(&findings, "redis").says, "answers: a Cluster of 3 primaries");
@@ -300,7 +300,7 @@ fn each_primary_of_a_cluster_is_looked_at_and_one_without_a_replica_is_warned_of
 
 #[test]
 fn valkey_is_called_by_its_name() {
-    let valkey = NodeFacts { version: Some("7.2.4".to_owned()), valkey: Some("8.1.1".to_owned()), ..node() };
+    let valkey = NodeFacts { version: Some("7.2.4".to_owned()), valkey: Some("8.1.1".to_owned()), ..redis_node() };
     let findings = on_redis(|facts| facts.nodes = vec![valkey]);
     assert_eq!(of(&findings, "redis_version").says, "Valkey 8.1.1, like Redis 7.2.4");
 }

@@ -8,7 +8,7 @@ use milepost::domain::envelope::Envelope;
 use milepost::domain::verdict::ParkReason;
 use milepost::sinks::hubrise::core::request::Request;
 use milepost::sinks::hubrise::core::windows::Limit;
-use milepost::sinks::{HUBRISE, HUBRISE_LINKS, Outcome, Reason, Verdict};
+use milepost::sinks::{HUBRISE, HUBRISE_LINKS, SinkOutcome, Verdict, WaitReason};
 use serde::Deserialize;
 use tokio::time::Instant;
 
@@ -28,7 +28,7 @@ const ADMITTED_BEFORE: Duration = Duration::from_secs(56);
 pub struct Fed {
     pub event: usize,
     /// How it ended, each time that it did.
-    pub outcomes: Vec<Outcome>,
+    pub outcomes: Vec<SinkOutcome>,
     retries: u32,
     waits_since: Option<Instant>,
 }
@@ -177,14 +177,14 @@ impl Book {
         let event = fed.event;
         match verdict {
             Verdict::Done(outcome) => fed.outcomes.push(*outcome),
-            Verdict::Later { why: Reason::Away, .. } => {
+            Verdict::Later { why: WaitReason::Away, .. } => {
                 fed.waits_since.get_or_insert_with(Instant::now);
             }
             Verdict::Retry(_) => fed.retries += 1,
             _ => {}
         }
         let waits_since = fed.waits_since;
-        if !matches!(verdict, Verdict::Later { why: Reason::Away, .. }) {
+        if !matches!(verdict, Verdict::Later { why: WaitReason::Away, .. }) {
             fed.waits_since = None;
         }
         self.trace.note(Some(event), || format!("p{} says of {id}: {verdict:?}", process.id));
@@ -194,13 +194,13 @@ impl Book {
             known.map_or((0, 0, 0), |known| (known.absences, known.refusals, known.failures));
         let said = std::str::from_utf8(body).unwrap_or_default();
         match verdict {
-            Verdict::Done(Outcome::Shown) if !shows && refusals == 0 => {
+            Verdict::Done(SinkOutcome::Shown) if !shows && refusals == 0 => {
                 self.violation("an update counts as shown and is not", Some(event), id);
             }
-            Verdict::Done(Outcome::Late) if !said.contains(r#""order":"late""#) => {
+            Verdict::Done(SinkOutcome::Late) if !said.contains(r#""order":"late""#) => {
                 self.violation("an update counts as late and is not", Some(event), id);
             }
-            Verdict::Done(Outcome::Unlinked) => {
+            Verdict::Done(SinkOutcome::Unlinked) => {
                 let linked = self.sink.linked.get(&self.plan.events[event].delivery);
                 let in_time = linked.is_some_and(|at| *at < began) && !self.sink.redis_lost;
                 if order.by_rule || in_time {
@@ -213,10 +213,10 @@ impl Book {
                     .answered
                     .is_some_and(|at| waits_since.is_none_or(|since| at + LEASES_END >= since));
                 let caused = match reason {
-                    Reason::Absent => absences > 0,
-                    Reason::Occupied => order.shared,
+                    WaitReason::Absent => absences > 0,
+                    WaitReason::Occupied => order.shared,
                     // A desk that was lost does not know that HubRise was away before.
-                    Reason::Away => failures > 0 && (answered || self.sink.redis_lost),
+                    WaitReason::Away => failures > 0 && (answered || self.sink.redis_lost),
                     _ => false,
                 };
                 if !caused {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use milepost::sinks::{HUBRISE, Outcome};
+use milepost::sinks::{HUBRISE, SinkOutcome};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -121,14 +121,14 @@ fn each_update_ends(plan: &Plan, hubrise: &Hubrise, parked: &BTreeSet<String>, b
         let rule = if !order.is_written() {
             fed.outcomes
                 .iter()
-                .any(|outcome| *outcome != Outcome::Ignored)
+                .any(|outcome| *outcome != SinkOutcome::Ignored)
                 .then_some("what HubRise said is told to HubRise")
         } else if parked.contains(&id) {
             (!hopeless).then_some("a message is parked without a cause")
         } else if fed.outcomes.is_empty() {
             (!discarded).then_some("an update is lost on its way to HubRise")
         } else {
-            let ignored = fed.outcomes.contains(&Outcome::Ignored);
+            let ignored = fed.outcomes.contains(&SinkOutcome::Ignored);
             (ignored && changes && !hopeless).then_some("an update is ignored that an order is to show")
         };
         broken.extend(rule.map(|rule| (rule, *event, id)));
@@ -163,12 +163,12 @@ fn shows_the_truth(
             continue;
         }
         let outcomes = book.sink.fed.get(&named(body)).map(|fed| fed.outcomes.as_slice()).unwrap_or_default();
-        if book.sink.redis_lost && outcomes.contains(&Outcome::Unlinked) {
+        if book.sink.redis_lost && outcomes.contains(&SinkOutcome::Unlinked) {
             // It may have been taken in before its link was lost.
             return;
         }
         // A body that is late ends so, and another of the same id may say otherwise.
-        if outcomes.iter().all(|outcome| matches!(outcome, Outcome::Unlinked | Outcome::Late)) {
+        if outcomes.iter().all(|outcome| matches!(outcome, SinkOutcome::Unlinked | SinkOutcome::Late)) {
             continue;
         }
         let update: Update = serde_json::from_slice(body).expect("an update");

@@ -61,8 +61,8 @@ fn spools_that_could_fill_redis_are_a_warning() {
     let mut facts = with(|_| {});
     for (most_mib, warns) in [(0, false), (127, true), (128, false)] {
         let mut redis = redis();
-        redis.max_bytes = Some(most_mib << 20);
-        redis.used_bytes = Some(1 << 20);
+        redis.nodes[0].max_bytes = Some(most_mib << 20);
+        redis.nodes[0].used_bytes = Some(1 << 20);
         facts.redis = Some(Ok(redis));
         let findings = diagnose(&facts);
         let said = findings.iter().any(|finding| finding.check == "spool_room");
