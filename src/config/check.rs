@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::accounts;
-use super::console;
+use super::console_settings;
 use super::findings::{Findings, LONGEST_TTL_SECONDS};
 use super::recovery;
 use super::secret_files::{Check, SecretFiles, Unusable};
@@ -53,7 +53,7 @@ pub(super) fn check(raw: &Sections, providers: &[&dyn Provider], findings: &mut 
     let retry = findings.retry("retry", &raw.retry);
     let log = log(&raw.log, findings);
     let tracing = tracing(&raw.tracing, findings);
-    let console = console::console(&raw.console, findings);
+    let console = console_settings::console(&raw.console, findings);
     let hubrise_sink = sinks::hubrise(&raw.sinks.hubrise, &raw.retry, retry.as_ref(), providers, findings);
     let open = open(&raw.open, findings);
     let recovery = recovery::recovery(&raw.recovery, providers, findings);

@@ -8,7 +8,7 @@ mod accounts;
 mod accounts_dir;
 mod alike;
 mod check;
-mod console;
+mod console_settings;
 mod error;
 mod findings;
 mod layers;
@@ -22,7 +22,7 @@ mod structure;
 mod urls;
 
 pub use accounts_dir::{AccountsDir, Changes};
-pub use console::{ConsoleConfig, ConsoleProxy, ConsoleUser, ConsoleUsers, Right};
+pub use console_settings::{ConsoleConfig, ConsoleProxy, ConsoleUser, ConsoleUsers, Right};
 pub use error::{ConfigError, Problem};
 pub use load::{Flag, Loaded, Sources, load, operator_name};
 pub use secret_files::{SecretFiles, Unusable};

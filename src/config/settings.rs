@@ -9,7 +9,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::accounts_dir::AccountsDir;
-use super::console::ConsoleConfig;
+use super::console_settings::ConsoleConfig;
 use super::secret_files::SecretFiles;
 use super::urls::RedactedUrl;
 use crate::adapters::http::{HttpLimits, connections_within};

@@ -154,6 +154,7 @@ fn router(console: Arc<Console>) -> Router {
         .route("/logout", post(login::log_out))
         .route("/assets/console.css", get(page::style))
         .route("/assets/console.js", get(page::script))
+        .route("/assets/icon.svg", get(page::icon))
         .fallback(web::not_found)
         .layer(DefaultBodyLimit::max(LARGEST_FORM))
         .layer(axum::middleware::map_response(headers::secure))

@@ -85,7 +85,7 @@ fn frame(title: &str, menu: &Markup, content: &Markup) -> Response {
                 meta name="color-scheme" content="light dark";
                 title { (title) " · Milepost" }
                 link rel="stylesheet" href="/assets/console.css";
-                link rel="icon" href="data:,";
+                link rel="icon" type="image/svg+xml" href="/assets/icon.svg";
                 script src="/assets/console.js" defer {}
             }
             body {
@@ -113,6 +113,11 @@ pub(super) async fn style() -> Response {
 /// The script for live updates.
 pub(super) async fn script() -> Response {
     asset("text/javascript; charset=utf-8", include_str!("assets/console.js"))
+}
+
+/// What a browser shows beside the title.
+pub(super) async fn icon() -> Response {
+    asset("image/svg+xml", include_str!("assets/icon.svg"))
 }
 
 fn asset(kind: &'static str, text: &'static str) -> Response {

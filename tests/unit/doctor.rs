@@ -253,7 +253,11 @@ fn a_redis_that_forgets_or_cannot_write_fails() {
             Level::Warn,
             NodeFacts { append_only: Some(false), snapshots: text("3600 1"), ..redis_node() },
         ),
-        ("redis_persistence", Level::Skipped, NodeFacts { append_only: None, snapshots: None, ..redis_node() }),
+        (
+            "redis_persistence",
+            Level::Skipped,
+            NodeFacts { append_only: None, snapshots: None, ..redis_node() },
+        ),
     ] {
         let findings = on_redis(|facts| facts.nodes = vec![node.clone()]);
         assert_eq!(of(&findings, check).level, level, "{node:?}");
@@ -300,7 +304,8 @@ fn each_primary_of_a_cluster_is_looked_at_and_one_without_a_replica_is_warned_of
 
 #[test]
 fn valkey_is_called_by_its_name() {
-    let valkey = NodeFacts { version: Some("7.2.4".to_owned()), valkey: Some("8.1.1".to_owned()), ..redis_node() };
+    let valkey =
+        NodeFacts { version: Some("7.2.4".to_owned()), valkey: Some("8.1.1".to_owned()), ..redis_node() };
     let findings = on_redis(|facts| facts.nodes = vec![valkey]);
     assert_eq!(of(&findings, "redis_version").says, "Valkey 8.1.1, like Redis 7.2.4");
 }
