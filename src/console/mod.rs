@@ -45,7 +45,7 @@ use crate::app::process::Process;
 use crate::config::{Config, ConsoleConfig};
 
 /// A page that takes longer is given up. The doctor and a search of the stream have bounds of their own below it.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// The largest form: an edited body, and what the encoding of a form adds to it.
 const LARGEST_FORM: usize = 4 * 1024 * 1024;
 

@@ -230,7 +230,9 @@ impl RunningActs {
         match discard(&self.settings, selection, &directory.join(&file)).await {
             Ok(ids) if ids.is_empty() => (0, ended(false, "nothing to discard".to_owned())),
             Ok(ids) => {
-                ids.iter().for_each(|id| self.index.remove(act.provider, id));
+                for id in &ids {
+                    self.index.remove(act.provider, id);
+                }
                 let file = file.to_string_lossy().into_owned();
                 let says = format!("discarded {}, written to {file}", ids.len());
                 (ids.len() as u64, ActResult { file: Some(file), ..ended(true, says) })

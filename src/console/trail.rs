@@ -47,7 +47,7 @@ impl Trail {
             match log.next().await {
                 Ok(LogEvent::Attached) => self.change(|content| content.trouble = None),
                 Ok(LogEvent::Waiting(outage)) => {
-                    self.change(|content| content.trouble = Some(outage.to_string()))
+                    self.change(|content| content.trouble = Some(outage.to_string()));
                 }
                 Ok(LogEvent::Update(logged)) => {
                     if let Some(entry) = entry(&logged) {

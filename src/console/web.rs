@@ -108,27 +108,27 @@ impl FromRequestParts<Arc<Console>> for Asked {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, console: &Arc<Console>) -> Result<Self, Response> {
-        let visitor = visitor(parts, console)?;
+        let visitor = visitor(parts, console).map_err(|response| *response)?;
         Ok(Self { visitor, fields: Fields::read(parts.uri.query().unwrap_or_default().as_bytes()) })
     }
 }
 
-fn visitor(parts: &Parts, console: &Console) -> Result<Visitor, Response> {
+fn visitor(parts: &Parts, console: &Console) -> Result<Visitor, Box<Response>> {
     let entered = peer(parts).map(|peer| console.access.visitor(&parts.headers, peer));
     match entered.unwrap_or(Err(NoEntry::LogIn)) {
         Ok(visitor) => Ok(visitor),
         Err(NoEntry::LogIn) => {
             let next = parts.uri.path_and_query().map_or("/", |path| path.as_str());
             let query = form_urlencoded::Serializer::new(String::new()).append_pair("next", next).finish();
-            Err(see_other(&format!("/login?{query}")))
+            Err(Box::new(see_other(&format!("/login?{query}"))))
         }
         Err(NoEntry::NotByProxy) => {
             let says = "This console is entered by way of its proxy, which says who you are.";
-            Err(Refusal::new(StatusCode::FORBIDDEN, "Not by this way", says).into_response())
+            Err(Box::new(Refusal::new(StatusCode::FORBIDDEN, "Not by this way", says).into_response()))
         }
         Err(NoEntry::NoRights) => {
             let says = "You are known, and have no right here. Rights are given in the console's users file.";
-            Err(Refusal::new(StatusCode::FORBIDDEN, "You may not", says).into_response())
+            Err(Box::new(Refusal::new(StatusCode::FORBIDDEN, "You may not", says).into_response()))
         }
     }
 }
@@ -149,7 +149,7 @@ impl FromRequest<Arc<Console>> for Posted {
 
     async fn from_request(request: Request, console: &Arc<Console>) -> Result<Self, Response> {
         let (parts, body) = request.into_parts();
-        let visitor = visitor(&parts, console)?;
+        let visitor = visitor(&parts, console).map_err(|response| *response)?;
         let headers = parts.headers.clone();
         let fields = form(Request::from_parts(parts, body)).await?;
         let token = fields.exact(CSRF).unwrap_or_default();

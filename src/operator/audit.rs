@@ -5,6 +5,7 @@
 use anyhow::Context as _;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::pin::Pin;
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -160,10 +161,20 @@ impl AuditLog {
     ///
     /// # Errors
     /// The act's own, or that it could not be written down.
-    pub async fn done<T>(
-        mut self,
+    pub fn done<T>(
+        self,
         entry: &AuditEntry,
         act: impl Future<Output = anyhow::Result<T>>,
+        told: impl FnOnce(&T) -> (u64, String),
+    ) -> impl Future<Output = anyhow::Result<T>> {
+        // Boxed: an act may hold whole connections.
+        self.record(entry, Box::pin(act), told)
+    }
+
+    async fn record<T>(
+        mut self,
+        entry: &AuditEntry,
+        act: Pin<Box<impl Future<Output = anyhow::Result<T>>>>,
         told: impl FnOnce(&T) -> (u64, String),
     ) -> anyhow::Result<T> {
         self.write(entry).await?;
@@ -234,15 +245,27 @@ pub fn filter_words(filter: &Filter) -> String {
     let Filter { provider, account, reason, fingerprint, delivery, event, since, until, error } = filter;
     let mut words = Vec::new();
     let mut say = |name: &str, value: &dyn std::fmt::Display| words.push(format!("--{name} {value}"));
-    provider.iter().for_each(|value| say("provider", value));
-    account.iter().for_each(|value| say("account", &value.as_str()));
+    for value in provider {
+        say("provider", value);
+    }
+    for value in account {
+        say("account", &value.as_str());
+    }
     for (name, values) in
         [("reason", reason), ("fingerprint", fingerprint), ("delivery", delivery), ("event", event)]
     {
-        values.iter().for_each(|value| say(name, value));
+        for value in values {
+            say(name, value);
+        }
     }
-    since.iter().for_each(|value| say("since", value));
-    until.iter().for_each(|value| say("until", value));
-    error.iter().for_each(|value| say("error", value));
+    if let Some(value) = since {
+        say("since", value);
+    }
+    if let Some(value) = until {
+        say("until", value);
+    }
+    if let Some(value) = error {
+        say("error", value);
+    }
     words.join(" ")
 }

@@ -244,8 +244,8 @@ impl Management {
         let Some(name) = owned.pointer("/owner_pid_details/name").and_then(Value::as_str) else {
             return Ok(None);
         };
-        let owner: Connection = self.get(&["connections", name], "client_properties").await?;
-        Ok(owner.client_properties.connection_name)
+        let connection: Connection = self.get(&["connections", name], "client_properties").await?;
+        Ok(connection.client_properties.connection_name)
     }
 
     async fn list<T: DeserializeOwned>(&self, kind: &str, columns: &str) -> Result<T, ManagementError> {

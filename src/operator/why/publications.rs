@@ -120,6 +120,9 @@ async fn oldest(url: &str, now: Timestamp) -> anyhow::Result<Option<Timestamp>> 
 }
 
 /// What was published of pulled webhooks since `from`.
+///
+/// # Errors
+/// When the broker cannot be asked.
 pub async fn pulled(url: &str, from: Timestamp, now: Timestamp) -> anyhow::Result<Vec<Publication>> {
     let mut log = UpdatesLog::new(url, Start::At(from), now)?;
     let found = read(&mut log, None, |body| {

@@ -82,7 +82,7 @@ impl<'a> Visit<'a> {
         // What it says is taken in at once, so that the next request about the order sends it, too.
         match self.take_in().await? {
             Next::Step(Step::Send(_)) | Next::Busy => {}
-            Next::Step(step) => return Ok(self.end(step)),
+            Next::Step(step) => return Ok(Self::end(step)),
         }
         let _lane = self.sink.lanes.enter(&self.key).await;
         for _ in 0..MOST_REQUESTS {
@@ -91,7 +91,7 @@ impl<'a> Visit<'a> {
                     return Ok(later(BUSY_WAIT.mul_f64(0.5 + random::<f64>() / 2.0), WaitReason::Busy));
                 }
                 Next::Step(Step::Send(request)) => request,
-                Next::Step(step) => return Ok(self.end(step)),
+                Next::Step(step) => return Ok(Self::end(step)),
             };
             let pass = match self.sink.office.admit(self.connection, request.class()).await? {
                 Ok(pass) => pass,
@@ -225,7 +225,7 @@ impl<'a> Visit<'a> {
     fn conclude(&self, lesson: Lesson, noted: DeskNote) -> Option<Verdict> {
         match lesson {
             Lesson::GoOn => None,
-            Lesson::End(step) => Some(self.end(step)),
+            Lesson::End(step) => Some(Self::end(step)),
             Lesson::Refused(rejection) => {
                 tracing::warn!(
                     connection = self.connection.name,
@@ -245,7 +245,7 @@ impl<'a> Visit<'a> {
         }
     }
 
-    fn end(&self, step: Step) -> Verdict {
+    fn end(step: Step) -> Verdict {
         match step {
             Step::Done(outcome) => Verdict::Done(match outcome {
                 decide::OrderOutcome::Shown => SinkOutcome::Shown,
@@ -312,7 +312,7 @@ impl<'a> Visit<'a> {
                 }
                 // A token of an account has no location of its own.
                 ApiAnswer::NotFound | ApiAnswer::NoSuchPath | ApiAnswer::Denied { code: 403, .. } => {
-                    wrong = true
+                    wrong = true;
                 }
                 // That is told by the requests that matter.
                 _ => return Ok(true),

@@ -24,9 +24,7 @@ fn the_page_says_of_each_metric_what_it_is() {
     }
     has("| `milepost_end_to_end_seconds` | histogram | seconds | `provider` | worker | ");
     has("| `milepost_webhooks_rejected_total` | counter |  | `provider`, `reason` | receiver | ");
-    has(
-        "| `milepost_publish_confirms_total` | counter |  | `stage`, `result` | receiver, worker, sink | ",
-    );
+    has("| `milepost_publish_confirms_total` | counter |  | `stage`, `result` | receiver, worker, sink | ");
     has("| `reason` | `milepost_paused` | `parked`, `rabbitmq`, `redis` |");
     has("| `stage` | `milepost_publish_confirms_total`, `milepost_publish_confirm_duration_seconds` | \
         `later`, `parked`, `raw`, `update` |");
