@@ -128,12 +128,12 @@ impl ParkedIndex {
         futures_util::future::join_all(following).await;
     }
 
-    async fn follow_one(&self, parked: &Shelf) {
+    async fn follow_one(&self, queue: &Shelf) {
         let mut tries = 0;
         loop {
-            if let Err(error) = self.session(parked, &mut tries).await {
+            if let Err(error) = self.session(queue, &mut tries).await {
                 let no_queue = matches!(error.downcast_ref::<ParkedError>(), Some(ParkedError::NoQueue(_)));
-                let mut content = parked.lock();
+                let mut content = queue.lock();
                 content.exists = !no_queue && content.exists;
                 content.state.trouble = Some(format!("{error:#}")).filter(|_| !no_queue);
             }
@@ -142,28 +142,28 @@ impl ParkedIndex {
         }
     }
 
-    async fn session(&self, parked: &Shelf, tries: &mut u32) -> anyhow::Result<()> {
-        let mut arrivals = Arrivals::of(&self.settings, parked.provider).await?;
-        parked.lock().exists = true;
-        self.read(parked).await?;
+    async fn session(&self, queue: &Shelf, tries: &mut u32) -> anyhow::Result<()> {
+        let mut arrivals = Arrivals::of(&self.settings, queue.provider).await?;
+        queue.lock().exists = true;
+        self.read(queue).await?;
         *tries = 0;
         let mut count = interval(COUNT_EVERY);
         count.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut differing = 0;
         loop {
             tokio::select! {
-                message = arrivals.next() => parked.lock().add(&message?, true),
-                () = parked.again.notified() => self.read(parked).await?,
+                message = arrivals.next() => queue.lock().add(&message?, true),
+                () = queue.again.notified() => self.read(queue).await?,
                 _ = count.tick() => {
                     let depth = arrivals.depth().await?;
                     // What a look of ours holds is not counted.
-                    if parked.looking.try_lock().is_err() {
+                    if queue.looking.try_lock().is_err() {
                         continue;
                     }
-                    differing = if parked.lock().counted(depth) { 0 } else { differing + 1 };
+                    differing = if queue.lock().counted(depth) { 0 } else { differing + 1 };
                     if differing >= BELIEVED_AFTER {
                         differing = 0;
-                        self.read(parked).await?;
+                        self.read(queue).await?;
                     }
                 }
             }
@@ -171,10 +171,10 @@ impl ParkedIndex {
     }
 
     /// Reads the whole queue. One that another operator looks at is left as it is known, and read later.
-    async fn read(&self, parked: &Shelf) -> anyhow::Result<()> {
-        let _looking = parked.looking.lock().await;
+    async fn read(&self, queue: &Shelf) -> anyhow::Result<()> {
+        let _looking = queue.looking.lock().await;
         let mut fresh = ShelfContent { exists: true, ..ShelfContent::default() };
-        let filter = Filter { provider: vec![parked.provider], ..Filter::default() };
+        let filter = Filter { provider: vec![queue.provider], ..Filter::default() };
         let never = CancellationToken::new();
         let looked = look(&self.settings, &filter, &never, |_, message| {
             fresh.add(message, false);
@@ -185,12 +185,12 @@ impl ParkedIndex {
                 fresh.state.read_at = Some(SystemClock.now());
                 fresh.state.depth =
                     u32::try_from(fresh.messages.len()).unwrap_or(u32::MAX) + fresh.state.beyond;
-                *parked.lock() = fresh;
+                *queue.lock() = fresh;
                 Ok(())
             }
             Err(error) if matches!(error.downcast_ref(), Some(ParkedError::Busy(_))) => {
-                let who = self.holder(parked.provider).await;
-                parked.lock().state.trouble = Some(format!("{error}{who}"));
+                let who = self.holder(queue.provider).await;
+                queue.lock().state.trouble = Some(format!("{error}{who}"));
                 Ok(())
             }
             Err(error) => Err(error),

@@ -108,7 +108,7 @@ impl FromRequestParts<Arc<Console>> for Asked {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, console: &Arc<Console>) -> Result<Self, Response> {
-        let visitor = visitor(parts, console).map_err(|response| *response)?;
+        let visitor = visitor(parts, console).map_err(|refusal| *refusal)?;
         Ok(Self { visitor, fields: Fields::read(parts.uri.query().unwrap_or_default().as_bytes()) })
     }
 }
@@ -149,7 +149,7 @@ impl FromRequest<Arc<Console>> for Posted {
 
     async fn from_request(request: Request, console: &Arc<Console>) -> Result<Self, Response> {
         let (parts, body) = request.into_parts();
-        let visitor = visitor(&parts, console).map_err(|response| *response)?;
+        let visitor = visitor(&parts, console).map_err(|refusal| *refusal)?;
         let headers = parts.headers.clone();
         let fields = form(Request::from_parts(parts, body)).await?;
         let token = fields.exact(CSRF).unwrap_or_default();

@@ -119,7 +119,8 @@ async fn need_no_more(servers: &[&str], url: &str) {
     .await;
     let link = format!("hubrise link telyport {} D1 5dpm9", account());
     let linked = hubrise.connected(Program::milepost(&link), "shop", &TELYPORT_PROVIDER);
-    let (code, _, stderr) = linked.env("MILEPOST_REDIS_URL", url).output().await;
+    let linked = linked.env("MILEPOST_AMQP_URL", &vhost.amqp_url).env("MILEPOST_REDIS_URL", url);
+    let (code, _, stderr) = linked.output().await;
     assert_eq!(code, Some(0), "{stderr:?}");
     drop((full, worker, sink));
 

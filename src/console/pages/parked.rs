@@ -69,7 +69,8 @@ fn states(console: &Console, now: Timestamp) -> Markup {
 
 fn form(fields: &Fields) -> Markup {
     let value = |name| fields.get(name);
-    html! { form method="get" action="/parked" class="filter" {
+    let filtered = FILTER.iter().any(|name| value(name).is_some());
+    html! { details open[filtered] { summary { "Filter" } form method="get" action="/parked" class="filter" {
         @if let Some(view) = value("view") { input type="hidden" name="view" value=(view); }
         label { "Provider " select name="provider" {
             option value="" { "all" }
@@ -81,8 +82,8 @@ fn form(fields: &Fields) -> Markup {
             label { (words) " " input name=(name) value=[value(name)]; }
         }
         button type="submit" { "Filter" }
-        @if FILTER.iter().any(|name| value(name).is_some()) { a href="/parked" { "Clear" } }
-    } }
+        @if filtered { a href="/parked" { "Clear" } }
+    } } }
 }
 
 fn table(groups: &[GroupTrend], may_act: bool, now: Timestamp) -> Markup {

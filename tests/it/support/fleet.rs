@@ -83,7 +83,7 @@ impl Real {
     /// With parked queues that hold `bytes`.
     pub async fn with_parked_bound(vhost: &Vhost, bytes: u64) -> Self {
         let settings = TopologySettings { parked_max_bytes: bytes, ..topology_settings(DELAY_UNIT) };
-        Self::of(Topology::new(&settings, &[TELYPORT]), &vhost.amqp_url, &redis_url()).await
+        Self::of(Topology::new(&settings, &[TELYPORT]).and_audit(), &vhost.amqp_url, &redis_url()).await
     }
 
     async fn of(topology: Topology, amqp_url: &str, redis_url: &str) -> Self {

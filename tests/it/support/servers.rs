@@ -49,7 +49,7 @@ pub fn topology_settings(unit: Duration) -> TopologySettings {
         updates_max_age: "7D".to_owned(),
         updates_max_bytes: 100_000_000,
         updates_segment_bytes: 4_194_304,
-        parked_max_bytes: 100_000_000,
+        parked_max_bytes: 268_435_456,
         delay_unit: unit,
     }
 }

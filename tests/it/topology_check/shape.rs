@@ -29,7 +29,7 @@ async fn on_sound_servers_everything_is_ok() {
 
     let (code, lines, _) = servers.program("topology check").output().await;
     assert_eq!((code, lines.len()), (Some(0), said.findings.len()));
-    assert!(lines.contains(&"ok       queues                       24 as needed".to_owned()), "{lines:#?}");
+    assert!(lines.contains(&"ok       queues                       25 as needed".to_owned()), "{lines:#?}");
 }
 
 #[tokio::test]

@@ -427,7 +427,8 @@ fn converges(journey: &[SaidValue], seed: u64, forgets: bool, shuffled: bool) ->
     let requests = sim.shared.requests.lock().unwrap().join("\n");
     let (status, time, since_ms) = expected(journey);
     prop_assert_eq!(&shown["status"], &json!(status), "{}\n{}", shown, requests);
-    if !time.is_empty() {
+    // A Redis that forgets takes with it what settled updates said of times, couriers and positions (docs/simulation.md).
+    if !time.is_empty() && !forgets {
         prop_assert_eq!(instant_ms(&shown[time]), Some(since_ms), "{}\n{}", shown, requests);
     }
     prop_assert_eq!(sim.shared.world.lock().unwrap().posts, 1);
@@ -438,7 +439,7 @@ fn converges(journey: &[SaidValue], seed: u64, forgets: bool, shuffled: bool) ->
             verdict
         );
     }
-    if !matches!(status, "delivered" | "cancelled") {
+    if !matches!(status, "delivered" | "cancelled") && !forgets {
         let last = |said: fn(&SaidValue) -> Option<String>| journey.iter().rev().find_map(said);
         let courier = last(|said| said.courier.map(|courier| format!("Rider {courier}")));
         let latitude = last(|said| said.latitude.map(|latitude| format!("45.{latitude}1")));

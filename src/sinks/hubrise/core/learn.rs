@@ -210,15 +210,13 @@ fn catch_up(record: &mut OrderRecord) {
     let dated = DATED.into_iter().filter_map(|(field, dated)| Some((dated, at_ms(field)?)));
     let (before, current): (Vec<_>, Vec<_>) = dated.partition(|(dated, _)| *dated > stage);
     let known = record.course.standing().map(|standing| standing.stage);
-    if known > Some(stage) && before.is_empty() {
+    if known >= Some(stage) && before.is_empty() {
         return;
     }
-    // A status that our record knows, too, HubRise may show with an earlier time, which the record has lost.
-    let is_known = known == Some(stage) && before.is_empty();
     let started_ms = before.iter().map(|(_, at_ms)| *at_ms).max();
     let mut current: Vec<_> = current.into_iter().filter(|(_, at_ms)| Some(*at_ms) >= started_ms).collect();
     current.sort_by_key(|(_, at_ms)| *at_ms);
-    if !is_known && current.last().is_none_or(|(last, _)| *last != stage) {
+    if current.last().is_none_or(|(last, _)| *last != stage) {
         let latest_ms = current.last().map(|(_, at_ms)| *at_ms).or(started_ms).unwrap_or_default();
         current.push((stage, latest_ms + 1));
     }
