@@ -20,6 +20,7 @@ pub struct Link {
 }
 
 struct LinkState {
+    born: Instant,
     dice: Dice,
     rates: Rates,
     weather: Weather,
@@ -44,6 +45,7 @@ impl Link {
     pub fn new(dice: Dice, rates: Rates) -> Self {
         let now = Instant::now();
         let state = LinkState {
+            born: now,
             dice,
             rates,
             weather: Weather::Fine,
@@ -124,8 +126,9 @@ impl Link {
         let silent = self.is_silent(keeps_silent);
         let (weather, now) = (self.weather(), Instant::now());
         let mut state = lock(&self.state);
-        let LinkState { dice, rates, until, slow_until, silent_since, .. } = &mut *state;
+        let LinkState { born, dice, rates, until, slow_until, silent_since, .. } = &mut *state;
         let (rates, until, slow_until) = (*rates, *until, *slow_until);
+        let troubled = now.duration_since(*born) < rates.reply_for;
         let long = |dice: &mut Dice, share: u64| patience.mul_f64(dice.between(1, share) as f64 / 10.0);
         let (there, back) = (dice.latency(), dice.latency());
         match weather {
@@ -142,10 +145,10 @@ impl Link {
             Weather::Fine if dice.happens(rates.request) => {
                 Fate::NoReply { there: None, after: if dice.happens(0.5) { back } else { patience } }
             }
-            Weather::Fine if dice.happens(rates.reply) => {
+            Weather::Fine if troubled && dice.happens(rates.reply) => {
                 Fate::NoReply { there: Some(there), after: if dice.happens(0.5) { back } else { patience } }
             }
-            Weather::Fine if dice.happens(rates.slow) => match dice.below(3) {
+            Weather::Fine if troubled && dice.happens(rates.slow) => match dice.below(3) {
                 0 => Fate::Late { there: long(dice, 40) },
                 1 => Fate::Late { there: long(dice, 9) },
                 _ => Fate::Answered { there, back: long(dice, 9) },

@@ -54,6 +54,8 @@ pub struct Rates {
     pub request: f64,
     /// The reply is lost, after the effect.
     pub reply: f64,
+    /// For how long from the start replies are lost or late. Each such confirm of a copy that waits makes one copy more.
+    pub reply_for: Duration,
     /// It takes seconds, or longer than is waited for.
     pub slow: f64,
     /// The broker refuses.

@@ -1,5 +1,7 @@
 //! What chance decides of a schedule.
 
+use std::time::Duration;
+
 use milepost::domain::samples::SampleSource;
 use serde_json::Value;
 
@@ -13,7 +15,7 @@ pub(super) fn rates(dice: &mut Dice) -> Rates {
     let mut rate = || dice.pick(&[0.0, 0.0, 0.02, 0.1]);
     let (request, reply, slow, refusal, answer) = (rate(), rate(), rate(), rate(), rate());
     let refusal = if refusal > 0.05 && dice.happens(0.3) { 0.5 } else { refusal };
-    Rates { request, reply, slow, refusal, answer }
+    Rates { request, reply, reply_for: Duration::MAX, slow, refusal, answer }
 }
 
 pub(super) fn resends(provider: &dyn SampleSource, horizon: u64, dice: &mut Dice) -> Vec<u64> {

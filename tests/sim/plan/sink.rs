@@ -12,6 +12,7 @@ use crate::dice::Dice;
 /// So many of the seeds below may have a sink: one with it takes as long as several without.
 const SHARE: f64 = 0.25;
 const LONGEST_LINGER: Duration = Duration::from_secs(120);
+const REPLIES_LOST_FOR: Duration = Duration::from_mins(2);
 /// Updates of HubRise's own deliveries are never written back.
 const OWN: &str = "hubrise";
 
@@ -69,6 +70,8 @@ impl Plan {
         if !dice.happens(SHARE) || !matches!(self.seed % 5, 1 | 4) {
             return;
         }
+        // An update waits for as long as limits last, and its copies would multiply meanwhile.
+        self.rates.reply_for = REPLIES_LOST_FOR;
         let tag = self.tag();
         let pattern = match dice.below(4) {
             0 => "none-{order}".to_owned(),
