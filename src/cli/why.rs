@@ -126,7 +126,7 @@ fn for_a_person(answer: &Answer, now: Timestamp) -> String {
 
 /// Of a receipt, what there is to look at next.
 fn nobody_knows(answer: &Answer, now: Timestamp) -> String {
-    let mut text = format!("nobody knows {}\n", printable(&answer.id));
+    let mut text = format!("{} was not found\n", printable(&answer.id));
     let Some(given) = ReceiptId::given_at(&answer.id) else { return text };
     let _ = write!(text, "It is a receipt, given at {}", clock(given, now));
     let kept_since = answer.asked.searched.as_ref().and_then(|searched| searched.kept_since);
