@@ -186,7 +186,8 @@ fn shows_the_truth(
     let expected = adds_up(updates.values().map(|(_, update)| update));
     let says = |name: &str| shown.and_then(|shown| shown.get(name)).and_then(Value::as_str);
     let status = expected.map(|(stage, _)| STAGES[stage]);
-    if says("status") != status {
+    // Without its record an old update that an operator replays may be shown after a newer one that had nothing to show.
+    if says("status") != status && !book.sink.redis_lost {
         let says = format!("{:?}, and the updates add up to {status:?}", says("status"));
         book.violation("HubRise shows another status", last, says);
         return;
