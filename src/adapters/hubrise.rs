@@ -1,19 +1,15 @@
-//! HubRise's API over HTTPS: no redirects, every wait bounded, no more of an answer read than one needs, and no token in
-//! a log.
+//! HubRise's API over HTTPS (`outgoing.rs`); no token in a log.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::redirect::Policy;
-use reqwest::{Client, Method, Response};
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use reqwest::{Client, Method};
 use sha2::{Digest, Sha256};
-use tokio::sync::watch;
 use url::Url;
 
-use crate::domain::secret::Secret;
+use super::outgoing::{self, LiveToken, Received};
 use crate::sinks::hubrise::api::Api;
 use crate::sinks::hubrise::core::answer::RawAnswer;
 use crate::sinks::hubrise::core::request::Request;
@@ -22,9 +18,6 @@ use crate::sinks::hubrise::core::rule::OrderId;
 /// An order with its whole history is smaller.
 const LARGEST_ANSWER: usize = 1024 * 1024;
 const TOKEN_HEADER: &str = "x-access-token";
-
-/// The token in force, which may change.
-pub type LiveToken = watch::Receiver<Option<Arc<Secret>>>;
 
 /// One connection's address and token.
 #[derive(Clone)]
@@ -47,14 +40,7 @@ impl HubriseClient {
     /// # Errors
     /// When TLS cannot be set up.
     pub fn new(remotes: HashMap<String, Remote>, timeout: Duration) -> Result<Self, String> {
-        let mut client =
-            Client::builder().redirect(Policy::none()).timeout(timeout).connect_timeout(timeout / 2);
-        if remotes.values().all(|remote| remote.base.scheme() == "http") {
-            // Without this, a machine without any certificate authority could not even use plain HTTP. What is on
-            // loopback is not to be had by a proxy.
-            client = client.tls_certs_only([]).no_proxy();
-        }
-        let client = client.build().map_err(|error| error.without_url().to_string())?;
+        let client = outgoing::client(remotes.values().map(|remote| &remote.base), timeout)?;
         Ok(Self { client, remotes })
     }
 
@@ -74,8 +60,8 @@ impl HubriseClient {
         if let Some(body) = request.body() {
             sending = sending.header(CONTENT_TYPE, "application/json").body(body.to_string());
         }
-        let response = sending.send().await.map_err(|error| reason(&error))?;
-        read(response).await.map_err(|error| reason(&error))
+        let Received { code, retry_after, body } = outgoing::send(sending, LARGEST_ANSWER).await?;
+        Ok(RawAnswer { code, retry_after, body })
     }
 }
 
@@ -104,32 +90,4 @@ fn url(base: &Url, order: &OrderId, request: &Request) -> Result<Url, &'static s
         .pop_if_empty()
         .extend(request.path(&order.location, &order.order));
     Ok(url)
-}
-
-async fn read(mut response: Response) -> reqwest::Result<RawAnswer> {
-    let code = response.status().as_u16();
-    let retry_after = header(response.headers(), &RETRY_AFTER);
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        if body.len() + chunk.len() > LARGEST_ANSWER {
-            return Ok(RawAnswer { code, retry_after, body: None });
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(RawAnswer { code, retry_after, body: Some(body) })
-}
-
-fn header(headers: &HeaderMap, name: &reqwest::header::HeaderName) -> Option<String> {
-    headers.get(name)?.to_str().ok().map(str::to_owned)
-}
-
-/// Never with the URL, nor with anything that was sent.
-fn reason(error: &reqwest::Error) -> &'static str {
-    if error.is_timeout() {
-        "no answer in time"
-    } else if error.is_connect() {
-        "cannot connect"
-    } else {
-        "the connection broke"
-    }
 }

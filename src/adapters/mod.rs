@@ -5,6 +5,7 @@ pub mod http;
 pub mod hubrise;
 pub mod live_url;
 pub mod memory;
+pub mod outgoing;
 pub mod provider_api;
 pub mod rabbit;
 pub mod redis;

@@ -1,16 +1,14 @@
-//! The providers' APIs over HTTPS: no redirects, every wait bounded, no more of an answer read than one needs, and no
-//! credential in a log.
+//! The providers' APIs over HTTPS (`outgoing.rs`); no credential in a log.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::header::{HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::redirect::Policy;
-use reqwest::{Client, Response};
+use reqwest::Client;
+use reqwest::header::{HeaderName, HeaderValue};
 use url::Url;
 
-use super::hubrise::LiveToken;
+use super::outgoing::{self, LiveToken, Received};
 use crate::domain::identity::Account;
 use crate::domain::provider::ProviderId;
 use crate::domain::pull::{PullAnswer, PullRequest};
@@ -40,13 +38,7 @@ impl ProviderClient {
     /// # Errors
     /// When TLS cannot be set up.
     pub fn new(remotes: BTreeMap<ProviderId, Remote>, timeout: Duration) -> Result<Self, String> {
-        let mut client =
-            Client::builder().redirect(Policy::none()).timeout(timeout).connect_timeout(timeout / 2);
-        if remotes.values().all(|remote| remote.base.scheme() == "http") {
-            // As in `hubrise.rs`: stand-ins on loopback need no certificate authority, and no proxy has them.
-            client = client.tls_certs_only([]).no_proxy();
-        }
-        let client = client.build().map_err(|error| error.without_url().to_string())?;
+        let client = outgoing::client(remotes.values().map(|remote| &remote.base), timeout)?;
         Ok(Self { client, remotes })
     }
 
@@ -65,8 +57,8 @@ impl ProviderClient {
             value.set_sensitive(true);
             sending = sending.header(HeaderName::from_static(name), value);
         }
-        let response = sending.send().await.map_err(|error| reason(&error))?;
-        read(response).await.map_err(|error| reason(&error))
+        let Received { code, retry_after, body } = outgoing::send(sending, LARGEST_ANSWER).await?;
+        Ok(PullAnswer { code, retry_after, body })
     }
 }
 
@@ -91,29 +83,4 @@ fn url(base: &Url, request: &PullRequest) -> Result<Url, &'static str> {
         url.query_pairs_mut().append_pair(name, value);
     }
     Ok(url)
-}
-
-async fn read(mut response: Response) -> reqwest::Result<PullAnswer> {
-    let code = response.status().as_u16();
-    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-    let retry_after = retry_after.map(str::to_owned);
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        if body.len() + chunk.len() > LARGEST_ANSWER {
-            return Ok(PullAnswer { code, retry_after, body: None });
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(PullAnswer { code, retry_after, body: Some(body) })
-}
-
-/// Never with the URL, nor with anything that was sent.
-fn reason(error: &reqwest::Error) -> &'static str {
-    if error.is_timeout() {
-        "no answer in time"
-    } else if error.is_connect() {
-        "cannot connect"
-    } else {
-        "the connection broke"
-    }
 }

@@ -10,8 +10,8 @@ use tokio::task::spawn_blocking;
 
 use super::live_accounts::{KeptAccounts, WatchedAccounts};
 use crate::adapters::clock::SystemClock;
-use crate::adapters::hubrise::LiveToken;
 use crate::adapters::live_url::LiveUrl;
+use crate::adapters::outgoing::LiveToken;
 use crate::config::{
     AccountSettings, ConsoleUsers, ProviderSettings, RedactedUrl, Remote, SecretFiles, Unusable,
 };

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::definitions::{Arguments, Definitions};
 
-/// How many members a queue begins with; whoever runs the broker may say.
+/// How many members a queue begins with: an operator may choose.
 const PLACEMENT: [&str; 2] = ["x-quorum-initial-group-size", "x-initial-cluster-size"];
 
 /// What is compared.
