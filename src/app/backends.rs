@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use super::process::Process;
+use super::life::Life;
+use super::reload::Reload;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::memory::{MemoryBroker, MemoryCells, MemoryGaps, MemoryLedger, MemorySpool};
 use crate::adapters::rabbit::topology::{LINKS, SinkQueue, Topology, TopologySettings, UPDATES};
@@ -80,7 +81,8 @@ impl Backends {
         config: &Config,
         role: Role,
         providers: &[ProviderId],
-        Process { life, reload, .. }: &mut Process,
+        life: &mut Life,
+        reload: &mut Reload,
     ) -> anyhow::Result<Self> {
         let url = reload.url("amqp.url", &config.amqp.url, &config.amqp.url_file);
         let rabbit = RabbitSettings { url, ..rabbit_settings(config, &role.to_string()) };
@@ -99,45 +101,31 @@ impl Backends {
         let cells = Arc::new(RedisCells::new(RedisConnection::new(&redis).context("the Redis URL")?));
         // Everyone but a worker notes gaps or reads them.
         let gaps = Arc::new(RedisGaps::new(RedisConnection::new(&redis).context("the Redis URL")?));
-        let (followed, closing) = (Arc::clone(&gaps), life.closing.clone());
-        life.plumbing("redis url of gaps", async move {
-            closing.run_until_cancelled(followed.follow()).await;
-        });
+        let followed = Arc::clone(&gaps);
+        life.background("redis url of gaps", async move { followed.follow().await });
         // A receiver has no use for the ledger.
         if role != Role::Receiver {
-            let (followed, closing) = (Arc::clone(&ledger), life.closing.clone());
-            life.plumbing("redis url", async move {
-                closing.run_until_cancelled(followed.follow()).await;
-            });
-            let (followed, closing) = (Arc::clone(&cells), life.closing.clone());
-            life.plumbing("redis url of cells", async move {
-                closing.run_until_cancelled(followed.follow()).await;
-            });
-            let (checked, closing) = (Arc::clone(&ledger), life.closing.clone());
-            life.plumbing("redis check", async move {
-                closing.run_until_cancelled(checked.check_policy()).await;
-                closing.cancelled().await;
-            });
+            let followed = Arc::clone(&ledger);
+            life.background("redis url", async move { followed.follow().await });
+            let followed = Arc::clone(&cells);
+            life.background("redis url of cells", async move { followed.follow().await });
+            let checked = Arc::clone(&ledger);
+            life.once("redis check", async move { checked.check_policy().await });
         }
         let mut spools = BTreeMap::<ProviderId, Arc<dyn Spool>>::new();
         if matches!(role, Role::Receiver | Role::Run) {
             for &provider in providers.iter().filter(|id| config.provider(**id).spool) {
                 let (limits, timeout) = (spool_limits(config), config.spool.timeout);
                 let spool = RedisSpool::new(&redis, provider, limits, timeout).context("the Redis URL")?;
-                let (spool, closing) = (Arc::new(spool), life.closing.clone());
+                let spool = Arc::new(spool);
                 let followed = Arc::clone(&spool);
-                life.plumbing("redis url of a spool", async move {
-                    closing.run_until_cancelled(followed.follow()).await;
-                });
+                life.background("redis url of a spool", async move { followed.follow().await });
                 spools.insert(provider, spool);
             }
         }
         let clock = RedisClock::new(Arc::new(SystemClock));
-        let (followed, closing, connection) =
-            (Arc::clone(&clock), life.closing.clone(), redis_connection(config)?);
-        life.plumbing("clock", async move {
-            closing.run_until_cancelled(followed.follow(connection)).await;
-        });
+        let (followed, connection) = (Arc::clone(&clock), redis_connection(config)?);
+        life.background("clock", async move { followed.follow(connection).await });
         let clock: Arc<dyn Clock> = clock;
         let inbox = Arc::new(RabbitInbox::new(rabbit, Arc::clone(&clock)));
         let open = Arc::<RedisLedger>::clone(&ledger);

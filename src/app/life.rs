@@ -55,6 +55,23 @@ impl Life {
         });
     }
 
+    /// Runs something that roles need and that never ends by itself, until `closing` is cancelled.
+    pub fn background(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        let closing = self.closing.clone();
+        self.plumbing(name, async move {
+            closing.run_until_cancelled(task).await;
+        });
+    }
+
+    /// Runs something that is done at some time, before `closing` is cancelled or not at all.
+    pub fn once(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        let closing = self.closing.clone();
+        self.plumbing(name, async move {
+            closing.run_until_cancelled(task).await;
+            closing.cancelled().await;
+        });
+    }
+
     /// Lives until a signal, `stopping`, or the end of a task; then drains. Returns whether it ended as it should.
     pub async fn run(mut self, readiness: Arc<Readiness>) -> bool {
         let failed = tokio::select! {

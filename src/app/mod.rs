@@ -121,7 +121,7 @@ async fn live(role: Role, served: &[&'static dyn Provider], loaded: Loaded) -> a
     let config = loaded.config;
     let mut process = Process::start(role, served, &config, &loaded.warnings).await?;
     let ids: Vec<_> = served.iter().map(|provider| provider.id()).collect();
-    let backends = Backends::real(&config, role, &ids, &mut process)?;
+    let backends = Backends::real(&config, role, &ids, &mut process.life, &mut process.reload)?;
     if config.topology.gate {
         process.gate(&config, role, &ids)?;
     }

@@ -142,10 +142,8 @@ impl Process {
 
     /// Watches a spool, and drains it.
     fn spool(&mut self, spool: &Arc<Spooling>, backends: &Backends, config: &Config) {
-        let (watched, closing) = (Arc::clone(spool), self.life.closing.clone());
-        self.life.plumbing("spool metrics", async move {
-            closing.run_until_cancelled(watched.watch()).await;
-        });
+        let watched = Arc::clone(spool);
+        self.life.background("spool metrics", async move { watched.watch().await });
         let (drained, publisher) = (Arc::clone(spool), Arc::clone(&backends.publisher));
         let lease = config.amqp.confirm_timeout + LEASE_MARGIN;
         let stopping = self.life.stopping.clone();
@@ -158,10 +156,7 @@ impl Process {
             let processor = roles::processor(backends, config, provider);
             self.worker(backends, config, processor, config.worker.prefetch);
             let census = roles::census(backends, config, provider);
-            let closing = self.life.closing.clone();
-            self.life.plumbing("open deliveries", async move {
-                closing.run_until_cancelled(census.run()).await;
-            });
+            self.life.background("open deliveries", async move { census.run().await });
         }
         let publisher = Arc::clone(&backends.publisher);
         self.require("broker", move || publisher.ready());
@@ -193,11 +188,7 @@ impl Process {
     ) -> anyhow::Result<()> {
         if config.amqp.management_url.is_some() {
             let patient = Patient::new(config, role, providers)?;
-            let closing = self.life.closing.clone();
-            self.life.plumbing("refusals", async move {
-                closing.run_until_cancelled(refusals::name(patient)).await;
-                closing.cancelled().await;
-            });
+            self.life.once("refusals", refusals::name(patient));
         }
         Ok(())
     }
@@ -211,10 +202,8 @@ impl Process {
             return Ok(());
         }
         for sink in roles::hubrise_sink(backends, config, &mut self.reload)? {
-            let (reported, closing) = (Arc::clone(&sink), self.life.closing.clone());
-            self.life.plumbing("sink metrics", async move {
-                closing.run_until_cancelled(report(reported.as_ref())).await;
-            });
+            let reported = Arc::clone(&sink);
+            self.life.background("sink metrics", async move { report(reported.as_ref()).await });
             let processor = roles::sink_processor(backends, config, sink);
             self.worker(backends, config, processor, config.hubrise_sink.prefetch);
         }
@@ -255,11 +244,7 @@ impl Process {
         let open = Arc::new(AtomicBool::new(false));
         let condition = Arc::clone(&open);
         self.require("topology", move || condition.load(Ordering::Relaxed));
-        let closing = self.life.closing.clone();
-        self.life.plumbing("topology gate", async move {
-            closing.run_until_cancelled(gate::hold(patient, &open)).await;
-            closing.cancelled().await;
-        });
+        self.life.once("topology gate", async move { gate::hold(patient, &open).await });
         Ok(())
     }
 
@@ -283,14 +268,9 @@ impl Process {
         let (closing, limits) = (self.life.closing.clone(), config.http.limits());
         let stopping = Stopping { delay: Duration::ZERO, drain: Duration::from_secs(1) };
         self.life.plumbing("admin", server::serve(self.operators, admin, limits, closing, stopping));
-        let (closing, upkeep) = (self.life.closing.clone(), self.metrics.upkeep());
-        self.life.plumbing("metrics", async move {
-            closing.run_until_cancelled(upkeep).await;
-        });
-        let (closing, reload) = (self.life.closing.clone(), self.reload);
-        self.life.plumbing("secrets", async move {
-            closing.run_until_cancelled(reload.run()).await;
-        });
+        self.life.background("metrics", self.metrics.upkeep());
+        let reload = self.reload;
+        self.life.background("secrets", async move { reload.run().await });
         let ended = self.life.run(readiness).await;
         if let Some(traces) = self.traces {
             traces.shutdown(FLUSH).await;

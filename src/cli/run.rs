@@ -84,7 +84,7 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
     let mut process = Process::start(Role::Run, providers::ALL, &config, &warnings).await?;
     let ids: Vec<_> = providers::ALL.iter().map(|provider| provider.id()).collect();
     let backends = if real {
-        let backends = Backends::real(&config, Role::Run, &ids, &mut process)?;
+        let backends = Backends::real(&config, Role::Run, &ids, &mut process.life, &mut process.reload)?;
         if config.topology.gate {
             process.gate(&config, Role::Run, &ids)?;
         }
