@@ -32,8 +32,10 @@ use super::topology::{parked_queue, work_queue};
 use crate::domain::provider::ProviderId;
 use crate::ports::Tag;
 
-/// A message that the broker counts and does not hand out for so long is another reader's.
+/// After so long without a message, the broker is asked whether it has one for us.
 const NEXT: Duration = Duration::from_secs(5);
+/// A broker that has one and does not hand it out in so many of these times is not waited for any longer.
+const MOST_WAITS: u32 = 6;
 /// How long the lock of a connection that just died may live on.
 const LOCK: Duration = Duration::from_secs(3);
 /// How long taking what is left, and counting what was given back, may take.
@@ -155,13 +157,17 @@ impl ParkedQueue {
             return Ok(None);
         }
         let queue = parked_queue(self.provider);
-        match timeout(NEXT, self.look.next(&queue)).await {
-            Ok(message) => Ok(Some(ParkedMessage::read(message?, self.provider))),
-            Err(_) => {
-                self.look.unseen = 0;
-                Ok(None)
+        for _ in 0..MOST_WAITS {
+            if let Ok(message) = timeout(NEXT, self.look.next(&queue)).await {
+                return Ok(Some(ParkedMessage::read(message?, self.provider)));
+            }
+            if counts(&self.look.channel, &queue).await?.ready == 0 {
+                // What was counted at the start is another reader's.
+                break;
             }
         }
+        self.look.unseen = 0;
+        Ok(None)
     }
 
     /// Takes a message off the queue for good.

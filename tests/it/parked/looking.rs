@@ -22,10 +22,11 @@ async fn looking_twenty_times_loses_and_reorders_nothing() {
     let vhost = Vhost::new().await;
     let real = Real::on(&vhost).await;
     let ids = park(&real, (0..50).map(exhausted).collect()).await;
-    for _ in 0..7 {
-        assert_eq!(listed(&real, "").await, ids);
-        assert_eq!(json(&real, "summary --json").await[0]["count"], 50);
-        assert_eq!(ask(&real, &format!("show {}", ids[30])).await.0, Some(0));
+    for round in 0..7 {
+        assert_eq!(listed(&real, "").await, ids, "round {round}");
+        assert_eq!(json(&real, "summary --json").await[0]["count"], 50, "round {round}");
+        let (code, _, errors) = ask(&real, &format!("show {}", ids[30])).await;
+        assert_eq!(code, Some(0), "round {round}: {errors:?}");
     }
     assert_eq!(drained(&real).await, ids);
 }
