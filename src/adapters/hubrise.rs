@@ -21,7 +21,7 @@ const TOKEN_HEADER: &str = "x-access-token";
 
 /// One connection's address and token.
 #[derive(Clone)]
-pub struct Remote {
+pub struct HubriseRemote {
     /// The API, version included.
     pub base: Url,
     /// Its token.
@@ -31,7 +31,7 @@ pub struct Remote {
 /// Sends requests.
 pub struct HubriseClient {
     client: Client,
-    remotes: HashMap<String, Remote>,
+    remotes: HashMap<String, HubriseRemote>,
 }
 
 impl HubriseClient {
@@ -39,14 +39,14 @@ impl HubriseClient {
     ///
     /// # Errors
     /// When TLS cannot be set up.
-    pub fn new(remotes: HashMap<String, Remote>, timeout: Duration) -> Result<Self, String> {
+    pub fn new(remotes: HashMap<String, HubriseRemote>, timeout: Duration) -> Result<Self, String> {
         let client = outgoing::client(remotes.values().map(|remote| &remote.base), timeout)?;
         Ok(Self { client, remotes })
     }
 
     async fn try_send(
         &self,
-        remote: &Remote,
+        remote: &HubriseRemote,
         order: &OrderId,
         request: &Request,
     ) -> Result<RawAnswer, &'static str> {

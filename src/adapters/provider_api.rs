@@ -19,7 +19,7 @@ use crate::ports::ProviderApi;
 const LARGEST_ANSWER: usize = 256 * 1024;
 
 /// One provider's address, and the credentials of its accounts.
-pub struct Remote {
+pub struct ProviderRemote {
     /// The API, version included.
     pub base: Url,
     /// Each account's credential, which may change.
@@ -29,7 +29,7 @@ pub struct Remote {
 /// Sends requests.
 pub struct ProviderClient {
     client: Client,
-    remotes: BTreeMap<ProviderId, Remote>,
+    remotes: BTreeMap<ProviderId, ProviderRemote>,
 }
 
 impl ProviderClient {
@@ -37,7 +37,7 @@ impl ProviderClient {
     ///
     /// # Errors
     /// When TLS cannot be set up.
-    pub fn new(remotes: BTreeMap<ProviderId, Remote>, timeout: Duration) -> Result<Self, String> {
+    pub fn new(remotes: BTreeMap<ProviderId, ProviderRemote>, timeout: Duration) -> Result<Self, String> {
         let client = outgoing::client(remotes.values().map(|remote| &remote.base), timeout)?;
         Ok(Self { client, remotes })
     }

@@ -7,17 +7,17 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::doctor::{Finding, Level, Patient, diagnose};
+use super::doctor::{Finding, Level, Probe, diagnose};
 use crate::domain::retry::reconnect_delay;
 
 /// Every wait of the doctor's is bounded; this bounds their sum.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Looks until nothing fails, then opens. What fails is logged whenever it has changed.
-pub async fn hold(patient: Patient, open: &AtomicBool) {
+pub async fn hold(probe: Probe, open: &AtomicBool) {
     let (mut said, mut tries) = (Vec::new(), 0);
     loop {
-        if let Ok(facts) = tokio::time::timeout(PATIENCE, Box::pin(patient.facts())).await {
+        if let Ok(facts) = tokio::time::timeout(PATIENCE, Box::pin(probe.facts())).await {
             let holds = |finding: &Finding| finding.level == Level::Fail && !finding.is_of_the_cluster();
             let failing: Vec<_> = diagnose(&facts).into_iter().filter(holds).collect();
             if failing.is_empty() {

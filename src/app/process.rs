@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use tokio::net::TcpListener;
 
 use super::backends::Backends;
-use super::doctor::Patient;
+use super::doctor::Probe;
 use super::life::Life;
 use super::reload::{self, Reload};
 use super::{gaps, gate, refusals, roles};
@@ -187,8 +187,8 @@ impl Process {
         providers: &[ProviderId],
     ) -> anyhow::Result<()> {
         if config.amqp.management_url.is_some() {
-            let patient = Patient::new(config, role, providers)?;
-            self.life.once("refusals", refusals::name(patient));
+            let probe = Probe::new(config, role, providers)?;
+            self.life.once("refusals", refusals::name(probe));
         }
         Ok(())
     }
@@ -240,11 +240,11 @@ impl Process {
     /// # Errors
     /// When a URL cannot be used.
     pub fn gate(&mut self, config: &Config, role: Role, providers: &[ProviderId]) -> anyhow::Result<()> {
-        let patient = Patient::new(config, role, providers)?;
+        let probe = Probe::new(config, role, providers)?;
         let open = Arc::new(AtomicBool::new(false));
         let condition = Arc::clone(&open);
         self.require("topology", move || condition.load(Ordering::Relaxed));
-        self.life.once("topology gate", async move { gate::hold(patient, &open).await });
+        self.life.once("topology gate", async move { gate::hold(probe, &open).await });
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::doctor::{Finding, Level, Patient, diagnose};
+use super::doctor::{Finding, Level, Probe, diagnose};
 use crate::pipeline::refusals;
 
 /// How soon a refusal is noticed.
@@ -14,14 +14,14 @@ const EVERY: Duration = Duration::from_mins(1);
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Looks for ever, but only while updates are refused. What it finds is logged whenever it has changed.
-pub async fn name(patient: Patient) {
+pub async fn name(probe: Probe) {
     let mut said: Vec<Finding> = Vec::new();
     loop {
         tokio::time::sleep(ASK_EVERY).await;
         if !refusals::since(EVERY) {
             continue;
         }
-        let Ok(facts) = tokio::time::timeout(PATIENCE, Box::pin(patient.facts())).await else { continue };
+        let Ok(facts) = tokio::time::timeout(PATIENCE, Box::pin(probe.facts())).await else { continue };
         let refusing = |finding: &Finding| finding.check == "subscribers" && finding.level == Level::Fail;
         let found: Vec<_> = diagnose(&facts).into_iter().filter(refusing).collect();
         if found != said {

@@ -13,7 +13,7 @@ use crate::adapters::clock::SystemClock;
 use crate::adapters::live_url::LiveUrl;
 use crate::adapters::outgoing::LiveToken;
 use crate::config::{
-    AccountSettings, ConsoleUsers, ProviderSettings, RedactedUrl, Remote, SecretFiles, Unusable,
+    AccountSettings, ConsoleUsers, ProviderSettings, RedactedUrl, RemoteConfig, SecretFiles, Unusable,
 };
 use crate::domain::identity::Account;
 use crate::domain::provider::ProviderId;
@@ -72,7 +72,7 @@ impl Reload {
     }
 
     /// A connection's token, kept as its file is.
-    pub fn token(&mut self, name: String, remote: &Remote) -> LiveToken {
+    pub fn token(&mut self, name: String, remote: &RemoteConfig) -> LiveToken {
         let (sender, live) = watch::channel(remote.token().map(Arc::new));
         let written = remote.written.clone();
         self.watch(name, &remote.files, move |files| {

@@ -140,12 +140,12 @@ pub fn reconciler(
             most_deliveries: usize::try_from(config.open.max_deliveries).unwrap_or(usize::MAX),
         };
         asked.extend(settings.accounts.keys().map(source));
-        let credential = |(account, remote): (&Account, &config::Remote)| {
+        let credential = |(account, remote): (&Account, &config::RemoteConfig)| {
             let name = format!("recovery.providers.{id}.accounts.{account}");
             (account.clone(), reload.token(name, remote))
         };
         let credentials = settings.accounts.iter().map(credential).collect();
-        remotes.insert(id, provider_api::Remote { base: settings.base.clone(), credentials });
+        remotes.insert(id, provider_api::ProviderRemote { base: settings.base.clone(), credentials });
     }
     let api = ProviderClient::new(remotes, request_timeout).map_err(anyhow::Error::msg)?;
     let holder = format!("{:016x}", chance::random::<u64>());
@@ -186,9 +186,9 @@ pub fn hubrise_sink(
     reload: &mut Reload,
 ) -> anyhow::Result<Vec<Arc<dyn Sink>>> {
     let HubriseSink { settings, remotes, request_timeout, .. } = &config.hubrise_sink;
-    let live = |(name, remote): (&String, &config::Remote)| {
+    let live = |(name, remote): (&String, &config::RemoteConfig)| {
         let token = reload.token(format!("sinks.hubrise.connections.{name}"), remote);
-        (name.clone(), hubrise::Remote { base: remote.base.clone(), token })
+        (name.clone(), hubrise::HubriseRemote { base: remote.base.clone(), token })
     };
     let remotes = remotes.iter().map(live).collect();
     let client = HubriseClient::new(remotes, *request_timeout).map_err(anyhow::Error::msg)?;

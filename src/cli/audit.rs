@@ -5,12 +5,12 @@ use std::io::Write as _;
 use jiff::Timestamp;
 
 use super::config::load_with;
-use super::parked::Broker;
+use super::parked::BrokerArgs;
 use super::table::{Align, Table};
 use super::{Exit, Global};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::rabbit::updates_log::Start;
-use crate::operator::audit::{self, AuditEntry, Phase};
+use crate::operator::audit::{self, ActPhase, AuditEntry};
 use crate::operator::when::{clock, when};
 use crate::ports::Clock as _;
 
@@ -28,7 +28,7 @@ pub struct Args {
     pub json: bool,
     /// Where.
     #[command(flatten)]
-    pub broker: Broker,
+    pub broker: BrokerArgs,
 }
 
 /// Shows it.
@@ -67,7 +67,7 @@ fn table(entries: &[AuditEntry]) -> Table {
     ]);
     let now = SystemClock.now();
     for entry in entries {
-        let begun = if entry.phase == Phase::Begun { "begun" } else { "" };
+        let begun = if entry.phase == ActPhase::Begun { "begun" } else { "" };
         table.row(&[
             clock(entry.at, now),
             entry.who.clone(),

@@ -8,7 +8,7 @@ use crate::adapters::redis::RedisCells;
 use crate::app::backends::{rabbit_settings, redis_connection};
 use crate::operator::audit::{Act, AuditEntry, AuditLog, Surface};
 use crate::sinks::hubrise::links;
-use crate::sinks::update::Delivery;
+use crate::sinks::update::UpdatedDelivery;
 
 /// What `milepost hubrise` is asked.
 #[derive(Subcommand)]
@@ -46,11 +46,11 @@ pub async fn run(command: Command, global: Global) -> anyhow::Result<Exit> {
     let config = load_with(global, &[("--redis", &args.redis)])?.config;
     let settings = &config.hubrise_sink.settings;
     let LinkArgs { provider, account, delivery, order, connection, .. } = args;
-    let delivery = Delivery { provider, account, id: delivery };
+    let delivery = UpdatedDelivery { provider, account, id: delivery };
     let link = links::link(&settings.connections, &delivery, &order, connection.as_deref());
     let link = link.map_err(misuse)?;
     let store = RedisCells::new(redis_connection(&config)?);
-    let Delivery { provider, account, id } = &delivery;
+    let UpdatedDelivery { provider, account, id } = &delivery;
     let which = format!("{provider}/{account} {id} to {}/{}", link.location, link.order);
     let entry = AuditEntry::begun(&who, Surface::Command, Act::Link, which, &[]);
     let audit = AuditLog::new(rabbit_settings(&config, &format!("operator {who}")));

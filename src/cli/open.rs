@@ -11,7 +11,7 @@ use super::config::load_with;
 use super::table::{Align, Table};
 use super::{Exit, Global};
 use crate::adapters::clock::SystemClock;
-use crate::adapters::redis::{DeliveryName, Inspector};
+use crate::adapters::redis::{DeliveryName, LedgerReader};
 use crate::app::backends::{open_deliveries, redis_connection};
 use crate::config::Config;
 use crate::domain::identity::Account;
@@ -81,7 +81,7 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
 }
 
 async fn ask(args: &Args, config: &Config, now: Timestamp) -> anyhow::Result<(Table, Vec<OpenDelivery>)> {
-    let (open, inspector) = (open_deliveries(config)?, Inspector::new(redis_connection(config)?));
+    let (open, inspector) = (open_deliveries(config)?, LedgerReader::new(redis_connection(config)?));
     let mut table = Table::new(&[
         ("PROVIDER", Align::Left),
         ("ACCOUNT", Align::Left),
@@ -130,7 +130,7 @@ fn all() -> Vec<ProviderId> {
 
 /// The index is a hint: a delivery's own record says whether it is over, and one that is leaves the index. One that Redis has
 /// forgotten is listed.
-async fn is_open(inspector: &Inspector, open: &OpenDelivery) -> Result<bool, LedgerError> {
+async fn is_open(inspector: &LedgerReader, open: &OpenDelivery) -> Result<bool, LedgerError> {
     let name = DeliveryName {
         provider: open.delivery.provider.to_string(),
         account: open.delivery.account.to_string(),

@@ -45,7 +45,7 @@ pub enum Command {
 
 /// Where the messages are.
 #[derive(Debug, Clone, clap::Args)]
-pub struct Broker {
+pub struct BrokerArgs {
     /// Use this RabbitMQ [default: the configured one]
     #[arg(long, value_name = "URL")]
     pub amqp: Option<String>,

@@ -16,7 +16,7 @@ use super::sample_secrets::sample_secret;
 use super::send::delivered::{SendOutcome, Which};
 use super::send::post::Poster;
 use super::send::target;
-use super::send::webhooks::{Content, Webhooks};
+use super::send::webhooks::{WebhookBodies, Webhooks};
 use super::{Exit, Global, line};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::rabbit::updates_log::{LogEvent, Start, UpdatesLog};
@@ -186,7 +186,7 @@ async fn greet(config: &Config, http: SocketAddr, play: bool) -> anyhow::Result<
         let webhooks = |steps| {
             anyhow::Ok(Webhooks {
                 provider,
-                content: Content::of(provider, steps)?,
+                content: WebhookBodies::of(provider, steps)?,
                 scheme: credentials.authentication.scheme(),
                 header: credentials.authentication.secret_header().map(str::to_owned),
                 secret: secret.clone(),

@@ -25,8 +25,8 @@ use self::delivered::{Delivered, SendOutcome, Which};
 use self::plan::{Plan, Planned};
 use self::post::{OnResend, Poster};
 use self::schedule::Schedule;
-use self::tally::Tally;
-use self::webhooks::{Content, Webhooks};
+use self::tally::SendTally;
+use self::webhooks::{WebhookBodies, Webhooks};
 use super::sample_secrets::sample_secret;
 use super::{Exit, misuse};
 use crate::domain::authentication::{AuthScheme, Authentication};
@@ -89,8 +89,8 @@ async fn send(
     webhooks: &Webhooks,
     poster: Poster,
     out: &mut impl Write,
-) -> anyhow::Result<Tally> {
-    let (poster, mut tally, many) = (Arc::new(poster), Tally::new(Instant::now()), many(&schedule));
+) -> anyhow::Result<SendTally> {
+    let (poster, mut tally, many) = (Arc::new(poster), SendTally::new(Instant::now()), many(&schedule));
     let mut pace = SendPace::new(args.rate, Instant::now());
     let second = Duration::from_secs(1);
     let mut second = interval_at(Instant::now() + second, second);
@@ -136,17 +136,17 @@ fn scheme(args: &Args, provider: &dyn Provider) -> anyhow::Result<AuthScheme> {
     Ok(scheme)
 }
 
-fn content(args: &Args, provider: &dyn SampleSource) -> anyhow::Result<Content> {
+fn content(args: &Args, provider: &dyn SampleSource) -> anyhow::Result<WebhookBodies> {
     if let Some(file) = &args.file {
-        return Ok(Content::Verbatim(read(file)?.into()));
+        return Ok(WebhookBodies::Verbatim(read(file)?.into()));
     }
     let no_such = |what| misuse(format!("{} has no such {what}; see --list", provider.id()));
     let Some(name) = &args.journey else {
         let sample = named(provider.samples(), args.sample.as_deref(), |sample| sample.name);
-        return Content::of(provider, &[sample.ok_or_else(|| no_such("sample"))?.name]);
+        return WebhookBodies::of(provider, &[sample.ok_or_else(|| no_such("sample"))?.name]);
     };
     let journey = named(provider.journeys(), name.as_deref(), |journey| journey.name);
-    Content::of(provider, journey.ok_or_else(|| no_such("journey"))?.steps)
+    WebhookBodies::of(provider, journey.ok_or_else(|| no_such("journey"))?.steps)
 }
 
 /// The one of this name, or else the first.

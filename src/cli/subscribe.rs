@@ -9,9 +9,7 @@ use super::pattern::{RoutingPattern, of_updates};
 use super::{Exit, Global, misuse};
 use crate::adapters::rabbit::connect;
 use crate::adapters::rabbit::management::Management;
-use crate::adapters::rabbit::subscriptions::{
-    self, Limits, QueueName, RemoveError, Subscribed, Subscription,
-};
+use crate::adapters::rabbit::subscriptions::{self, BoundQueue, Limits, QueueName, RemoveError, Subscribed};
 use crate::app::backends::rabbit_settings;
 use crate::config::Config;
 use crate::operator::audit::{Act, AuditEntry, AuditLog, Surface};
@@ -181,8 +179,8 @@ async fn list(config: &Config, json: bool) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn human(subscription: &Subscription) -> String {
-    let Subscription { queue, patterns, messages, consumers, parked_queue, parked, .. } = subscription;
+fn human(subscription: &BoundQueue) -> String {
+    let BoundQueue { queue, patterns, messages, consumers, parked_queue, parked, .. } = subscription;
     let count =
         |number: &Option<u64>| number.map_or("not counted yet".to_owned(), |number| number.to_string());
     let (messages, consumers) = (count(messages), count(consumers));

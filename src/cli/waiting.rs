@@ -10,7 +10,7 @@ use super::config::load_with;
 use super::table::{Align, Table};
 use super::{Exit, Global};
 use crate::adapters::clock::SystemClock;
-use crate::adapters::redis::{Inspector, WaitingEvent};
+use crate::adapters::redis::{LedgerReader, WaitingEvent};
 use crate::app::backends::redis_connection;
 use crate::domain::provider::Provider;
 use crate::operator::printable::shortened;
@@ -44,7 +44,7 @@ pub struct Args {
 /// When the configuration or Redis cannot be used, or the output cannot be written.
 pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
     let config = load_with(global, &[("--redis", &args.redis)])?.config;
-    let inspector = Inspector::new(redis_connection(&config)?);
+    let inspector = LedgerReader::new(redis_connection(&config)?);
     let mut waiting = inspector.waiting().await.context("cannot ask the ledger")?;
     if let Some(provider) = args.provider {
         waiting.retain(|event| event.delivery.provider == provider.id().as_str());

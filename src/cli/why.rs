@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::config::load_with;
-use super::parked::{Broker, until_signalled};
+use super::parked::{BrokerArgs, until_signalled};
 use super::table::{Align, Table};
 use super::{Exit, Global, misuse, nobody_there};
 use crate::adapters::clock::SystemClock;
@@ -16,7 +16,7 @@ use crate::adapters::redis::{DeliveryName, Repeat};
 use crate::domain::identity::ReceiptId;
 use crate::operator::printable::printable;
 use crate::operator::when::{clock, duration, when};
-use crate::operator::why::{self, Answer, Asked, ParkedOf, Question, Row, Searched};
+use crate::operator::why::{self, AskedSystems, Explanation, ParkedOf, Question, Row, Searched};
 use crate::ports::Clock as _;
 
 const EXAMPLES: &str = "\
@@ -46,7 +46,7 @@ pub struct Args {
     pub since: Option<Duration>,
     /// Where RabbitMQ is.
     #[command(flatten)]
-    pub broker: Broker,
+    pub broker: BrokerArgs,
     /// Ask this Redis [default: the configured one]
     #[arg(long, value_name = "URL")]
     pub redis: Option<String>,
@@ -79,7 +79,7 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
     Ok(if answer.is_empty() { Exit::Failed } else { Exit::Done })
 }
 
-fn for_a_person(answer: &Answer, now: Timestamp) -> String {
+fn for_a_person(answer: &Explanation, now: Timestamp) -> String {
     let mut text = String::new();
     for (whom, why) in &answer.unknown {
         let _ = writeln!(text, "warning: nothing is known of {whom}: {}", printable(why));
@@ -125,7 +125,7 @@ fn for_a_person(answer: &Answer, now: Timestamp) -> String {
 }
 
 /// Of a receipt, what there is to look at next.
-fn nobody_knows(answer: &Answer, now: Timestamp) -> String {
+fn nobody_knows(answer: &Explanation, now: Timestamp) -> String {
     let mut text = format!("{} was not found\n", printable(&answer.id));
     let Some(given) = ReceiptId::given_at(&answer.id) else { return text };
     let _ = write!(text, "It is a receipt, given at {}", clock(given, now));
@@ -157,7 +157,7 @@ fn nobody_knows(answer: &Answer, now: Timestamp) -> String {
     text
 }
 
-fn table(rows: BTreeMap<String, Row<'_>>, asked: &Asked, now: Timestamp) -> Table {
+fn table(rows: BTreeMap<String, Row<'_>>, asked: &AskedSystems, now: Timestamp) -> Table {
     let mut table = Table::new(&[
         ("RECEIPT", Align::Left),
         ("RECEIVED", Align::Right),

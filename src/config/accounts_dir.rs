@@ -29,7 +29,7 @@ pub struct AccountsDir {
     check: Check,
     /// Accounts that have a section of their own, which counts.
     written: BTreeSet<Account>,
-    files: BTreeMap<String, Entry>,
+    files: BTreeMap<String, ReadFile>,
     in_force: BTreeMap<Account, Arc<Credentials>>,
     /// Why the directory itself could not be listed.
     unlisted: Option<String>,
@@ -39,9 +39,9 @@ pub struct AccountsDir {
 
 /// A file as it was last read.
 #[derive(Debug, Clone)]
-struct Entry {
+struct ReadFile {
     stamp: Option<Stamp>,
-    said: Said,
+    said: FileContent,
     /// Whether two readings in a row said the same.
     agreed: bool,
     /// Why it cannot be used, as of the last reading that counted.
@@ -58,13 +58,13 @@ struct Stamp {
 
 /// What a file said.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Said {
+enum FileContent {
     Secrets(Vec<Secret>),
     Wrong(String),
     Gone,
 }
 
-impl Said {
+impl FileContent {
     fn wrong(&self) -> Option<String> {
         match self {
             Self::Wrong(why) => Some(why.clone()),
@@ -110,7 +110,7 @@ impl AccountsDir {
                     let said = this.said(&name);
                     this.take(&name, &said);
                     let (stamp, wrong) = (Some(stamp), said.wrong());
-                    this.files.insert(name, Entry { stamp, said, agreed: false, wrong });
+                    this.files.insert(name, ReadFile { stamp, said, agreed: false, wrong });
                 }
                 this.complete = true;
             }
@@ -135,7 +135,7 @@ impl AccountsDir {
     pub fn unusable(&self) -> impl Iterator<Item = Unusable> {
         let directory =
             self.unlisted.iter().map(|why| Unusable { path: self.directory.clone(), why: why.clone() });
-        let file = |(name, entry): (&String, &Entry)| {
+        let file = |(name, entry): (&String, &ReadFile)| {
             Some(Unusable { path: self.directory.join(name), why: entry.wrong.clone()? })
         };
         directory.chain(self.files.iter().filter_map(file))
@@ -177,7 +177,7 @@ impl AccountsDir {
                 changes.read += 1;
                 self.said(&name)
             }
-            None => Said::Gone,
+            None => FileContent::Gone,
         };
         let agreed = before.is_some_and(|before| before.said == said);
         let mut wrong = before.and_then(|before| before.wrong.clone());
@@ -192,25 +192,27 @@ impl AccountsDir {
                 changes.unusable.push(Unusable { path: self.directory.join(&name), why });
             }
         }
-        if agreed && said == Said::Gone {
+        if agreed && said == FileContent::Gone {
             self.files.remove(&name);
         } else {
-            self.files.insert(name, Entry { stamp, said, agreed, wrong });
+            self.files.insert(name, ReadFile { stamp, said, agreed, wrong });
         }
     }
 
     /// Puts what a file said in force. One that cannot be used leaves its account as it was, without a secret at first.
-    fn take(&mut self, name: &str, said: &Said) -> Option<Became> {
+    fn take(&mut self, name: &str, said: &FileContent) -> Option<Became> {
         let account: Account = name.parse().ok()?;
         let secrets = match said {
-            Said::Gone => {
+            FileContent::Gone => {
                 return self.in_force.remove(&account).map(|_| Became::Removed(account));
             }
-            Said::Wrong(_) if self.written.contains(&account) || self.in_force.contains_key(&account) => {
+            FileContent::Wrong(_)
+                if self.written.contains(&account) || self.in_force.contains_key(&account) =>
+            {
                 return None;
             }
-            Said::Wrong(_) => Vec::new(),
-            Said::Secrets(secrets) => secrets.clone(),
+            FileContent::Wrong(_) => Vec::new(),
+            FileContent::Secrets(secrets) => secrets.clone(),
         };
         if self.in_force.get(&account).is_some_and(|in_force| in_force.secrets == secrets) {
             return None;
@@ -220,11 +222,11 @@ impl AccountsDir {
         Some(Became::Put(account))
     }
 
-    fn said(&self, name: &str) -> Said {
+    fn said(&self, name: &str) -> FileContent {
         match self.secrets(name) {
-            Ok(secrets) => Said::Secrets(secrets),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Said::Gone,
-            Err(error) => Said::Wrong(error.to_string()),
+            Ok(secrets) => FileContent::Secrets(secrets),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => FileContent::Gone,
+            Err(error) => FileContent::Wrong(error.to_string()),
         }
     }
 

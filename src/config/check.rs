@@ -16,7 +16,7 @@ use super::sections::{
     SpoolSection, TopologySection, TracingSection, WorkerSection,
 };
 use super::settings::{
-    AdminConfig, AmqpConfig, Config, HttpConfig, LogConfig, Open, RedisConfig, Spool, TopologyConfig,
+    AdminConfig, AmqpConfig, Config, HttpConfig, LogConfig, Open, RedisConfig, SpoolConfig, TopologyConfig,
     TracingConfig, WorkerConfig,
 };
 use super::sinks;
@@ -104,14 +104,14 @@ fn redis(raw: &RedisSection, findings: &mut Findings) -> Option<RedisConfig> {
     Some(RedisConfig { url, url_file, response_timeout: response_timeout? })
 }
 
-fn spool(raw: &SpoolSection, max_body_bytes: u64, findings: &mut Findings) -> Option<Spool> {
+fn spool(raw: &SpoolSection, max_body_bytes: u64, findings: &mut Findings) -> Option<SpoolConfig> {
     let max_entries = findings.number("spool.max_entries", raw.max_entries, 1..=10_000_000);
     let max_bytes = findings.number("spool.max_bytes", raw.max_bytes, 1..=MOST_SPOOLED_BYTES);
     if raw.max_bytes < max_body_bytes && findings.all_read("spool") && findings.all_read("http") {
         findings.problem("spool.max_bytes", "must not be below http.max_body_bytes");
     }
     let timeout = findings.millis("spool.timeout_ms", raw.timeout_ms);
-    Some(Spool { max_entries: max_entries?, max_bytes: max_bytes?, timeout: timeout? })
+    Some(SpoolConfig { max_entries: max_entries?, max_bytes: max_bytes?, timeout: timeout? })
 }
 
 type ReadUrl = fn(&str) -> Result<RedactedUrl, &'static str>;

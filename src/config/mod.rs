@@ -28,7 +28,7 @@ pub use load::{Flag, Loaded, Sources, load, operator_name};
 pub use secret_files::{SecretFiles, Unusable};
 pub use settings::{
     AccountSettings, AdminConfig, AmqpConfig, Config, HttpConfig, HubriseSink, LogConfig, MaxAge, Open,
-    ProviderSettings, Recovery, RecoverySource, RedisConfig, Remote, Spool, TopologyConfig, TracingConfig,
-    WorkerConfig,
+    ProviderSettings, Recovery, RecoverySource, RedisConfig, RemoteConfig, SpoolConfig, TopologyConfig,
+    TracingConfig, WorkerConfig,
 };
 pub use urls::RedactedUrl;

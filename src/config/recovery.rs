@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::findings::Findings;
 use super::secret_files::SecretFiles;
 use super::sections::{CredentialSection, RecoverySection, SourceSection};
-use super::settings::{Recovery, RecoverySource, Remote};
+use super::settings::{Recovery, RecoverySource, RemoteConfig};
 use super::sinks::base_url;
 use crate::domain::identity::Account;
 use crate::domain::provider::Provider;
@@ -71,7 +71,7 @@ fn source(
         let path = format!("{path}.accounts.{name}");
         let name = findings.value(&path, name.parse::<Account>());
         let (written, files) = credential(&path, section, pull, findings)?;
-        Some((name?, Remote { base: base.clone(), written, files }))
+        Some((name?, RemoteConfig { base: base.clone(), written, files }))
     });
     let accounts = accounts.collect();
     Some(RecoverySource { path: path_of_api?, per_minute: per_minute?, base, accounts })

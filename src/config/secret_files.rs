@@ -20,7 +20,7 @@ const MOST_SECRETS: usize = 64;
 pub(super) type Check = fn(&[u8]) -> Result<(), &'static str>;
 
 /// What one file said: its secret, or why there is none.
-type Said = (PathBuf, Result<Secret, NoSecret>);
+type FileSecret = (PathBuf, Result<Secret, NoSecret>);
 
 /// Why a file gives no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,9 +38,9 @@ pub struct SecretFiles {
     check: Check,
     in_force: Vec<(PathBuf, Secret)>,
     /// The reading that is in force.
-    taken: Vec<Said>,
+    taken: Vec<FileSecret>,
     /// The last reading.
-    seen: Vec<Said>,
+    seen: Vec<FileSecret>,
 }
 
 /// A file that gave no secret, and why. It never quotes the file.
@@ -78,7 +78,7 @@ impl SecretFiles {
     /// What could not be used when it was last read.
     #[must_use]
     pub fn unusable(&self) -> Vec<Unusable> {
-        let why = |(path, said): &Said| {
+        let why = |(path, said): &FileSecret| {
             Some(Unusable { path: path.clone(), why: said.as_ref().err()?.why.clone() })
         };
         self.taken.iter().filter_map(why).collect()
@@ -86,8 +86,8 @@ impl SecretFiles {
 
     /// Whether a file was deleted on purpose: another one in its directory can be used, so that the directory is as it
     /// should be.
-    fn is_taken_back(&self, said: &Said) -> bool {
-        let beside = |(path, other): &Said| other.is_ok() && path.parent() == said.0.parent();
+    fn is_taken_back(&self, said: &FileSecret) -> bool {
+        let beside = |(path, other): &FileSecret| other.is_ok() && path.parent() == said.0.parent();
         said.1.as_ref().is_err_and(|no_secret| no_secret.gone) && self.seen.iter().any(beside)
     }
 
@@ -101,8 +101,8 @@ impl SecretFiles {
             return None;
         }
         self.take();
-        let wrong = |said: &&Said| !self.is_taken_back(said);
-        let why = |(path, said): &Said| {
+        let wrong = |said: &&FileSecret| !self.is_taken_back(said);
+        let why = |(path, said): &FileSecret| {
             Some(Unusable { path: path.clone(), why: said.as_ref().err()?.why.clone() })
         };
         Some(self.taken.iter().filter(wrong).filter_map(why).collect())
@@ -111,7 +111,7 @@ impl SecretFiles {
     /// Puts what was seen in force. A file that is gone while another one in its directory can be used is a secret that was
     /// taken back, but while anything is wrong nothing is: the secret that works may be the one that is gone.
     fn take(&mut self) {
-        let good = |(path, said): &Said| Some((path.clone(), said.as_ref().ok()?.clone()));
+        let good = |(path, said): &FileSecret| Some((path.clone(), said.as_ref().ok()?.clone()));
         let mut in_force: Vec<_> = self.seen.iter().filter_map(good).collect();
         if self.seen.iter().any(|said| said.1.is_err() && !self.is_taken_back(said)) {
             let read = in_force.len();
@@ -125,7 +125,7 @@ impl SecretFiles {
         self.taken.clone_from(&self.seen);
     }
 
-    fn reading(&self) -> Vec<Said> {
+    fn reading(&self) -> Vec<FileSecret> {
         let said = |path: PathBuf| {
             let secret = self.secret(&path);
             (path, secret)

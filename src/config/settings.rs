@@ -36,7 +36,7 @@ pub struct Config {
     /// The dedup store.
     pub redis: RedisConfig,
     /// Where webhooks go that the broker cannot confirm.
-    pub spool: Spool,
+    pub spool: SpoolConfig,
     /// The port the providers post to.
     pub http: HttpConfig,
     /// The port for operators.
@@ -99,7 +99,7 @@ pub struct RedisConfig {
 
 /// Where webhooks go that the broker cannot confirm: each provider that spools has one such spool.
 #[derive(Debug, Clone)]
-pub struct Spool {
+pub struct SpoolConfig {
     /// Webhooks that each may hold.
     pub max_entries: u64,
     /// Bytes that each may hold.
@@ -258,7 +258,7 @@ pub struct RecoverySource {
     /// Requests a minute of each account, at most.
     pub per_minute: u32,
     /// Each account's credential, at that address.
-    pub accounts: BTreeMap<Account, Remote>,
+    pub accounts: BTreeMap<Account, RemoteConfig>,
 }
 
 /// Logs.
@@ -293,7 +293,7 @@ pub struct HubriseSink {
     /// The sink's own settings.
     pub settings: Settings,
     /// How each connection is reached.
-    pub remotes: BTreeMap<String, Remote>,
+    pub remotes: BTreeMap<String, RemoteConfig>,
 }
 
 impl HubriseSink {
@@ -306,7 +306,7 @@ impl HubriseSink {
 
 /// How a connection is reached.
 #[derive(Debug, Clone)]
-pub struct Remote {
+pub struct RemoteConfig {
     /// The API's address.
     pub base: Url,
     /// The token that is written in the configuration.
@@ -315,7 +315,7 @@ pub struct Remote {
     pub files: SecretFiles,
 }
 
-impl Remote {
+impl RemoteConfig {
     /// The token in force.
     #[must_use]
     pub fn token(&self) -> Option<Secret> {

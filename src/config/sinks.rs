@@ -9,7 +9,7 @@ use url::{Host, Url};
 use super::findings::{Findings, LONGEST_TTL_SECONDS};
 use super::secret_files::SecretFiles;
 use super::sections::{ConnectionSection, HubriseSection, RetrySection};
-use super::settings::{HubriseSink, Remote};
+use super::settings::{HubriseSink, RemoteConfig};
 use crate::domain::identity::Account;
 use crate::domain::provider::Provider;
 use crate::domain::retry::RetrySchedule;
@@ -17,7 +17,7 @@ use crate::domain::secret::Secret;
 use crate::sinks::hubrise::OWN_PROVIDER;
 use crate::sinks::hubrise::core::desk::Budget;
 use crate::sinks::hubrise::core::record::Style;
-use crate::sinks::hubrise::core::rule::{ReferencePattern, Rule, Source};
+use crate::sinks::hubrise::core::rule::{ReferenceKind, ReferencePattern, Rule};
 use crate::sinks::hubrise::core::stage::{Effect, MAP, Overrides, effect_named};
 use crate::sinks::hubrise::core::windows::Limit;
 use crate::sinks::hubrise::settings::{Connection, LIMITS, Settings};
@@ -84,7 +84,7 @@ fn remote(
     section: &ConnectionSection,
     base: Option<&Url>,
     findings: &mut Findings,
-) -> Option<Remote> {
+) -> Option<RemoteConfig> {
     let own = section.base_url.as_deref().map(base_url).transpose();
     let base = findings.value(&format!("{path}.base_url"), own)?.or_else(|| base.cloned());
     let files = SecretFiles::read(section.token_file.as_slice(), None, is_token);
@@ -103,7 +103,7 @@ fn remote(
         _ => {}
     }
     let written = findings.value(&format!("{path}.token"), written.transpose())?;
-    Some(Remote { base: base?, written, files })
+    Some(RemoteConfig { base: base?, written, files })
 }
 
 fn connection(
@@ -131,7 +131,7 @@ fn connection(
         findings.problem(&format!("{path}.accounts"), "has no account: nothing would be written");
     }
     let from = section.references.iter().enumerate().filter_map(|(at, word)| {
-        let named = Source::ALL.into_iter().find(|source| source.as_str() == word);
+        let named = ReferenceKind::ALL.into_iter().find(|source| source.as_str() == word);
         let named = named.ok_or("must be merchant_order, merchant_reference or order");
         findings.value(&format!("{path}.references.{at}"), named)
     });

@@ -63,7 +63,7 @@ pub(super) enum NoEntry {
 
 /// Why a password is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refused {
+pub(super) enum LoginRefusal {
     /// The name or the password is wrong.
     Wrong,
     /// Too many are tried at once.
@@ -167,8 +167,8 @@ impl Access {
     ///
     /// # Errors
     /// When the password is not taken.
-    pub(super) async fn log_in(&self, name: &str, password: String) -> Result<String, Refused> {
-        let _waiting = self.waiting.try_acquire().map_err(|_| Refused::Busy)?;
+    pub(super) async fn log_in(&self, name: &str, password: String) -> Result<String, LoginRefusal> {
+        let _waiting = self.waiting.try_acquire().map_err(|_| LoginRefusal::Busy)?;
         // Unwrap safety: it is never closed.
         let _checking = self.checking.acquire().await.expect("open");
         let known = self.users.borrow().with_password(name).map(|(_, hash)| hash.to_owned());
@@ -179,7 +179,7 @@ impl Access {
         metrics::counter!(m::CONSOLE_LOGINS, "result" => result).increment(1);
         if !right || !is_known {
             sleep(WRONG).await;
-            return Err(Refused::Wrong);
+            return Err(LoginRefusal::Wrong);
         }
         Ok(self.begin(name, hash))
     }

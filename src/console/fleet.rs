@@ -17,9 +17,9 @@ use self::scrape::{Counters, scrape};
 use super::page::Tone;
 use super::parked_index::ParkedIndex;
 use crate::adapters::clock::SystemClock;
-use crate::adapters::rabbit::inspect::Inspector as BrokerInspector;
+use crate::adapters::rabbit::inspect::Inspector;
 use crate::adapters::rabbit::topology::work_queue;
-use crate::adapters::redis::Inspector;
+use crate::adapters::redis::LedgerReader;
 use crate::app::backends::{rabbit_settings, redis_connection};
 use crate::config::Config;
 use crate::domain::provider::ProviderId;
@@ -109,7 +109,7 @@ pub(super) fn parked_tone(parked: Option<u32>) -> Tone {
 }
 
 /// What one look at the metrics found, by process.
-type Sample = HashMap<String, BTreeMap<String, Counters>>;
+type MetricsSample = HashMap<String, BTreeMap<String, Counters>>;
 
 /// What asks processes for their metrics.
 ///
@@ -129,7 +129,7 @@ pub(super) async fn follow(
     let mut tick = interval(EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut broker = None;
-    let mut samples: VecDeque<(Instant, Sample)> = VecDeque::new();
+    let mut samples: VecDeque<(Instant, MetricsSample)> = VecDeque::new();
     let mut waiting = Ok(HashMap::new());
     for round in 0_u32.. {
         tick.tick().await;
@@ -170,13 +170,13 @@ pub(super) async fn follow(
 /// What waits for a worker, by queue that exists.
 async fn behind(
     config: &Config,
-    broker: &mut Option<BrokerInspector>,
+    broker: &mut Option<Inspector>,
     troubles: &mut Vec<String>,
 ) -> HashMap<&'static str, u32> {
     let mut behind = HashMap::new();
     let inspector = match broker.take() {
         Some(inspector) => inspector,
-        None => match BrokerInspector::connect(rabbit_settings(config, "console")).await {
+        None => match Inspector::connect(rabbit_settings(config, "console")).await {
             Ok(inspector) => inspector,
             Err(error) => {
                 troubles.push(error.to_string());
@@ -200,7 +200,7 @@ async fn behind(
 
 async fn waiting(config: &Config) -> Result<HashMap<String, usize>, String> {
     let connection = redis_connection(config).map_err(|error| format!("{error:#}"))?;
-    let events = Inspector::new(connection).waiting().await.map_err(|error| error.to_string())?;
+    let events = LedgerReader::new(connection).waiting().await.map_err(|error| error.to_string())?;
     let mut waiting = HashMap::new();
     for event in events {
         *waiting.entry(event.delivery.provider).or_default() += 1;
@@ -209,7 +209,7 @@ async fn waiting(config: &Config) -> Result<HashMap<String, usize>, String> {
 }
 
 /// What the metrics say of a provider.
-fn of_metrics(provider: ProviderId, samples: &VecDeque<(Instant, Sample)>) -> ProviderView {
+fn of_metrics(provider: ProviderId, samples: &VecDeque<(Instant, MetricsSample)>) -> ProviderView {
     let mut view = ProviderView {
         provider,
         accepting: None,
@@ -226,7 +226,7 @@ fn of_metrics(provider: ProviderId, samples: &VecDeque<(Instant, Sample)>) -> Pr
     let now = last.values().filter_map(|process| process.get(provider.as_str()));
     let mut grown = Counters::default();
     for (process, counters) in last {
-        let of = |sample: &Sample| sample.get(process)?.get(provider.as_str()).cloned();
+        let of = |sample: &MetricsSample| sample.get(process)?.get(provider.as_str()).cloned();
         let Some(before) = of(first) else { continue };
         if let Some(counters) = counters.get(provider.as_str()) {
             grown.add_growth(&before, counters);

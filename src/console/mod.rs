@@ -37,7 +37,7 @@ use self::live::LiveStreams;
 use self::parked_index::ParkedIndex;
 use self::running::RunningActs;
 use self::trail::Trail;
-use self::web::Peer;
+use self::web::PeerAddr;
 use crate::adapters::http::{Caller, Handler};
 use crate::adapters::rabbit::management::Management;
 use crate::app::backends::rabbit_settings;
@@ -171,7 +171,7 @@ impl Handler for ConsolePort {
 
     async fn handle(&self, request: Request<Incoming>, caller: &Caller) -> Response<Body> {
         let mut request = request.map(Body::new);
-        request.extensions_mut().insert(Peer(caller.peer().ip()));
+        request.extensions_mut().insert(PeerAddr(caller.peer().ip()));
         let answering = TowerToHyperService::new(self.router.clone()).call(request);
         match timeout(PATIENCE, answering).await {
             Ok(Ok(answer)) => answer,

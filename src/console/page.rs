@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use maud::{DOCTYPE, Markup, html};
 
 use super::access::Visitor;
-use super::web::{Fields, Refusal, token};
+use super::web::{FormFields, Refusal, token};
 use crate::operator::printable::printable;
 use crate::operator::waiting::span;
 
@@ -182,7 +182,7 @@ pub(super) fn maybe_code(text: Option<&str>) -> Markup {
 }
 
 /// Links to the neighbours of a page of a list; the rest of the query stays.
-pub(super) fn pager(path: &str, fields: &Fields, skip: usize, size: usize, all: usize) -> Markup {
+pub(super) fn pager(path: &str, fields: &FormFields, skip: usize, size: usize, all: usize) -> Markup {
     let rest = fields.query_without(&["skip"]);
     let to = |skip: usize| format!("{path}?{rest}&skip={skip}");
     html! {
@@ -197,7 +197,7 @@ pub(super) fn pager(path: &str, fields: &Fields, skip: usize, size: usize, all: 
 }
 
 /// From where on a list is shown.
-pub(super) fn skip(fields: &Fields) -> Result<usize, Refusal> {
+pub(super) fn skip(fields: &FormFields) -> Result<usize, Refusal> {
     let skip = fields.get("skip").map_or(Ok(0), str::parse);
     skip.map_err(|_| Refusal::bad("skip must be a number."))
 }

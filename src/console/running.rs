@@ -17,7 +17,7 @@ use crate::domain::provider::ProviderId;
 use crate::operator::audit::{Act, AuditEntry, AuditLog, Surface, words};
 use crate::operator::parked::discard::{discard, file_name};
 use crate::operator::parked::filter::Selection;
-use crate::operator::parked::replay::{self, Ended, Options, Progress, Watcher};
+use crate::operator::parked::replay::{self, Ended, Options, ReplayProgress, Watcher};
 use crate::ports::Clock as _;
 use crate::telemetry::metrics as m;
 
@@ -32,7 +32,7 @@ pub(super) struct ActState {
     /// Whether its turn has come: one act a queue at a time.
     pub(super) begun: bool,
     /// How far it is; a discard has none.
-    pub(super) progress: Progress,
+    pub(super) progress: ReplayProgress,
     /// How it ended.
     pub(super) ended: Option<ActResult>,
 }
@@ -82,14 +82,14 @@ impl RunningAct {
 }
 
 /// What is to be done.
-pub(super) enum Wanted {
+pub(super) enum Job {
     /// A replay.
     Replay(Options),
     /// A discard, written first to a file in this directory.
     Discard(Selection, PathBuf),
 }
 
-impl Wanted {
+impl Job {
     fn act(&self) -> Act {
         match self {
             Self::Replay(options) if options.edited.is_some() => Act::EditAndReplay,
@@ -156,7 +156,7 @@ impl RunningActs {
         self: &Arc<Self>,
         who: &str,
         provider: ProviderId,
-        wanted: Wanted,
+        wanted: Job,
     ) -> Result<Arc<RunningAct>, TooManyActs> {
         let act = Arc::new(RunningAct {
             id: Uuid::new_v4(),
@@ -185,7 +185,7 @@ impl RunningActs {
         Ok(act)
     }
 
-    async fn run(&self, act: &RunningAct, wanted: Wanted) {
+    async fn run(&self, act: &RunningAct, wanted: Job) {
         let _reserved = self.index.reserve(act.provider).await;
         act.state.send_modify(|state| state.begun = true);
         let entry = AuditEntry::begun(
@@ -201,8 +201,8 @@ impl RunningActs {
             Ok(()) => {
                 metrics::counter!(m::CONSOLE_ACTS, "act" => act.act.as_str()).increment(1);
                 match wanted {
-                    Wanted::Replay(options) => self.replay(act, &options).await,
-                    Wanted::Discard(selection, directory) => self.discard(act, &selection, directory).await,
+                    Job::Replay(options) => self.replay(act, &options).await,
+                    Job::Discard(selection, directory) => self.discard(act, &selection, directory).await,
                 }
             }
         };
@@ -268,7 +268,7 @@ struct ActWatcher<'a> {
 }
 
 impl Watcher for ActWatcher<'_> {
-    fn progress(&self, progress: Progress) {
+    fn progress(&self, progress: ReplayProgress) {
         self.act.state.send_modify(|state| state.progress = progress);
     }
 

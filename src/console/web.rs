@@ -19,7 +19,7 @@ use crate::config::Right;
 
 /// The other end of the connection: the browser, or a proxy.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Peer(pub(super) IpAddr);
+pub(super) struct PeerAddr(pub(super) IpAddr);
 
 /// The name of a form's token.
 pub(super) const CSRF: &str = "csrf";
@@ -64,9 +64,9 @@ pub(super) async fn not_found() -> Refusal {
 
 /// Names and values, of a query or of a form. A name may come several times.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Fields(Vec<(String, String)>);
+pub(super) struct FormFields(Vec<(String, String)>);
 
-impl Fields {
+impl FormFields {
     fn read(text: &[u8]) -> Self {
         Self(form_urlencoded::parse(text).into_owned().collect())
     }
@@ -99,17 +99,17 @@ impl Fields {
 }
 
 /// A request to see a page.
-pub(super) struct Asked {
+pub(super) struct PageRequest {
     pub(super) visitor: Visitor,
-    pub(super) fields: Fields,
+    pub(super) fields: FormFields,
 }
 
-impl FromRequestParts<Arc<Console>> for Asked {
+impl FromRequestParts<Arc<Console>> for PageRequest {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, console: &Arc<Console>) -> Result<Self, Response> {
         let visitor = visitor(parts, console).map_err(|refusal| *refusal)?;
-        Ok(Self { visitor, fields: Fields::read(parts.uri.query().unwrap_or_default().as_bytes()) })
+        Ok(Self { visitor, fields: FormFields::read(parts.uri.query().unwrap_or_default().as_bytes()) })
     }
 }
 
@@ -134,13 +134,13 @@ fn visitor(parts: &Parts, console: &Console) -> Result<Visitor, Box<Response>> {
 }
 
 pub(super) fn peer(parts: &Parts) -> Option<IpAddr> {
-    parts.extensions.get::<Peer>().map(|peer| peer.0)
+    parts.extensions.get::<PeerAddr>().map(|peer| peer.0)
 }
 
 /// A form that was posted from one of our own pages.
 pub(super) struct Posted {
     pub(super) visitor: Visitor,
-    pub(super) fields: Fields,
+    pub(super) fields: FormFields,
     pub(super) headers: HeaderMap,
 }
 
@@ -162,7 +162,7 @@ impl FromRequest<Arc<Console>> for Posted {
 }
 
 /// The fields of a form that is not from another site.
-pub(super) async fn form(request: Request) -> Result<Fields, Response> {
+pub(super) async fn form(request: Request) -> Result<FormFields, Response> {
     if !is_our_own(request.headers()) {
         let says = "The form is from another site. Nothing was done.";
         return Err(Refusal::new(StatusCode::FORBIDDEN, "Nothing was done", says).into_response());
@@ -172,7 +172,7 @@ pub(super) async fn form(request: Request) -> Result<Fields, Response> {
         return Err(StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response());
     }
     let body = Bytes::from_request(request, &()).await.map_err(IntoResponse::into_response)?;
-    Ok(Fields::read(&body))
+    Ok(FormFields::read(&body))
 }
 
 /// Browsers say where a form is from. What says nothing is no browser.

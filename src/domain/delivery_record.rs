@@ -37,7 +37,7 @@ pub struct DeliveryRecord {
     /// Of the copies that wait behind it, the one received first, and until when it is waited for.
     first_waiting: Option<(ReceiptId, Timestamp)>,
     legs: HashMap<String, Leg>,
-    events: HashMap<String, Event>,
+    events: HashMap<String, TrackedEvent>,
     /// By the provider's id, the content first seen under it.
     first_contents: HashMap<String, String>,
     /// By content without an id, the receipts that each began an event ("anchors"), oldest first.
@@ -54,7 +54,7 @@ struct Leg {
 }
 
 #[derive(Debug, Clone)]
-struct Event {
+struct TrackedEvent {
     origin: Origin,
     place: Place,
     before: Option<DeliveryState>,
@@ -90,7 +90,7 @@ impl DeliveryRecord {
         let id_reused = self.note_identity(&identity, anchor);
         let deadline = now + copy.lease;
         let progress = Progress::Claimed { attempt, crashes, token: copy.token, deadline: Some(deadline) };
-        self.events.insert(name.clone(), Event { origin: origin.clone(), place, before, progress });
+        self.events.insert(name.clone(), TrackedEvent { origin: origin.clone(), place, before, progress });
         self.in_hand = Some((name.clone(), deadline));
         self.forget_surplus();
         let event = EventRef {
@@ -122,7 +122,7 @@ impl DeliveryRecord {
         }
         let origin = Origin { receipt: event.first_receipt, traceparent: None };
         // What was lost meanwhile is remembered from what the claim said.
-        let known = self.events.entry(event.name.clone()).or_insert(Event {
+        let known = self.events.entry(event.name.clone()).or_insert(TrackedEvent {
             origin,
             place: Place::at(event.sequence),
             before: None,

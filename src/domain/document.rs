@@ -42,12 +42,12 @@ impl<'a> Document<'a> {
         if !shallow(body) {
             return Err(Poison::malformed("nested too deeply"));
         }
-        let entries: Entries<'a> =
+        let entries: ObjectFields<'a> =
             serde_json::from_slice(body).map_err(|_| Poison::malformed("not one JSON object"))?;
         Self::from_entries(entries)
     }
 
-    fn from_entries(Entries(mut fields): Entries<'a>) -> Result<Self, Poison> {
+    fn from_entries(ObjectFields(mut fields): ObjectFields<'a>) -> Result<Self, Poison> {
         fields.sort_by(|a, b| a.0.cmp(&b.0));
         for pair in fields.windows(2) {
             if pair[0].0 == pair[1].0 && one_line(pair[0].1).get() != one_line(pair[1].1).get() {
@@ -159,7 +159,7 @@ impl<'a> Document<'a> {
             if !raw.get().starts_with('{') {
                 return None;
             }
-            let entries = serde_json::from_str::<Entries<'a>>(raw.get());
+            let entries = serde_json::from_str::<ObjectFields<'a>>(raw.get());
             entries
                 .map_err(|_| Poison::malformed("a name that is no text"))
                 .and_then(Self::from_entries)
@@ -258,16 +258,16 @@ fn shallow(body: &[u8]) -> bool {
 }
 
 /// The fields of an object in the order sent, duplicates included.
-struct Entries<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+struct ObjectFields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 #[derive(Deserialize)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
-impl<'de> Deserialize<'de> for Entries<'de> {
+impl<'de> Deserialize<'de> for ObjectFields<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Fields;
-        impl<'de> Visitor<'de> for Fields {
-            type Value = Entries<'de>;
+        struct FieldsVisitor;
+        impl<'de> Visitor<'de> for FieldsVisitor {
+            type Value = ObjectFields<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a JSON object")
@@ -278,10 +278,10 @@ impl<'de> Deserialize<'de> for Entries<'de> {
                 while let Some((Name(name), raw)) = map.next_entry::<Name<'de>, &'de RawValue>()? {
                     entries.push((name, raw));
                 }
-                Ok(Entries(entries))
+                Ok(ObjectFields(entries))
             }
         }
-        deserializer.deserialize_map(Fields)
+        deserializer.deserialize_map(FieldsVisitor)
     }
 }
 
@@ -289,5 +289,5 @@ impl<'de> Deserialize<'de> for Entries<'de> {
 /// duplicates and spelling (247Express's `ApiKey`). `Cow::Owned` means that the name was written with escapes.
 #[must_use]
 pub fn entries(body: &[u8]) -> Option<Vec<(Cow<'_, str>, &RawValue)>> {
-    serde_json::from_slice::<Entries<'_>>(without_mark(body)).ok().map(|entries| entries.0)
+    serde_json::from_slice::<ObjectFields<'_>>(without_mark(body)).ok().map(|entries| entries.0)
 }

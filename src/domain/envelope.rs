@@ -58,12 +58,12 @@ fn is_traceparent(value: &str) -> bool {
     }
 }
 
-/// An operator's wish to process a parked message once more.
+/// An operator's request to process a parked message once more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Replay {
     /// Unless its event is already done.
     Normal,
-    /// Even if its event is already done. The id tells one such wish from another.
+    /// Even if its event is already done. The id tells one such replay from another.
     Force(Uuid),
 }
 

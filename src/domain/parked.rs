@@ -55,9 +55,9 @@ impl Parked {
     }
 
     /// Names one forced replay, which publishes even what is done: the same until it is parked again, so that a
-    /// replay that was cut short and started again is still one wish.
+    /// replay that was cut short and started again is still the same replay.
     #[must_use]
-    pub fn wish(&self) -> Uuid {
+    pub fn replay_id(&self) -> Uuid {
         let mut hash = Sha256::new().chain_update(&self.id);
         hash.update(self.parked_at.map_or(0, Timestamp::as_millisecond).to_be_bytes());
         hash.update((self.history.failures().len() as u64).to_be_bytes());

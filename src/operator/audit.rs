@@ -88,7 +88,7 @@ impl Act {
 /// How far an act is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Phase {
+pub enum ActPhase {
     /// It is about to be done.
     Begun,
     /// It is over; `result` says how.
@@ -107,7 +107,7 @@ pub struct AuditEntry {
     /// What.
     pub act: Act,
     /// How far it is.
-    pub phase: Phase,
+    pub phase: ActPhase,
     /// Which messages or things were meant, as the command line would say it.
     pub which: String,
     /// Their ids, where these were chosen; at most a hundred.
@@ -127,14 +127,14 @@ impl AuditEntry {
     pub fn begun(who: &str, by: Surface, act: Act, which: String, ids: &[String]) -> Self {
         let ids = ids.iter().take(MOST_IDS).cloned().collect();
         let (at, who) = (SystemClock.now(), who.to_owned());
-        Self { at, who, by, act, phase: Phase::Begun, which, ids, count: None, result: None }
+        Self { at, who, by, act, phase: ActPhase::Begun, which, ids, count: None, result: None }
     }
 
     /// The same, over.
     #[must_use]
     pub fn ended(&self, count: u64, result: String) -> Self {
         let (at, count, result) = (SystemClock.now(), Some(count), Some(result));
-        Self { at, phase: Phase::Ended, count, result, ..self.clone() }
+        Self { at, phase: ActPhase::Ended, count, result, ..self.clone() }
     }
 }
 

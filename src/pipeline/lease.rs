@@ -9,7 +9,7 @@ use crate::ports::{Cells, CellsError};
 use crate::sinks::cells;
 
 /// Who has it, and until when, in ms.
-type Held = Option<(String, i64)>;
+type LeaseHolder = Option<(String, i64)>;
 
 /// A lease that replicas compete for.
 pub struct Lease {
@@ -33,7 +33,7 @@ impl Lease {
     pub async fn renew(&self) -> Result<Option<Instant>, CellsError> {
         let asked = Instant::now();
         let ttl_ms = i64::try_from(self.ttl.as_millis()).unwrap_or(i64::MAX / 2);
-        let take = |held: &mut Held, now_ms: i64| {
+        let take = |held: &mut LeaseHolder, now_ms: i64| {
             let is_taken = held.as_ref().is_some_and(|(by, until)| *by != self.holder && *until > now_ms);
             if !is_taken {
                 *held = Some((self.holder.clone(), now_ms + ttl_ms));
@@ -46,7 +46,7 @@ impl Lease {
 
     /// Gives it up, so that another replica takes it at once. Should that fail, it runs out.
     pub async fn release(&self) {
-        let give_up = |held: &mut Held, _| {
+        let give_up = |held: &mut LeaseHolder, _| {
             if held.as_ref().is_some_and(|(by, _)| *by == self.holder) {
                 *held = None;
             }

@@ -125,15 +125,15 @@ impl Spooling {
         while !stopping.is_cancelled() {
             let pause = if publisher.ready() || confirmed.is_some() {
                 match self.step(publisher, lease, &mut confirmed).await {
-                    Step::Drained => {
+                    DrainStep::Drained => {
                         failures = 0;
                         continue;
                     }
-                    Step::Nothing => {
+                    DrainStep::Nothing => {
                         failures = 0;
                         IDLE
                     }
-                    Step::Failed => {
+                    DrainStep::Failed => {
                         failures += 1;
                         reconnect_delay(failures, chance::random())
                     }
@@ -153,26 +153,26 @@ impl Spooling {
         publisher: &dyn Publisher,
         lease: Duration,
         confirmed: &mut Option<Spooled>,
-    ) -> Step {
+    ) -> DrainStep {
         let provider = self.provider.as_str();
         // If it fails, what is confirmed is still to be removed.
-        let Ok(next) = self.spool.next(lease, confirmed.as_ref()).await else { return Step::Failed };
+        let Ok(next) = self.spool.next(lease, confirmed.as_ref()).await else { return DrainStep::Failed };
         *confirmed = None;
-        let Next::Entry(spooled) = next else { return Step::Nothing };
+        let Next::Entry(spooled) = next else { return DrainStep::Nothing };
         match publisher.publish(Outbound::Raw(spooled.webhook.clone())).await {
             Ok(()) => {
                 counter!(m::SPOOL_DRAINED, "provider" => provider).increment(1);
                 tracing::debug!(provider, receipt.id = %spooled.webhook.receipt, "drained");
                 *confirmed = Some(*spooled);
-                Step::Drained
+                DrainStep::Drained
             }
-            Err(_) => Step::Failed,
+            Err(_) => DrainStep::Failed,
         }
     }
 }
 
 /// What a drainer's step came to.
-enum Step {
+enum DrainStep {
     Drained,
     /// There is no entry for it now.
     Nothing,

@@ -20,4 +20,4 @@ pub use ledger::{Ledger, LedgerError};
 pub use open_deliveries::{OpenCount, OpenDeliveries, OpenDelivery, TRIMMED_AT_ONCE};
 pub use provider_api::ProviderApi;
 pub use publisher::{Outbound, PublishError, Publisher};
-pub use spool::{Next, Proof, Spool, SpoolError, SpoolLimits, SpoolState, Spooled, spooled_bytes};
+pub use spool::{DurabilityProof, Next, Spool, SpoolError, SpoolLimits, SpoolState, Spooled, spooled_bytes};

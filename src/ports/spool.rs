@@ -30,14 +30,14 @@ pub fn spooled_bytes(webhook: &Envelope) -> u64 {
 
 /// How a store shows that what it took outlives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Proof {
+pub enum DurabilityProof {
     /// It says of each write when it is on disk (`WAITAOF`).
     EachWrite,
     /// It answers no write before it is on disk (`appendfsync always`); or has no disk, as a spool in memory.
     EveryAnswer,
 }
 
-impl fmt::Display for Proof {
+impl fmt::Display for DurabilityProof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::EachWrite => "WAITAOF proves each write",
@@ -90,7 +90,7 @@ pub struct SpoolState {
     /// For how long the oldest has been in it.
     pub oldest: Option<Duration>,
     /// What proves that it is durable, or why nothing does.
-    pub proof: Result<Proof, &'static str>,
+    pub proof: Result<DurabilityProof, &'static str>,
 }
 
 /// One provider's spool, as one process uses it: the process is one drainer.

@@ -93,7 +93,7 @@ impl Provider for HubRise {
         let mut top = Document::parse(body)?;
         let fields = if is_resource(&top) {
             let sent = serde_json::from_slice(document::without_mark(body)).ok();
-            Fields { state: top, sent, prefix: "", envelope: Document::default() }
+            HubriseFields { state: top, sent, prefix: "", envelope: Document::default() }
         } else {
             let [resource, event] = ["resource_type", "event_type"].map(|name| text(&top, name));
             let is_other = |said: &str, ours: &[&str]| !said.is_empty() && !ours.contains(&said);
@@ -106,7 +106,7 @@ impl Provider for HubRise {
             }
             let sent = top.peek("new_state");
             let state = top.object("new_state")?.ok_or(Poison::missing("new_state"))?;
-            Fields { state, sent, prefix: "new_state.", envelope: top }
+            HubriseFields { state, sent, prefix: "new_state.", envelope: top }
         };
         fields.into_update().map(Decoded::from)
     }
@@ -150,7 +150,7 @@ fn status(raw: &str) -> Status {
 }
 
 /// A delivery's state, and the callback around it.
-struct Fields<'a> {
+struct HubriseFields<'a> {
     state: Document<'a>,
     /// The state as it was sent.
     sent: Option<&'a RawValue>,
@@ -159,7 +159,7 @@ struct Fields<'a> {
     envelope: Document<'a>,
 }
 
-impl Fields<'_> {
+impl HubriseFields<'_> {
     fn into_update(mut self) -> Result<DecodedUpdate, Poison> {
         // The delivery's ids too: a state may be without its own.
         let [id, older_id] = ENVELOPE_IDS.map(|name| self.envelope.peek(name));

@@ -60,7 +60,7 @@ impl Provider for Telyport {
             return Ok(Decoded::Ignored);
         }
         let data = top.object("data")?.unwrap_or_default();
-        Fields { data, top }.into_update().map(Decoded::from)
+        TelyportFields { data, top }.into_update().map(Decoded::from)
     }
 
     fn pull(&self) -> Option<&'static dyn Pull> {
@@ -119,12 +119,12 @@ fn status(raw: &str) -> Status {
 }
 
 /// The order's fields, in `data` or else beside it.
-struct Fields<'a> {
+struct TelyportFields<'a> {
     data: Document<'a>,
     top: Document<'a>,
 }
 
-impl<'a> Fields<'a> {
+impl<'a> TelyportFields<'a> {
     fn into_update(mut self) -> Result<DecodedUpdate, Poison> {
         // What is sent is what identifies the event, so it is looked at before anything is taken.
         let event = self.top.peek("event");

@@ -17,7 +17,7 @@ pub struct Update {
     /// The event's id.
     pub event_id: String,
     /// Whose delivery it is.
-    pub delivery: Delivery,
+    pub delivery: UpdatedDelivery,
     /// Higher than that of any update of the delivery before.
     pub sequence: u64,
     /// When it happened, as the provider says, else when it was received.
@@ -50,7 +50,7 @@ pub struct Update {
 
 /// One delivery of one account.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Delivery {
+pub struct UpdatedDelivery {
     /// The provider's short name.
     pub provider: String,
     /// The account.
@@ -171,7 +171,7 @@ pub fn about(body: &[u8]) -> Option<About> {
 
 fn update(event: &Value) -> Result<Update, &'static str> {
     let data = event.get("data").filter(|data| data.is_object()).ok_or("no data")?;
-    let delivery = Delivery {
+    let delivery = UpdatedDelivery {
         provider: text(data, "provider").ok_or("no provider")?,
         account: text(data, "account").ok_or("no account")?,
         id: text(data, "delivery_id").ok_or("no delivery id")?,

@@ -1,18 +1,18 @@
 //! `milepost parked`: its options, what it masks, and how a replay gathers speed.
 
 use clap::Parser as _;
-use milepost::adapters::rabbit::parked::Outcome;
+use milepost::adapters::rabbit::parked::ReplayOutcome;
 use milepost::cli::parked::{self, replay};
 use milepost::cli::{self, Cli};
 use milepost::domain::history::History;
 use milepost::domain::parked::Parked;
 use milepost::domain::provider::ProviderId;
-use milepost::operator::parked::entry::{Content, Entry};
+use milepost::operator::parked::entry::{BodyFacts, Entry};
 use milepost::operator::parked::filter::Filter;
 use milepost::operator::parked::groups::Group;
 use milepost::operator::parked::mask::mask;
 use milepost::operator::parked::ramp::{Batch, Ramp, TooManyFailures};
-use milepost::operator::parked::replay::heard::Heard;
+use milepost::operator::parked::replay::results::ReplayResults;
 use serde_json::{Value, json};
 
 fn command(words: &str) -> Result<parked::Command, clap::Error> {
@@ -50,7 +50,7 @@ fn entry() -> Entry {
         crashes: 0,
         history: History::default(),
     };
-    let content = Content {
+    let content = BodyFacts {
         delivery_id: Some("D1".to_owned()),
         provider_event_id: Some("theirs".to_owned()),
         event_id: Some("ours".to_owned()),
@@ -93,7 +93,7 @@ fn a_filter_lets_through_what_all_of_it_says() {
 #[test]
 fn what_is_not_known_passes_no_filter_that_asks_for_it() {
     let mut unknown = entry();
-    unknown.content = Content::default();
+    unknown.content = BodyFacts::default();
     (unknown.about.account, unknown.about.parked_at, unknown.about.received_at) = (None, None, None);
     assert!(filter("--provider telyport").accepts(&unknown));
     for refuses in ["--account shop-1", "--delivery D1", "--event theirs", "--since 1s", "--until 0s"] {
@@ -243,27 +243,27 @@ fn a_group_knows_its_first_and_last() {
 
 #[test]
 fn each_replay_is_heard_of_once() {
-    let mut heard = Heard::default();
+    let mut results = ReplayResults::default();
     for id in ["published", "refused", "failed", "unsent", "silent"] {
-        heard.expect(id);
+        results.expect(id);
     }
-    heard.forget("unsent");
+    results.forget("unsent");
     for (id, outcome) in [
-        ("published", Outcome::Published),
-        ("published", Outcome::Published),
-        ("refused", Outcome::Published),
-        ("failed", Outcome::Failed),
-        ("failed", Outcome::Failed),
-        ("failed", Outcome::Published),
-        ("unsent", Outcome::Failed),
-        ("another's", Outcome::Failed),
+        ("published", ReplayOutcome::Published),
+        ("published", ReplayOutcome::Published),
+        ("refused", ReplayOutcome::Published),
+        ("failed", ReplayOutcome::Failed),
+        ("failed", ReplayOutcome::Failed),
+        ("failed", ReplayOutcome::Published),
+        ("unsent", ReplayOutcome::Failed),
+        ("another's", ReplayOutcome::Failed),
     ] {
-        heard.hear(id.to_owned(), outcome);
+        results.record(id.to_owned(), outcome);
     }
-    assert_eq!((heard.published(), heard.failed(), heard.is_complete()), (2, 1, false));
-    heard.hear("refused".to_owned(), Outcome::Failed);
-    heard.give_up();
-    assert_eq!((heard.published(), heard.failed(), heard.is_complete()), (1, 2, true));
-    heard.hear("silent".to_owned(), Outcome::Failed);
-    assert_eq!((heard.published(), heard.failed()), (1, 3));
+    assert_eq!((results.published(), results.failed(), results.is_complete()), (2, 1, false));
+    results.record("refused".to_owned(), ReplayOutcome::Failed);
+    results.give_up();
+    assert_eq!((results.published(), results.failed(), results.is_complete()), (1, 2, true));
+    results.record("silent".to_owned(), ReplayOutcome::Failed);
+    assert_eq!((results.published(), results.failed()), (1, 3));
 }

@@ -8,7 +8,7 @@ use http_body_util::Full;
 use hyper::Response;
 use milepost::cli::Exit;
 use milepost::cli::send::delivered::{Delivered, ProviderReply, SendOutcome, Which};
-use milepost::cli::send::tally::Tally;
+use milepost::cli::send::tally::SendTally;
 use milepost::cli::send::{run_into, target};
 use milepost::domain::provider::ProviderId;
 use milepost::operator::pace::SendPace;
@@ -205,7 +205,7 @@ fn a_run_is_summed_up() {
         elapsed: Duration::from_millis(1234),
         last_try: Duration::from_millis(number + 1),
     };
-    let mut tally = Tally::new(Instant::now());
+    let mut tally = SendTally::new(Instant::now());
     for number in 0..200 {
         tally.add(&delivered(number, SendOutcome::Accepted, if number < 3 { 2 } else { 1 }));
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lapin::types::FieldTable;
-use milepost::adapters::provider_api::{ProviderClient, Remote};
+use milepost::adapters::provider_api::{ProviderClient, ProviderRemote};
 use milepost::adapters::rabbit::topology::{Topology, TopologyMode, work_queue};
 use milepost::adapters::rabbit::{DelayLevels, Pace, RabbitPublisher};
 use milepost::adapters::tls::install_crypto_provider;
@@ -373,7 +373,7 @@ async fn dash_is_asked_with_a_token_and_with_another_one_when_it_has_run_out() {
     let _worker = run(crate::support::fleet::worker(&backends, &DASH, RetrySchedule::default()));
     let secret = Secret::new(SAMPLE_CREDENTIAL.as_bytes()).map(Arc::new);
     let (_keep, credential) = watch::channel(secret);
-    let remote = Remote { base, credentials: BTreeMap::from([(account(), credential)]) };
+    let remote = ProviderRemote { base, credentials: BTreeMap::from([(account(), credential)]) };
     let client = ProviderClient::new(BTreeMap::from([(DASH.id(), remote)]), Duration::from_secs(5));
     let pull = DASH.pull().expect("it can be asked");
     let reconciler = Reconciler {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use lapin::types::FieldTable;
-use milepost::adapters::redis::{Inspector, RedisConnection, RedisSettings, State};
+use milepost::adapters::redis::{EventState, LedgerReader, RedisConnection, RedisSettings};
 use milepost::domain::claim::{Claim, ClaimRequest, EventRef, Mark, Token};
 use milepost::domain::envelope::Envelope;
 use milepost::domain::retry::RetrySchedule;
@@ -21,10 +21,10 @@ use crate::support::fleet::{Real, Subscriber, drained, rejecting, run, telyport,
 use crate::support::process::Program;
 use crate::support::servers::{Vhost, depth, redis_ledger, redis_url};
 
-fn inspector() -> Inspector {
+fn inspector() -> LedgerReader {
     let settings =
         RedisSettings { url: redis_url().as_str().into(), response_timeout: Duration::from_secs(5) };
-    Inspector::new(RedisConnection::new(&settings).expect("a URL"))
+    LedgerReader::new(RedisConnection::new(&settings).expect("a URL"))
 }
 
 async fn granted(request: &ClaimRequest) -> EventRef {
@@ -76,7 +76,7 @@ async fn a_record_says_why_and_since_when() {
         inspector().delivery(name).await.expect("answered")
     };
     let [record] = &delivery.events[..] else { panic!("{delivery:?}") };
-    assert_eq!((record.state, record.reason.as_deref()), (State::Parked, Some("retries_exhausted")));
+    assert_eq!((record.state, record.reason.as_deref()), (EventState::Parked, Some("retries_exhausted")));
     assert_eq!((record.receipt, record.status), (request.copy.receipt, Some(Status::Assigned)));
     assert_eq!(Some(record.sequence), delivery.sequence);
     let age = Timestamp::now().duration_since(record.claimed_at().expect("a time")).as_secs();

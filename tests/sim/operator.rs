@@ -13,9 +13,14 @@ use crate::world::World;
 /// who is interrupted in between can begin again.
 pub async fn replay(world: &World, ports: &Ports, force: bool) {
     for parked in world.broker.parked() {
-        let wish = if force { Replay::Force(wish(&parked)) } else { Replay::Normal };
-        let copy =
-            Envelope { attempt: 0, crashes: 0, replay: Some(wish), reason: None, ..parked.envelope.clone() };
+        let replay = if force { Replay::Force(replay_id(&parked)) } else { Replay::Normal };
+        let copy = Envelope {
+            attempt: 0,
+            crashes: 0,
+            replay: Some(replay),
+            reason: None,
+            ..parked.envelope.clone()
+        };
         if force {
             world.book().forced(&copy);
         }
@@ -38,7 +43,7 @@ pub fn discard(world: &World) {
     }
 }
 
-fn wish(copy: &ParkedCopy) -> uuid::Uuid {
+fn replay_id(copy: &ParkedCopy) -> uuid::Uuid {
     let ParkedCopy { envelope, reason, detail, at, .. } = copy;
     Parked {
         id: envelope.receipt.to_string(),
@@ -52,5 +57,5 @@ fn wish(copy: &ParkedCopy) -> uuid::Uuid {
         crashes: envelope.crashes,
         history: envelope.history.clone(),
     }
-    .wish()
+    .replay_id()
 }

@@ -20,7 +20,7 @@ use milepost::sinks::hubrise::core::answer::RawAnswer;
 use milepost::sinks::hubrise::core::desk::Budget;
 use milepost::sinks::hubrise::core::record::Style;
 use milepost::sinks::hubrise::core::request::Request;
-use milepost::sinks::hubrise::core::rule::{OrderId, ReferencePattern, Rule, Source};
+use milepost::sinks::hubrise::core::rule::{OrderId, ReferenceKind, ReferencePattern, Rule};
 use milepost::sinks::hubrise::settings::{Connection, Settings};
 use milepost::sinks::{HUBRISE_LINKS, Sink, SinkMessage, SinkOutcome, Verdict, WaitReason};
 use serde_json::json;
@@ -72,7 +72,7 @@ fn settings(plan: &Plan, sink: &SinkPlan) -> Settings {
         locations: vec![LOCATION.to_owned()],
         accounts: accounts.collect(),
         rule: Rule {
-            from: Source::ALL.to_vec(),
+            from: ReferenceKind::ALL.to_vec(),
             pattern: ReferencePattern::parse(&sink.pattern).expect("a pattern"),
         },
         style: Style { order_status: sink.order_status, ..Style::default() },

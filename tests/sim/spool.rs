@@ -13,7 +13,7 @@ use milepost::adapters::memory::MemorySpool;
 use milepost::domain::envelope::Envelope;
 use milepost::domain::provider::ProviderId;
 use milepost::pipeline::spooling::Spooling;
-use milepost::ports::{Clock, Next, Proof, Spool, SpoolError, SpoolLimits, SpoolState, Spooled};
+use milepost::ports::{Clock, DurabilityProof, Next, Spool, SpoolError, SpoolLimits, SpoolState, Spooled};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
@@ -251,6 +251,6 @@ impl Spool for SpoolPort {
 
     async fn look(&self) -> Result<SpoolState, SpoolError> {
         // The simulation has no metrics.
-        Ok(SpoolState { entries: 0, bytes: 0, oldest: None, proof: Ok(Proof::EachWrite) })
+        Ok(SpoolState { entries: 0, bytes: 0, oldest: None, proof: Ok(DurabilityProof::EachWrite) })
     }
 }

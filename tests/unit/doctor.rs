@@ -6,7 +6,7 @@ mod spool;
 
 use std::time::Duration;
 
-use milepost::adapters::rabbit::compare::{Compared, Kind, Standing, compare};
+use milepost::adapters::rabbit::compare::{Compared, ObjectKind, ObjectState, compare};
 use milepost::adapters::rabbit::definitions::Definitions;
 use milepost::adapters::rabbit::management::{FeatureFlag, Found, FoundNode, FoundQueue};
 use milepost::adapters::rabbit::topology::{Topology, TopologySettings};
@@ -197,9 +197,9 @@ fn a_receiver_is_not_judged_by_subscribers_or_redis() {
         broker: Ok(Broker {
             hosts: Vec::new(),
             things: vec![Compared {
-                kind: Kind::Queue,
+                kind: ObjectKind::Queue,
                 name: "milepost.webhooks.telyport".to_owned(),
-                standing: Standing::There,
+                state: ObjectState::There,
             }],
             unrouted: None,
             management: ManagementFacts::NotConfigured,

@@ -76,14 +76,14 @@ fn a_fingerprint_names_the_kind_of_failure() {
     }
 }
 
-/// A replay cut short and started again is one wish; one of a message that failed once more is another.
+/// A replay cut short and started again is the same replay; one of a message that failed once more is another.
 #[test]
-fn a_wish_lasts_until_the_message_is_parked_again() {
-    assert_eq!(parked().wish(), parked().wish());
+fn a_replay_id_lasts_until_the_message_is_parked_again() {
+    assert_eq!(parked().replay_id(), parked().replay_id());
     let again = Parked { history: History::default().with(failure(0)), ..parked() };
     let later = Parked { parked_at: Some(failure(1).at), ..parked() };
     let other = Parked { id: "two".to_owned(), ..parked() };
     for other in [again, later, other] {
-        assert_ne!(parked().wish(), other.wish());
+        assert_ne!(parked().replay_id(), other.replay_id());
     }
 }

@@ -12,16 +12,16 @@ pub(super) fn shown(of: &'static str, provider: &'static str, limit: usize) -> G
 }
 
 /// Counted in a gauge until dropped.
-pub(super) struct Held<'a>(&'a Gauge);
+pub(super) struct InUse<'a>(&'a Gauge);
 
-impl<'a> Held<'a> {
+impl<'a> InUse<'a> {
     pub(super) fn new(used: &'a Gauge) -> Self {
         used.increment(1.0);
         Self(used)
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for InUse<'_> {
     fn drop(&mut self) {
         self.0.decrement(1.0);
     }

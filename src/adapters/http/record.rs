@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use metrics::{counter, histogram};
 
-use super::refusals::{Peer, Refusals, Refused};
+use super::refusals::{Peer, Refusals, RefusedWebhook};
 use crate::domain::answer::Rejection;
 use crate::domain::identity::ReceiptId;
 use crate::pipeline::receive::Destination;
@@ -37,7 +37,7 @@ impl AnsweredRequest<'_> {
                 tracing::debug!(receipt.id = %receipt, provider, account, code, "webhook accepted");
             }
             Err(rejection) => {
-                refusals.log(&Refused { receipt, provider, account, code, rejection, peer: peer() });
+                refusals.log(&RefusedWebhook { receipt, provider, account, code, rejection, peer: peer() });
             }
         }
     }

@@ -32,7 +32,7 @@ pub(super) struct Peer {
 }
 
 /// A refused webhook.
-pub(super) struct Refused<'a> {
+pub(super) struct RefusedWebhook<'a> {
     pub receipt: ReceiptId,
     pub provider: &'static str,
     pub account: Option<&'a Account>,
@@ -48,8 +48,8 @@ impl Refusals {
     }
 
     /// Counts it by account and logs it; at debug when one of its kind was logged of late.
-    pub(super) fn log(&self, refused: &Refused<'_>) {
-        let &Refused { receipt, provider, account, code, rejection, ref peer } = refused;
+    pub(super) fn log(&self, refused: &RefusedWebhook<'_>) {
+        let &RefusedWebhook { receipt, provider, account, code, rejection, ref peer } = refused;
         let told_apart = account.filter(|account| self.accounts.names(provider, account));
         if account.is_some() {
             let label = told_apart.map_or(OTHER_ACCOUNTS, Account::as_str).to_owned();

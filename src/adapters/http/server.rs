@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::callers::{self, Callers, Counted};
-use super::load::Held;
+use super::load::InUse;
 use super::watched::WatchedStream;
 use super::{Handler, HttpLimits, Stopping};
 
@@ -57,7 +57,7 @@ pub async fn serve<H: Handler>(
         let Some(counted) = callers.admit(number, peer) else { continue };
         let (handler, end) = (Arc::clone(&handler), end.clone());
         connections.spawn(async move {
-            let _counted = handler.handler.connections().map(Held::new);
+            let _counted = handler.handler.connections().map(InUse::new);
             converse(stream, &handler, &limits, counted, &end, stopping.drain).await;
         });
     }

@@ -27,7 +27,7 @@ const UPDATES_LIMIT: usize = 65_536;
 
 /// A parked message.
 #[derive(Debug, Clone)]
-pub struct ParkedMessage {
+pub struct MemoryParked {
     /// The webhook.
     pub envelope: Envelope,
     /// Why.
@@ -61,16 +61,16 @@ impl Ord for Delayed {
 }
 
 #[derive(Default)]
-struct Queues {
+struct MemoryQueues {
     /// Whose queues take every update.
     fed: Vec<ProviderId>,
     ready: HashMap<ProviderId, VecDeque<Envelope>>,
     delayed: BinaryHeap<Reverse<Delayed>>,
-    parked: Vec<ParkedMessage>,
+    parked: Vec<MemoryParked>,
     sequence: u64,
 }
 
-impl Queues {
+impl MemoryQueues {
     /// Moves what is due to its work queue. Returns when the next one is due.
     fn release_due(&mut self, now: Instant) -> Option<Instant> {
         while self.delayed.peek().is_some_and(|Reverse(next)| next.due <= now) {
@@ -83,7 +83,7 @@ impl Queues {
 }
 
 struct Shared {
-    queues: Mutex<Queues>,
+    queues: Mutex<MemoryQueues>,
     changed: Notify,
     updates: broadcast::Sender<UpdateEvent>,
 }
@@ -119,7 +119,7 @@ impl MemoryBroker {
 
     /// What is parked.
     #[must_use]
-    pub fn parked(&self) -> Vec<ParkedMessage> {
+    pub fn parked(&self) -> Vec<MemoryParked> {
         self.queues().parked.clone()
     }
 
@@ -129,7 +129,7 @@ impl MemoryBroker {
         self.queues().ready.get(&provider).map_or(0, VecDeque::len)
     }
 
-    fn queues(&self) -> MutexGuard<'_, Queues> {
+    fn queues(&self) -> MutexGuard<'_, MemoryQueues> {
         // Each step leaves the queues whole, so one that panicked elsewhere does no harm.
         self.0.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -157,10 +157,10 @@ impl Publisher for MemoryBroker {
                 if queues.parked.len() >= QUEUE_LIMIT {
                     return Err(PublishError::Refused);
                 }
-                queues.parked.push(ParkedMessage { envelope, reason, detail });
+                queues.parked.push(MemoryParked { envelope, reason, detail });
             }
             Outbound::Update(event) => {
-                let Queues { fed, ready, .. } = &mut *queues;
+                let MemoryQueues { fed, ready, .. } = &mut *queues;
                 for &sink in fed.iter() {
                     ready.entry(sink).or_default().push_back(on_queue_of(sink, &event));
                 }

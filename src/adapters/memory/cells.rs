@@ -9,12 +9,12 @@ use async_trait::async_trait;
 use crate::ports::{Cell, Cells, CellsError, Clock, Swap};
 
 /// A value, and until when it is kept.
-type Kept = (String, i64);
+type StoredCell = (String, i64);
 
 /// Cells in memory.
 pub struct MemoryCells {
     clock: Arc<dyn Clock>,
-    values: Mutex<HashMap<String, Kept>>,
+    values: Mutex<HashMap<String, StoredCell>>,
 }
 
 impl MemoryCells {
@@ -24,12 +24,12 @@ impl MemoryCells {
         Self { clock, values: Mutex::default() }
     }
 
-    fn values(&self) -> MutexGuard<'_, HashMap<String, Kept>> {
+    fn values(&self) -> MutexGuard<'_, HashMap<String, StoredCell>> {
         // A panic elsewhere cannot leave a map half-written.
         self.values.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn cell(&self, values: &HashMap<String, Kept>, key: &str) -> Cell {
+    fn cell(&self, values: &HashMap<String, StoredCell>, key: &str) -> Cell {
         let now_ms = self.clock.now().as_millisecond();
         let value =
             values.get(key).filter(|(_, until_ms)| *until_ms > now_ms).map(|(value, _)| value.clone());

@@ -11,17 +11,17 @@ use crate::domain::provider::ProviderId;
 use crate::ports::{Gaps, LedgerError, MOST_GAPS};
 
 #[derive(Default)]
-struct Kept {
+struct StoredGaps {
     gaps: BTreeMap<(ProviderId, String), Gap>,
     alive: Option<Timestamp>,
 }
 
 /// Gaps in memory.
 #[derive(Default)]
-pub struct MemoryGaps(Mutex<Kept>);
+pub struct MemoryGaps(Mutex<StoredGaps>);
 
 impl MemoryGaps {
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn kept(&self) -> MutexGuard<'_, StoredGaps> {
         // A panic elsewhere cannot leave it half-written.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

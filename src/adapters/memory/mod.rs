@@ -7,7 +7,7 @@ mod gaps;
 mod ledger;
 mod spool;
 
-pub use broker::{MemoryBroker, ParkedMessage};
+pub use broker::{MemoryBroker, MemoryParked};
 pub use cells::MemoryCells;
 pub use gaps::MemoryGaps;
 pub use ledger::MemoryLedger;

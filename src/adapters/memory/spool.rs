@@ -9,11 +9,11 @@ use jiff::Timestamp;
 
 use crate::domain::envelope::Envelope;
 use crate::ports::{
-    Clock, Next, Proof, Spool, SpoolError, SpoolLimits, SpoolState, Spooled, chance, spooled_bytes,
+    Clock, DurabilityProof, Next, Spool, SpoolError, SpoolLimits, SpoolState, Spooled, chance, spooled_bytes,
 };
 
 #[derive(Default)]
-struct Entries {
+struct SpoolEntries {
     /// Each with when it went in.
     queue: VecDeque<(Timestamp, Spooled)>,
     bytes: u64,
@@ -26,7 +26,7 @@ struct Entries {
 pub struct MemorySpool {
     limits: SpoolLimits,
     clock: Arc<dyn Clock>,
-    entries: Arc<Mutex<Entries>>,
+    entries: Arc<Mutex<SpoolEntries>>,
     drainer: u64,
 }
 
@@ -44,13 +44,13 @@ impl MemorySpool {
         Self { limits: self.limits, clock, entries, drainer: chance::random() }
     }
 
-    fn entries(&self) -> MutexGuard<'_, Entries> {
+    fn entries(&self) -> MutexGuard<'_, SpoolEntries> {
         // Each step leaves the entries whole.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Entries {
+impl SpoolEntries {
     fn remove(&mut self, confirmed: Option<&Spooled>) {
         let same = |spooled: &Spooled, other: &Spooled| {
             spooled.id == other.id && spooled.webhook.receipt == other.webhook.receipt
@@ -101,6 +101,6 @@ impl Spool for MemorySpool {
         let (entries, now) = (self.entries(), self.clock.now());
         let oldest = entries.queue.front().map(|(since, _)| now.duration_since(*since).unsigned_abs());
         let (count, bytes) = (entries.queue.len() as u64, entries.bytes);
-        Ok(SpoolState { entries: count, bytes, oldest, proof: Ok(Proof::EveryAnswer) })
+        Ok(SpoolState { entries: count, bytes, oldest, proof: Ok(DurabilityProof::EveryAnswer) })
     }
 }

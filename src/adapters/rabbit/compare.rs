@@ -11,7 +11,7 @@ const PLACEMENT: [&str; 2] = ["x-quorum-initial-group-size", "x-initial-cluster-
 
 /// What is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ObjectKind {
     /// An exchange.
     Exchange,
     /// A queue.
@@ -20,7 +20,7 @@ pub enum Kind {
     Binding,
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for ObjectKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Exchange => "exchange",
@@ -32,7 +32,7 @@ impl fmt::Display for Kind {
 
 /// The state of a thing on a broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
+pub enum ObjectState {
     /// As it is needed.
     There,
     /// It is not there.
@@ -47,11 +47,11 @@ pub enum Standing {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Compared {
     /// What it is.
-    pub kind: Kind,
+    pub kind: ObjectKind,
     /// Its name; a binding's says from where to where.
     pub name: String,
     /// Its state.
-    pub standing: Standing,
+    pub state: ObjectState,
 }
 
 /// The state of everything in `needed` on a broker that has `found`.
@@ -59,9 +59,9 @@ pub struct Compared {
 pub fn compare(needed: &Definitions, found: &Definitions) -> Vec<Compared> {
     let mut compared = Vec::new();
     for need in &needed.exchanges {
-        let standing = match found.exchanges.iter().find(|exchange| exchange.name == need.name) {
-            None => Standing::Missing,
-            Some(has) => standing([
+        let state = match found.exchanges.iter().find(|exchange| exchange.name == need.name) {
+            None => ObjectState::Missing,
+            Some(has) => state([
                 of("its type", &has.kind, &need.kind),
                 of("durable", &has.durable, &need.durable),
                 of("auto_delete", &has.auto_delete, &need.auto_delete),
@@ -69,23 +69,23 @@ pub fn compare(needed: &Definitions, found: &Definitions) -> Vec<Compared> {
                 arguments(&has.arguments, &need.arguments),
             ]),
         };
-        compared.push(Compared { kind: Kind::Exchange, name: need.name.clone(), standing });
+        compared.push(Compared { kind: ObjectKind::Exchange, name: need.name.clone(), state });
     }
     for need in &needed.queues {
-        let standing = match found.queues.iter().find(|queue| queue.name == need.name) {
-            None => Standing::Missing,
-            Some(has) => standing([
+        let state = match found.queues.iter().find(|queue| queue.name == need.name) {
+            None => ObjectState::Missing,
+            Some(has) => state([
                 of("durable", &has.durable, &need.durable),
                 of("auto_delete", &has.auto_delete, &need.auto_delete),
                 arguments(&has.arguments, &need.arguments),
             ]),
         };
-        compared.push(Compared { kind: Kind::Queue, name: need.name.clone(), standing });
+        compared.push(Compared { kind: ObjectKind::Queue, name: need.name.clone(), state });
     }
     for need in &needed.bindings {
-        let standing = if found.bindings.contains(need) { Standing::There } else { Standing::Missing };
+        let state = if found.bindings.contains(need) { ObjectState::There } else { ObjectState::Missing };
         let name = binding_name(&need.source, &need.destination, &need.routing_key);
-        compared.push(Compared { kind: Kind::Binding, name, standing });
+        compared.push(Compared { kind: ObjectKind::Binding, name, state });
     }
     compared
 }
@@ -95,7 +95,7 @@ pub fn compare(needed: &Definitions, found: &Definitions) -> Vec<Compared> {
 pub fn unknown(needed: &Definitions, why: &str) -> Vec<Compared> {
     let mut compared = compare(needed, &Definitions::default());
     for thing in &mut compared {
-        thing.standing = Standing::Unknown(why.to_owned());
+        thing.state = ObjectState::Unknown(why.to_owned());
     }
     compared
 }
@@ -105,9 +105,9 @@ pub(super) fn binding_name(source: &str, destination: &str, key: &str) -> String
     format!("{source} to {destination} by \"{key}\"")
 }
 
-fn standing<const N: usize>(differences: [Option<String>; N]) -> Standing {
+fn state<const N: usize>(differences: [Option<String>; N]) -> ObjectState {
     let differences: Vec<_> = differences.into_iter().flatten().collect();
-    if differences.is_empty() { Standing::There } else { Standing::Differs(differences.join("; ")) }
+    if differences.is_empty() { ObjectState::There } else { ObjectState::Differs(differences.join("; ")) }
 }
 
 fn of<T: PartialEq + fmt::Display>(what: &str, has: &T, needs: &T) -> Option<String> {

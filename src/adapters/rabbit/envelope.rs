@@ -96,7 +96,7 @@ pub(super) fn trace_headers(trace: &TraceContext, headers: &mut FieldTable) {
 #[must_use]
 pub fn read(message: Message, provider: ProviderId, now: Timestamp) -> (Envelope, Option<&'static str>) {
     let properties = message.properties;
-    let headers = Headers(properties.headers().as_ref());
+    let headers = HeaderTable(properties.headers().as_ref());
     let mut defect = None;
     let mut miss = |what| defect = defect.or(Some(what));
 
@@ -137,7 +137,7 @@ pub(super) fn account(properties: &BasicProperties) -> Option<Account> {
 
 /// How often a quorum queue gave the message out before.
 pub(super) fn returns(properties: &BasicProperties) -> u32 {
-    let returns = Headers(properties.headers().as_ref()).number(RETURNS).unwrap_or_default();
+    let returns = HeaderTable(properties.headers().as_ref()).number(RETURNS).unwrap_or_default();
     u32::try_from(returns.clamp(0, MOST_COUNTED)).unwrap_or_default()
 }
 
@@ -149,9 +149,9 @@ fn replay(text: &str) -> Option<Replay> {
 }
 
 /// Headers, read leniently: other clients write other integer widths.
-pub(super) struct Headers<'a>(pub(super) Option<&'a FieldTable>);
+pub(super) struct HeaderTable<'a>(pub(super) Option<&'a FieldTable>);
 
-impl Headers<'_> {
+impl HeaderTable<'_> {
     pub(super) fn get(&self, name: &str) -> Option<&AMQPValue> {
         self.0?.inner().get(name)
     }

@@ -8,7 +8,7 @@ use lapin::options::QueueDeclareOptions;
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, ErrorKind};
 
-use super::compare::{Compared, Kind, Standing, binding_name};
+use super::compare::{Compared, ObjectKind, ObjectState, binding_name};
 use super::connection::{
     ConnectError, RabbitSettings, addresses, close, connect, connect_to_first, uris, within,
 };
@@ -87,25 +87,25 @@ impl Inspector {
         let mut compared = Vec::new();
         let mut channel = self.connection.create_channel().await?;
         for exchange in &topology.exchanges {
-            let mut standing = standing(exchange.declare(&channel, true).await, false)?;
-            if standing == Standing::There {
-                standing = self::standing(exchange.declare(&channel, false).await, true)?;
+            let mut state = state(exchange.declare(&channel, true).await, false)?;
+            if state == ObjectState::There {
+                state = self::state(exchange.declare(&channel, false).await, true)?;
             }
             channel = self.usable(channel).await?;
-            compared.push(Compared { kind: Kind::Exchange, name: exchange.name.clone(), standing });
+            compared.push(Compared { kind: ObjectKind::Exchange, name: exchange.name.clone(), state });
         }
         for queue in &topology.queues {
-            let mut standing = standing(queue.declare(&channel, true).await, false)?;
-            if standing == Standing::There {
-                standing = self::standing(queue.declare(&channel, false).await, true)?;
+            let mut state = state(queue.declare(&channel, true).await, false)?;
+            if state == ObjectState::There {
+                state = self::state(queue.declare(&channel, false).await, true)?;
             }
             channel = self.usable(channel).await?;
-            compared.push(Compared { kind: Kind::Queue, name: queue.name.clone(), standing });
+            compared.push(Compared { kind: ObjectKind::Queue, name: queue.name.clone(), state });
         }
         compared.extend(topology.bindings.iter().map(|binding| Compared {
-            kind: Kind::Binding,
+            kind: ObjectKind::Binding,
             name: binding_name(&binding.source, &binding.destination, &binding.key),
-            standing: Standing::Unknown("bindings cannot be read over AMQP".to_owned()),
+            state: ObjectState::Unknown("bindings cannot be read over AMQP".to_owned()),
         }));
         Ok(compared)
     }
@@ -140,15 +140,15 @@ impl Inspector {
 }
 
 /// What an answer to a declare says. A refusal of the right to do so says nothing of the thing itself.
-fn standing(answer: Result<(), lapin::Error>, exists: bool) -> Result<Standing, lapin::Error> {
-    let Err(error) = answer else { return Ok(Standing::There) };
+fn state(answer: Result<(), lapin::Error>, exists: bool) -> Result<ObjectState, lapin::Error> {
+    let Err(error) = answer else { return Ok(ObjectState::There) };
     match code(&error) {
-        Some(NOT_FOUND) => Ok(Standing::Missing),
-        Some(PRECONDITION_FAILED) => Ok(Standing::Differs(error.to_string())),
-        Some(ACCESS_REFUSED) if exists => Ok(Standing::Unknown(
+        Some(NOT_FOUND) => Ok(ObjectState::Missing),
+        Some(PRECONDITION_FAILED) => Ok(ObjectState::Differs(error.to_string())),
+        Some(ACCESS_REFUSED) if exists => Ok(ObjectState::Unknown(
             "it is there, but without the right to configure it cannot be compared".into(),
         )),
-        Some(ACCESS_REFUSED) => Ok(Standing::Unknown("this user may not see it".to_owned())),
+        Some(ACCESS_REFUSED) => Ok(ObjectState::Unknown("this user may not see it".to_owned())),
         _ => Err(error),
     }
 }

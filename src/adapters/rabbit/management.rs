@@ -229,7 +229,7 @@ impl Management {
     /// When it gives no answer, or none that can be used.
     pub async fn looks_at_parked(&self, provider: ProviderId) -> Result<Option<String>, ManagementError> {
         #[derive(Deserialize)]
-        struct Connection {
+        struct OwningConnection {
             client_properties: ClientProperties,
         }
         #[derive(Deserialize)]
@@ -244,7 +244,7 @@ impl Management {
         let Some(name) = owned.pointer("/owner_pid_details/name").and_then(Value::as_str) else {
             return Ok(None);
         };
-        let connection: Connection = self.get(&["connections", name], "client_properties").await?;
+        let connection: OwningConnection = self.get(&["connections", name], "client_properties").await?;
         Ok(connection.client_properties.connection_name)
     }
 

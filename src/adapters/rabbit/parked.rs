@@ -9,8 +9,8 @@ mod arrivals;
 mod look;
 mod message;
 mod outcomes;
-mod outlet;
 mod record;
+mod replay_publisher;
 
 use std::time::Duration;
 
@@ -24,9 +24,9 @@ use tokio::time::{Instant, sleep, timeout};
 pub use self::arrivals::Arrivals;
 use self::look::Look;
 pub use self::message::ParkedMessage;
-pub use self::outcomes::{Outcome, Outcomes};
-pub use self::outlet::Outlet;
+pub use self::outcomes::{Outcomes, ReplayOutcome};
 pub use self::record::{Record, RecordError};
+pub use self::replay_publisher::ReplayPublisher;
 use super::connection::{ConnectError, RabbitSettings, close, connect, within};
 use super::topology::{parked_queue, work_queue};
 use crate::domain::provider::ProviderId;

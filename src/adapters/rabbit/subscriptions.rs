@@ -14,7 +14,7 @@ use lapin::types::FieldTable;
 use lapin::{Channel, Connection};
 use thiserror::Error;
 
-pub use self::listing::{Subscription, is_bounded, list, patterns};
+pub use self::listing::{BoundQueue, is_bounded, list, patterns};
 use super::topology::{Topology, TopologyError, UPDATES, failed, number, text};
 
 /// A queue's name may be longer; with this its parking queue's surely fits.

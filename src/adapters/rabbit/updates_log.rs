@@ -58,14 +58,14 @@ impl LoggedUpdate {
     #[must_use]
     pub fn claimed_at(&self) -> Option<Timestamp> {
         #[derive(Deserialize)]
-        struct Event {
-            data: Data,
+        struct SequencedUpdate {
+            data: SequencedData,
         }
         #[derive(Deserialize)]
-        struct Data {
+        struct SequencedData {
             sequence: i64,
         }
-        let Event { data } = serde_json::from_slice(&self.body).ok()?;
+        let SequencedUpdate { data } = serde_json::from_slice(&self.body).ok()?;
         Timestamp::from_millisecond(data.sequence).ok()
     }
 }

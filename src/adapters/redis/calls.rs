@@ -13,7 +13,7 @@ use deadpool_redis::redis::{Cmd, Pipeline, RedisError, Value};
 use futures_util::future::join_all;
 use tokio::sync::oneshot;
 
-use super::connection::{Lease, RedisConnection};
+use super::connection::{Checkout, RedisConnection};
 use crate::ports::LedgerError;
 
 /// Sends calls over one connection.
@@ -83,7 +83,7 @@ impl Calls {
         }
     }
 
-    async fn send_alone(&self, lease: &Lease, Call { command, reply }: Call) {
+    async fn send_alone(&self, lease: &Checkout, Call { command, reply }: Call) {
         let mut connection = lease.connection.clone();
         let answer = match connection.req_packed_command(&command).await {
             Ok(answer) => answer.extract_error().map_err(|error| self.refused(lease, &error, &command)),
@@ -93,7 +93,7 @@ impl Calls {
         let _ = reply.send(answer);
     }
 
-    async fn send_together(&self, mut lease: Lease, calls: Vec<Call>) {
+    async fn send_together(&self, mut lease: Checkout, calls: Vec<Call>) {
         let mut request = Pipeline::with_capacity(calls.len());
         let mut replies = Vec::with_capacity(calls.len());
         for Call { command, reply } in calls {
@@ -118,7 +118,7 @@ impl Calls {
         }
     }
 
-    fn refused(&self, lease: &Lease, error: &RedisError, command: &Cmd) -> CallError {
+    fn refused(&self, lease: &Checkout, error: &RedisError, command: &Cmd) -> CallError {
         match error.code() {
             Some("NOSCRIPT") => CallError::UnknownScript(command.clone()),
             _ => CallError::Failed(self.connection.failed(lease, error)),

@@ -15,7 +15,7 @@ use thiserror::Error;
 use tokio::sync::Semaphore;
 
 use super::kind;
-use super::link::Link;
+use super::link::RedisLink;
 use super::pool::{Pool, Pooled};
 use super::target::{BadRedisUrl, RedisTarget};
 use crate::adapters::live_url::LiveUrl;
@@ -57,10 +57,10 @@ struct Current {
 }
 
 /// A clone of the connection, and which one it is.
-pub struct Lease {
+pub struct Checkout {
     generation: u64,
     /// For sending commands.
-    pub connection: Link,
+    pub connection: RedisLink,
 }
 
 /// The connection.
@@ -126,7 +126,7 @@ impl RedisConnection {
     ///
     /// # Errors
     /// When Redis cannot be reached.
-    pub async fn get(&self) -> Result<Lease, LedgerError> {
+    pub async fn get(&self) -> Result<Checkout, LedgerError> {
         if let Some(lease) = self.existing() {
             return Ok(lease);
         }
@@ -135,7 +135,7 @@ impl RedisConnection {
     }
 
     /// Gives up the leased connection after `error`, if the error says that it may be broken and it was not given up before.
-    pub fn failed(&self, lease: &Lease, error: &RedisError) -> LedgerError {
+    pub fn failed(&self, lease: &Checkout, error: &RedisError) -> LedgerError {
         if let Some(code) = error.code() {
             metrics::counter!(m::REDIS_REFUSALS, "code" => known(code)).increment(1);
         }
@@ -156,7 +156,7 @@ impl RedisConnection {
     }
 
     /// Makes the connection, unless another task did so meanwhile.
-    async fn connect(&self) -> Result<Lease, LedgerError> {
+    async fn connect(&self) -> Result<Checkout, LedgerError> {
         let _turn = self.connecting.acquire().await.map_err(unavailable)?;
         if let Some(lease) = self.existing() {
             return Ok(lease);
@@ -171,7 +171,7 @@ impl RedisConnection {
         current.generation += 1;
         current.made = Instant::now();
         current.connection = Some(pooled);
-        Ok(Lease { generation: current.generation, connection })
+        Ok(Checkout { generation: current.generation, connection })
     }
 
     /// A connection to Redis of the kind that the URL says.
@@ -191,10 +191,10 @@ impl RedisConnection {
         made.map_err(|(NotMade::OtherKind(error) | NotMade::Unreachable(error))| LedgerError(error))
     }
 
-    fn existing(&self) -> Option<Lease> {
+    fn existing(&self) -> Option<Checkout> {
         let current = self.lock();
         let connection = current.connection.as_ref()?.link(self.settings.response_timeout);
-        Some(Lease { generation: current.generation, connection })
+        Some(Checkout { generation: current.generation, connection })
     }
 
     fn lock(&self) -> MutexGuard<'_, Current> {

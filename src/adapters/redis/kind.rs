@@ -8,13 +8,13 @@ use std::collections::HashMap;
 use deadpool_redis::redis::{ErrorKind, FromRedisValue as _, RedisError, Value, cmd};
 
 use super::connection::NotMade;
-use super::link::Link;
-use super::target::{Kind, RedisTarget};
+use super::link::RedisLink;
+use super::target::{RedisKind, RedisTarget};
 
 /// Asks a server that was just connected to. A user needs no right for that, and what does not know the question, such as
 /// a proxy, is taken as it is.
-pub(super) async fn check(link: &mut Link, target: &RedisTarget) -> Result<(), NotMade> {
-    if target.kind != Kind::Single {
+pub(super) async fn check(link: &mut RedisLink, target: &RedisTarget) -> Result<(), NotMade> {
+    if target.kind != RedisKind::Single {
         return Ok(());
     }
     let answer = cmd("HELLO").query_async::<Value>(link).await;
@@ -40,13 +40,13 @@ fn mode(answer: Value) -> Option<String> {
 pub(super) fn of_error(target: &RedisTarget, error: &RedisError) -> NotMade {
     let text = error.to_string();
     match target.kind {
-        Kind::Sentinel { .. } if error.kind() == ErrorKind::InvalidClientConfig => {
+        RedisKind::Sentinel { .. } if error.kind() == ErrorKind::InvalidClientConfig => {
             NotMade::OtherKind(format!(
                 "redis.url says that Sentinels name the primary, and not all of its hosts are Sentinels ({target}): give it theirs, \
              or begin it with redis:// or redis-cluster://"
             ))
         }
-        Kind::Cluster if text.contains("cluster support disabled") => NotMade::OtherKind(format!(
+        RedisKind::Cluster if text.contains("cluster support disabled") => NotMade::OtherKind(format!(
             "redis.url says that there is a Cluster, and that is none ({target}): begin it with redis:// or redis-sentinel://"
         )),
         _ => NotMade::Unreachable(format!("cannot reach Redis at {target}: {text}")),

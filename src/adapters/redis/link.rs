@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 /// A connection. Cheap to clone; what is under way on one clone does not wait for another.
 #[derive(Clone)]
-pub enum Link {
+pub enum RedisLink {
     /// To one server.
     Server(MultiplexedConnection),
     /// To a Cluster.
@@ -28,7 +28,7 @@ pub enum Link {
     },
 }
 
-impl Link {
+impl RedisLink {
     /// Whether commands that are sent together must be of one slot.
     pub(super) const fn is_cluster(&self) -> bool {
         matches!(self, Self::Cluster { .. })
@@ -85,7 +85,7 @@ async fn within<T>(limit: Duration, answer: impl Future<Output = RedisResult<T>>
     })
 }
 
-impl ConnectionLike for Link {
+impl ConnectionLike for RedisLink {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         match self {
             Self::Server(connection) => connection.req_packed_command(command),

@@ -8,8 +8,8 @@ use deadpool_redis::redis::{AsyncConnectionConfig, RedisResult};
 use deadpool_redis::sentinel::{SentinelNodeConnectionInfo, SentinelServerType, TlsMode};
 use deadpool_redis::{PoolError, Runtime, Timeouts, cluster, sentinel};
 
-use super::link::Link;
-use super::target::{Kind, RedisTarget};
+use super::link::RedisLink;
+use super::target::{RedisKind, RedisTarget};
 
 /// To find the primary, or all nodes of a Cluster, takes several connections, each of which may hang for a second.
 const LONGEST_SEARCH: Duration = Duration::from_secs(4);
@@ -38,13 +38,13 @@ impl Pool {
         let timeouts =
             |create| Timeouts { wait: Some(timeout), create: Some(create), recycle: Some(timeout) };
         Ok(match &target.kind {
-            Kind::Single => {
+            RedisKind::Single => {
                 let pool = deadpool_redis::Pool::builder(single(target, timeout)?).max_size(1);
                 Self::Single(
                     pool.timeouts(timeouts(timeout)).runtime(Runtime::Tokio1).build().expect(RUNTIME),
                 )
             }
-            Kind::Sentinel { master } => {
+            RedisKind::Sentinel { master } => {
                 let primary = SentinelNodeConnectionInfo {
                     tls_mode: target.tls.then_some(TlsMode::Secure),
                     redis_connection_info: Some(target.login.clone().into()),
@@ -58,7 +58,7 @@ impl Pool {
                 let pool = sentinel::Pool::builder(manager).max_size(1).timeouts(timeouts(search));
                 Self::Sentinel(pool.runtime(Runtime::Tokio1).build().expect(RUNTIME))
             }
-            Kind::Cluster => {
+            RedisKind::Cluster => {
                 let manager = cluster::Manager::new(target.hosts.clone(), false)?;
                 let pool = cluster::Pool::builder(manager).max_size(1).timeouts(timeouts(search));
                 Self::Cluster(pool.runtime(Runtime::Tokio1).build().expect(RUNTIME))
@@ -90,15 +90,17 @@ fn single(target: &RedisTarget, timeout: Duration) -> RedisResult<deadpool_redis
 
 impl Pooled {
     /// For sending commands; an answer may take as long as `timeout`.
-    pub(super) fn link(&self, timeout: Duration) -> Link {
+    pub(super) fn link(&self, timeout: Duration) -> RedisLink {
         match self {
-            Self::Single(connection) => Link::Server(MultiplexedConnection::clone(connection)),
+            Self::Single(connection) => RedisLink::Server(MultiplexedConnection::clone(connection)),
             Self::Sentinel(connection) => {
                 let mut connection = MultiplexedConnection::clone(connection);
                 connection.set_response_timeout(timeout);
-                Link::Server(connection)
+                RedisLink::Server(connection)
             }
-            Self::Cluster(connection) => Link::Cluster { connection: (**connection).clone(), limit: timeout },
+            Self::Cluster(connection) => {
+                RedisLink::Cluster { connection: (**connection).clone(), limit: timeout }
+            }
         }
     }
 

@@ -6,13 +6,15 @@
 
 use super::connection::RedisConnection;
 use super::inspect::{ask, policy_at, setting};
-use crate::ports::{LedgerError, Proof};
+use crate::ports::{DurabilityProof, LedgerError};
 
 /// What proves a write on this Redis, or why nothing does. It waits for nothing that was written before.
 ///
 /// # Errors
 /// When Redis does not answer.
-pub async fn prove(connection: &RedisConnection) -> Result<Result<Proof, &'static str>, LedgerError> {
+pub async fn prove(
+    connection: &RedisConnection,
+) -> Result<Result<DurabilityProof, &'static str>, LedgerError> {
     if connection.get().await?.connection.is_cluster() {
         return Ok(Err(
             "it is a Cluster, where a proof is of all nodes and not of the spool's: give receivers one server",
@@ -28,12 +30,12 @@ pub async fn prove(connection: &RedisConnection) -> Result<Result<Proof, &'stati
     }
     let waited: Option<Vec<i64>> = ask(connection, None, &["WAITAOF", "1", "0", "1"]).await?;
     if waited.is_some() {
-        return Ok(Ok(Proof::EachWrite));
+        return Ok(Ok(DurabilityProof::EachWrite));
     }
     let settings =
         (setting(connection, None, "appendonly").await?, setting(connection, None, "appendfsync").await?);
     Ok(match (settings.0.as_deref(), settings.1.as_deref()) {
-        (Some("yes"), Some("always")) => Ok(Proof::EveryAnswer),
+        (Some("yes"), Some("always")) => Ok(DurabilityProof::EveryAnswer),
         (Some("yes"), Some(_)) => Err(
             "it has no WAITAOF (Redis 7.2 and later, Valkey; allowed to this user), nor appendfsync always",
         ),

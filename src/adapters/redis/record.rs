@@ -7,7 +7,7 @@ use crate::domain::status::Status;
 
 /// What became of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub enum EventState {
     /// A worker has it.
     Claimed,
     /// A copy waits for its retry.
@@ -18,7 +18,7 @@ pub enum State {
     Parked,
 }
 
-impl State {
+impl EventState {
     /// The word shown.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -35,7 +35,7 @@ impl State {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventRecord {
     /// What became of it.
-    pub state: State,
+    pub state: EventState,
     /// Attempts that failed.
     pub attempt: u32,
     /// Of a claim: when its lease is over. Of a retry: when its copy is due.
@@ -62,7 +62,7 @@ impl EventRecord {
         let mut parts = event.split(',');
         let (receipt, sequence, status) = (parts.next()?, parts.next()?, parts.next()?);
         let mut record = Self {
-            state: State::Done,
+            state: EventState::Done,
             attempt: 0,
             deadline: None,
             crashes: 0,
@@ -87,15 +87,15 @@ impl EventRecord {
     fn progress(&mut self, progress: &str) -> Option<()> {
         let mut parts = progress.split(',');
         self.state = match parts.next()? {
-            "P" => State::Claimed,
-            "R" => State::Retrying,
-            "K" => State::Parked,
+            "P" => EventState::Claimed,
+            "R" => EventState::Retrying,
+            "K" => EventState::Parked,
             _ => return None,
         };
         self.attempt = parts.next()?.parse().ok()?;
         self.deadline = parts.next().and_then(time);
         self.crashes = parts.next()?.parse().ok()?;
-        self.reason = parts.next().filter(|_| self.state != State::Claimed).map(str::to_owned);
+        self.reason = parts.next().filter(|_| self.state != EventState::Claimed).map(str::to_owned);
         Some(())
     }
 }

@@ -8,7 +8,7 @@ use deadpool_redis::redis::{FromRedisValue, Pipeline, Value, cmd, pipe};
 use super::connection::RedisConnection;
 use super::delivery_key::PREFIX;
 use super::ledger::WAITING;
-use super::record::{EventRecord, State};
+use super::record::{EventRecord, EventState};
 use crate::domain::event_name::EventName;
 use crate::domain::identity::ReceiptId;
 use crate::domain::state::DeliveryState;
@@ -80,11 +80,11 @@ impl DeliveryName {
 }
 
 /// Looks.
-pub struct Inspector {
+pub struct LedgerReader {
     connection: RedisConnection,
 }
 
-impl Inspector {
+impl LedgerReader {
     /// Looks at what is behind `connection`.
     #[must_use]
     pub const fn new(connection: RedisConnection) -> Self {
@@ -109,7 +109,7 @@ impl Inspector {
             waiting.extend(events.iter().zip(values).filter_map(|((key, _), (event, progress))| {
                 let record = EventRecord::parse(&event?, progress)?;
                 // The index is a hint: what is not retrying any more was delivered.
-                let waits = record.state == State::Retrying;
+                let waits = record.state == EventState::Retrying;
                 Some(WaitingEvent { delivery: DeliveryName::of_key(key)?, record }).filter(|_| waits)
             }));
         }

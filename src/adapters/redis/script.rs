@@ -7,7 +7,7 @@ use std::fmt::Display;
 
 use deadpool_redis::redis::{Cmd, RedisResult, RedisWrite, Script, ToRedisArgs, Value, pipe};
 
-use super::link::Link;
+use super::link::RedisLink;
 
 /// A script that is called by its hash.
 pub(super) struct HashedScript(Script);
@@ -27,7 +27,7 @@ impl HashedScript {
 
     /// Makes a call once more that Redis did not know the script of, with the script itself: in one transaction, so that
     /// it cannot be forgotten between the two. In a Cluster that is the node of the call's key.
-    pub(super) async fn load_and_call(&self, call: Cmd, connection: &mut Link) -> RedisResult<Value> {
+    pub(super) async fn load_and_call(&self, call: Cmd, connection: &mut RedisLink) -> RedisResult<Value> {
         let mut both = pipe();
         both.atomic().load_script(&self.0).ignore().add_command(call);
         both.query_async(connection).await.map(|(reply,)| reply)

@@ -59,13 +59,13 @@ impl RedisSpool {
         timeout: Duration,
     ) -> Result<Self, RedisUnusable> {
         // A proof is not late before the append is.
-        let patient =
+        let bounded =
             RedisSettings { response_timeout: timeout + settings.response_timeout, ..settings.clone() };
         Ok(Self {
             provider,
             limits,
             keys: Keys::of(provider),
-            commits: Arc::new(Commits::new(RedisConnection::new(&patient)?, APPEND, timeout)),
+            commits: Arc::new(Commits::new(RedisConnection::new(&bounded)?, APPEND, timeout)),
             connection: RedisConnection::new(settings)?,
             append: Script::new(APPEND),
             next: Script::new(include_str!("spool_next.lua")),

@@ -12,9 +12,9 @@ use deadpool_redis::redis::aio::ConnectionLike as _;
 use deadpool_redis::redis::{Cmd, FromRedisValue as _, Pipeline, Value, cmd};
 use tokio::sync::oneshot;
 
-use super::connection::{Lease, RedisConnection};
+use super::connection::{Checkout, RedisConnection};
 use super::proof;
-use crate::ports::{LedgerError, Proof, SpoolError};
+use crate::ports::{DurabilityProof, LedgerError, SpoolError};
 
 /// What one request appends at most, in bytes of its entries, but for the last one.
 const REQUEST_BYTES: u64 = 4 * 1024 * 1024;
@@ -26,7 +26,7 @@ struct Append {
 }
 
 #[derive(Default)]
-struct Waiting {
+struct WaitingAppends {
     appends: Vec<Append>,
     /// A task sends them.
     sending: bool,
@@ -38,9 +38,9 @@ pub(super) struct Commits {
     /// The script, which each request loads: Redis forgets it when it starts.
     script: &'static str,
     timeout: Duration,
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<WaitingAppends>,
     /// What proved a write lately; unknown after any failure.
-    proof: Mutex<Option<Proof>>,
+    proof: Mutex<Option<DurabilityProof>>,
 }
 
 impl Commits {
@@ -74,7 +74,7 @@ impl Commits {
     }
 
     /// Looks what proves a write now.
-    pub(super) async fn prove(&self) -> Result<Result<Proof, &'static str>, SpoolError> {
+    pub(super) async fn prove(&self) -> Result<Result<DurabilityProof, &'static str>, SpoolError> {
         let proof = proof::prove(&self.connection).await.map_err(unavailable)?;
         *self.proof() = proof.ok();
         Ok(proof)
@@ -142,29 +142,29 @@ impl Commits {
         Ok(answers.collect())
     }
 
-    fn value(&self, lease: &Lease, answer: Value) -> Result<Value, SpoolError> {
+    fn value(&self, lease: &Checkout, answer: Value) -> Result<Value, SpoolError> {
         answer.extract_error().map_err(|error| unavailable(self.connection.failed(lease, &error)))
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+    fn waiting(&self) -> MutexGuard<'_, WaitingAppends> {
         // A panic elsewhere cannot leave it half-written.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn proof(&self) -> MutexGuard<'_, Option<Proof>> {
+    fn proof(&self) -> MutexGuard<'_, Option<DurabilityProof>> {
         self.proof.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The command whose answer shows that the writes before it, on the same connection, are on disk.
-fn proving(proof: Proof, timeout: Duration) -> Cmd {
+fn proving(proof: DurabilityProof, timeout: Duration) -> Cmd {
     match proof {
-        Proof::EveryAnswer => {
+        DurabilityProof::EveryAnswer => {
             let mut settings = cmd("CONFIG");
             settings.arg("GET").arg("append*");
             settings
         }
-        Proof::EachWrite => {
+        DurabilityProof::EachWrite => {
             let mut wait = cmd("WAITAOF");
             wait.arg(1).arg(0).arg(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
             wait
@@ -173,14 +173,14 @@ fn proving(proof: Proof, timeout: Duration) -> Cmd {
 }
 
 /// Whether the answer shows that: the settings may have changed since they were looked at.
-fn proves(proof: Proof, answer: Value) -> bool {
+fn proves(proof: DurabilityProof, answer: Value) -> bool {
     match proof {
-        Proof::EveryAnswer => {
+        DurabilityProof::EveryAnswer => {
             let settings = HashMap::<String, String>::from_redis_value(answer).unwrap_or_default();
             let is = |name: &str, value: &str| settings.get(name).is_some_and(|found| found == value);
             is("appendonly", "yes") && is("appendfsync", "always")
         }
-        Proof::EachWrite => Vec::<i64>::from_redis_value(answer)
+        DurabilityProof::EachWrite => Vec::<i64>::from_redis_value(answer)
             .is_ok_and(|fsynced| fsynced.first().is_some_and(|local| *local >= 1)),
     }
 }

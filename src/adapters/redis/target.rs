@@ -32,7 +32,7 @@ pub struct BadRedisUrl(pub &'static str);
 /// Where Redis is. Displayed as its addresses, without credentials.
 #[derive(Debug, Clone)]
 pub struct RedisTarget {
-    pub(super) kind: Kind,
+    pub(super) kind: RedisKind,
     /// The hosts that the URL names.
     pub(super) hosts: Vec<ConnectionInfo>,
     /// User, password and database of Redis itself.
@@ -43,7 +43,7 @@ pub struct RedisTarget {
 
 /// The kinds of Redis.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum RedisKind {
     /// One server.
     Single,
     /// The primary of this name.
@@ -90,7 +90,7 @@ impl RedisTarget {
         }
         let host = read(text)?;
         let login = host.redis_settings().clone();
-        Ok(Self { kind: Kind::Single, hosts: vec![host], login, tls })
+        Ok(Self { kind: RedisKind::Single, hosts: vec![host], login, tls })
     }
 
     fn sentinel(hosts: Vec<Url>, tls: bool) -> Result<Self, BadRedisUrl> {
@@ -101,7 +101,7 @@ impl RedisTarget {
         let login = read(redis.as_str())?.redis_settings().clone();
         let sentinel = |host| read(parameters.sentinel(host, tls)?.as_str());
         let hosts = hosts.into_iter().map(sentinel).collect::<Result<_, _>>()?;
-        Ok(Self { kind: Kind::Sentinel { master: parameters.master }, hosts, login, tls })
+        Ok(Self { kind: RedisKind::Sentinel { master: parameters.master }, hosts, login, tls })
     }
 
     fn cluster(hosts: &[Url], tls: bool) -> Result<Self, BadRedisUrl> {
@@ -110,7 +110,7 @@ impl RedisTarget {
         if login.db() != 0 {
             return Err(BadRedisUrl("names a database: a Cluster has but the one, 0"));
         }
-        Ok(Self { kind: Kind::Cluster, hosts, login, tls })
+        Ok(Self { kind: RedisKind::Cluster, hosts, login, tls })
     }
 }
 
@@ -166,9 +166,9 @@ impl fmt::Display for RedisTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hosts = self.hosts.iter().map(|host| host.addr().to_string()).collect::<Vec<_>>().join(", ");
         match &self.kind {
-            Kind::Single => f.write_str(&hosts),
-            Kind::Sentinel { master } => write!(f, "{master} by the Sentinels at {hosts}"),
-            Kind::Cluster => write!(f, "the Cluster with {hosts}"),
+            RedisKind::Single => f.write_str(&hosts),
+            RedisKind::Sentinel { master } => write!(f, "{master} by the Sentinels at {hosts}"),
+            RedisKind::Cluster => write!(f, "the Cluster with {hosts}"),
         }
     }
 }

@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::facts::{Broker, Host, ManagementFacts, NoBroker};
+use super::facts::{Broker, HostFacts, ManagementFacts, NoBroker};
 use super::finding::{Finding, Level};
-use crate::adapters::rabbit::compare::{Compared, Kind};
+use crate::adapters::rabbit::compare::{Compared, ObjectKind};
 use crate::adapters::rabbit::management::{FeatureFlag, Found, FoundNode, FoundQueue};
 
 /// Fewer queues are on one node by chance.
@@ -30,12 +30,12 @@ pub(super) fn findings(broker: &Broker) -> Vec<Finding> {
     findings
 }
 
-fn hosts(hosts: &[Host]) -> Vec<Finding> {
+fn hosts(hosts: &[HostFacts]) -> Vec<Finding> {
     let check = "hosts";
     if let [] | [_] = hosts {
         return Vec::new();
     }
-    let failing = hosts.iter().filter_map(|Host { address, answer }| {
+    let failing = hosts.iter().filter_map(|HostFacts { address, answer }| {
         let NoBroker { says, remedy } = answer.as_ref().err()?;
         Some(Finding::new(Level::Fail, check, address, says, *remedy))
     });
@@ -106,7 +106,7 @@ fn members(things: &[Compared], found: &Found) -> Vec<Finding> {
     let is_ours = |queue: &&FoundQueue| {
         let name = &queue.definition.name;
         !queue.members.is_empty()
-            && things.iter().any(|thing| thing.kind == Kind::Queue && thing.name == *name)
+            && things.iter().any(|thing| thing.kind == ObjectKind::Queue && thing.name == *name)
     };
     let ours: Vec<_> = found.queues.iter().filter(is_ours).collect();
     // Without the right to see the nodes: as many as the queue with most members has.

@@ -14,7 +14,7 @@ use crate::adapters::redis::{self, RedisConnection, RedisFacts};
 use crate::app::backends::{rabbit_settings, redis_settings, role_topology};
 use crate::config::Config;
 use crate::domain::provider::ProviderId;
-use crate::ports::{LedgerError, Proof};
+use crate::ports::{DurabilityProof, LedgerError};
 use crate::telemetry::recorder::Role;
 
 /// Why the broker could not be looked at, and what can be done about it.
@@ -52,7 +52,7 @@ pub struct SpoolFacts {
     /// Whose webhooks are to be spooled.
     pub spooling: Vec<ProviderId>,
     /// What proves that what is spooled is durable, or why nothing does.
-    pub proof: Result<Proof, &'static str>,
+    pub proof: Result<DurabilityProof, &'static str>,
     /// How many webhooks wait, of every provider; `None` is what this user may not see.
     pub waiting: Vec<(ProviderId, Option<u64>)>,
     /// Bytes that each spool may hold.
@@ -61,7 +61,7 @@ pub struct SpoolFacts {
 
 /// A place where the URL says that the broker is.
 #[derive(Debug, Clone)]
-pub struct Host {
+pub struct HostFacts {
     /// Host and port.
     pub address: String,
     /// Why it cannot be connected to there.
@@ -72,7 +72,7 @@ pub struct Host {
 #[derive(Debug, Clone)]
 pub struct Broker {
     /// Every place where the URL says that it is.
-    pub hosts: Vec<Host>,
+    pub hosts: Vec<HostFacts>,
     /// The state of everything that is needed.
     pub things: Vec<Compared>,
     /// Messages that no queue was bound for, if there is the queue that catches them.
@@ -106,7 +106,7 @@ pub struct Memory {
 }
 
 /// What the servers are compared with, and how they are reached.
-pub struct Patient {
+pub struct Probe {
     rabbit: RabbitSettings,
     management: Option<Management>,
     topology: Topology,
@@ -117,7 +117,7 @@ pub struct Patient {
     spool_max_bytes: u64,
 }
 
-impl Patient {
+impl Probe {
     /// What `role` needs in order to serve `providers`.
     ///
     /// # Errors
@@ -193,7 +193,7 @@ impl Patient {
         let (management, hosts, inspector) =
             tokio::join!(managing, inspect::each_host(&self.rabbit), Inspector::connect(self.rabbit.clone()));
         let inspector = inspector?;
-        let hosts = hosts.into_iter().map(|inspect::Host { address, answer }| Host {
+        let hosts = hosts.into_iter().map(|inspect::Host { address, answer }| HostFacts {
             address,
             answer: answer.map_err(NoBroker::from),
         });

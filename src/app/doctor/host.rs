@@ -2,7 +2,7 @@
 
 use super::facts::{Broker, Facts, ManagementFacts, NoBroker};
 use super::finding::{Finding, Level};
-use crate::adapters::rabbit::compare::{Compared, Kind, Standing};
+use crate::adapters::rabbit::compare::{Compared, ObjectKind, ObjectState};
 use crate::adapters::rabbit::management::Found;
 use crate::adapters::rabbit::topology::{UNROUTED, UPDATES_LOG};
 
@@ -83,7 +83,7 @@ fn alarms(found: &Found) -> Finding {
 fn stream_queue(broker: &Broker) -> Finding {
     let (check, subject) = ("stream_queue", "feature flag stream_queue");
     let stream = |thing: &Compared| {
-        thing.kind == Kind::Queue && thing.name == UPDATES_LOG && thing.standing == Standing::There
+        thing.kind == ObjectKind::Queue && thing.name == UPDATES_LOG && thing.state == ObjectState::There
     };
     let flags = match &broker.management {
         ManagementFacts::Found(found) => found.feature_flags.as_deref(),

@@ -1,6 +1,6 @@
 //! The doctor: compares the broker and Redis with what Milepost needs.
 //!
-//! [`Patient::facts`] asks the servers; the rules, one idea a file, are pure. A finding fails only if messages can be
+//! [`Probe::facts`] asks the servers; the rules, one idea a file, are pure. A finding fails only if messages can be
 //! lost, duplicated or held up by it; what merely needs a look is a warning.
 
 mod cluster;
@@ -14,7 +14,7 @@ mod shape;
 mod spool;
 mod subscribers;
 
-pub use facts::{Broker, Facts, Host, ManagementFacts, Memory, NoBroker, Patient, SpoolFacts};
+pub use facts::{Broker, Facts, HostFacts, ManagementFacts, Memory, NoBroker, Probe, SpoolFacts};
 pub use finding::{Finding, Level};
 
 /// All findings, in the order in which they are best fixed.

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::facts::{Broker, ManagementFacts};
 use super::finding::{Finding, Level};
-use crate::adapters::rabbit::compare::{Compared, Kind};
+use crate::adapters::rabbit::compare::{Compared, ObjectKind};
 use crate::adapters::rabbit::management::FoundQueue;
 use crate::adapters::rabbit::topology::UPDATES_LOG;
 
@@ -34,7 +34,7 @@ pub(super) fn findings(broker: &Broker) -> Vec<Finding> {
 }
 
 fn is(thing: &Compared, queue: &str) -> bool {
-    thing.kind == Kind::Queue && thing.name == queue
+    thing.kind == ObjectKind::Queue && thing.name == queue
 }
 
 fn of(queue: &FoundQueue) -> Vec<Finding> {

@@ -1,7 +1,7 @@
 //! Exchanges, queues and bindings: whether they are there, and as they are needed.
 
 use super::finding::{Finding, Level};
-use crate::adapters::rabbit::compare::{Compared, Kind, Standing};
+use crate::adapters::rabbit::compare::{Compared, ObjectKind, ObjectState};
 
 const APPLY: &str = "milepost topology apply";
 const REPLACE: &str =
@@ -9,7 +9,7 @@ const REPLACE: &str =
 
 /// One finding for each thing that is not as needed, and one for all that are.
 pub(super) fn findings(things: &[Compared]) -> Vec<Finding> {
-    [(Kind::Exchange, "exchanges"), (Kind::Queue, "queues"), (Kind::Binding, "bindings")]
+    [(ObjectKind::Exchange, "exchanges"), (ObjectKind::Queue, "queues"), (ObjectKind::Binding, "bindings")]
         .into_iter()
         .flat_map(|(kind, check)| of(check, things.iter().filter(move |thing| thing.kind == kind)))
         .collect()
@@ -17,17 +17,17 @@ pub(super) fn findings(things: &[Compared]) -> Vec<Finding> {
 
 fn of<'a>(check: &'static str, things: impl Iterator<Item = &'a Compared>) -> Vec<Finding> {
     let (mut findings, mut there, mut unknown) = (Vec::new(), 0, Vec::new());
-    for Compared { kind, name, standing } in things {
+    for Compared { kind, name, state } in things {
         let subject = format!("{kind} {name}");
-        match standing {
-            Standing::There => there += 1,
-            Standing::Missing => {
+        match state {
+            ObjectState::There => there += 1,
+            ObjectState::Missing => {
                 findings.push(Finding::new(Level::Fail, check, subject, "is missing", APPLY));
             }
-            Standing::Differs(how) => {
+            ObjectState::Differs(how) => {
                 findings.push(Finding::new(Level::Fail, check, subject, how, REPLACE));
             }
-            Standing::Unknown(why) => unknown.push(why),
+            ObjectState::Unknown(why) => unknown.push(why),
         }
     }
     if let Some(why) = unknown.first() {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::facts::{Broker, ManagementFacts};
 use super::finding::{Finding, Level};
-use crate::adapters::rabbit::compare::Kind;
+use crate::adapters::rabbit::compare::ObjectKind;
 use crate::adapters::rabbit::management::{Found, FoundQueue};
 use crate::adapters::rabbit::subscriptions::is_bounded;
 use crate::adapters::rabbit::topology::UPDATES;
@@ -18,7 +18,7 @@ const REMEDY: &str = "its owner declares it anew with x-overflow drop-head, or w
 /// A finding for each queue that would refuse, or one for all.
 pub(super) fn findings(broker: &Broker) -> Vec<Finding> {
     // A receiver publishes no updates.
-    if !broker.things.iter().any(|thing| thing.kind == Kind::Exchange && thing.name == UPDATES) {
+    if !broker.things.iter().any(|thing| thing.kind == ObjectKind::Exchange && thing.name == UPDATES) {
         return Vec::new();
     }
     let ManagementFacts::Found(found) = &broker.management else {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Broker, Site};
+use super::{BrokerArgs, Site};
 use crate::adapters::clock::SystemClock;
 use crate::cli::Exit;
 use crate::operator::audit::{Act, AuditEntry, Surface, words};
@@ -21,7 +21,7 @@ pub struct Args {
     pub yes: bool,
     /// Where.
     #[command(flatten)]
-    pub broker: Broker,
+    pub broker: BrokerArgs,
     /// Which messages.
     #[command(flatten)]
     pub selection: Selection,

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use jiff::Timestamp;
 
-use super::{Broker, Site, out, until_signalled};
+use super::{BrokerArgs, Site, out, until_signalled};
 use crate::cli::Exit;
 use crate::cli::table::{Align, Table};
 use crate::operator::parked::entry::Entry;
@@ -20,7 +20,7 @@ const LONGEST_ID: usize = 24;
 pub struct Args {
     /// Where.
     #[command(flatten)]
-    pub broker: Broker,
+    pub broker: BrokerArgs,
     /// One JSON object a line
     #[arg(long)]
     pub json: bool,

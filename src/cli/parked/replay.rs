@@ -4,13 +4,13 @@ use std::io::Write as _;
 
 use indicatif::ProgressBar;
 
-use super::{Broker, Site, out, until_signalled};
+use super::{BrokerArgs, Site, out, until_signalled};
 use crate::cli::{Exit, send};
 use crate::domain::provider::ProviderId;
 use crate::operator::audit::{Act, AuditEntry, Surface, words};
 use crate::operator::parked::filter::Selection;
 use crate::operator::parked::look;
-use crate::operator::parked::replay::{self, Ended, Options, Progress, Tally, Watcher, fit};
+use crate::operator::parked::replay::{self, Ended, Options, ReplayProgress, Tally, Watcher, fit};
 
 /// What `milepost parked replay` is asked.
 #[derive(clap::Args)]
@@ -33,7 +33,7 @@ pub struct Args {
     pub dry_run: bool,
     /// Where.
     #[command(flatten)]
-    pub broker: Broker,
+    pub broker: BrokerArgs,
     /// Which messages. Those parked after the command began are never among them.
     #[command(flatten)]
     pub selection: Selection,
@@ -48,7 +48,7 @@ fn share(text: &str) -> Result<f64, String> {
 struct Bar(ProgressBar);
 
 impl Watcher for Bar {
-    fn progress(&self, Progress { looked_at, of, .. }: Progress) {
+    fn progress(&self, ReplayProgress { looked_at, of, .. }: ReplayProgress) {
         self.0.set_length(of.into());
         self.0.set_position(looked_at.into());
     }

@@ -5,7 +5,7 @@ use std::io::Write;
 use serde_json::{Value, json};
 
 use super::list::when;
-use super::{Broker, Site, out, until_signalled};
+use super::{BrokerArgs, Site, out, until_signalled};
 use crate::cli::Exit;
 use crate::domain::provider::ProviderId;
 use crate::operator::audit::{Act, AuditEntry, Surface};
@@ -29,7 +29,7 @@ pub struct Args {
     pub reveal: bool,
     /// Where.
     #[command(flatten)]
-    pub broker: Broker,
+    pub broker: BrokerArgs,
     /// One JSON object a line
     #[arg(long)]
     pub json: bool,

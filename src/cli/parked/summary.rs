@@ -6,7 +6,7 @@ use std::io::Write;
 use serde_json::json;
 
 use super::list::when;
-use super::{Broker, Site, out, until_signalled};
+use super::{BrokerArgs, Site, out, until_signalled};
 use crate::cli::Exit;
 use crate::cli::table::{Align, Table};
 use crate::operator::parked::filter::Filter;
@@ -18,7 +18,7 @@ use crate::operator::parked::look;
 pub struct Args {
     /// Where.
     #[command(flatten)]
-    pub broker: Broker,
+    pub broker: BrokerArgs,
     /// One JSON object a line
     #[arg(long)]
     pub json: bool,

@@ -11,9 +11,9 @@ use anyhow::{Context as _, bail};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
-use super::{Broker, Site, until_signalled};
+use super::{BrokerArgs, Site, until_signalled};
 use crate::adapters::rabbit::RabbitSettings;
-use crate::adapters::rabbit::parked::{Outlet, ParkedQueue, Record};
+use crate::adapters::rabbit::parked::{ParkedQueue, Record, ReplayPublisher};
 use crate::cli::Exit;
 use crate::domain::parked::Parked;
 use crate::domain::provider::{Provider, ProviderId};
@@ -35,7 +35,7 @@ pub struct ExportArgs {
     pub file: Option<PathBuf>,
     /// Where.
     #[command(flatten)]
-    pub broker: Broker,
+    pub broker: BrokerArgs,
     /// Which messages.
     #[command(flatten)]
     pub filter: Filter,
@@ -48,7 +48,7 @@ pub struct ImportArgs {
     pub file: PathBuf,
     /// Where.
     #[command(flatten)]
-    pub broker: Broker,
+    pub broker: BrokerArgs,
 }
 
 pub(super) async fn export(args: &ExportArgs, site: &Site) -> anyhow::Result<Exit> {
@@ -87,7 +87,7 @@ pub(super) async fn import(args: &ImportArgs, site: &Site) -> anyhow::Result<Exi
 
 /// Parks what is not parked yet. Returns how many were, and how many were left out.
 async fn park(records: &[(ProviderId, Record)], settings: &RabbitSettings) -> anyhow::Result<(u64, u64)> {
-    let outlet = Outlet::open(settings).await?;
+    let publisher = ReplayPublisher::open(settings).await?;
     let mut there: HashMap<ProviderId, HashSet<String>> = HashMap::new();
     let mut confirms: FuturesUnordered<BoxFuture<'_, Result<(), PublishError>>> = FuturesUnordered::new();
     let (mut parked, mut left_out) = (0, 0);
@@ -102,12 +102,12 @@ async fn park(records: &[(ProviderId, Record)], settings: &RabbitSettings) -> an
         if confirms.len() >= UNCONFIRMED {
             parked += confirmed(confirms.next().await)?;
         }
-        confirms.push(Box::pin(outlet.park(record).await??));
+        confirms.push(Box::pin(publisher.park(record).await??));
     }
     while !confirms.is_empty() {
         parked += confirmed(confirms.next().await)?;
     }
-    outlet.close().await;
+    publisher.close().await;
     Ok((parked, left_out))
 }
 

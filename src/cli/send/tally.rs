@@ -9,7 +9,7 @@ use super::delivered::{Delivered, SendOutcome};
 
 /// Counts webhooks by what became of them.
 #[derive(Debug)]
-pub struct Tally {
+pub struct SendTally {
     begun: Instant,
     accepted: u64,
     refused: u64,
@@ -24,7 +24,7 @@ pub struct Tally {
     first_failure: Option<String>,
 }
 
-impl Tally {
+impl SendTally {
     /// Nothing yet.
     #[must_use]
     pub const fn new(begun: Instant) -> Self {
@@ -67,7 +67,7 @@ impl Tally {
     }
 }
 
-impl fmt::Display for Tally {
+impl fmt::Display for SendTally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { accepted, resent, refused, gave_up, .. } = self;
         write!(f, "{accepted} accepted, {resent} resent, {refused} refused, {gave_up} gave up")?;
@@ -80,7 +80,7 @@ impl fmt::Display for Tally {
 pub struct Summary {
     elapsed: Duration,
     /// Its latencies are sorted.
-    tally: Tally,
+    tally: SendTally,
 }
 
 impl Summary {

@@ -17,14 +17,14 @@ const SECONDS_OF_A_YEAR: u64 = 365 * 24 * 60 * 60;
 
 /// What the bodies are made from.
 #[derive(Debug, Clone)]
-pub enum Content {
+pub enum WebhookBodies {
     /// Samples by their names: the steps of each delivery.
     Samples(Vec<(&'static str, Value)>),
     /// Bytes, sent as they are.
     Verbatim(Bytes),
 }
 
-impl Content {
+impl WebhookBodies {
     /// Deliveries told with these samples of `provider`, in this order.
     ///
     /// # Errors
@@ -75,7 +75,7 @@ pub struct Webhooks {
     /// Who sends them.
     pub provider: &'static dyn SampleSource,
     /// What the bodies are made from.
-    pub content: Content,
+    pub content: WebhookBodies,
     /// How they are signed.
     pub scheme: AuthScheme,
     /// In which header, where the account chose one.
@@ -95,8 +95,8 @@ impl Webhooks {
     /// When there is no such step, or the body cannot be written as JSON, which no JSON value causes.
     pub fn webhook(&self, number: u64, step: u32) -> anyhow::Result<SignedWebhook> {
         let body = match &self.content {
-            Content::Verbatim(body) => body.clone(),
-            Content::Samples(_) => {
+            WebhookBodies::Verbatim(body) => body.clone(),
+            WebhookBodies::Samples(_) => {
                 let (_, sample) = self.content.step(step).context("no such step")?;
                 let (mut body, tag) = (sample.clone(), format!("{:016x}", self.seed));
                 let steps = self.content.names();

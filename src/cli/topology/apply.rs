@@ -1,11 +1,11 @@
 //! `milepost topology apply`: declares it, or shows what that would do.
 
 use super::{everyone, print};
-use crate::adapters::rabbit::compare::{Compared, Standing};
+use crate::adapters::rabbit::compare::{Compared, ObjectState};
 use crate::adapters::rabbit::connect;
 use crate::adapters::rabbit::topology::Topology;
 use crate::app::backends::{rabbit_settings, whole_topology};
-use crate::app::doctor::Patient;
+use crate::app::doctor::Probe;
 use crate::cli::Exit;
 use crate::config::Config;
 use crate::telemetry::recorder::Role;
@@ -40,19 +40,19 @@ async fn apply(config: &Config) -> anyhow::Result<Exit> {
 }
 
 async fn show(config: &Config) -> anyhow::Result<Exit> {
-    let patient = Patient::new(config, Role::Run, &everyone())?;
-    let broker = patient.broker().await?;
+    let probe = Probe::new(config, Role::Run, &everyone())?;
+    let broker = probe.broker().await?;
     print(&broker.things.iter().map(line).collect::<String>())?;
-    let in_the_way = broker.things.iter().any(|thing| matches!(thing.standing, Standing::Differs(_)));
+    let in_the_way = broker.things.iter().any(|thing| matches!(thing.state, ObjectState::Differs(_)));
     Ok(if in_the_way { Exit::Failed } else { Exit::Done })
 }
 
-fn line(Compared { kind, name, standing }: &Compared) -> String {
-    let (word, why) = match standing {
-        Standing::There => ("exists", None),
-        Standing::Missing => ("would be declared", None),
-        Standing::Unknown(why) => ("would be declared again", Some(why)),
-        Standing::Differs(how) => ("cannot be declared", Some(how)),
+fn line(Compared { kind, name, state }: &Compared) -> String {
+    let (word, why) = match state {
+        ObjectState::There => ("exists", None),
+        ObjectState::Missing => ("would be declared", None),
+        ObjectState::Unknown(why) => ("would be declared again", Some(why)),
+        ObjectState::Differs(how) => ("cannot be declared", Some(how)),
     };
     let (kind, why) = (kind.to_string(), why.map(|why| format!(": {why}")).unwrap_or_default());
     format!("{word:<25}{kind:<10}{name}{why}\n")

@@ -4,7 +4,7 @@ use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
 use super::{everyone, print};
-use crate::app::doctor::{Finding, Level, Patient, diagnose};
+use crate::app::doctor::{Finding, Level, Probe, diagnose};
 use crate::cli::Exit;
 use crate::config::Config;
 use crate::telemetry::recorder::Role;
@@ -32,7 +32,7 @@ struct Report<'a> {
 }
 
 pub(super) async fn run(args: &Args, config: &Config) -> anyhow::Result<Exit> {
-    let findings = diagnose(&Patient::new(config, Role::Run, &everyone())?.facts().await);
+    let findings = diagnose(&Probe::new(config, Role::Run, &everyone())?.facts().await);
     let any = |level| findings.iter().any(|finding| finding.level == level);
     if args.json {
         let report = Report { healthy: !any(Level::Fail), findings: &findings };

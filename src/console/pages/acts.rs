@@ -16,8 +16,8 @@ use crate::adapters::clock::SystemClock;
 use crate::config::Right;
 use crate::console::Console;
 use crate::console::page::{self, Tone, badge, notice, number, time};
-use crate::console::running::{ActState, RunningAct, Wanted};
-use crate::console::web::{Asked, Fields, Posted, Refusal, needs, see_other, token};
+use crate::console::running::{ActState, Job, RunningAct};
+use crate::console::web::{FormFields, PageRequest, Posted, Refusal, needs, see_other, token};
 use crate::operator::audit::{Act, AuditEntry, Surface, words};
 use crate::operator::parked::filter::Selection;
 use crate::operator::parked::replay::Options;
@@ -32,7 +32,7 @@ const LARGEST_EXPORT: u64 = 256 * 1024 * 1024;
 /// Asks whether this replay is meant.
 pub(in crate::console) async fn confirm_replay(
     State(console): State<Arc<Console>>,
-    asked: Asked,
+    asked: PageRequest,
 ) -> Result<Response, Refusal> {
     needs(&asked.visitor, Right::Act)?;
     let (_, selection) = selection(&asked.fields)?;
@@ -70,7 +70,7 @@ pub(in crate::console) async fn replay(
         selection,
         edited: None,
     };
-    let act = console.acts.begin(&posted.visitor.name, provider, Wanted::Replay(options));
+    let act = console.acts.begin(&posted.visitor.name, provider, Job::Replay(options));
     let act = act.map_err(|error| Refusal::bad(error.to_string()))?;
     Ok(see_other(&format!("/acts/{}", act.id)))
 }
@@ -78,7 +78,7 @@ pub(in crate::console) async fn replay(
 /// Asks whether this discard is meant.
 pub(in crate::console) async fn confirm_discard(
     State(console): State<Arc<Console>>,
-    asked: Asked,
+    asked: PageRequest,
 ) -> Result<Response, Refusal> {
     needs(&asked.visitor, Right::Act)?;
     let (_, selection) = selection(&asked.fields)?;
@@ -113,12 +113,12 @@ pub(in crate::console) async fn discard(
     if posted.fields.get("yes").is_none() {
         return Err(Refusal::bad("It was not confirmed."));
     }
-    let act = console.acts.begin(&posted.visitor.name, provider, Wanted::Discard(selection, directory));
+    let act = console.acts.begin(&posted.visitor.name, provider, Job::Discard(selection, directory));
     let act = act.map_err(|error| Refusal::bad(error.to_string()))?;
     Ok(see_other(&format!("/acts/{}", act.id)))
 }
 
-fn positive(fields: &Fields, name: &str) -> Result<Option<f64>, Refusal> {
+fn positive(fields: &FormFields, name: &str) -> Result<Option<f64>, Refusal> {
     let Some(text) = fields.get(name) else { return Ok(None) };
     let number = text.parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0);
     number.map(Some).ok_or_else(|| Refusal::bad(format!("{name} must be a number from 0.")))
@@ -135,18 +135,18 @@ fn count(console: &Console, selection: &Selection) -> u64 {
 }
 
 /// All acts of this console since it began.
-pub(in crate::console) async fn list(State(console): State<Arc<Console>>, asked: Asked) -> Response {
+pub(in crate::console) async fn list(State(console): State<Arc<Console>>, asked: PageRequest) -> Response {
     let (acts, now) = (console.acts.all(), SystemClock.now());
     let content = html! {
         @if acts.is_empty() { p { "Nothing was done on this console since it began. The " a href="/audit" { "audit log" } " has what was done before, and by commands." } } @else {
             div class="scroll" tabindex="0" role="region" aria-label="Acts" { table {
-                thead { tr { th scope="col" { "Asked for" } th scope="col" { "Who" } th scope="col" { "What" } th scope="col" { "Which" } th scope="col" { "How far" } } }
+                thead { tr { th scope="col" { "PageRequest for" } th scope="col" { "Who" } th scope="col" { "What" } th scope="col" { "Which" } th scope="col" { "How far" } } }
                 tbody { @for act in &acts { tr {
                     td { a href={ "/acts/" (act.id) } { (time(act.asked_at, now)) } }
                     td { (printable(&act.who)) }
                     td { (act.act.as_str()) }
                     td class="wrap" { (printable(&act.which)) }
-                    td { (standing(&act.state().borrow())) }
+                    td { (state_of(&act.state().borrow())) }
                 } } }
             } }
         }
@@ -154,7 +154,7 @@ pub(in crate::console) async fn list(State(console): State<Arc<Console>>, asked:
     page::page(&asked.visitor, "/acts", "Acts", &content)
 }
 
-fn standing(state: &ActState) -> Markup {
+fn state_of(state: &ActState) -> Markup {
     match &state.ended {
         Some(ended) if ended.well => badge(Tone::Good, "done"),
         Some(_) => badge(Tone::Bad, "not all done"),
@@ -174,7 +174,7 @@ fn find(console: &Console, id: &str) -> Result<Arc<RunningAct>, Refusal> {
 pub(in crate::console) async fn page(
     State(console): State<Arc<Console>>,
     Path(id): Path<String>,
-    asked: Asked,
+    asked: PageRequest,
 ) -> Result<Response, Refusal> {
     let act = find(&console, &id)?;
     let state = act.state().borrow().clone();
@@ -203,7 +203,7 @@ fn title(act: Act) -> &'static str {
 fn piece(state: &ActState) -> Markup {
     let (progress, tally) = (state.progress, state.progress.tally);
     html! {
-        p { (standing(state)) @if let Some(ended) = &state.ended { " " (printable(&ended.says)) } }
+        p { (state_of(state)) @if let Some(ended) = &state.ended { " " (printable(&ended.says)) } }
         @if progress.of > 0 {
             label { "Looked at " (number(progress.looked_at)) " of " (number(progress.of)) " parked messages "
                 progress max=(progress.of) value=(progress.looked_at) {} }
@@ -224,7 +224,7 @@ fn piece(state: &ActState) -> Markup {
 pub(in crate::console) async fn live(
     State(console): State<Arc<Console>>,
     Path(id): Path<String>,
-    _asked: Asked,
+    _asked: PageRequest,
 ) -> Result<Response, Refusal> {
     let act = find(&console, &id)?;
     Ok(console.live.follow(act.state(), |state| (piece(state), state.ended.is_some())))
@@ -245,7 +245,7 @@ pub(in crate::console) async fn stop(
 pub(in crate::console) async fn export(
     State(console): State<Arc<Console>>,
     Path(name): Path<String>,
-    asked: Asked,
+    asked: PageRequest,
 ) -> Result<Response, Refusal> {
     needs(&asked.visitor, Right::Personal)?;
     let gone = || Refusal::gone("There is no such file any more.");

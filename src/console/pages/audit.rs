@@ -9,8 +9,8 @@ use maud::{Markup, html};
 use crate::adapters::clock::SystemClock;
 use crate::console::Console;
 use crate::console::page::{self, Tone, badge, notice, number, pager, skip, time};
-use crate::console::web::{Asked, Refusal};
-use crate::operator::audit::{AuditEntry, Phase};
+use crate::console::web::{PageRequest, Refusal};
+use crate::operator::audit::{ActPhase, AuditEntry};
 use crate::operator::printable::printable;
 use crate::ports::Clock as _;
 
@@ -20,7 +20,7 @@ const PAGE: usize = 100;
 /// The page.
 pub(in crate::console) async fn page(
     State(console): State<Arc<Console>>,
-    asked: Asked,
+    asked: PageRequest,
 ) -> Result<Response, Refusal> {
     let skipped = skip(&asked.fields)?;
     let who = asked.fields.get("who").map(str::to_owned);
@@ -52,7 +52,7 @@ pub(super) fn table(entries: &[AuditEntry]) -> Markup {
             td { (entry.act.as_str()) }
             td class="wrap" { (printable(&entry.which)) }
             td class="num" { (entry.count.map_or_else(|| "–".to_owned(), number)) }
-            td class="wrap" { @match (&entry.result, entry.phase) { (Some(result), _) => { (printable(result)) }, (None, Phase::Begun) => { (badge(Tone::Plain, "begun")) }, (None, Phase::Ended) => { "–" } } }
+            td class="wrap" { @match (&entry.result, entry.phase) { (Some(result), _) => { (printable(result)) }, (None, ActPhase::Begun) => { (badge(Tone::Plain, "begun")) }, (None, ActPhase::Ended) => { "–" } } }
         } } }
     } } }
 }

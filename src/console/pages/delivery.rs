@@ -10,14 +10,14 @@ use maud::{Markup, html};
 use url::form_urlencoded::Serializer;
 
 use crate::adapters::clock::SystemClock;
-use crate::adapters::redis::{DeliveryName, State as EventState};
+use crate::adapters::redis::{DeliveryName, EventState};
 use crate::console::Console;
 use crate::console::page::{self, Tone, badge, code, maybe_code, notice, time};
-use crate::console::web::{Asked as AskedPage, Refusal};
+use crate::console::web::{PageRequest, Refusal};
 use crate::domain::identity::ReceiptId;
 use crate::operator::printable::printable;
 use crate::operator::when::duration;
-use crate::operator::why::{Answer, Asked, ParkedOf, Publication, Question, Row, Searched, ask};
+use crate::operator::why::{AskedSystems, Explanation, ParkedOf, Publication, Question, Row, Searched, ask};
 use crate::ports::Clock as _;
 
 /// How far back the updates are searched, unless another span is chosen: the stream may hold millions.
@@ -33,7 +33,7 @@ pub(super) fn link(id: &str) -> String {
 /// The page.
 pub(in crate::console) async fn page(
     State(console): State<Arc<Console>>,
-    asked: AskedPage,
+    asked: PageRequest,
 ) -> Result<Response, Refusal> {
     let fields = &asked.fields;
     let since = fields.get("since").unwrap_or(SINCE);
@@ -68,7 +68,7 @@ fn form(id: Option<&str>, since: &str) -> Markup {
     } }
 }
 
-fn known(console: &Console, answer: &Answer, now: Timestamp) -> Markup {
+fn known(console: &Console, answer: &Explanation, now: Timestamp) -> Markup {
     html! {
         @for (whom, why) in &answer.unknown { (notice(Tone::Bad, &format!("Nothing is known of {whom}: {why}"))) }
         @if answer.is_empty() { (nothing(answer, now)) } @else {
@@ -100,7 +100,7 @@ fn known(console: &Console, answer: &Answer, now: Timestamp) -> Markup {
 }
 
 /// What operators did with it, by its receipts and its own id.
-fn acts(console: &Console, answer: &Answer) -> Markup {
+fn acts(console: &Console, answer: &Explanation) -> Markup {
     let receipts: Vec<_> = answer.rows().0.into_keys().collect();
     let (entries, _) = console.trail.latest(|entry| {
         entry.ids.iter().any(|id| *id == answer.id || receipts.contains(id))
@@ -109,7 +109,7 @@ fn acts(console: &Console, answer: &Answer) -> Markup {
     html! { @if !entries.is_empty() { h2 { "What operators did" } (super::audit::table(&entries)) } }
 }
 
-fn nothing(answer: &Answer, now: Timestamp) -> Markup {
+fn nothing(answer: &Explanation, now: Timestamp) -> Markup {
     html! {
         p class="notice plain" role="status" { (code(&answer.id)) " was not found: not in the ledger, not among the parked messages, and not in the updates searched." }
         @if let Some(given) = ReceiptId::given_at(&answer.id) {
@@ -129,7 +129,7 @@ fn nothing(answer: &Answer, now: Timestamp) -> Markup {
 }
 
 /// One event: how it ended, and what happened when.
-fn event(console: &Console, receipt: &str, row: &Row<'_>, asked: &Asked, now: Timestamp) -> Markup {
+fn event(console: &Console, receipt: &str, row: &Row<'_>, asked: &AskedSystems, now: Timestamp) -> Markup {
     let (published, words) = row.publication(asked.searched.as_ref(), now);
     let tone = match published {
         Some(true) => Tone::Good,

@@ -6,11 +6,11 @@ use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
 
-use crate::app::doctor::{Finding, Level, Patient, diagnose};
+use crate::app::doctor::{Finding, Level, Probe, diagnose};
 use crate::config::Config;
 use crate::console::Console;
 use crate::console::page::{self, Tone, badge, number};
-use crate::console::web::{Asked, Refusal};
+use crate::console::web::{PageRequest, Refusal};
 use crate::operator::printable::printable;
 use crate::providers;
 use crate::telemetry::recorder::Role;
@@ -18,7 +18,7 @@ use crate::telemetry::recorder::Role;
 /// The page.
 pub(in crate::console) async fn page(
     State(console): State<Arc<Console>>,
-    asked: Asked,
+    asked: PageRequest,
 ) -> Result<Response, Refusal> {
     let findings = findings(&console.config).await.map_err(|error| Refusal::away(&error))?;
     let of = |levels: &[Level]| findings.iter().filter(|it| levels.contains(&it.level)).collect::<Vec<_>>();
@@ -40,8 +40,8 @@ pub(in crate::console) async fn page(
 /// What the doctor says, as `milepost topology check` does.
 pub(super) async fn findings(config: &Config) -> anyhow::Result<Vec<Finding>> {
     let everyone: Vec<_> = providers::ALL.iter().map(|provider| provider.id()).collect();
-    let patient = Patient::new(config, Role::Run, &everyone)?;
-    Ok(diagnose(&patient.facts().await))
+    let probe = Probe::new(config, Role::Run, &everyone)?;
+    Ok(diagnose(&probe.facts().await))
 }
 
 /// Findings, one below the other.

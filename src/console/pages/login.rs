@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use maud::html;
 
 use crate::console::Console;
-use crate::console::access::Refused;
+use crate::console::access::LoginRefusal;
 use crate::console::page;
 use crate::console::web::{Posted, form, peer, see_other};
 
@@ -63,11 +63,11 @@ pub(in crate::console) async fn log_in(State(console): State<Arc<Console>>, requ
         (fields.get("name").unwrap_or_default(), fields.exact("password").unwrap_or_default());
     match console.access.log_in(name, password.to_owned()).await {
         Ok(cookie) => with_cookie(see_other(&next), &console, &cookie),
-        Err(Refused::Wrong) => {
+        Err(LoginRefusal::Wrong) => {
             let page = shown(&next, Some("The name or the password is wrong."));
             (StatusCode::UNAUTHORIZED, page).into_response()
         }
-        Err(Refused::Busy) => {
+        Err(LoginRefusal::Busy) => {
             let page = shown(&next, Some("Too many passwords are tried at once. Try again in a moment."));
             (StatusCode::TOO_MANY_REQUESTS, page).into_response()
         }

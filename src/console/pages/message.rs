@@ -15,8 +15,8 @@ use crate::console::Console;
 use crate::console::access::Visitor;
 use crate::console::page::{self, Tone, badge, code, maybe_code, maybe_time, notice, number, time};
 use crate::console::parked_index::{HeldContent, IndexedMessage};
-use crate::console::running::Wanted;
-use crate::console::web::{Asked, Posted, Refusal, needs, see_other, token};
+use crate::console::running::Job;
+use crate::console::web::{PageRequest, Posted, Refusal, needs, see_other, token};
 use crate::domain::document::without_mark;
 use crate::domain::provider::ProviderId;
 use crate::operator::audit::{Act, AuditEntry, Surface};
@@ -39,7 +39,7 @@ pub(super) fn link(provider: ProviderId, id: &str) -> String {
 pub(in crate::console) async fn page(
     State(console): State<Arc<Console>>,
     Path((provider, id)): Path<(String, String)>,
-    asked: Asked,
+    asked: PageRequest,
 ) -> Result<Response, Refusal> {
     let (message, content) = find(&console, &provider, &id).await?;
     let body = ShownBody::read(&content.body, false);
@@ -96,7 +96,7 @@ pub(in crate::console) async fn edit(
     let selection = Selection { ids: vec![about.id.clone()], all: false, filter };
     let options =
         Options { max_failures: Some(0.0), selection, edited: Some(Bytes::from(text)), ..Options::default() };
-    let act = console.acts.begin(&posted.visitor.name, about.provider, Wanted::Replay(options));
+    let act = console.acts.begin(&posted.visitor.name, about.provider, Job::Replay(options));
     let act = act.map_err(|error| Refusal::bad(error.to_string()))?;
     Ok(see_other(&format!("/acts/{}", act.id)))
 }

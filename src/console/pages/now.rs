@@ -11,11 +11,11 @@ use crate::adapters::clock::SystemClock;
 use crate::console::Console;
 use crate::console::fleet::{FleetView, LossClock, ProviderView, parked_tone, share_tone};
 use crate::console::page::{self, Tone, badge, length, notice, number, time};
-use crate::console::web::Asked;
+use crate::console::web::PageRequest;
 use crate::ports::Clock as _;
 
 /// The page.
-pub(in crate::console) async fn page(State(console): State<Arc<Console>>, asked: Asked) -> Response {
+pub(in crate::console) async fn page(State(console): State<Arc<Console>>, asked: PageRequest) -> Response {
     let view = Arc::clone(&console.fleet.borrow());
     let content = html! {
         div data-live="/live" { (piece(&view, SystemClock.now())) }
@@ -36,7 +36,7 @@ pub(in crate::console) async fn page(State(console): State<Arc<Console>>, asked:
 }
 
 /// Its table, made again whenever the fleet was looked at.
-pub(in crate::console) async fn live(State(console): State<Arc<Console>>, _asked: Asked) -> Response {
+pub(in crate::console) async fn live(State(console): State<Arc<Console>>, _asked: PageRequest) -> Response {
     console.live.follow(console.fleet.clone(), |view| (piece(view, SystemClock.now()), false))
 }
 

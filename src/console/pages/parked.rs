@@ -16,7 +16,7 @@ use crate::console::page::{
     self, Tone, badge, code, maybe_code, maybe_time, notice, number, pager, skip, time,
 };
 use crate::console::parked_index::{GroupTrend, IndexedMessage, TREND_HOURS};
-use crate::console::web::{Asked, Fields, Refusal};
+use crate::console::web::{FormFields, PageRequest, Refusal};
 use crate::operator::parked::filter::Filter;
 use crate::operator::printable::printable;
 use crate::ports::Clock as _;
@@ -27,9 +27,9 @@ const PAGE: usize = 50;
 /// The page: groups, or with a fingerprint, or on request, messages.
 pub(in crate::console) async fn page(
     State(console): State<Arc<Console>>,
-    asked: Asked,
+    asked: PageRequest,
 ) -> Result<Response, Refusal> {
-    let Asked { visitor, fields } = &asked;
+    let PageRequest { visitor, fields } = &asked;
     let (filter, skipped, now) = (filter(fields)?, skip(fields)?, SystemClock.now());
     let may_act = visitor.may(Right::Act);
     let (all, shown) = if fields.get("view") == Some("messages") {
@@ -67,7 +67,7 @@ fn states(console: &Console, now: Timestamp) -> Markup {
     } }
 }
 
-fn form(fields: &Fields) -> Markup {
+fn form(fields: &FormFields) -> Markup {
     let value = |name| fields.get(name);
     let filtered = FILTER.iter().any(|name| value(name).is_some());
     html! { details open[filtered] { summary { "Filter" } form method="get" action="/parked" class="filter" {
@@ -138,7 +138,7 @@ fn trend(group: &GroupTrend) -> Markup {
 }
 
 fn list(
-    fields: &Fields,
+    fields: &FormFields,
     messages: &[IndexedMessage],
     may_act: bool,
     passed: usize,

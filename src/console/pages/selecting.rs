@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::console::web::{Fields, Refusal};
+use crate::console::web::{FormFields, Refusal};
 use crate::domain::provider::ProviderId;
 use crate::operator::parked::filter::{Filter, Selection};
 use crate::operator::parked_of;
@@ -13,7 +13,7 @@ pub(super) const FILTER: [&str; 9] =
     ["provider", "account", "reason", "fingerprint", "delivery", "event", "since", "until", "error"];
 
 /// The filter that the fields say.
-pub(super) fn filter(fields: &Fields) -> Result<Filter, Refusal> {
+pub(super) fn filter(fields: &FormFields) -> Result<Filter, Refusal> {
     let texts = |name| fields.all(name).map(str::to_owned).collect::<Vec<_>>();
     let time = |name: &'static str| {
         let time = fields.get(name).map(when).transpose();
@@ -35,7 +35,7 @@ pub(super) fn filter(fields: &Fields) -> Result<Filter, Refusal> {
 }
 
 /// The messages of one provider that the fields mean: an act is about one queue.
-pub(super) fn selection(fields: &Fields) -> Result<(ProviderId, Selection), Refusal> {
+pub(super) fn selection(fields: &FormFields) -> Result<(ProviderId, Selection), Refusal> {
     let filter = filter(fields)?;
     let [provider] = filter.provider[..] else {
         return Err(Refusal::bad("Choose one provider: an act is about one parked queue."));
@@ -51,7 +51,7 @@ pub(super) fn selection(fields: &Fields) -> Result<(ProviderId, Selection), Refu
 }
 
 /// The same fields again, in a form.
-pub(super) fn hidden(fields: &Fields) -> Markup {
+pub(super) fn hidden(fields: &FormFields) -> Markup {
     html! { @for name in FILTER.into_iter().chain(["id", "all"]) { @for value in fields.all(name) {
         input type="hidden" name=(name) value=(value);
     } } }

@@ -8,16 +8,16 @@ use maud::{Markup, html};
 
 use super::health::findings;
 use crate::adapters::rabbit::management::Management;
-use crate::adapters::rabbit::subscriptions::{self, Subscription};
+use crate::adapters::rabbit::subscriptions::{self, BoundQueue};
 use crate::app::doctor::Finding;
 use crate::console::Console;
 use crate::console::page::{self, Tone, badge, code, number};
-use crate::console::web::{Asked, Refusal};
+use crate::console::web::{PageRequest, Refusal};
 
 /// The page.
 pub(in crate::console) async fn page(
     State(console): State<Arc<Console>>,
-    asked: Asked,
+    asked: PageRequest,
 ) -> Result<Response, Refusal> {
     let amqp = &console.config.amqp;
     let Some(url) = &amqp.management_url else {
@@ -38,7 +38,7 @@ pub(in crate::console) async fn page(
     Ok(page::page(&asked.visitor, "/subscribers", "Subscribers", &content))
 }
 
-fn table(found: &[Subscription]) -> Markup {
+fn table(found: &[BoundQueue]) -> Markup {
     let count = |count: Option<u64>| count.map_or_else(|| "not counted yet".to_owned(), number);
     html! { div class="scroll" tabindex="0" role="region" aria-label="Subscribers" { table {
         thead { tr { th scope="col" { "Queue" } th scope="col" { "Takes" } th scope="col" class="num" { "Messages" } th scope="col" class="num" { "Consumers" } th scope="col" { "Bounded" } th scope="col" class="num" { "Rejected and kept" } } }

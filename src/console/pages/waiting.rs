@@ -7,11 +7,11 @@ use axum::response::Response;
 use maud::html;
 
 use crate::adapters::clock::SystemClock;
-use crate::adapters::redis::Inspector;
+use crate::adapters::redis::LedgerReader;
 use crate::app::backends::redis_connection;
 use crate::console::Console;
 use crate::console::page::{self, code, maybe_time, number, pager, skip};
-use crate::console::web::{Asked, Refusal};
+use crate::console::web::{PageRequest, Refusal};
 use crate::operator::waiting::{groups, reason};
 use crate::ports::Clock as _;
 
@@ -21,11 +21,11 @@ const PAGE: usize = 100;
 /// The page.
 pub(in crate::console) async fn page(
     State(console): State<Arc<Console>>,
-    asked: Asked,
+    asked: PageRequest,
 ) -> Result<Response, Refusal> {
     let skipped = skip(&asked.fields)?;
     let connection = redis_connection(&console.config).map_err(|error| Refusal::away(&error))?;
-    let waiting = Inspector::new(connection).waiting().await;
+    let waiting = LedgerReader::new(connection).waiting().await;
     let mut waiting = waiting.map_err(|error| Refusal::away(&error.into()))?;
     if let Some(provider) = asked.fields.get("provider") {
         waiting.retain(|event| event.delivery.provider == provider);

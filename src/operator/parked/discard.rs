@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::Queues;
+use super::ParkedQueues;
 use super::entry::Entry;
 use super::export::Writer;
 use super::filter::Selection;
@@ -27,7 +27,7 @@ pub async fn discard(
     file: &Path,
 ) -> anyhow::Result<Vec<String>> {
     let mut writer = Writer::into(file.to_owned());
-    let mut queues = Queues::new(settings, &selection.filter);
+    let mut queues = ParkedQueues::new(settings, &selection.filter);
     let mut discarded = Vec::new();
     while let Some(mut queue) = queues.next().await? {
         discarded.extend(of_queue(&mut queue, selection, &mut writer).await?);

@@ -21,14 +21,14 @@ pub struct Entry {
     /// Why it is no envelope, if it is none.
     pub defect: Option<&'static str>,
     /// What the body says; nothing, when it cannot be decoded.
-    pub content: Content,
+    pub content: BodyFacts,
     /// The body's length.
     pub bytes: usize,
 }
 
 /// What a body says.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Content {
+pub struct BodyFacts {
     /// The delivery.
     pub delivery_id: Option<String>,
     /// The provider's own id of the event.
@@ -75,19 +75,19 @@ impl Entry {
     }
 }
 
-fn content(message: &ParkedMessage) -> Content {
+fn content(message: &ParkedMessage) -> BodyFacts {
     let envelope = &message.envelope;
     let Some(provider) = providers::by_name(envelope.provider.as_str()) else {
         return of_event(&envelope.body);
     };
     // What made a worker panic must not hide the rest of the queue.
     let decoding = catch_unwind(AssertUnwindSafe(|| provider.decode(&envelope.body)));
-    let Ok(Ok(Decoded::Update(decoded))) = decoding else { return Content::default() };
+    let Ok(Ok(Decoded::Update(decoded))) = decoding else { return BodyFacts::default() };
     let DecodedUpdate { identity, update, .. } = *decoded;
     let (provider, account) = (envelope.provider, envelope.account.clone());
     let delivery = DeliveryKey { provider, account, delivery_id: update.delivery_id.clone() };
     let event_id = EventId::new(&delivery, &identity, envelope.receipt).to_string();
-    Content {
+    BodyFacts {
         delivery_id: Some(update.delivery_id),
         provider_event_id: identity.provider_event_id,
         event_id: message.defect.is_none().then_some(event_id),
@@ -96,7 +96,7 @@ fn content(message: &ParkedMessage) -> Content {
 }
 
 /// What is on a sink's queue was published before.
-fn of_event(body: &[u8]) -> Content {
+fn of_event(body: &[u8]) -> BodyFacts {
     let About { event, delivery, raw_status, .. } = about(body).unwrap_or_default();
-    Content { delivery_id: delivery, provider_event_id: None, event_id: event, raw_status }
+    BodyFacts { delivery_id: delivery, provider_event_id: None, event_id: event, raw_status }
 }

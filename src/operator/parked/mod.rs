@@ -21,14 +21,14 @@ use crate::domain::provider::ProviderId;
 
 /// The parked queues that a filter is about. Providers that this installation never ran have none; that is an error
 /// only for one asked for by name, or when there is none at all.
-pub struct Queues<'a> {
+pub struct ParkedQueues<'a> {
     settings: &'a RabbitSettings,
     left: std::vec::IntoIter<ProviderId>,
     by_name: bool,
     found: bool,
 }
 
-impl<'a> Queues<'a> {
+impl<'a> ParkedQueues<'a> {
     /// Those of `filter`.
     #[must_use]
     pub fn new(settings: &'a RabbitSettings, filter: &Filter) -> Self {
@@ -66,7 +66,7 @@ pub async fn look(
     stop: &CancellationToken,
     mut each: impl FnMut(Entry, &ParkedMessage) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let mut queues = Queues::new(settings, filter);
+    let mut queues = ParkedQueues::new(settings, filter);
     while let Some(mut queue) = queues.next().await? {
         loop {
             let next = tokio::select! {

@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 
 use super::hubrise::AtHubrise;
 use super::publications::{Publication, Searched};
-use super::row::{Asked, Row};
+use super::row::{AskedSystems, Row};
 use crate::adapters::redis::{DeliveryName, RememberedDelivery, Repeat};
 use crate::domain::identity::ReceiptId;
 use crate::operator::parked::entry::Entry;
 
 /// What is known about one id.
-pub struct Answer {
+pub struct Explanation {
     /// The id.
     pub id: String,
     /// Of a delivery, what happened between is asked.
@@ -26,17 +26,26 @@ pub struct Answer {
     /// What the HubRise sink knows.
     pub hubrise: Vec<AtHubrise>,
     /// Who answered.
-    pub asked: Asked,
+    pub asked: AskedSystems,
     /// Who could not be asked, and why.
     pub unknown: Vec<(&'static str, String)>,
     /// Queues with webhooks that wait to be taken up, if nothing else is known.
     pub waiting: Option<Vec<(String, u32)>>,
 }
 
-impl Answer {
+impl Explanation {
     pub(super) fn new(id: String, between: (Option<Timestamp>, Option<Timestamp>)) -> Self {
         let (parked, remembered, hubrise, unknown) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { id, between, parked, remembered, hubrise, asked: Asked::default(), unknown, waiting: None }
+        Self {
+            id,
+            between,
+            parked,
+            remembered,
+            hubrise,
+            asked: AskedSystems::default(),
+            unknown,
+            waiting: None,
+        }
     }
 
     pub(super) fn searched(&mut self, searched: Searched) {

@@ -10,7 +10,7 @@ use crate::sinks::cells;
 use crate::sinks::hubrise::core::record::{HubriseSide, OrderRecord};
 use crate::sinks::hubrise::keys;
 use crate::sinks::hubrise::links::{KnownDelivery, Link};
-use crate::sinks::update::Delivery;
+use crate::sinks::update::UpdatedDelivery;
 
 /// What is known of one delivery.
 pub struct AtHubrise {
@@ -30,7 +30,7 @@ pub(super) async fn known(
     names.dedup();
     for delivery in names {
         let DeliveryName { provider, account, delivery_id } = delivery.clone();
-        let key = keys::delivery(&Delivery { provider, account, id: delivery_id });
+        let key = keys::delivery(&UpdatedDelivery { provider, account, id: delivery_id });
         let (known, _) = cells::read::<KnownDelivery>(store, &key).await?;
         if known == KnownDelivery::default() {
             continue;

@@ -11,16 +11,16 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-pub use self::answer::Answer;
+pub use self::answer::Explanation;
 pub use self::hubrise::AtHubrise;
 pub use self::publications::{Publication, PublicationData, Range, Searched};
-pub use self::row::{Asked, Row};
+pub use self::row::{AskedSystems, Row};
 use super::parked::entry::Entry;
 use super::parked::filter::Filter;
 use super::parked::look;
 use crate::adapters::rabbit::inspect;
 use crate::adapters::rabbit::topology::work_queue;
-use crate::adapters::redis::{DeliveryName, Inspector, RedisCells};
+use crate::adapters::redis::{DeliveryName, LedgerReader, RedisCells};
 use crate::app::backends::{rabbit_settings, redis_connection};
 use crate::config::Config;
 use crate::domain::identity::ReceiptId;
@@ -61,9 +61,9 @@ pub async fn ask(
     config: &Config,
     now: Timestamp,
     parked_of: ParkedOf,
-) -> anyhow::Result<Answer> {
-    let mut answer = Answer::new(question.id.clone(), (question.from, question.until));
-    let inspector = Inspector::new(redis_connection(config)?);
+) -> anyhow::Result<Explanation> {
+    let mut answer = Explanation::new(question.id.clone(), (question.from, question.until));
+    let inspector = LedgerReader::new(redis_connection(config)?);
     // The ledger comes first: of a receipt that repeats an event, it says where in the log that one is.
     let names = inspector.deliveries(&question.id).await;
     if let Ok(names) = &names {
@@ -116,9 +116,9 @@ async fn parked(question: &Question, config: &Config, of: ParkedOf) -> anyhow::R
 
 /// Asks the ledger for every delivery that is in question.
 async fn remember(
-    inspector: &Inspector,
+    inspector: &LedgerReader,
     mut names: Vec<DeliveryName>,
-    answer: &mut Answer,
+    answer: &mut Explanation,
 ) -> Result<(), LedgerError> {
     names.sort();
     names.dedup();

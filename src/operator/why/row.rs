@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::publications::{Publication, Searched};
-use crate::adapters::redis::{EventRecord, State};
+use crate::adapters::redis::{EventRecord, EventState};
 use crate::domain::identity::ReceiptId;
 use crate::operator::parked::entry::Entry;
 use crate::operator::waiting::until;
@@ -25,7 +25,7 @@ pub struct Row<'a> {
 
 /// Who answered.
 #[derive(Default)]
-pub struct Asked {
+pub struct AskedSystems {
     /// What the search of the updates came to.
     pub searched: Option<Searched>,
     /// Whether the parked queues did.
@@ -82,7 +82,7 @@ impl Row<'_> {
                 times => (Some(true), format!("{said}, {times} times")),
             };
         }
-        if let Some(record) = self.record.filter(|record| record.state == State::Done) {
+        if let Some(record) = self.record.filter(|record| record.state == EventState::Done) {
             let seen = |done| searched.is_some_and(|searched| searched.reaches(done));
             if record.receipt.is_pulled() && record.done_at.is_some_and(seen) {
                 return (Some(false), "no: nothing new".to_owned());
@@ -97,7 +97,7 @@ impl Row<'_> {
 
     /// What could not be asked is `?`, not "no".
     #[must_use]
-    pub fn cells(&self, receipt: &str, asked: &Asked, now: Timestamp) -> [String; 9] {
+    pub fn cells(&self, receipt: &str, asked: &AskedSystems, now: Timestamp) -> [String; 9] {
         let at = |time: Option<Timestamp>| time.map_or_else(|| "-".to_owned(), |time| clock(time, now));
         let none = |asked: bool, none: &str| if asked { none.to_owned() } else { "?".to_owned() };
         let parked = self.parked.first().map_or_else(
@@ -135,7 +135,7 @@ impl Row<'_> {
 
     /// For a program.
     #[must_use]
-    pub fn as_json(&self, receipt: &str, asked: &Asked, now: Timestamp) -> Value {
+    pub fn as_json(&self, receipt: &str, asked: &AskedSystems, now: Timestamp) -> Value {
         let published = self.published.iter().map(|one| {
             json!({
                 "event_id": one.id, "time": one.time, "status": one.data.status, "raw_status": one.data.raw_status,
@@ -182,11 +182,11 @@ fn unseen(done_at: Option<Timestamp>, searched: Option<&Searched>) -> &'static s
 fn ledger(record: &EventRecord, now: Timestamp) -> String {
     let since = record.done_at.map_or_else(String::new, |time| format!(", {}", clock(time, now)));
     match (record.state, record.deadline) {
-        (State::Retrying, Some(due)) => format!("retried {}, {}", clock(due, now), until(due, now)),
-        (State::Claimed, Some(lease)) => {
+        (EventState::Retrying, Some(due)) => format!("retried {}, {}", clock(due, now), until(due, now)),
+        (EventState::Claimed, Some(lease)) => {
             format!("claimed, lease over {}, {}", clock(lease, now), until(lease, now))
         }
-        (State::Claimed, None) => "let go".to_owned(),
+        (EventState::Claimed, None) => "let go".to_owned(),
         (state, _) => format!("{}{since}", state.as_str()),
     }
 }

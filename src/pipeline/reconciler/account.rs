@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::asking::{Asker, Failure};
+use super::asking::{AskFailure, Asker};
 use super::{ReconcilerPorts, ReconcilerSettings};
 use crate::domain::identity::Account;
 use crate::domain::provider::ProviderId;
@@ -43,7 +43,7 @@ pub struct Source {
 }
 
 /// A delivery that was asked for.
-struct Asked {
+struct LastQuery {
     at: Timestamp,
     /// Its last update then.
     updated_at: Timestamp,
@@ -57,7 +57,7 @@ pub(super) struct AskedAccount {
     ports: ReconcilerPorts,
     settings: ReconcilerSettings,
     asker: Asker,
-    asked: HashMap<String, Asked>,
+    asked: HashMap<String, LastQuery>,
     /// Requests in a row that failed for a reason of the whole account's.
     failures: u32,
     holding: watch::Receiver<Option<Instant>>,
@@ -139,11 +139,11 @@ impl AskedAccount {
     }
 
     /// Asks for one delivery. What fails about it alone is remembered, and it is asked for again later.
-    async fn ask(&mut self, open: &OpenDelivery) -> Result<(), Failure> {
+    async fn ask(&mut self, open: &OpenDelivery) -> Result<(), AskFailure> {
         let delivery_id = &open.delivery.delivery_id;
         match self.asker.ask(&self.ports, delivery_id, open.address.as_deref()).await {
             Ok(()) => {}
-            Err(Failure::NoAnswer(why)) if !why.is_of_account() => {
+            Err(AskFailure::NoAnswer(why)) if !why.is_of_account() => {
                 let (provider, account) = (self.source.provider, &self.source.account);
                 tracing::info!(%provider, %account, delivery.id = delivery_id, why = why.as_str(), "nothing was pulled");
             }
@@ -154,16 +154,16 @@ impl AskedAccount {
         let times = before.map_or(0, |asked| asked.times);
         let pause = (NOTHING_NEW * (1 << times.min(10))).min(LONGEST_PAUSE);
         let due = now.checked_add(pause).unwrap_or(now);
-        let asked = Asked { at: now, updated_at: open.updated_at, times: times + 1, due };
+        let asked = LastQuery { at: now, updated_at: open.updated_at, times: times + 1, due };
         self.asked.insert(delivery_id.clone(), asked);
         Ok(())
     }
 
     /// How long to wait after a failure of the whole account's.
-    fn failed(&mut self, failure: Failure) -> Duration {
+    fn failed(&mut self, failure: AskFailure) -> Duration {
         let pause = match failure {
-            Failure::NotPublished => reconnect_delay(self.failures, chance::random()),
-            Failure::NoAnswer(why) => {
+            AskFailure::NotPublished => reconnect_delay(self.failures, chance::random()),
+            AskFailure::NoAnswer(why) => {
                 let last =
                     u32::try_from(self.source.schedule.attempts().saturating_sub(2)).unwrap_or_default();
                 let delay = self.source.schedule.delay_after(self.failures.min(last), chance::random());

@@ -15,14 +15,14 @@ use crate::telemetry::metrics as m;
 
 /// Why nothing was put into the intake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Failure {
+pub(super) enum AskFailure {
     /// The provider's answer, or the lack of one.
     NoAnswer(NoAnswer),
     /// The broker did not confirm the webhook. It may have stored it.
     NotPublished,
 }
 
-impl Failure {
+impl AskFailure {
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::NoAnswer(why) => why.as_str(),
@@ -31,7 +31,7 @@ impl Failure {
     }
 }
 
-impl From<NoAnswer> for Failure {
+impl From<NoAnswer> for AskFailure {
     fn from(why: NoAnswer) -> Self {
         Self::NoAnswer(why)
     }
@@ -69,7 +69,7 @@ impl Asker {
         ports: &ReconcilerPorts,
         delivery_id: &str,
         address: Option<&str>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), AskFailure> {
         let address = address.unwrap_or(delivery_id);
         let body = match self.answer(ports, delivery_id, address).await {
             // A token runs out when it likes: once more, with another.
@@ -84,7 +84,7 @@ impl Asker {
             ..Envelope::new(receipt, self.provider, self.account.clone(), body)
         };
         let published = ports.publisher.publish(Outbound::Raw(webhook)).await;
-        published.map_err(|_| Failure::NotPublished)?;
+        published.map_err(|_| AskFailure::NotPublished)?;
         metrics::counter!(m::PULLED_WEBHOOKS, "provider" => self.provider.as_str()).increment(1);
         let (provider, account) = (self.provider, &self.account);
         tracing::info!(%provider, %account, delivery.id = delivery_id, receipt.id = %receipt, "pulled");

@@ -10,7 +10,7 @@ use super::settings::Settings;
 use crate::domain::provider::ProviderId;
 use crate::domain::verdict::ParkReason;
 use crate::ports::{Cells, CellsError};
-use crate::sinks::update::Delivery;
+use crate::sinks::update::UpdatedDelivery;
 use crate::sinks::{HUBRISE_LINKS, Sink, SinkMessage, SinkOutcome, Verdict};
 
 /// What a service says.
@@ -59,7 +59,7 @@ impl Sink for Announced {
             return Ok(Verdict::Park(ParkReason::Malformed, what));
         };
         let Announcement { provider, account, delivery_id, order, connection } = announcement;
-        let delivery = Delivery { provider, account, id: delivery_id };
+        let delivery = UpdatedDelivery { provider, account, id: delivery_id };
         match links::link(&self.settings.connections, &delivery, &order, connection.as_deref()) {
             Ok(link) => {
                 links::keep(self.store.as_ref(), &self.settings, &delivery, link).await?;

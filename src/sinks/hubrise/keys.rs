@@ -1,7 +1,7 @@
 //! The sink's keys in Redis. What is in braces decides the slot of a Redis Cluster.
 
 use super::core::rule::OrderId;
-use crate::sinks::update::Delivery;
+use crate::sinks::update::UpdatedDelivery;
 
 /// Of an order's record.
 #[must_use]
@@ -23,6 +23,6 @@ pub fn unlinked(connection: &str) -> String {
 
 /// Of what is known of a delivery: its link, and what became of it.
 #[must_use]
-pub fn delivery(Delivery { provider, account, id }: &Delivery) -> String {
+pub fn delivery(UpdatedDelivery { provider, account, id }: &UpdatedDelivery) -> String {
     format!("mp:sink:hubrise:{{{provider}:{account}:{id}}}:delivery")
 }

@@ -11,7 +11,7 @@ use super::keys;
 use super::settings::{Connection, Settings};
 use crate::ports::{Cells, CellsError};
 use crate::sinks::cells;
-use crate::sinks::update::Delivery;
+use crate::sinks::update::UpdatedDelivery;
 
 const HOUR_MS: i64 = 60 * 60 * 1000;
 
@@ -83,13 +83,13 @@ impl Link {
 /// Why it cannot be, in words.
 pub fn link(
     connections: &[Connection],
-    delivery: &Delivery,
+    delivery: &UpdatedDelivery,
     order: &str,
     connection: Option<&str>,
 ) -> Result<Link, String> {
     let of_name = |known: &&Connection| connection.is_none_or(|name| known.name == name);
     let fed: Vec<_> = connections.iter().filter(|known| known.is_fed_by(delivery)).filter(of_name).collect();
-    let Delivery { provider, account, .. } = delivery;
+    let UpdatedDelivery { provider, account, .. } = delivery;
     let connection = match fed[..] {
         [only] => only,
         [] => return Err(format!("no such connection is fed by {provider}/{account}")),
@@ -112,7 +112,7 @@ pub fn link(
 pub async fn keep(
     store: &dyn Cells,
     settings: &Settings,
-    delivery: &Delivery,
+    delivery: &UpdatedDelivery,
     link: Link,
 ) -> Result<(), CellsError> {
     let key = keys::delivery(delivery);

@@ -6,7 +6,7 @@ use super::core::desk::Budget;
 use super::core::record::Style;
 use super::core::rule::Rule;
 use super::core::windows::Limit;
-use crate::sinks::update::Delivery;
+use crate::sinks::update::UpdatedDelivery;
 
 /// HubRise's documented limits of one connection.
 pub const LIMITS: [Limit; 3] = [
@@ -52,8 +52,8 @@ pub struct Settings {
 impl Connection {
     /// Whether a delivery's account feeds it.
     #[must_use]
-    pub fn is_fed_by(&self, delivery: &Delivery) -> bool {
-        let Delivery { provider, account, .. } = delivery;
+    pub fn is_fed_by(&self, delivery: &UpdatedDelivery) -> bool {
+        let UpdatedDelivery { provider, account, .. } = delivery;
         self.accounts.iter().any(|(fed, by)| fed == provider && by == account)
     }
 }

@@ -51,7 +51,7 @@ pub(super) struct Visit<'a> {
 }
 
 /// What a visit does next.
-enum Next {
+enum NextStep {
     Step(Step),
     /// Another replica is sending something about the order.
     Busy,
@@ -81,17 +81,17 @@ impl<'a> Visit<'a> {
     pub(super) async fn run(mut self) -> Result<Verdict, CellsError> {
         // What it says is taken in at once, so that the next request about the order sends it, too.
         match self.take_in().await? {
-            Next::Step(Step::Send(_)) | Next::Busy => {}
-            Next::Step(step) => return Ok(Self::end(step)),
+            NextStep::Step(Step::Send(_)) | NextStep::Busy => {}
+            NextStep::Step(step) => return Ok(Self::end(step)),
         }
         let _lane = self.sink.lanes.enter(&self.key).await;
         for _ in 0..MOST_REQUESTS {
             let request = match self.look().await? {
-                Next::Busy => {
+                NextStep::Busy => {
                     return Ok(later(BUSY_WAIT.mul_f64(0.5 + random::<f64>() / 2.0), WaitReason::Busy));
                 }
-                Next::Step(Step::Send(request)) => request,
-                Next::Step(step) => return Ok(Self::end(step)),
+                NextStep::Step(Step::Send(request)) => request,
+                NextStep::Step(step) => return Ok(Self::end(step)),
             };
             let pass = match self.sink.office.admit(self.connection, request.class()).await? {
                 Ok(pass) => pass,
@@ -127,7 +127,7 @@ impl<'a> Visit<'a> {
     }
 
     /// Takes the update into the record.
-    async fn take_in(&self) -> Result<Next, CellsError> {
+    async fn take_in(&self) -> Result<NextStep, CellsError> {
         let (next, is_new) = self
             .change(|record, now_ms| {
                 let is_new = record.owner.is_none();
@@ -139,7 +139,7 @@ impl<'a> Visit<'a> {
                 let case = self.case(now_ms);
                 match admit(record, &case) {
                     Ok(()) => (self.next(record, now_ms), is_new),
-                    Err(step) => (Next::Step(step), false),
+                    Err(step) => (NextStep::Step(step), false),
                 }
             })
             .await?;
@@ -154,27 +154,27 @@ impl<'a> Visit<'a> {
     }
 
     /// What is next, as things are now.
-    async fn look(&self) -> Result<Next, CellsError> {
+    async fn look(&self) -> Result<NextStep, CellsError> {
         let (mut record, now_ms) = cells::read::<OrderRecord>(self.sink.store.as_ref(), &self.key).await?;
         settle_lease(&mut record, now_ms);
         // The record may be gone, or the order another delivery's, since the update was taken in.
         Ok(match admit(&mut record, &self.case(now_ms)) {
             Ok(()) => self.next(&record, now_ms),
-            Err(step) => Next::Step(step),
+            Err(step) => NextStep::Step(step),
         })
     }
 
     /// What is next by this record. What somebody is sending may change what HubRise shows at any moment, and so counts
     /// as not shown.
-    fn next(&self, record: &OrderRecord, now_ms: i64) -> Next {
+    fn next(&self, record: &OrderRecord, now_ms: i64) -> NextStep {
         let mut doubted = record.clone();
         let busy = record.lease.as_ref().is_some_and(|lease| lease.token != self.token);
         if let Some(lease) = &record.lease {
             doubted.doubt(&lease.sending);
         }
         match decide(&doubted, &self.case(now_ms), &self.run) {
-            Step::Send(_) | Step::Wait(_) if busy => Next::Busy,
-            step => Next::Step(step),
+            Step::Send(_) | Step::Wait(_) if busy => NextStep::Busy,
+            step => NextStep::Step(step),
         }
     }
 
@@ -184,7 +184,7 @@ impl<'a> Visit<'a> {
         self.change(|record, now_ms| {
             settle_lease(record, now_ms);
             admit(record, &self.case(now_ms)).ok()?;
-            let Next::Step(Step::Send(request)) = self.next(record, now_ms) else { return None };
+            let NextStep::Step(Step::Send(request)) = self.next(record, now_ms) else { return None };
             let (token, sending) = (self.token.clone(), request.sending());
             record.lease = Some(OrderLease { token, until_ms: now_ms.saturating_add(lease_ms), sending });
             Some(request)

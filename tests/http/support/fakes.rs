@@ -11,7 +11,7 @@ use milepost::domain::envelope::Envelope;
 use milepost::domain::provider::{Decoded, Provider, ProviderId};
 use milepost::domain::verdict::Poison;
 use milepost::ports::{
-    Clock, Next, Outbound, Proof, PublishError, Publisher, Spool, SpoolError, SpoolState, Spooled,
+    Clock, DurabilityProof, Next, Outbound, PublishError, Publisher, Spool, SpoolError, SpoolState, Spooled,
 };
 use tokio::sync::{Semaphore, watch};
 
@@ -159,7 +159,7 @@ impl Spool for FakeSpool {
     }
 
     async fn look(&self) -> Result<SpoolState, SpoolError> {
-        Ok(SpoolState { entries: 0, bytes: 0, oldest: None, proof: Ok(Proof::EachWrite) })
+        Ok(SpoolState { entries: 0, bytes: 0, oldest: None, proof: Ok(DurabilityProof::EachWrite) })
     }
 }
 

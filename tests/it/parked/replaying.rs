@@ -169,7 +169,7 @@ async fn a_published_event_is_published_again_only_by_force() {
         drained_work(&real).await;
         assert_eq!(subscriber.unread().await, 0, "{words}");
     }
-    // The same wish, as when a killed command is run again.
+    // The same replay, as when a killed command is run again.
     park(&real, vec![webhook.clone()]).await;
     assert_eq!(ask(&real, "replay --all --force").await.0, Some(0));
     real.backends

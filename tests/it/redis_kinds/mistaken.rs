@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use milepost::adapters::live_url::LiveUrl;
-use milepost::adapters::redis::{Inspector, RedisConnection, RedisLedger, RedisSettings};
+use milepost::adapters::redis::{LedgerReader, RedisConnection, RedisLedger, RedisSettings};
 use milepost::domain::claim::{Claim, Mark};
 use milepost::ports::Ledger as _;
 use serde_json::Value;
@@ -53,7 +53,7 @@ async fn redis_of_another_kind_than_the_url_says_is_refused_by_name() {
     assert!(ledger.mark(&grant.event, Mark::Published(None)).await.expect("answers"));
     sender.send(group.url.as_str().into()).expect("it is followed");
     let settings = RedisSettings { url: group.url.as_str().into(), ..settings };
-    let inspector = Inspector::new(RedisConnection::new(&settings).expect("a URL"));
+    let inspector = LedgerReader::new(RedisConnection::new(&settings).expect("a URL"));
     eventually("claims are the Cluster's", || async {
         let request = claim();
         ledger.claim(&request).await.expect("answers");

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use milepost::cli::send::webhooks::{Content, Webhooks, time_of};
+use milepost::cli::send::webhooks::{WebhookBodies, Webhooks, time_of};
 use milepost::domain::secret::Secret;
 use serde::Deserialize;
 use serde_json::Value;
@@ -146,7 +146,7 @@ fn delivery(round: &Round, number: u64) -> Delivery {
     let (provider, journey) = (round.provider, round.journey.expect("a journey"));
     let webhooks = Webhooks {
         provider,
-        content: Content::of(provider, journey.steps).expect("its own journey"),
+        content: WebhookBodies::of(provider, journey.steps).expect("its own journey"),
         scheme: provider.authentication()[0].scheme(),
         header: None,
         secret: Secret::new(SECRET.as_bytes()).expect("not empty"),

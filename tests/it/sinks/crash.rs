@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use milepost::adapters::hubrise::{HubriseClient, Remote};
+use milepost::adapters::hubrise::{HubriseClient, HubriseRemote};
 use milepost::adapters::tls::install_crypto_provider;
 use milepost::app::backends::Backends;
 use milepost::cli::fake::hubrise::{SAMPLE_LOCATION, SAMPLE_TOKEN};
@@ -27,7 +27,7 @@ use milepost::sinks::hubrise::core::answer::RawAnswer;
 use milepost::sinks::hubrise::core::desk::Budget;
 use milepost::sinks::hubrise::core::record::Style;
 use milepost::sinks::hubrise::core::request::Request;
-use milepost::sinks::hubrise::core::rule::{OrderId, ReferencePattern, Rule, Source};
+use milepost::sinks::hubrise::core::rule::{OrderId, ReferenceKind, ReferencePattern, Rule};
 use milepost::sinks::hubrise::settings::{Connection, LIMITS, Settings};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -120,7 +120,7 @@ fn settings(account: &str) -> Settings {
         locations: vec![SAMPLE_LOCATION.to_owned()],
         accounts: vec![("telyport".to_owned(), account.to_owned())],
         rule: Rule {
-            from: vec![Source::MerchantOrder],
+            from: vec![ReferenceKind::MerchantOrder],
             pattern: ReferencePattern::parse("{order}").expect("a pattern"),
         },
         style: Style::default(),
@@ -142,7 +142,7 @@ fn client(url: &str, account: &str) -> HubriseClient {
     let token = Secret::new(SAMPLE_TOKEN.as_bytes()).expect("a token");
     let (told, token) = watch::channel(Some(Arc::new(token)));
     std::mem::forget(told);
-    let remote = Remote { base: url.parse().expect("a URL"), token };
+    let remote = HubriseRemote { base: url.parse().expect("a URL"), token };
     HubriseClient::new([(account.to_owned(), remote)].into(), Duration::from_millis(900)).expect("a client")
 }
 

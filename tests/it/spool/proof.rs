@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use milepost::domain::provider::Provider as _;
-use milepost::ports::{Next, Proof, Spool, SpoolError, SpoolLimits};
+use milepost::ports::{DurabilityProof, Next, Spool, SpoolError, SpoolLimits};
 use milepost::providers::DELIVERECT;
 use serde_json::Value;
 
@@ -16,7 +16,7 @@ use crate::support::servers::{OwnServers, Vhost};
 const LIMITS: SpoolLimits = SpoolLimits { max_entries: 10, max_bytes: 1 << 20 };
 
 /// What becomes of an append, with what a look says of the proof.
-async fn appended(spool: &dyn Spool) -> (Result<Proof, &'static str>, Result<(), SpoolError>) {
+async fn appended(spool: &dyn Spool) -> (Result<DurabilityProof, &'static str>, Result<(), SpoolError>) {
     let proof = spool.look().await.expect("it answers").proof;
     (proof, spool.append(&envelope(DELIVERECT.id(), "{}")).await)
 }
@@ -32,13 +32,13 @@ async fn nothing_is_spooled_without_a_proof() {
     let waits = servers.has_waitaof();
     let (proof, result) = appended(&spool).await;
     if waits {
-        assert_eq!((proof, result), (Ok(Proof::EachWrite), Ok(())));
+        assert_eq!((proof, result), (Ok(DurabilityProof::EachWrite), Ok(())));
     } else {
         let why = proof.expect_err("everysec answers before the disk has it");
         assert!(why.contains("appendfsync always"), "{why}");
         assert_eq!(result, Err(SpoolError::NotDurable(why)));
         set(&servers, "appendfsync", "always");
-        assert_eq!(appended(&spool).await, (Ok(Proof::EveryAnswer), Ok(())));
+        assert_eq!(appended(&spool).await, (Ok(DurabilityProof::EveryAnswer), Ok(())));
         // It was looked at and found sound a moment ago.
         set(&servers, "appendfsync", "everysec");
         let unproved = spool.append(&envelope(DELIVERECT.id(), "{}")).await;
@@ -70,7 +70,7 @@ async fn a_user_who_may_see_no_settings_spools_by_waitaof_alone() {
     let url = servers.redis_url.replace("redis://", "redis://blind:a-password@");
     let (proof, result) = appended(&redis_spool(&url, DELIVERECT.id(), LIMITS)).await;
     if servers.has_waitaof() {
-        assert_eq!((proof, result), (Ok(Proof::EachWrite), Ok(())));
+        assert_eq!((proof, result), (Ok(DurabilityProof::EachWrite), Ok(())));
     } else {
         let why = proof.expect_err("nothing is to be seen");
         assert!(why.contains("CONFIG GET"), "{why}");

@@ -1,7 +1,7 @@
 //! The cluster's nodes, the places of the URL, the queues' members and leaders, versions, feature flags, and the stream's
 //! segments.
 
-use milepost::app::doctor::{Finding, Host, Level, ManagementFacts, NoBroker, diagnose};
+use milepost::app::doctor::{Finding, HostFacts, Level, ManagementFacts, NoBroker, diagnose};
 use serde_json::{Value, json};
 
 use super::{broker, facts, flag, found, node, of, on_broker, redis, wrong};
@@ -139,7 +139,7 @@ fn stable_flags_that_are_disabled_are_a_warning() {
 
 #[test]
 fn a_place_of_the_url_that_is_silent_fails_and_a_role_is_not_held_back() {
-    let host = |address: &str, answer| Host { address: address.to_owned(), answer };
+    let host = |address: &str, answer| HostFacts { address: address.to_owned(), answer };
     let silent =
         || NoBroker { says: "does not answer within 5s".to_owned(), remedy: "look for a node that hangs" };
     let with = |hosts| {

@@ -2,7 +2,7 @@
 
 use milepost::app::doctor::{Facts, Finding, Level, SpoolFacts, diagnose};
 use milepost::domain::provider::ProviderId;
-use milepost::ports::Proof;
+use milepost::ports::DurabilityProof;
 
 use super::{TELYPORT, broker, facts, found, of, redis, wrong};
 
@@ -11,7 +11,7 @@ const DELIVERECT: ProviderId = ProviderId::new("deliverect");
 fn with(change: impl FnOnce(&mut SpoolFacts)) -> Facts {
     let mut spool = SpoolFacts {
         spooling: vec![DELIVERECT],
-        proof: Ok(Proof::EachWrite),
+        proof: Ok(DurabilityProof::EachWrite),
         waiting: vec![(DELIVERECT, Some(0)), (TELYPORT, Some(0))],
         max_bytes: 64 << 20,
     };
@@ -25,7 +25,9 @@ fn spoken(change: impl FnOnce(&mut SpoolFacts)) -> Vec<Finding> {
 
 #[test]
 fn what_proves_a_write_is_said() {
-    for (proof, says) in [(Proof::EachWrite, "WAITAOF"), (Proof::EveryAnswer, "appendfsync always")] {
+    for (proof, says) in
+        [(DurabilityProof::EachWrite, "WAITAOF"), (DurabilityProof::EveryAnswer, "appendfsync always")]
+    {
         let findings = spoken(|spool| spool.proof = Ok(proof));
         assert_eq!(wrong(&findings), []);
         let says_it = &of(&findings, "spool_durable").says;

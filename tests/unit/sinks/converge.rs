@@ -21,7 +21,7 @@ use milepost::sinks::hubrise::core::answer::RawAnswer;
 use milepost::sinks::hubrise::core::desk::Budget;
 use milepost::sinks::hubrise::core::record::Style;
 use milepost::sinks::hubrise::core::request::Request;
-use milepost::sinks::hubrise::core::rule::{OrderId, ReferencePattern, Rule, Source};
+use milepost::sinks::hubrise::core::rule::{OrderId, ReferenceKind, ReferencePattern, Rule};
 use milepost::sinks::hubrise::settings::{Connection, LIMITS, Settings};
 use milepost::sinks::{Sink, SinkMessage, SinkOutcome, Verdict};
 use proptest::prelude::*;
@@ -170,7 +170,8 @@ struct Sim {
 }
 
 pub(super) fn settings(style: Style) -> Settings {
-    let rule = Rule { from: Source::ALL.to_vec(), pattern: ReferencePattern::parse("{order}").unwrap() };
+    let rule =
+        Rule { from: ReferenceKind::ALL.to_vec(), pattern: ReferencePattern::parse("{order}").unwrap() };
     let connection = Connection {
         name: "paris".to_owned(),
         locations: vec!["3r4s3-1".to_owned()],

@@ -1,14 +1,14 @@
 //! How orders are recognised.
 
 use milepost::sinks::hubrise::core::rule::{
-    OrderId, ReferencePattern, ReferencePatternError, Rule, Source, named,
+    OrderId, ReferenceKind, ReferencePattern, ReferencePatternError, Rule, named,
 };
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::update;
 
-fn rule(from: &[Source], pattern: &str) -> Rule {
+fn rule(from: &[ReferenceKind], pattern: &str) -> Rule {
     Rule { from: from.to_vec(), pattern: ReferencePattern::parse(pattern).expect("a pattern") }
 }
 
@@ -18,7 +18,7 @@ fn locations(names: &[&str]) -> Vec<String> {
 
 fn found(pattern: &str, reference: &str, known: &[&str]) -> Option<String> {
     let update = update(1, "assigned", &json!({ "references": { "merchant_order": reference } }));
-    let order = rule(&[Source::MerchantOrder], pattern).order_of(&update, &locations(known));
+    let order = rule(&[ReferenceKind::MerchantOrder], pattern).order_of(&update, &locations(known));
     order.map(|OrderId { location, order }| format!("{location}/{order}"))
 }
 
@@ -56,12 +56,12 @@ fn the_first_reference_that_fits_decides() {
         "assigned",
         &json!({ "references": { "merchant_order": "INV 5", "merchant_reference": "aaa", "order": "bbb" } }),
     );
-    let of = |from: &[Source]| {
+    let of = |from: &[ReferenceKind]| {
         rule(from, "{order}").order_of(&update, &locations(&["l-1"])).map(|found| found.order)
     };
-    assert_eq!(of(&Source::ALL).as_deref(), Some("aaa"));
-    assert_eq!(of(&[Source::Order]).as_deref(), Some("bbb"));
-    assert_eq!(of(&[Source::MerchantOrder]), None);
+    assert_eq!(of(&ReferenceKind::ALL).as_deref(), Some("aaa"));
+    assert_eq!(of(&[ReferenceKind::Order]).as_deref(), Some("bbb"));
+    assert_eq!(of(&[ReferenceKind::MerchantOrder]), None);
 }
 
 #[test]
@@ -98,7 +98,7 @@ proptest! {
         let pattern = format!("{pattern}{{order}}");
         let Ok(pattern) = ReferencePattern::parse(&pattern) else { return Ok(()) };
         let update = update(1, "assigned", &json!({ "references": { "merchant_order": reference } }));
-        let rule = Rule { from: Source::ALL.to_vec(), pattern };
+        let rule = Rule { from: ReferenceKind::ALL.to_vec(), pattern };
         if let Some(found) = rule.order_of(&update, &locations(&["l-1"])) {
             prop_assert!(!found.order.is_empty());
             prop_assert!(found.order.bytes().all(|byte| byte.is_ascii_alphanumeric()));

@@ -6,7 +6,7 @@ use lapin::message::Delivery;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
 use crate::adapters::rabbit::envelope::{
-    self, ATTEMPT, CRASHES, DETAIL, HISTORY, Headers, PARKED_AT, REASON,
+    self, ATTEMPT, CRASHES, DETAIL, HISTORY, HeaderTable, PARKED_AT, REASON,
 };
 use crate::domain::envelope::Envelope;
 use crate::domain::history::History;
@@ -43,7 +43,7 @@ impl ParkedMessage {
 }
 
 fn about(properties: &BasicProperties, body: &[u8], provider: ProviderId) -> Parked {
-    let headers = Headers(properties.headers().as_ref());
+    let headers = HeaderTable(properties.headers().as_ref());
     let time = |name| headers.number(name).and_then(|at| Timestamp::from_millisecond(at).ok());
     let count = |name| headers.number(name).and_then(|count| count.try_into().ok()).unwrap_or_default();
     let message_id = properties.message_id().as_ref().map(ShortString::as_str);
@@ -69,7 +69,7 @@ fn about(properties: &BasicProperties, body: &[u8], provider: ProviderId) -> Par
 }
 
 /// Why and when the broker dead-lettered it last.
-fn death(headers: &Headers<'_>) -> Option<(String, Option<Timestamp>)> {
+fn death(headers: &HeaderTable<'_>) -> Option<(String, Option<Timestamp>)> {
     let AMQPValue::FieldArray(deaths) = headers.get(DEATHS)? else { return None };
     let AMQPValue::FieldTable(latest) = deaths.as_slice().first()? else { return None };
     let at = match latest.inner().get("time") {
@@ -82,5 +82,5 @@ fn death(headers: &Headers<'_>) -> Option<(String, Option<Timestamp>)> {
 }
 
 fn text_of(table: &FieldTable, name: &str) -> Option<String> {
-    Headers(Some(table)).text(name)
+    HeaderTable(Some(table)).text(name)
 }

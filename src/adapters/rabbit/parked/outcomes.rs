@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::ParkedError;
 use crate::adapters::rabbit::delay;
-use crate::adapters::rabbit::envelope::{Headers, REASON};
+use crate::adapters::rabbit::envelope::{HeaderTable, REASON};
 use crate::adapters::rabbit::topology::{PARKED, UPDATES, is_sink, text};
 use crate::domain::provider::ProviderId;
 
@@ -18,7 +18,7 @@ const MOST_UNHEARD: i64 = 100_000;
 
 /// What became of a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum ReplayOutcome {
     /// Its update was published.
     Published,
     /// It will be tried again, or is parked.
@@ -59,7 +59,7 @@ impl Outcomes {
     ///
     /// # Errors
     /// When the broker ended it.
-    pub async fn next(&mut self) -> Result<(String, Outcome), ParkedError> {
+    pub async fn next(&mut self) -> Result<(String, ReplayOutcome), ParkedError> {
         loop {
             let message = self.0.next().await.ok_or(ParkedError::Ended)??;
             if let Some(heard) = heard(&message) {
@@ -69,24 +69,24 @@ impl Outcomes {
     }
 }
 
-fn heard(message: &Delivery) -> Option<(String, Outcome)> {
+fn heard(message: &Delivery) -> Option<(String, ReplayOutcome)> {
     if message.exchange.as_str() == UPDATES {
-        let event: Event = serde_json::from_slice(&message.data).ok()?;
-        return Some((event.data.receipt_id, Outcome::Published));
+        let event: PublishedUpdate = serde_json::from_slice(&message.data).ok()?;
+        return Some((event.data.receipt_id, ReplayOutcome::Published));
     }
-    let headers = Headers(message.properties.headers().as_ref());
+    let headers = HeaderTable(message.properties.headers().as_ref());
     // On the delay levels there are also copies that wait for another's claim: these carry no reason.
     let failed = message.exchange.as_str() == PARKED || headers.text(REASON).is_some();
     let receipt = message.properties.message_id().as_ref().map(ShortString::to_string)?;
-    failed.then_some((receipt, Outcome::Failed))
+    failed.then_some((receipt, ReplayOutcome::Failed))
 }
 
 #[derive(Deserialize)]
-struct Event {
-    data: Data,
+struct PublishedUpdate {
+    data: PublishedData,
 }
 
 #[derive(Deserialize)]
-struct Data {
+struct PublishedData {
     receipt_id: String,
 }

@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use super::message::ParkedMessage;
 use crate::adapters::rabbit::envelope::{
-    DETAIL, Headers, PARKED_AT, PERSISTENT, REASON, TRACEPARENT, TRACESTATE,
+    DETAIL, HeaderTable, PARKED_AT, PERSISTENT, REASON, TRACEPARENT, TRACESTATE,
 };
 use crate::adapters::rabbit::topology::text;
 
@@ -70,7 +70,7 @@ impl From<&ParkedMessage> for Record {
         let properties = &message.properties;
         let short = |value: &Option<ShortString>| value.as_ref().map(ShortString::to_string);
         let table = properties.headers().as_ref();
-        let read = Headers(table);
+        let read = HeaderTable(table);
         let mut headers = BTreeMap::new();
         for name in table.into_iter().flat_map(|table| table.inner().keys()).map(ShortString::as_str) {
             let value = read.number(name).map(Header::Number).or_else(|| read.text(name).map(Header::Text));

@@ -14,7 +14,7 @@ const BOUNDS: [&str; 4] = ["x-max-length", "x-max-length-bytes", "x-message-ttl"
 
 /// A queue that is bound to updates.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Subscription {
+pub struct BoundQueue {
     /// Its name.
     pub queue: String,
     /// What it is bound by, in order.
@@ -31,7 +31,7 @@ pub struct Subscription {
     pub parked: Option<u64>,
 }
 
-impl Subscription {
+impl BoundQueue {
     /// Whether it grows until the broker's disk is full: it has no bound, and no consumer is seen.
     #[must_use]
     pub fn grows(&self) -> bool {
@@ -70,7 +70,7 @@ pub fn is_bounded(arguments: &Value, policy: &Value) -> bool {
 ///
 /// # Errors
 /// When the management API gives no answer, or none that can be used.
-pub async fn list(management: &Management) -> Result<Vec<Subscription>, ManagementError> {
+pub async fn list(management: &Management) -> Result<Vec<BoundQueue>, ManagementError> {
     let bindings: Vec<ListedBinding> = management.bindings_of(UPDATES).await?;
     let queues: Vec<ListedQueue> =
         management.queues("name,messages,consumers,arguments,effective_policy_definition").await?;
@@ -87,7 +87,7 @@ pub async fn patterns(management: &Management, name: &QueueName) -> Result<Vec<S
     Ok(of_it.map(|binding| binding.routing_key).collect())
 }
 
-fn join(bindings: Vec<ListedBinding>, queues: &[ListedQueue]) -> Vec<Subscription> {
+fn join(bindings: Vec<ListedBinding>, queues: &[ListedQueue]) -> Vec<BoundQueue> {
     let mut patterns: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for binding in bindings {
         if binding.destination_type == "queue" && !is_reserved(&binding.destination) {
@@ -100,7 +100,7 @@ fn join(bindings: Vec<ListedBinding>, queues: &[ListedQueue]) -> Vec<Subscriptio
         patterns.sort();
         let found = queues.get(queue.as_str());
         let parked = found.and_then(|found| queues.get(parked_queue(found)?));
-        Subscription {
+        BoundQueue {
             messages: found.and_then(|found| found.messages),
             consumers: found.and_then(|found| found.consumers),
             bounded: found

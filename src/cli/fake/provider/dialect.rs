@@ -21,7 +21,7 @@ pub enum Dialect {
 }
 
 /// A request, as far as answering it needs.
-pub(super) struct Request<'a> {
+pub(super) struct ApiRequest<'a> {
     pub method: &'a str,
     pub path: &'a str,
     pub query: Vec<(String, String)>,
@@ -30,7 +30,7 @@ pub(super) struct Request<'a> {
 }
 
 /// What a request wants.
-pub(super) enum Wanted {
+pub(super) enum WantedResource {
     /// A delivery.
     Delivery(String),
     /// A token.
@@ -56,7 +56,7 @@ impl Dialect {
         })
     }
 
-    pub(super) fn wanted(self, request: &Request<'_>, credential: &str, tokens: u32) -> Wanted {
+    pub(super) fn wanted(self, request: &ApiRequest<'_>, credential: &str, tokens: u32) -> WantedResource {
         let parameter = |name: &str| {
             request
                 .query
@@ -69,45 +69,45 @@ impl Dialect {
         match (self, request.method, path) {
             (Self::Telyport, "GET", "order") => {
                 if (request.header)("x-api-key").as_deref() == Some(credential) {
-                    Wanted::Delivery(parameter("orderID"))
+                    WantedResource::Delivery(parameter("orderID"))
                 } else {
-                    Wanted::Forbidden
+                    WantedResource::Forbidden
                 }
             }
             (Self::Express247, "GET", "Order/v1/Tracking") => {
                 if parameter("apikey") == credential {
-                    Wanted::Delivery(parameter("ordercode"))
+                    WantedResource::Delivery(parameter("ordercode"))
                 } else {
-                    Wanted::Forbidden
+                    WantedResource::Forbidden
                 }
             }
             (Self::Dash, "POST", "auth/providers/token") => {
                 let said: Value = serde_json::from_slice(request.body).unwrap_or_default();
                 let text = |name: &str| said.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
                 let given = format!("{}:{}", text("client_key"), text("client_secret"));
-                if given == credential { Wanted::Token } else { Wanted::Forbidden }
+                if given == credential { WantedResource::Token } else { WantedResource::Forbidden }
             }
             (Self::Dash, "GET", _) => {
-                let Some(id) = path.strip_prefix("deliveries/") else { return Wanted::Nothing };
+                let Some(id) = path.strip_prefix("deliveries/") else { return WantedResource::Nothing };
                 let bearer = format!("Bearer {TOKEN}{tokens}");
                 if tokens > 0 && (request.header)("authorization") == Some(bearer) {
-                    Wanted::Delivery(id.to_owned())
+                    WantedResource::Delivery(id.to_owned())
                 } else {
-                    Wanted::Forbidden
+                    WantedResource::Forbidden
                 }
             }
             (Self::HubRise, "GET", _) => {
                 let parts: Vec<_> = path.split('/').collect();
                 let ["locations", location, "orders", order, "delivery"] = parts[..] else {
-                    return Wanted::Nothing;
+                    return WantedResource::Nothing;
                 };
                 if (request.header)("x-access-token").as_deref() == Some(credential) {
-                    Wanted::Delivery(format!("{location}/{order}"))
+                    WantedResource::Delivery(format!("{location}/{order}"))
                 } else {
-                    Wanted::Forbidden
+                    WantedResource::Forbidden
                 }
             }
-            _ => Wanted::Nothing,
+            _ => WantedResource::Nothing,
         }
     }
 

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::Request as HttpRequest;
+use hyper::Request;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::dialect::{Dialect, Request, Wanted};
+use super::dialect::{ApiRequest, Dialect, WantedResource};
 use crate::adapters::http::{Caller, Handler, Response};
 
 /// Larger than any body that it is sent.
@@ -45,12 +45,12 @@ pub enum Trouble {
 pub struct ProviderStub {
     dialect: Dialect,
     credential: String,
-    state: Mutex<State>,
+    state: Mutex<StubState>,
 }
 
 /// What the stand-in has.
 #[derive(Default)]
-pub struct State {
+pub struct StubState {
     /// The state of each delivery by its id, as the API says it.
     pub deliveries: HashMap<String, Value>,
     /// What it does to the next requests, one each.
@@ -62,7 +62,7 @@ pub struct State {
 }
 
 /// What becomes of a request.
-enum Outcome {
+enum StubReply {
     Answer(Response),
     After(Response, Duration),
     Silence,
@@ -76,18 +76,18 @@ impl ProviderStub {
     }
 
     /// What it has, to look at and to change.
-    pub fn state(&self) -> MutexGuard<'_, State> {
+    pub fn state(&self) -> MutexGuard<'_, StubState> {
         // A panic elsewhere is that request's own.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn answer(&self, request: &Request<'_>) -> Outcome {
+    fn answer(&self, request: &ApiRequest<'_>) -> StubReply {
         if request.path.starts_with("/_fake/") {
-            return Outcome::Answer(self.control(request));
+            return StubReply::Answer(self.control(request));
         }
         let (dialect, mut state) = (self.dialect, self.state());
         let wanted = dialect.wanted(request, &self.credential, state.tokens);
-        if let Wanted::Delivery(id) = &wanted {
+        if let WantedResource::Delivery(id) = &wanted {
             state.asked.push(id.clone());
         }
         let trouble = state.troubles.pop_front();
@@ -98,41 +98,41 @@ impl ProviderStub {
                 state.tokens += 1;
                 Some(dialect.denied())
             }
-            Some(Trouble::Silence) => return Outcome::Silence,
-            Some(Trouble::Page) => return Outcome::Answer(response(200, "text/html", b"<html>".to_vec())),
+            Some(Trouble::Silence) => return StubReply::Silence,
+            Some(Trouble::Page) => return StubReply::Answer(response(200, "text/html", b"<html>".to_vec())),
             Some(Trouble::Huge(bytes)) => {
-                return Outcome::Answer(response(200, "application/json", vec![b' '; bytes]));
+                return StubReply::Answer(response(200, "application/json", vec![b' '; bytes]));
             }
             Some(Trouble::Redirect) => {
                 let mut response = response(302, "text/html", Vec::new());
                 let elsewhere = HeaderValue::from_static("http://127.0.0.1:1/elsewhere");
                 response.headers_mut().insert(LOCATION, elsewhere);
-                return Outcome::Answer(response);
+                return StubReply::Answer(response);
             }
             Some(Trouble::Slow(_)) | None => None,
         };
         let (code, body) = instead.unwrap_or_else(|| match wanted {
-            Wanted::Delivery(id) => {
+            WantedResource::Delivery(id) => {
                 state.deliveries.get(&id).map_or_else(|| dialect.unknown(), |state| dialect.delivery(state))
             }
-            Wanted::Token => {
+            WantedResource::Token => {
                 state.tokens += 1;
                 Dialect::token(state.tokens)
             }
-            Wanted::Forbidden => dialect.denied(),
-            Wanted::Nothing => (404, json!({ "message": "no such path" })),
+            WantedResource::Forbidden => dialect.denied(),
+            WantedResource::Nothing => (404, json!({ "message": "no such path" })),
         });
         let mut response = response(code, "application/json", body.to_string().into_bytes());
         if let Some(Trouble::TooMany(Some(seconds))) = trouble {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         match trouble {
-            Some(Trouble::Slow(ms)) => Outcome::After(response, Duration::from_millis(ms)),
-            _ => Outcome::Answer(response),
+            Some(Trouble::Slow(ms)) => StubReply::After(response, Duration::from_millis(ms)),
+            _ => StubReply::Answer(response),
         }
     }
 
-    fn control(&self, request: &Request<'_>) -> Response {
+    fn control(&self, request: &ApiRequest<'_>) -> Response {
         let mut state = self.state();
         let path: Vec<_> = request.path.trim_start_matches('/').split('/').collect();
         let done = match (request.method, &path[..]) {
@@ -157,7 +157,7 @@ impl ProviderStub {
 impl Handler for ProviderStub {
     type Body = Full<Bytes>;
 
-    async fn handle(&self, request: HttpRequest<Incoming>, _: &Caller) -> Response {
+    async fn handle(&self, request: Request<Incoming>, _: &Caller) -> Response {
         let (head, body) = request.into_parts();
         let Ok(body) = Limited::new(body, LARGEST_BODY).collect().await else {
             return response(400, "application/json", b"{}".to_vec());
@@ -166,7 +166,7 @@ impl Handler for ProviderStub {
         let outcome = {
             let query = head.uri.query().unwrap_or_default();
             let header = |name: &str| head.headers.get(name)?.to_str().ok().map(str::to_owned);
-            self.answer(&Request {
+            self.answer(&ApiRequest {
                 method: head.method.as_str(),
                 path: head.uri.path(),
                 query: url::form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
@@ -175,13 +175,13 @@ impl Handler for ProviderStub {
             })
         };
         match outcome {
-            Outcome::Answer(response) => response,
-            Outcome::After(response, pause) => {
+            StubReply::Answer(response) => response,
+            StubReply::After(response, pause) => {
                 tokio::time::sleep(pause).await;
                 response
             }
             // Until the caller gives up.
-            Outcome::Silence => std::future::pending().await,
+            StubReply::Silence => std::future::pending().await,
         }
     }
 }

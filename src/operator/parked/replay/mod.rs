@@ -3,7 +3,7 @@
 //! Each is published to its work queue, and only once that is confirmed taken off the parked queue. If anything ends the
 //! replay in between leaves both, and the ledger makes the second a duplicate: so it can be run again at any time.
 
-pub mod heard;
+pub mod results;
 mod run;
 mod tally;
 
@@ -11,16 +11,16 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 pub use self::run::Ended;
-use self::run::Replay;
+use self::run::ReplayRun;
 pub use self::tally::Tally;
-use super::Queues;
+use super::ParkedQueues;
 use super::entry::Entry;
 use super::filter::Selection;
 use super::ramp::Ramp;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::rabbit::RabbitSettings;
-use crate::adapters::rabbit::parked::{Outlet, ParkedMessage};
-use crate::domain::envelope::{Envelope, Replay as Wish};
+use crate::adapters::rabbit::parked::{ParkedMessage, ReplayPublisher};
+use crate::domain::envelope::{Envelope, Replay};
 use crate::domain::history::Failure;
 use crate::domain::provider::ProviderId;
 use crate::domain::verdict::ParkReason;
@@ -57,7 +57,7 @@ impl Options {
 
 /// How far a replay of one queue is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Progress {
+pub struct ReplayProgress {
     /// Messages of the queue that were looked at.
     pub looked_at: u32,
     /// Messages that were on the queue at the start.
@@ -69,7 +69,7 @@ pub struct Progress {
 /// Who watches a replay. Called for every message, so it must be quick.
 pub trait Watcher: Send + Sync {
     /// The queue's replay is so far.
-    fn progress(&self, progress: Progress);
+    fn progress(&self, progress: ReplayProgress);
 
     /// The message is off the parked queue.
     fn taken(&self, provider: ProviderId, id: &str);
@@ -97,19 +97,19 @@ async fn replay(
     watcher: &dyn Watcher,
     total: &mut Tally,
 ) -> anyhow::Result<Ended> {
-    let outlet = Outlet::open(settings).await?;
-    let mut queues = Queues::new(settings, &options.selection.filter);
+    let publisher = ReplayPublisher::open(settings).await?;
+    let mut queues = ParkedQueues::new(settings, &options.selection.filter);
     let mut ended = Ended::Through;
     while ended == Ended::Through {
         let Some(queue) = queues.next().await? else { break };
-        let mut replay = Replay::begin(options, queue, &outlet, stop, watcher).await?;
+        let mut replay = ReplayRun::begin(options, queue, &publisher, stop, watcher).await?;
         let result = replay.run(options.ramp()).await;
         *total += replay.tally();
         ended =
             result.map_err(|error| error.context("the replay was cut short; it is safe to run it again"))?;
         replay.close().await?;
     }
-    outlet.close().await;
+    publisher.close().await;
     Ok(ended)
 }
 
@@ -133,10 +133,10 @@ pub fn fit(options: &Options, entry: &Entry, message: &ParkedMessage) -> Option<
     if message.defect.is_some() && !of_sink || (made_up && options.selection.ids.is_empty()) {
         return None;
     }
-    let wish = if options.force { Wish::Force(entry.about.wish()) } else { Wish::Normal };
+    let replay = if options.force { Replay::Force(entry.about.replay_id()) } else { Replay::Normal };
     // A fresh chain, with the history of those before it.
     let mut webhook =
-        Envelope { attempt: 0, crashes: 0, replay: Some(wish), reason: None, ..message.envelope.clone() };
+        Envelope { attempt: 0, crashes: 0, replay: Some(replay), reason: None, ..message.envelope.clone() };
     if let Some(body) = &options.edited {
         let by = Failure::new(SystemClock.now(), entry.about.attempt, EDITED, Some("by an operator"));
         webhook.history.push(by);

@@ -8,10 +8,10 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::heard::Heard;
+use super::results::ReplayResults;
 use super::tally::Tally;
-use super::{Options, Progress, Watcher, fit};
-use crate::adapters::rabbit::parked::{Outcomes, Outlet, ParkedError, ParkedMessage, ParkedQueue};
+use super::{Options, ReplayProgress, Watcher, fit};
+use crate::adapters::rabbit::parked::{Outcomes, ParkedError, ParkedMessage, ParkedQueue, ReplayPublisher};
 use crate::operator::pace::SendPace;
 use crate::operator::parked::entry::Entry;
 use crate::operator::parked::ramp::{Ramp, TooManyFailures};
@@ -21,8 +21,8 @@ use crate::ports::{PublishError, Tag};
 const UNCONFIRMED: usize = 256;
 /// Messages are held no longer than this at a time: the broker takes them back after 30 minutes.
 const HOLD: Duration = Duration::from_mins(10);
-/// With nothing heard for so long, what was heard counts: a refused update is heard just before its retry is. A failure
-/// heard later counts with the next batch.
+/// With no result for so long, the results so far count: a refused update is seen just before its retry is. A failure
+/// seen later counts with the next batch.
 const SETTLED: Duration = Duration::from_millis(500);
 /// With the work queue empty for so long, replays without an outcome are reported as unknown.
 const SILENCE: Duration = Duration::from_secs(2);
@@ -60,16 +60,16 @@ impl fmt::Display for Ended {
 type Sent = (Tag, String, Result<(), PublishError>);
 
 /// A replay under way.
-pub(super) struct Replay<'a> {
+pub(super) struct ReplayRun<'a> {
     options: &'a Options,
     queue: ParkedQueue,
-    outlet: &'a Outlet,
+    publisher: &'a ReplayPublisher,
     stop: &'a CancellationToken,
     watcher: &'a dyn Watcher,
     outcomes: Outcomes,
     pace: SendPace,
     unconfirmed: FuturesUnordered<BoxFuture<'a, Sent>>,
-    heard: Heard,
+    results: ReplayResults,
     /// Messages that stay where they are: they come by again when the look is renewed.
     kept: u32,
     refused: Option<PublishError>,
@@ -78,11 +78,11 @@ pub(super) struct Replay<'a> {
     tally: Tally,
 }
 
-impl<'a> Replay<'a> {
+impl<'a> ReplayRun<'a> {
     pub(super) async fn begin(
         options: &'a Options,
         queue: ParkedQueue,
-        outlet: &'a Outlet,
+        publisher: &'a ReplayPublisher,
         stop: &'a CancellationToken,
         watcher: &'a dyn Watcher,
     ) -> Result<Self, ParkedError> {
@@ -91,13 +91,13 @@ impl<'a> Replay<'a> {
         Ok(Self {
             options,
             queue,
-            outlet,
+            publisher,
             stop,
             watcher,
             outcomes,
             pace: SendPace::new(options.rate, Instant::now()),
             unconfirmed: FuturesUnordered::new(),
-            heard: Heard::default(),
+            results: ReplayResults::default(),
             kept: 0,
             refused: None,
             looked_at: 0,
@@ -108,12 +108,12 @@ impl<'a> Replay<'a> {
 
     /// What it has done so far.
     pub(super) fn tally(&self) -> Tally {
-        Tally { published: self.heard.published(), failed: self.heard.failed(), ..self.tally }
+        Tally { published: self.results.published(), failed: self.results.failed(), ..self.tally }
     }
 
     fn show(&self) {
         let Self { looked_at, of, .. } = *self;
-        self.watcher.progress(Progress { looked_at, of, tally: self.tally() });
+        self.watcher.progress(ReplayProgress { looked_at, of, tally: self.tally() });
     }
 
     /// Batch after batch, until all is replayed or something ends it.
@@ -131,7 +131,7 @@ impl<'a> Replay<'a> {
                 ended = self.listen().await?.or(ended);
             }
             let (replayed, failed) =
-                (self.tally.replayed - before.replayed, self.heard.failed() - before.failed);
+                (self.tally.replayed - before.replayed, self.results.failed() - before.failed);
             if let Err(too_many) = ramp.judge(replayed, failed) {
                 return Ok(Ended::Failing(too_many));
             }
@@ -185,9 +185,9 @@ impl<'a> Replay<'a> {
                 biased;
                 () = self.stop.cancelled() => return Ok(Some(Ended::Interrupted)),
                 Some(sent) = self.unconfirmed.next(), if !self.unconfirmed.is_empty() => self.confirmed(sent).await?,
-                heard = self.outcomes.next() => {
-                    let (id, outcome) = heard?;
-                    self.heard.hear(id, outcome);
+                next = self.outcomes.next() => {
+                    let (id, outcome) = next?;
+                    self.results.record(id, outcome);
                 }
                 () = self.pace.turn(), if !turn => turn = true,
             }
@@ -203,13 +203,13 @@ impl<'a> Replay<'a> {
             return;
         };
         let (tag, id) = (message.tag, entry.about.id.clone());
-        self.heard.expect(&id);
-        match self.outlet.work(&webhook).await {
+        self.results.expect(&id);
+        match self.publisher.work(&webhook).await {
             Ok(confirm) => {
                 self.unconfirmed.push(Box::pin(async move { (tag, id, confirm.await) }));
             }
             Err(error) => {
-                self.heard.forget(&id);
+                self.results.forget(&id);
                 self.refused = Some(error);
             }
         }
@@ -224,19 +224,19 @@ impl<'a> Replay<'a> {
                 self.watcher.taken(self.queue.provider(), &id);
             }
             Err(error) => {
-                self.heard.forget(&id);
+                self.results.forget(&id);
                 self.refused = Some(error);
             }
         }
         Ok(())
     }
 
-    /// Waits until every replay was heard of, or will not be.
+    /// Waits until every replay has a result, or gets none.
     async fn listen(&mut self) -> anyhow::Result<Option<Ended>> {
-        let (mut heard_at, mut empty_since) = (Instant::now(), None);
+        let (mut seen_at, mut empty_since) = (Instant::now(), None);
         let mut look = interval(Duration::from_millis(100));
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while !self.heard.is_complete() || heard_at.elapsed() < SETTLED {
+        while !self.results.is_complete() || seen_at.elapsed() < SETTLED {
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return Ok(Some(Ended::Interrupted)),
@@ -244,17 +244,17 @@ impl<'a> Replay<'a> {
                     if self.queue.work_counts().await?.ready > 0 {
                         empty_since = None;
                     } else if empty_since.get_or_insert_with(Instant::now).elapsed() > SILENCE {
-                        self.heard.give_up();
+                        self.results.give_up();
                     }
-                    if heard_at.elapsed() > STANDSTILL {
+                    if seen_at.elapsed() > STANDSTILL {
                         return Ok(Some(Ended::NobodyWorks));
                     }
                 }
-                heard = self.outcomes.next() => {
-                    let (id, outcome) = heard?;
-                    self.heard.hear(id, outcome);
+                next = self.outcomes.next() => {
+                    let (id, outcome) = next?;
+                    self.results.record(id, outcome);
                     self.show();
-                    (heard_at, empty_since) = (Instant::now(), None);
+                    (seen_at, empty_since) = (Instant::now(), None);
                 }
             }
         }

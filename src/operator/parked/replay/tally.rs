@@ -34,7 +34,7 @@ impl fmt::Display for Tally {
         let silent = replayed.saturating_sub(published + failed);
         write!(
             f,
-            "replayed {replayed}: {published} seen published, {failed} failed again, {silent} not heard of"
+            "replayed {replayed}: {published} seen published, {failed} failed again, {silent} without a result"
         )?;
         write!(f, " (duplicates and ignored events make no sound)")?;
         if *unfit > 0 {

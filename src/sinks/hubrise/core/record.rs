@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::course::{Statement, Statements};
 use super::field::{Field, money, time, time_of_ms};
 use super::stage::{Overrides, Stage};
-use crate::sinks::update::{Delivery, Update};
+use crate::sinks::update::{Update, UpdatedDelivery};
 
 /// The deliveries that an order had before are remembered this far.
 const MOST_FORMER: usize = 8;
@@ -144,8 +144,8 @@ fn owned((field, value): (&Field, &String)) -> (Field, String) {
 impl Owner {
     /// As the record names it.
     #[must_use]
-    pub fn of(delivery: &Delivery) -> Self {
-        let Delivery { provider, account, id } = delivery.clone();
+    pub fn of(delivery: &UpdatedDelivery) -> Self {
+        let UpdatedDelivery { provider, account, id } = delivery.clone();
         Self { provider, account, delivery: id }
     }
 }

@@ -18,7 +18,7 @@ pub struct OrderId {
 
 /// A reference that a rule may look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
+pub enum ReferenceKind {
     /// The merchant's own order number.
     MerchantOrder,
     /// A further reference of the merchant's.
@@ -27,7 +27,7 @@ pub enum Source {
     Order,
 }
 
-impl Source {
+impl ReferenceKind {
     /// Every source.
     pub const ALL: [Self; 3] = [Self::MerchantOrder, Self::MerchantReference, Self::Order];
 
@@ -145,7 +145,7 @@ fn take(rest: &mut &str, fits: impl Fn(u8) -> bool) -> Option<String> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     /// Where to look, in this order.
-    pub from: Vec<Source>,
+    pub from: Vec<ReferenceKind>,
     /// What to look for.
     pub pattern: ReferencePattern,
 }

@@ -15,13 +15,13 @@ use crate::ports::PublishError;
 
 /// Publishes for one task: its messages are sent in turn (see `publisher.rs` for why that matters), and their
 /// confirms awaited together.
-pub struct Outlet {
+pub struct ReplayPublisher {
     connection: Connection,
     channel: Channel,
     confirm_timeout: Duration,
 }
 
-impl Outlet {
+impl ReplayPublisher {
     /// Connects.
     ///
     /// # Errors

@@ -1,13 +1,13 @@
-//! What was heard of the replays.
+//! What became of the replays.
 
 use std::collections::HashSet;
 
-use crate::adapters::rabbit::parked::Outcome;
+use crate::adapters::rabbit::parked::ReplayOutcome;
 
 /// The replays, by how much is known of them.
 #[derive(Debug, Default)]
-pub struct Heard {
-    /// Sent since the last wait, and not heard of.
+pub struct ReplayResults {
+    /// Sent since the last wait, and without a result.
     awaited: HashSet<String>,
     /// Not waited for any longer.
     silent: HashSet<String>,
@@ -15,7 +15,7 @@ pub struct Heard {
     failed: u64,
 }
 
-impl Heard {
+impl ReplayResults {
     /// A message is about to be sent: a worker may be done with it before its confirm is here.
     pub fn expect(&mut self, id: &str) {
         self.awaited.insert(id.to_owned());
@@ -27,14 +27,14 @@ impl Heard {
     }
 
     /// Takes note of an outcome, if it is a replay's.
-    pub fn hear(&mut self, id: String, outcome: Outcome) {
-        let unheard = self.awaited.remove(&id) || self.silent.remove(&id);
+    pub fn record(&mut self, id: String, outcome: ReplayOutcome) {
+        let pending = self.awaited.remove(&id) || self.silent.remove(&id);
         match outcome {
-            Outcome::Published if unheard => drop(self.published.insert(id)),
+            ReplayOutcome::Published if pending => drop(self.published.insert(id)),
             // An update that one subscriber refuses reaches us, a subscriber too, before its retry does.
-            Outcome::Failed if unheard || self.published.remove(&id) => self.failed += 1,
+            ReplayOutcome::Failed if pending || self.published.remove(&id) => self.failed += 1,
             // Another's, or a later try of one that failed.
-            Outcome::Published | Outcome::Failed => {}
+            ReplayOutcome::Published | ReplayOutcome::Failed => {}
         }
     }
 
@@ -44,7 +44,7 @@ impl Heard {
         self.awaited.is_empty()
     }
 
-    /// Waits no longer for what has not been heard of.
+    /// Waits no longer for what has no result yet.
     pub fn give_up(&mut self) {
         self.silent.extend(self.awaited.drain());
     }
