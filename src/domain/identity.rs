@@ -14,10 +14,37 @@ use super::provider::ProviderId;
 
 /// One accepted HTTP request: a UUIDv7, given by the receiver. It says when the request was received.
 ///
-/// A webhook that was pulled, which the reconciler asked the provider for, has a UUID of version 8 with the same layout: so
-/// that whatever is known by a receipt tells the two apart.
+/// It also says which way the webhook came, so that whatever is known by a receipt tells that, and nothing has to be stored
+/// or sent for it. One that was pulled, which the reconciler asked the provider for, has a UUID of version 8 with the same
+/// layout. Of version 7 the digit behind the version is chance from 0 to 7, and `f` if the webhook was spooled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ReceiptId(Uuid);
+
+/// The digit behind the version of a spooled webhook's receipt, in its byte.
+const SPOOLED: u8 = 0x0f;
+
+/// Which way a webhook came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Way {
+    /// Its provider sent it, and the broker took it.
+    Push,
+    /// Its provider sent it, and the spool took it.
+    Spool,
+    /// The provider was asked.
+    Pull,
+}
+
+impl Way {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Push => "push",
+            Self::Spool => "spool",
+            Self::Pull => "pull",
+        }
+    }
+}
 
 /// Text that is no receipt.
 #[derive(Debug, Error)]
@@ -30,7 +57,18 @@ impl ReceiptId {
     pub fn new(now: Timestamp, random: &[u8; 10]) -> Self {
         // A clock before 1970 is wrong anyway, and the random part alone keeps the id unique.
         let millis = u64::try_from(now.as_millisecond()).unwrap_or(0);
-        Self(uuid::Builder::from_unix_timestamp_millis(millis, random).into_uuid())
+        // The highest bit of the digit behind the version: without it the digit is never `f`.
+        let mut bytes = uuid::Builder::from_unix_timestamp_millis(millis, random).into_uuid().into_bytes();
+        bytes[6] &= !0x08;
+        Self(Uuid::from_bytes(bytes))
+    }
+
+    /// The same receipt, of a webhook that goes into the spool.
+    #[must_use]
+    pub fn spooled(self) -> Self {
+        let mut bytes = *self.0.as_bytes();
+        bytes[6] |= SPOOLED;
+        Self(Uuid::from_bytes(bytes))
     }
 
     /// A receipt for what is pulled at `now`.
@@ -39,10 +77,20 @@ impl ReceiptId {
         Self(uuid::Builder::from_custom_bytes(*Self::new(now, random).as_bytes()).into_uuid())
     }
 
+    /// Which way its webhook came.
+    #[must_use]
+    pub fn way(self) -> Way {
+        match (self.0.get_version_num(), self.0.as_bytes()[6] & SPOOLED) {
+            (8, _) => Way::Pull,
+            (_, SPOOLED) => Way::Spool,
+            _ => Way::Push,
+        }
+    }
+
     /// Whether it was pulled.
     #[must_use]
     pub fn is_pulled(self) -> bool {
-        self.0.get_version_num() == 8
+        self.way() == Way::Pull
     }
 
     /// When it was given, to the millisecond.

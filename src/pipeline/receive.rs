@@ -204,8 +204,8 @@ impl Receiver {
 
     /// Stores a webhook. `request` is the HTTP request's span, which becomes a child of the sender's: it is the provider,
     /// and no other sender may choose what we sample. `Ok` only after the broker confirmed it, or the spool proved that it
-    /// has it (invariant 1). When the future is dropped, it may or may not be stored: the sender has no answer then, and
-    /// sends again.
+    /// has it (invariant 1); it is the receipt that the webhook has from then on, which says so if it was spooled. When the
+    /// future is dropped, it may or may not be stored: the sender has no answer then, and sends again.
     ///
     /// # Errors
     /// One of the broker's reasons, if the provider has no spool or that did not take it either.
@@ -215,7 +215,7 @@ impl Receiver {
         receipt: Receipt,
         request: &Span,
         headers: &(dyn Headers + Sync),
-    ) -> Result<(), Rejection> {
+    ) -> Result<ReceiptId, Rejection> {
         let Authentic { provider, account, body } = webhook;
         let sender = trace_context(headers);
         traces::set_parent(request, &sender);
@@ -227,13 +227,15 @@ impl Receiver {
         };
         let spool = self.spools.get(&provider).map(|spool| (spool, envelope.clone()));
         let published = self.publisher.publish(Outbound::Raw(envelope)).instrument(span.clone()).await;
-        let Err(error) = published else { return Ok(()) };
+        let Err(error) = published else { return Ok(receipt.id) };
         traces::failed(&span, error.as_str());
-        // The broker may have it all the same, if it did not confirm: then there are two copies with one receipt.
-        if let Some((spool, envelope)) = spool
-            && spool.append(&envelope).await.is_ok()
-        {
-            return Ok(());
+        // The broker may have it all the same, if it did not confirm: then there are two copies of one event, received at the
+        // same moment, and one of them ends as a duplicate.
+        if let Some((spool, envelope)) = spool {
+            let envelope = Envelope { receipt: receipt.id.spooled(), ..envelope };
+            if spool.append(&envelope).await.is_ok() {
+                return Ok(envelope.receipt);
+            }
         }
         Err(match error {
             PublishError::Refused => Rejection::BrokerRefused,

@@ -114,6 +114,7 @@ pub struct Book {
     plan: Arc<Plan>,
     pub trace: Trace,
     pub violations: Vec<Violation>,
+    /// By the receipt as it is if the webhook is spooled: which way it goes shows only after it was received.
     pub receipts: HashMap<ReceiptId, Received>,
     sends: Vec<Send>,
     ids: BTreeMap<String, Known>,
@@ -182,7 +183,7 @@ impl Book {
     }
 
     fn event_of(&self, receipt: ReceiptId) -> Option<usize> {
-        self.receipts.get(&receipt).map(|received| received.event)
+        self.receipts.get(&receipt.spooled()).map(|received| received.event)
     }
 
     pub fn delivery_of(&self, event: usize) -> usize {
@@ -208,11 +209,11 @@ impl Book {
         self.acted += 1;
         let event = received.event;
         self.trace.note(Some(event), || format!("received as {receipt}, by the clock at {}", received.at));
-        self.receipts.insert(receipt, received);
+        self.receipts.insert(receipt.spooled(), received);
     }
 
     pub fn answered(&mut self, receipt: ReceiptId, stored: bool, code: u16, reaches: bool) {
-        let Some(received) = self.receipts.get_mut(&receipt) else { return };
+        let Some(received) = self.receipts.get_mut(&receipt.spooled()) else { return };
         received.accepted |= stored;
         let (event, accepted) = (received.event, received.accepted);
         self.trace.note(Some(event), || {
@@ -232,7 +233,7 @@ impl Book {
         if is_of_sink(envelope) {
             return;
         }
-        if let Some(received) = self.receipts.get_mut(&envelope.receipt) {
+        if let Some(received) = self.receipts.get_mut(&envelope.receipt.spooled()) {
             received.stored = true;
         }
         self.no_secret(event, "a stored webhook", &envelope.body);

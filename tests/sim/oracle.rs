@@ -18,7 +18,9 @@ pub fn judge(plan: &Plan, parked: &[ParkedCopy], hubrise: &Hubrise, book: &mut B
     let parked: BTreeSet<usize> = parked
         .iter()
         .filter(|parked| !is_of_sink(&parked.envelope))
-        .filter_map(|parked| book.receipts.get(&parked.envelope.receipt).map(|received| received.event))
+        .filter_map(|parked| {
+            book.receipts.get(&parked.envelope.receipt.spooled()).map(|received| received.event)
+        })
         .collect();
     each_webhook_ends(plan, &parked, book);
     each_event_ends(plan, book);

@@ -144,7 +144,7 @@ async fn receive(
     let authentic =
         destination.check_headers(&sent).and_then(|addressed| addressed.check_body(sent.0.body.clone()));
     let outcome: Result<(), Rejection> = match authentic {
-        Ok(webhook) => receiver.store(webhook, receipt, &Span::none(), &sent).await,
+        Ok(webhook) => receiver.store(webhook, receipt, &Span::none(), &sent).await.map(drop),
         Err(rejection) => Err(rejection),
     };
     process.alive().await;

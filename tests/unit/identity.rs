@@ -1,8 +1,23 @@
 use milepost::domain::fingerprint::Fingerprint;
-use milepost::domain::identity::{Account, DeliveryKey, EventId, Identity, ReceiptId};
+use milepost::domain::identity::{Account, DeliveryKey, EventId, Identity, ReceiptId, Way};
 use milepost::domain::provider::ProviderId;
 
 const RECEIPT: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
+#[test]
+fn a_receipt_says_which_way_its_webhook_came() {
+    let now = "2026-03-02T10:00:00Z".parse().expect("a time");
+    for chance in [0x00, 0x7f, 0x80, 0xff] {
+        let (sent, pulled) = (ReceiptId::new(now, &[chance; 10]), ReceiptId::pulled(now, &[chance; 10]));
+        let ways = [sent.way(), sent.spooled().way(), pulled.way()];
+        assert_eq!(ways, [Way::Push, Way::Spool, Way::Pull], "{chance}");
+        for receipt in [sent, sent.spooled(), pulled] {
+            assert_eq!(receipt.received_at(), now);
+            let again: ReceiptId = receipt.to_string().parse().expect("a receipt");
+            assert_eq!(again, receipt);
+        }
+    }
+}
+
 const OTHER_RECEIPT: &str = "01890a5d-ac96-774b-bcce-b302099a8058";
 
 struct Event {

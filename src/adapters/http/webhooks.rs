@@ -101,9 +101,9 @@ impl WebhookPort {
         }
     }
 
-    /// Takes one webhook. The account comes first, because the answer to everything else may depend on it; what can
+    /// Takes one webhook, and returns the receipt that it is stored with. The account comes first, because the answer to everything else may depend on it; what can
     /// be refused without the body is, before any of it is read.
-    async fn take(&self, destination: &Destination, request: WebhookRequest<'_>) -> Result<(), Rejection> {
+    async fn take(&self, destination: &Destination, request: WebhookRequest<'_>) -> Result<ReceiptId, Rejection> {
         let WebhookRequest { receipt, span, head, body, caller } = request;
         destination.account()?;
         if caller.is_ambiguous() {
@@ -171,7 +171,7 @@ impl Handler for WebhookPort {
         let describe = || span::request(&head.method, route, destination.as_ref(), receipt.id);
         let sender = receive::trace_context(&HeaderView(&head.headers));
         let span = traces::begin(self.sample_ratio, &sender, describe);
-        let outcome = match &destination {
+        let taken = match &destination {
             Some(destination) => {
                 let (span, head, body) = (&span, &head, &mut body);
                 self.take(destination, WebhookRequest { receipt, span, head, body, caller }).await
@@ -179,6 +179,7 @@ impl Handler for WebhookPort {
             None => Err(Rejection::UnknownProvider),
         };
         body::discard(body);
+        let (stored_as, outcome) = (taken.unwrap_or(receipt.id), taken.map(drop));
         if let Some(destination) = &destination {
             self.refusing.note(destination.provider(), outcome, receipt.received_at);
         }
@@ -186,11 +187,11 @@ impl Handler for WebhookPort {
         let (code, elapsed) = (answer.code, arrived.elapsed());
         span::answered(&span, code, outcome);
         let destination = destination.as_ref();
-        let answered = AnsweredRequest { receipt: receipt.id, destination, outcome, code, elapsed };
+        let answered = AnsweredRequest { receipt: stored_as, destination, outcome, code, elapsed };
         let peer =
             || Peer { address: caller.peer(), forwarded_for: HeaderView(&head.headers).forwarded_for() };
         span.in_scope(|| answered.record(&self.refusals, peer));
-        self.respond(answer, receipt.id, outcome)
+        self.respond(answer, stored_as, outcome)
     }
 }
 

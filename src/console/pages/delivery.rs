@@ -17,7 +17,7 @@ use crate::console::web::{PageRequest, Refusal};
 use crate::domain::identity::ReceiptId;
 use crate::operator::printable::printable;
 use crate::operator::when::duration;
-use crate::operator::why::{AskedSystems, Explanation, ParkedOf, Publication, Question, Row, Searched, ask};
+use crate::operator::why::{AskedSystems, Explanation, ParkedOf, Publication, Question, Row, Searched, ask, way};
 use crate::ports::Clock as _;
 
 /// How far back the updates are searched, unless another span is chosen: the stream may hold millions.
@@ -161,11 +161,11 @@ fn event(console: &Console, receipt: &str, row: &Row<'_>, asked: &AskedSystems, 
 /// What happened to an event, in order.
 fn timeline(receipt: &str, row: &Row<'_>, now: Timestamp) -> Vec<(Timestamp, Markup)> {
     let mut happened = Vec::new();
-    happened.extend(row.received_at().map(|at| (at, html! { "received" })));
+    happened.extend(row.received_at().map(|at| (at, html! { "received: " (way(receipt).as_str()) })));
     for repeat in &row.repeats {
         happened.push((
             repeat.received_at(),
-            html! { "the provider sent it again, receipt " (code(&repeat.to_string())) },
+            html! { "it came again: " (repeat.way().as_str()) ", receipt " (code(&repeat.to_string())) },
         ));
     }
     for entry in &row.parked {

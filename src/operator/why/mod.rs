@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::answer::Explanation;
 pub use self::hubrise::AtHubrise;
 pub use self::publications::{Publication, PublicationData, Range, Searched};
-pub use self::row::{AskedSystems, Row};
+pub use self::row::{AskedSystems, Row, way};
 use super::parked::entry::Entry;
 use super::parked::filter::Filter;
 use super::parked::look;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::publications::{Publication, Searched};
 use crate::adapters::redis::{EventRecord, EventState};
-use crate::domain::identity::ReceiptId;
+use crate::domain::identity::{ReceiptId, Way};
 use crate::operator::parked::entry::Entry;
 use crate::operator::waiting::until;
 use crate::operator::when::clock;
@@ -106,7 +106,7 @@ impl Row<'_> {
         );
         [
             receipt.to_owned(),
-            at(self.received_at()) + if is_pulled(receipt) { ", pulled" } else { "" },
+            at(self.received_at()) + ", " + way(receipt).as_str(),
             self.event_id().unwrap_or("-").to_owned(),
             self.record
                 .map_or_else(|| none(asked.ledger, self.without_record()), |record| ledger(record, now)),
@@ -114,10 +114,7 @@ impl Row<'_> {
             self.reason().unwrap_or("-").to_owned(),
             self.publication(asked.searched.as_ref(), now).1,
             parked,
-            match self.repeats.len() {
-                0 => "-".to_owned(),
-                times => times.to_string(),
-            },
+            repeats(&self.repeats),
         ]
     }
 
@@ -153,17 +150,33 @@ impl Row<'_> {
             })
         });
         json!({
-            "receipt": receipt, "received_at": self.received_at(), "is_pulled": is_pulled(receipt), "event_id": self.event_id(), "ledger": ledger,
+            "receipt": receipt, "received_at": self.received_at(), "way": way(receipt).as_str(), "event_id": self.event_id(), "ledger": ledger,
             "is_published": self.publication(asked.searched.as_ref(), now).0,
             "published": published.collect::<Vec<_>>(),
             "parked": self.parked.iter().map(|entry| entry.json()).collect::<Vec<_>>(),
-            "repeats": self.repeats.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "repeats": self.repeats.iter().map(|receipt| json!({ "receipt": receipt.to_string(), "way": receipt.way().as_str() }))
+                .collect::<Vec<_>>(),
         })
     }
 }
 
-fn is_pulled(receipt: &str) -> bool {
-    receipt.parse().is_ok_and(ReceiptId::is_pulled)
+/// Which way the webhook came that began the event. A receipt that is none, of a message that no receiver made, was pushed.
+#[must_use]
+pub fn way(receipt: &str) -> Way {
+    receipt.parse().map_or(Way::Push, ReceiptId::way)
+}
+
+/// How many there were, and which of them came another way than by push.
+fn repeats(receipts: &[ReceiptId]) -> String {
+    if receipts.is_empty() {
+        return "-".to_owned();
+    }
+    let by = |way: Way| receipts.iter().filter(|receipt| receipt.way() == way).count();
+    let others =
+        [Way::Spool, Way::Pull].map(|way| (way, by(way))).into_iter().filter(|(_, times)| *times > 0);
+    let others: Vec<_> = others.map(|(way, times)| format!("{times} {}", way.as_str())).collect();
+    let times = receipts.len();
+    if others.is_empty() { times.to_string() } else { format!("{times}: {}", others.join(", ")) }
 }
 
 /// Why an update that is published was not found.

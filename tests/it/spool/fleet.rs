@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use lapin::types::FieldTable;
 use milepost::domain::authentication::AuthScheme;
-use milepost::domain::identity::Account;
+use milepost::domain::identity::{Account, ReceiptId, Way};
 use milepost::domain::provider::{Provider as _, ProviderId};
 use milepost::domain::samples::{SampleSource, Signing};
 use milepost::domain::secret::Secret;
 use milepost::providers::{DELIVERECT, TELYPORT};
 use reqwest::Client;
+use serde_json::Value;
 
 use crate::support::eventually;
 use crate::support::fixtures::account;
@@ -125,6 +126,16 @@ async fn what_is_spooled_in_an_outage_is_published_once_and_in_order() {
     let published: Vec<_> =
         subscriber.order.iter().map(|id| receipt(&subscriber.events[id][0]).to_string()).collect();
     assert_eq!(published, receipts, "each once, in the order received");
+    let ways: Vec<_> =
+        receipts.iter().map(|receipt| receipt.parse::<ReceiptId>().expect("a receipt").way()).collect();
+    assert_eq!((ways[0], &ways[1..]), (Way::Push, &[Way::Spool; 7][..]));
+    let why = Program::milepost("why D0 --json").env("MILEPOST_AMQP_URL", &vhost.amqp_url);
+    let (_, said, stderr) = why.env("MILEPOST_REDIS_URL", &redis.redis_url).output().await;
+    let known: Value =
+        serde_json::from_str(said.first().unwrap_or_else(|| panic!("{stderr:?}"))).expect("JSON");
+    let ways: Vec<_> =
+        known["events"].as_array().expect("a list").iter().map(|event| &event["way"]).collect();
+    assert_eq!(ways, ["push", "spool", "spool", "spool", "spool", "spool", "spool", "spool"]);
 }
 
 fn telyport_body_text(delivery: &str) -> String {
