@@ -11,6 +11,7 @@ use crate::adapters::http::webhooks::WebhookPort;
 use crate::domain::gap::{Gap, Witness};
 use crate::domain::provider::ProviderId;
 use crate::ports::{Clock, Gaps, LedgerError, chance};
+use crate::providers;
 
 /// Between two notes.
 const EVERY: Duration = Duration::from_secs(5);
@@ -34,8 +35,10 @@ pub(super) async fn note(
             looked_back = absence(gaps, providers, before, started).await.is_ok();
         }
         refusals(port, gaps, process).await;
+        contents(port, gaps, clock, providers).await;
     }
     refusals(port, gaps, process).await;
+    contents(port, gaps, clock, providers).await;
 }
 
 /// Notes that no receiver ran before this one, if none did.
@@ -61,6 +64,25 @@ async fn refusals(port: &WebhookPort, gaps: &dyn Gaps, process: u64) {
         let name = format!("{process:016x}-{}", gap.from.as_millisecond());
         if gaps.note(provider, &name, &gap).await.is_ok() {
             port.noted(provider, &gap);
+        }
+    }
+}
+
+/// Notes which webhooks were refused and which of them came again, and learns what other receivers refused: for as long as the
+/// provider may send it again.
+async fn contents(port: &WebhookPort, gaps: &dyn Gaps, clock: &dyn Clock, served: &[ProviderId]) {
+    for provider in served.iter().filter_map(|id| providers::by_name(id.as_str())) {
+        let (id, unsaid) = (provider.id(), port.unsaid_contents(provider.id()));
+        let (refused, accepted) = &unsaid;
+        let since = clock.now().checked_sub(provider.resend_horizon()).unwrap_or(Timestamp::MIN);
+        let noted = async {
+            gaps.refused(id, refused).await?;
+            gaps.accepted(id, accepted).await?;
+            gaps.contents(id, since).await
+        };
+        // What could not be noted waits for the next time.
+        if let Ok(kept) = noted.await {
+            port.noted_contents(id, &unsaid, &kept);
         }
     }
 }

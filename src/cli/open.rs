@@ -11,20 +11,14 @@ use super::config::load_with;
 use super::table::{Align, Table};
 use super::{Exit, Global};
 use crate::adapters::clock::SystemClock;
-use crate::adapters::redis::{DeliveryName, LedgerReader};
-use crate::app::backends::{open_deliveries, redis_connection};
-use crate::config::Config;
 use crate::domain::identity::Account;
-use crate::domain::provider::{Provider, ProviderId};
-use crate::domain::silence::Cutoffs;
-use crate::domain::state::DeliveryState;
-use crate::domain::status::Phase;
+use crate::domain::provider::Provider;
+use crate::operator::open::{Listed, OpenInPhase, OpenQuestion, ask};
 use crate::operator::printable::shortened;
 use crate::operator::provider;
 use crate::operator::waiting::{span, until};
 use crate::operator::when::duration;
-use crate::ports::{Clock as _, LedgerError, OpenCount, OpenDeliveries as _, OpenDelivery};
-use crate::providers;
+use crate::ports::{Clock as _, OpenDelivery};
 
 /// A delivery's id is shown as far as this; `--json` has all of it.
 const LONGEST_ID: usize = 32;
@@ -62,7 +56,14 @@ pub struct Args {
 pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
     let config = load_with(global, &[("--redis", &args.redis)])?.config;
     let now = SystemClock.now();
-    let (counts, listed) = ask(&args, &config, now).await.context("cannot ask the ledger")?;
+    let listed = match args.silent_for {
+        Some(span) => Listed::SilentFor(span),
+        None if args.silent => Listed::Silent,
+        None => Listed::All,
+    };
+    let Args { provider, account, limit, .. } = args;
+    let question = OpenQuestion { provider, account, listed, limit };
+    let (counts, listed) = ask(&question, &config, now).await.context("cannot ask the ledger")?;
     let mut out = anstream::stdout().lock();
     if args.json {
         for open in &listed {
@@ -71,7 +72,7 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
     } else if counts.is_empty() {
         writeln!(out, "no delivery is open")?;
     } else {
-        write!(out, "{counts}")?;
+        write!(out, "{}", table(&counts))?;
         if !listed.is_empty() {
             write!(out, "\n{}", list(&listed, now))?;
         }
@@ -80,8 +81,7 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-async fn ask(args: &Args, config: &Config, now: Timestamp) -> anyhow::Result<(Table, Vec<OpenDelivery>)> {
-    let (open, inspector) = (open_deliveries(config)?, LedgerReader::new(redis_connection(config)?));
+fn table(counts: &[OpenInPhase]) -> Table {
     let mut table = Table::new(&[
         ("PROVIDER", Align::Left),
         ("ACCOUNT", Align::Left),
@@ -90,55 +90,13 @@ async fn ask(args: &Args, config: &Config, now: Timestamp) -> anyhow::Result<(Ta
         ("SILENT", Align::Right),
         ("IF FOR", Align::Right),
     ]);
-    let mut listed = Vec::new();
-    for id in args.provider.map_or_else(all, |provider| vec![provider.id()]) {
-        let usual = config.provider(id).usual_silence;
-        for account in open.accounts(id).await? {
-            if args.account.as_ref().is_some_and(|wanted| *wanted != account) {
-                continue;
-            }
-            for OpenCount { phase, open, silent } in open.count(id, &account, &usual.cutoffs(now)).await? {
-                if open > 0 {
-                    let [open, silent] = [open, silent].map(|number| number.to_string());
-                    let phase_word = phase.as_str().to_owned();
-                    let after =
-                        span(SignedDuration::try_from(usual.of(phase)).unwrap_or(SignedDuration::MAX));
-                    table.row(&[id.to_string(), account.to_string(), phase_word, open, silent, after]);
-                }
-            }
-            let cutoffs = match args.silent_for {
-                Some(span) => Cutoffs::at(now.checked_sub(span).unwrap_or(Timestamp::MIN)),
-                None if args.silent => usual.cutoffs(now),
-                None => Cutoffs::at(Timestamp::MAX),
-            };
-            for delivery in open.silent(id, &account, &cutoffs, args.limit).await? {
-                if is_open(&inspector, &delivery).await? {
-                    listed.push(delivery);
-                } else {
-                    open.forget(&delivery.delivery).await?;
-                }
-            }
-        }
+    for OpenInPhase { provider, account, count, usual } in counts {
+        let [open, silent] = [count.open, count.silent].map(|number| number.to_string());
+        let after = span(SignedDuration::try_from(*usual).unwrap_or(SignedDuration::MAX));
+        let phase = count.phase.as_str().to_owned();
+        table.row(&[provider.to_string(), account.to_string(), phase, open, silent, after]);
     }
-    listed.sort_by_key(|open| open.updated_at);
-    Ok((table, listed))
-}
-
-fn all() -> Vec<ProviderId> {
-    providers::ALL.iter().map(|provider| provider.id()).collect()
-}
-
-/// The index is a hint: a delivery's own record says whether it is over, and one that is leaves the index. One that Redis has
-/// forgotten is listed.
-async fn is_open(inspector: &LedgerReader, open: &OpenDelivery) -> Result<bool, LedgerError> {
-    let name = DeliveryName {
-        provider: open.delivery.provider.to_string(),
-        account: open.delivery.account.to_string(),
-        delivery_id: open.delivery.delivery_id.clone(),
-    };
-    let legs = inspector.delivery(&name).await?.legs;
-    let is_over = |leg: &DeliveryState| leg.is_terminal() || leg.status().phase() == Phase::Closed;
-    Ok(legs.is_empty() || !legs.values().all(is_over))
+    table
 }
 
 fn list(listed: &[OpenDelivery], now: Timestamp) -> Table {

@@ -1,9 +1,11 @@
 //! A time in which webhooks of a provider may have been missed.
 
 use std::fmt;
+use std::num::ParseIntError;
 use std::str::FromStr;
 
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 use super::identity::Account;
@@ -47,6 +49,57 @@ pub struct Gap {
     pub until: Timestamp,
     /// How many requests were refused, as far as the witness knows.
     pub refused: u64,
+}
+
+/// What tells a refused webhook from others: a digest of its account and its body, and nothing that could be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ContentDigest(u64);
+
+impl ContentDigest {
+    /// Of a webhook of `account`.
+    #[must_use]
+    pub fn of(account: &Account, body: &[u8]) -> Self {
+        let mut hash = Sha256::new();
+        // No account's name has a zero byte.
+        hash.update(account.as_str());
+        hash.update([0]);
+        hash.update(body);
+        Self(hash.finalize().iter().take(8).fold(0, |digest, byte| digest << 8 | u64::from(*byte)))
+    }
+}
+
+/// 16 hex digits.
+impl fmt::Display for ContentDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl FromStr for ContentDigest {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        u64::from_str_radix(text, 16).map(Self)
+    }
+}
+
+/// A webhook that was refused, through no fault of its sender's, after it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedContent {
+    /// Which.
+    pub digest: ContentDigest,
+    /// When it was last.
+    pub refused_at: Timestamp,
+    /// When the same was last accepted, if it ever was.
+    pub accepted_at: Option<Timestamp>,
+}
+
+impl RefusedContent {
+    /// Whether it surely came again. Where it did not, it may have: with another body, or not where that was seen.
+    #[must_use]
+    pub fn came_again(&self) -> bool {
+        self.accepted_at >= Some(self.refused_at)
+    }
 }
 
 /// Text that is no gap.

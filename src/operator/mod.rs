@@ -2,7 +2,9 @@
 //!
 //! Nothing in here prints, reads a command line or draws a page.
 
+pub mod account;
 pub mod audit;
+pub mod open;
 pub mod pace;
 pub mod parked;
 pub mod printable;

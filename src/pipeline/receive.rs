@@ -130,6 +130,14 @@ pub struct Authentic<'a> {
     body: Bytes,
 }
 
+impl Authentic<'_> {
+    /// The body to store.
+    #[must_use]
+    pub fn body(&self) -> Bytes {
+        self.body.clone()
+    }
+}
+
 /// When a request arrived, and the name it is accounted for by.
 #[derive(Debug, Clone, Copy)]
 pub struct Receipt {

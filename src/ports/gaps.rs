@@ -4,11 +4,14 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::LedgerError;
-use crate::domain::gap::Gap;
+use crate::domain::gap::{ContentDigest, Gap, RefusedContent};
 use crate::domain::provider::ProviderId;
 
 /// Of a provider so many gaps are kept, the newest.
 pub const MOST_GAPS: usize = 1_000;
+
+/// Of a provider so many webhooks that were refused are told from others, the newest.
+pub const MOST_CONTENTS: usize = 10_000;
 
 /// Keeps gaps.
 #[async_trait]
@@ -24,6 +27,36 @@ pub trait Gaps: Send + Sync {
     /// # Errors
     /// When the store is away.
     async fn since(&self, provider: ProviderId, since: Timestamp) -> Result<Vec<Gap>, LedgerError>;
+
+    /// Notes webhooks that were refused, each with when it was last.
+    ///
+    /// # Errors
+    /// When the store is away; noting them again is safe.
+    async fn refused(
+        &self,
+        provider: ProviderId,
+        contents: &[(ContentDigest, Timestamp)],
+    ) -> Result<(), LedgerError>;
+
+    /// Notes that webhooks which had been refused were accepted.
+    ///
+    /// # Errors
+    /// When the store is away; noting them again is safe.
+    async fn accepted(
+        &self,
+        provider: ProviderId,
+        contents: &[(ContentDigest, Timestamp)],
+    ) -> Result<(), LedgerError>;
+
+    /// Those that were last refused at `since` or later.
+    ///
+    /// # Errors
+    /// When the store is away.
+    async fn contents(
+        &self,
+        provider: ProviderId,
+        since: Timestamp,
+    ) -> Result<Vec<RefusedContent>, LedgerError>;
 
     /// Says that a receiver runs at `now`, and answers when one last said so before.
     ///

@@ -14,7 +14,7 @@ mod spool;
 
 pub use cells::{Cell, Cells, CellsError, Swap};
 pub use clock::Clock;
-pub use gaps::{Gaps, MOST_GAPS};
+pub use gaps::{Gaps, MOST_CONTENTS, MOST_GAPS};
 pub use inbox::{Delivery, Inbox, Subscription, SubscriptionEnded, Tag};
 pub use ledger::{Ledger, LedgerError};
 pub use open_deliveries::{OpenCount, OpenDeliveries, OpenDelivery, TRIMMED_AT_ONCE};

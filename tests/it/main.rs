@@ -3,6 +3,7 @@
 // Where the servers are, and which process is to crash, comes from the environment: these tests have no configuration.
 #![allow(clippy::disallowed_methods)]
 
+mod account;
 mod clocks;
 mod console;
 mod contract;

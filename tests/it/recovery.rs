@@ -312,6 +312,13 @@ async fn an_operator_has_it_ask_for_all_that_is_open() {
     stage.subscriber.take_until(|taken| taken.order.len() == 2).await;
     assert_eq!(stage.last()["data"]["status"], "picked_up");
     assert_eq!(stage.stub.state().asked.len(), 1);
+    let of = |provider: &str| format!("account --since 2h --provider {provider} --json");
+    let (_, said, stderr) = stage.on_stage(Program::milepost(&of("telyport")), 3600).output().await;
+    let known: Value =
+        serde_json::from_str(said.first().unwrap_or_else(|| panic!("{stderr:?}"))).expect("JSON");
+    assert_eq!(known["gaps"][0]["witnesses"], json!(["operator"]));
+    assert_eq!((&known["recovered_updates"], &known["recovered_deliveries"]), (&json!(1), &json!(1)));
+    assert_eq!((&known["open_and_unheard"], &known["is_asked"]), (&json!(0), &json!(true)));
     let deliverect = Program::milepost("recover --provider deliverect --since 1h");
     let deliverect = stage.on_stage(deliverect, 3600);
     assert_eq!(deliverect.output().await.0, Some(2), "it cannot be asked");

@@ -5,6 +5,7 @@
 //! would only have to be taken away again.
 
 pub mod admin;
+mod again;
 mod allowance;
 mod body;
 mod caller;

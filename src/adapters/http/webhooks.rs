@@ -16,6 +16,8 @@ use hyper::{Method, Request, StatusCode};
 use metrics::Gauge;
 use tracing::Span;
 
+use super::again::Again;
+pub use super::again::Contents;
 use super::allowance::Allowance;
 use super::load;
 use super::record::{AnsweredRequest, NO_PROVIDER};
@@ -24,7 +26,7 @@ use super::refusing::Refusing;
 use super::view::HeaderView;
 use super::{Caller, Handler, HttpLimits, Response, body, span};
 use crate::domain::answer::{Answer, Rejection};
-use crate::domain::gap::Gap;
+use crate::domain::gap::{ContentDigest, Gap, RefusedContent};
 use crate::domain::identity::ReceiptId;
 use crate::domain::provider::ProviderId;
 use crate::pipeline::receive::{self, Destination, Receipt, Receiver};
@@ -49,6 +51,7 @@ pub struct WebhookPort {
     allowances: BTreeMap<ProviderId, Allowance>,
     connections: Gauge,
     refusing: Refusing,
+    again: Again,
     refusals: Refusals,
     sample_ratio: f64,
 }
@@ -60,8 +63,9 @@ impl WebhookPort {
         let allowance = |provider: ProviderId| Allowance::new(provider.as_str(), &limits);
         let allowances = receiver.providers().map(|provider| (provider, allowance(provider))).collect();
         let connections = load::shown("connections", NO_PROVIDER, limits.max_connections);
-        let (refusing, refusals) = (Refusing::default(), Refusals::every(limits.refusal_log_pause));
-        Arc::new(Self { receiver, limits, allowances, connections, refusing, refusals, sample_ratio })
+        let (refusing, again, refusals) =
+            (Refusing::default(), Again::default(), Refusals::every(limits.refusal_log_pause));
+        Arc::new(Self { receiver, limits, allowances, connections, refusing, again, refusals, sample_ratio })
     }
 
     /// Says whether the broker takes messages. While it does not, the loss clock runs of every provider whose webhooks
@@ -86,6 +90,22 @@ impl WebhookPort {
         self.refusing.missed().noted(provider, gap, now);
     }
 
+    /// Contents that were refused, and such that were accepted later, which are not noted yet.
+    #[must_use]
+    pub fn unsaid_contents(&self, provider: ProviderId) -> (Contents, Contents) {
+        self.again.unsaid(provider)
+    }
+
+    /// They were noted, and this is what is kept of refused contents that may come again.
+    pub fn noted_contents(
+        &self,
+        provider: ProviderId,
+        noted: &(Contents, Contents),
+        kept: &[RefusedContent],
+    ) {
+        self.again.said(provider, noted, kept);
+    }
+
     /// Whose webhook a path takes, and the path's pattern. One trailing slash is forgiven: the path is typed into a provider's form by
     /// hand, and some providers delete what is answered with 404.
     fn route(&self, path: &str) -> Option<(&'static str, Destination)> {
@@ -103,7 +123,11 @@ impl WebhookPort {
 
     /// Takes one webhook, and returns the receipt that it is stored with. The account comes first, because the answer to everything else may depend on it; what can
     /// be refused without the body is, before any of it is read.
-    async fn take(&self, destination: &Destination, request: WebhookRequest<'_>) -> Result<ReceiptId, Rejection> {
+    async fn take(
+        &self,
+        destination: &Destination,
+        request: WebhookRequest<'_>,
+    ) -> Result<ReceiptId, Rejection> {
         let WebhookRequest { receipt, span, head, body, caller } = request;
         destination.account()?;
         if caller.is_ambiguous() {
@@ -125,9 +149,16 @@ impl WebhookPort {
         let mut admission = allowance.admit()?;
         let body = body::read(body, &self.limits, &admission).await?;
         let authentic = addressed.check_body(body)?;
-        admission.keep()?;
-        caller.proves();
-        self.receiver.store(authentic, receipt, span, &headers).await
+        let (provider, account, body) = (destination.provider(), destination.account()?, authentic.body());
+        let stored = match admission.keep() {
+            Ok(()) => {
+                caller.proves();
+                self.receiver.store(authentic, receipt, span, &headers).await
+            }
+            Err(rejection) => Err(rejection),
+        };
+        self.again.note(provider, &stored, receipt.received_at, || ContentDigest::of(account, &body));
+        stored
     }
 
     fn respond(&self, answer: Answer, receipt: ReceiptId, outcome: Result<(), Rejection>) -> Response {

@@ -1,9 +1,9 @@
 //! What the record of gaps promises, in memory and in Redis.
 
 use milepost::adapters::memory::MemoryGaps;
-use milepost::domain::gap::{Gap, Witness};
+use milepost::domain::gap::{ContentDigest, Gap, Witness};
 use milepost::domain::provider::ProviderId;
-use milepost::ports::{Gaps, MOST_GAPS};
+use milepost::ports::{Gaps, MOST_CONTENTS, MOST_GAPS};
 
 use crate::support::fixtures::{account, at};
 use crate::support::servers::{redis_gaps_at, redis_url};
@@ -36,6 +36,8 @@ on_both! {
     gaps_are_listed_from_a_time_on_by_their_beginning
     providers_stand_apart
     the_oldest_beyond_the_bound_are_forgotten
+    a_refused_webhook_is_awaited_until_it_was_accepted
+    the_oldest_refused_beyond_the_bound_are_forgotten
 }
 
 fn gap(from: i64, until: i64) -> Gap {
@@ -73,4 +75,37 @@ async fn the_oldest_beyond_the_bound_are_forgotten(gaps: &dyn Gaps) {
     let kept = gaps.since(provider, at(0)).await.unwrap();
     assert_eq!(kept.len(), MOST_GAPS);
     assert_eq!(kept.iter().map(|gap| gap.until).min(), Some(at(1)));
+}
+
+async fn a_refused_webhook_is_awaited_until_it_was_accepted(gaps: &dyn Gaps) {
+    let provider = provider();
+    let digest = ContentDigest::of(&account(), b"{}");
+    let known = async || {
+        let contents = gaps.contents(provider, at(5)).await.unwrap();
+        contents.into_iter().map(|one| (one.digest, one.refused_at, one.came_again())).collect::<Vec<_>>()
+    };
+    assert_eq!(known().await, []);
+    gaps.accepted(provider, &[]).await.unwrap();
+    gaps.refused(provider, &[(digest, at(10)), (ContentDigest::of(&account(), b"older"), at(4))])
+        .await
+        .unwrap();
+    assert_eq!(known().await, [(digest, at(10), false)]);
+    gaps.accepted(provider, &[(digest, at(12))]).await.unwrap();
+    assert_eq!(known().await, [(digest, at(10), true)]);
+    // What is noted again, and late, changes nothing.
+    gaps.refused(provider, &[(digest, at(9))]).await.unwrap();
+    gaps.accepted(provider, &[(digest, at(11))]).await.unwrap();
+    assert_eq!(known().await, [(digest, at(10), true)]);
+    gaps.refused(provider, &[(digest, at(13))]).await.unwrap();
+    assert_eq!(known().await, [(digest, at(13), false)]);
+}
+
+async fn the_oldest_refused_beyond_the_bound_are_forgotten(gaps: &dyn Gaps) {
+    let (provider, most) = (provider(), i64::try_from(MOST_CONTENTS).unwrap());
+    let contents: Vec<_> =
+        (0..=most).map(|number| (ContentDigest::of(&account(), &number.to_be_bytes()), at(number))).collect();
+    gaps.refused(provider, &contents).await.unwrap();
+    let kept = gaps.contents(provider, at(0)).await.unwrap();
+    assert_eq!(kept.len(), MOST_CONTENTS);
+    assert_eq!(kept.iter().map(|content| content.refused_at).min(), Some(at(1)));
 }
