@@ -16,6 +16,7 @@ pub mod recover;
 pub mod reference;
 pub mod run;
 mod run_hubrise;
+mod run_providers;
 pub mod sample_secrets;
 pub mod send;
 pub mod subscribe;

@@ -11,7 +11,9 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
+use super::fake::provider::server::ProviderStubs;
 use super::run_hubrise::StandIn;
+use super::run_providers::{AskedStandIns, stands};
 use super::sample_secrets::sample_secret;
 use super::send::delivered::{SendOutcome, Which};
 use super::send::post::Poster;
@@ -79,8 +81,12 @@ pub struct Args {
 pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
     let real = args.amqp.is_some();
     // Real servers get no queue that was not asked for.
-    let stand_in = if args.play && !real { Some(StandIn::listen().await?) } else { None };
-    let Loaded { config, warnings } = load(&args, global, stand_in.as_ref())?;
+    let stand_ins = if args.play && !real {
+        Some((StandIn::listen().await?, AskedStandIns::listen().await?))
+    } else {
+        None
+    };
+    let Loaded { config, warnings } = load(&args, global, stand_ins.as_ref())?;
     let mut process = Process::start(Role::Run, providers::ALL, &config, &warnings).await?;
     let ids: Vec<_> = providers::ALL.iter().map(|provider| provider.id()).collect();
     let backends = if real {
@@ -103,9 +109,10 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
         }
         backends
     };
-    if let Some(stand_in) = stand_in {
+    let asked = stand_ins.map(|(stand_in, asked)| {
         stand_in.serve(&mut process.life, args.json);
-    }
+        asked.serve(&mut process.life)
+    });
     process.workers(&backends, &config, providers::ALL);
     process.sinks(&backends, &config)?;
     process.reconciler(&backends, &config, providers::ALL)?;
@@ -122,7 +129,7 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
     let (play, stopping) = (args.play, process.life.stopping.clone());
     let player = config.clone();
     process.life.role("player", async move {
-        if let Err(error) = greet(&player, http, play).await {
+        if let Err(error) = greet(&player, http, play, asked.as_deref()).await {
             eprintln!("milepost: {error:#}");
         }
         stopping.cancelled().await;
@@ -144,7 +151,7 @@ async fn serve_console(process: &mut Process, config: &Config) -> anyhow::Result
 }
 
 /// The configuration. While it listens on loopback alone, a provider without any account gets the sample one.
-fn load(args: &Args, global: Global, stand_in: Option<&StandIn>) -> anyhow::Result<Loaded> {
+fn load(args: &Args, global: Global, stand_ins: Option<&(StandIn, AskedStandIns)>) -> anyhow::Result<Loaded> {
     let [http, admin] = [args.http, args.admin].map(|addr| addr.map(|addr| addr.to_string()));
     let flags = super::config::set(&[
         ("--amqp", &args.amqp),
@@ -166,14 +173,24 @@ fn load(args: &Args, global: Global, stand_in: Option<&StandIn>) -> anyhow::Resu
             sources.variables.push((name.into(), secrets.into()));
         }
     }
-    if let Some(stand_in) = stand_in.filter(|_| !loaded.config.hubrise_sink.is_used()) {
-        sources.base.push_str(&stand_in.connections());
+    if let Some((stand_in, asked)) = stand_ins {
+        if !loaded.config.hubrise_sink.is_used() {
+            sources.base.push_str(&stand_in.connections());
+        }
+        if loaded.config.recovery.sources.is_empty() {
+            sources.base.push_str(&asked.sources());
+        }
     }
     Ok(crate::config::load(&sources, providers::ALL)?)
 }
 
 /// Plays a journey of each provider if asked, and says how to try one by hand.
-async fn greet(config: &Config, http: SocketAddr, play: bool) -> anyhow::Result<()> {
+async fn greet(
+    config: &Config,
+    http: SocketAddr,
+    play: bool,
+    asked: Option<&ProviderStubs>,
+) -> anyhow::Result<()> {
     // The deliveries were under way until now.
     let begun = SystemClock.now().checked_sub(LAST_HOUR).unwrap_or_default();
     for &provider in providers::SAMPLE_SOURCES {
@@ -195,7 +212,7 @@ async fn greet(config: &Config, http: SocketAddr, play: bool) -> anyhow::Result<
             })
         };
         if play && let Some(journey) = provider.journeys().first() {
-            play_one(&webhooks(journey.steps)?, target.clone()).await?;
+            play_one(&webhooks(journey.steps)?, target.clone(), asked).await?;
         }
         if let Some(sample) = provider.samples().first() {
             let webhook = webhooks(&[sample.name])?.webhook(0, 0)?;
@@ -207,12 +224,16 @@ async fn greet(config: &Config, http: SocketAddr, play: bool) -> anyhow::Result<
 }
 
 /// Sends one delivery's webhooks in order. Each must be accepted.
-async fn play_one(webhooks: &Webhooks, target: Url) -> anyhow::Result<()> {
+async fn play_one(webhooks: &Webhooks, target: Url, asked: Option<&ProviderStubs>) -> anyhow::Result<()> {
     let accepted = webhooks.provider.answer(Some(webhooks.scheme), Ok(()));
     let poster = Poster::new(target, accepted, GIVE_UP, Arc::new(|_| {}))?;
     for step in 0..webhooks.content.steps() {
         let which = Which { number: 0, step, sample: webhooks.content.name(step), duplicate: false };
-        let delivered = poster.deliver(which, &webhooks.webhook(0, step)?).await;
+        let webhook = webhooks.webhook(0, step)?;
+        if let Some(asked) = asked {
+            stands(asked, webhooks.provider.id(), &webhook.body);
+        }
+        let delivered = poster.deliver(which, &webhook).await;
         anyhow::ensure!(
             delivered.outcome == SendOutcome::Accepted,
             "{}: {delivered}",

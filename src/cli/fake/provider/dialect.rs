@@ -7,6 +7,18 @@ use crate::domain::provider::ProviderId;
 /// The token that Dash's stand-in gives out, with how often it has.
 const TOKEN: &str = "sample-token-";
 
+/// The fields of 247Express's order tracking, and those of its webhooks that say the same.
+const EXPRESS_FIELDS: [(&str, &str); 8] = [
+    ("orderCode", "OrderCode"),
+    ("externalCode", "ExternalCode"),
+    ("status", "Status"),
+    ("statusName", "StatusName"),
+    ("delayCode", "DelayCode"),
+    ("deliveryNotes", "DeliveryNotes"),
+    ("deliveryDate", "DeliveryDate"),
+    ("receiverName", "ReceiverName"),
+];
+
 /// Whose API it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
@@ -108,6 +120,29 @@ impl Dialect {
                 }
             }
             _ => WantedResource::Nothing,
+        }
+    }
+
+    /// Where a delivery stands by what its provider's webhook says: what it is asked for by, and its state as the API has it.
+    #[must_use]
+    pub fn state_by(self, webhook: &Value) -> Option<(String, Value)> {
+        let text = |object: &Value, name: &str| object.get(name)?.as_str().map(str::to_owned);
+        match self {
+            Self::Telyport => {
+                let order = webhook.get("data")?;
+                Some((text(order, "orderID")?, order.clone()))
+            }
+            Self::Express247 => {
+                let order = EXPRESS_FIELDS
+                    .iter()
+                    .filter_map(|(ours, theirs)| Some(((*ours).to_owned(), webhook.get(theirs)?.clone())));
+                Some((text(webhook, "OrderCode")?, order.collect()))
+            }
+            Self::Dash => Some((text(webhook, "deliveryID")?, webhook.clone())),
+            Self::HubRise => {
+                let (location, order) = (text(webhook, "location_id")?, text(webhook, "order_id")?);
+                Some((format!("{location}/{order}"), webhook.get("new_state")?.clone()))
+            }
         }
     }
 

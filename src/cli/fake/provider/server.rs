@@ -75,6 +75,12 @@ impl ProviderStub {
         Arc::new(Self { dialect, credential: credential.to_owned(), state: Mutex::default() })
     }
 
+    /// Whose API it stands in for.
+    #[must_use]
+    pub const fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
     /// What it has, to look at and to change.
     pub fn state(&self) -> MutexGuard<'_, StubState> {
         // A panic elsewhere is that request's own.
@@ -136,9 +142,9 @@ impl ProviderStub {
         let mut state = self.state();
         let path: Vec<_> = request.path.trim_start_matches('/').split('/').collect();
         let done = match (request.method, &path[..]) {
-            ("PUT", ["_fake", "deliveries", id]) => {
+            ("PUT", ["_fake", "deliveries", id @ ..]) => {
                 serde_json::from_slice(request.body).is_ok_and(|delivery: Value| {
-                    state.deliveries.insert((*id).to_owned(), delivery);
+                    state.deliveries.insert(id.join("/"), delivery);
                     true
                 })
             }
@@ -151,6 +157,28 @@ impl ProviderStub {
             _ => false,
         };
         response(if done { 200 } else { 400 }, "application/json", b"{}".to_vec())
+    }
+}
+
+/// Stand-ins for several APIs on one port, each below its provider's name.
+pub struct ProviderStubs(pub Vec<Arc<ProviderStub>>);
+
+impl Handler for ProviderStubs {
+    type Body = Full<Bytes>;
+
+    async fn handle(&self, mut request: HttpRequest<Incoming>, caller: &Caller) -> Response {
+        let path_and_query = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
+        let below = self.0.iter().find_map(|stub| {
+            let rest = path_and_query.strip_prefix('/')?.strip_prefix(stub.dialect.provider().as_str())?;
+            Some((stub, rest.parse().ok().filter(|_| rest.starts_with('/'))?))
+        });
+        match below {
+            Some((stub, uri)) => {
+                *request.uri_mut() = uri;
+                stub.handle(request, caller).await
+            }
+            None => response(404, "application/json", b"{}".to_vec()),
+        }
     }
 }
 
