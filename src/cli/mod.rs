@@ -6,6 +6,7 @@ pub mod completions;
 pub mod config;
 pub mod console;
 pub mod contract;
+pub mod drill;
 pub mod fake;
 pub mod hubrise;
 pub mod line;
@@ -109,6 +110,9 @@ pub enum Command {
     /// Stand in for another company's system
     #[command(subcommand)]
     Fake(fake::Command),
+    /// Make trouble for a test fleet on purpose, and account for every webhook
+    #[command(subcommand)]
+    Drill(drill::Command),
     /// Set up what Milepost needs on the broker
     #[command(subcommand)]
     Topology(topology::Command),
@@ -177,6 +181,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Audit(args) => audit::run(args, cli.global).await,
         Command::Console(args) => console::run(args, cli.global).await,
         Command::Fake(command) => fake::run(command).await,
+        Command::Drill(command) => drill::run(command).await,
         Command::Hubrise(command) => hubrise::run(command, cli.global).await,
         Command::Topology(command) => topology::run(command, cli.global).await,
         Command::Config(command) => config::run(&command, cli.global),

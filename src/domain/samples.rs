@@ -1,6 +1,8 @@
 //! A provider's documented payloads, and webhooks made of them as the provider would send them: for `milepost send`,
 //! `milepost run --play`, the contract's examples and tests. Receivers and workers never use this.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use serde_json::Value;
 
@@ -24,6 +26,12 @@ pub trait SampleSource: Provider {
     /// an event of its own, never earlier than those of the steps before it. The same arguments give the same webhook, so
     /// that a run sent again is a run of duplicates.
     fn personalize(&self, sample: &mut Value, personal: &Personal<'_>);
+
+    /// How long after a webhook's first try, or its last one, it is sent again, where `tries` were not taken. `None`: it is
+    /// given up. A provider whose documents do not say that it sends again does not.
+    fn resends_after(&self, _tries: u32) -> Option<Duration> {
+        None
+    }
 
     /// Signs a body as the provider does. A scheme that it does not document proves nothing.
     fn sign(&self, body: Bytes, signing: &Signing<'_>) -> SignedWebhook {

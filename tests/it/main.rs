@@ -9,6 +9,7 @@ mod console;
 mod contract;
 mod course;
 mod crash;
+mod drill;
 mod hostile;
 mod invariants;
 mod keep_alive;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use milepost::config::{Sources, load};
@@ -79,6 +80,14 @@ fn each_provider_gives_up_when_its_documents_say() {
     assert_eq!(seconds, [4095, 0, 0, 2 * 60, 31 * 60]);
     for provider in ALL {
         assert!(provider.gives_up_after() < provider.resend_horizon(), "{}", provider.id());
+    }
+}
+
+#[test]
+fn what_is_played_is_sent_again_for_as_long_as_its_provider_does() {
+    for provider in SAMPLE_SOURCES {
+        let waits: Duration = (1..).map_while(|tries| provider.resends_after(tries)).sum();
+        assert_eq!(waits, provider.gives_up_after(), "{}", provider.id());
     }
 }
 

@@ -58,11 +58,11 @@ impl Poster {
         let mut tries = 0;
         loop {
             let try_begun = Instant::now();
-            let reply = self.post(webhook).await;
+            let (reply, outcome) = self.post(webhook).await;
             tries += 1;
             let (elapsed, last_try) = (begun.elapsed(), try_begun.elapsed());
             let left = self.give_up.saturating_sub(elapsed);
-            let outcome = self.judge(&reply).or_else(|| left.is_zero().then_some(SendOutcome::GaveUp));
+            let outcome = outcome.or_else(|| left.is_zero().then_some(SendOutcome::GaveUp));
             if let Some(outcome) = outcome {
                 return Delivered { which, outcome, reply, tries, elapsed, last_try };
             }
@@ -72,7 +72,14 @@ impl Poster {
         }
     }
 
-    async fn post(&self, webhook: &SignedWebhook) -> ProviderReply {
+    /// Posts it once: what that met, and how it ends with it; `None` when sending it again may help.
+    pub async fn post(&self, webhook: &SignedWebhook) -> (ProviderReply, Option<SendOutcome>) {
+        let reply = self.request(webhook).await;
+        let outcome = self.judge(&reply);
+        (reply, outcome)
+    }
+
+    async fn request(&self, webhook: &SignedWebhook) -> ProviderReply {
         let mut request = self.client.post(self.target.clone()).header(CONTENT_TYPE, "application/json");
         for (name, value) in &webhook.headers {
             request = request.header(name, value);

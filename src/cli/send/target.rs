@@ -1,5 +1,7 @@
 //! Where webhooks are sent to.
 
+use std::net::IpAddr;
+
 use reqwest::Url;
 use url::Host;
 
@@ -35,7 +37,10 @@ pub fn resolve(mut url: Url, provider: ProviderId, account: &Account) -> Url {
 #[must_use]
 pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
+        // Of a scheme that is not the web's, an address is parsed as a name.
+        Some(Host::Domain(name)) => {
+            name == "localhost" || name.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+        }
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),
         None => false,

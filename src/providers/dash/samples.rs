@@ -1,5 +1,7 @@
 //! Dash Electric's documented payloads.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::{Dash, personal};
@@ -29,6 +31,11 @@ impl SampleSource for Dash {
             "logistic_failed": ["logistic_preparing", "logistic_not_verified", "logistic_verified",
                 "logistic_pending_delivery", "logistic_in_delivery", "logistic_failed"],
         }
+    }
+
+    /// Three attempts, 60 s apart.
+    fn resends_after(&self, tries: u32) -> Option<Duration> {
+        (1..=2).contains(&tries).then(|| Duration::from_mins(1))
     }
 
     fn personalize(&self, sample: &mut Value, personal: &Personal<'_>) {

@@ -1,5 +1,7 @@
 //! HubRise's documented payloads.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::{HubRise, personal};
@@ -19,6 +21,11 @@ impl SampleSource for HubRise {
                 "moved", "dropoff_approaching", "dropoff_waiting", "delivered"],
             "cancelled": ["pending", "pickup_enroute", "cancelled"],
         }
+    }
+
+    /// Doubled from a minute; whether 32 minutes are waited, too, its document leaves open.
+    fn resends_after(&self, tries: u32) -> Option<Duration> {
+        (1..=5).contains(&tries).then(|| Duration::from_mins(1 << (tries - 1)))
     }
 
     fn personalize(&self, sample: &mut Value, personal: &Personal<'_>) {

@@ -1,5 +1,7 @@
 //! Telyport's documented payloads, and webhooks made of them.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::Telyport;
@@ -23,6 +25,11 @@ impl SampleSource for Telyport {
                 "returned"],
             "cancelled": ["order_created", "started", "cancelled"],
         }
+    }
+
+    /// Doubled from a second to 2048 s, as [`Provider::gives_up_after`](crate::domain::provider::Provider::gives_up_after) has it.
+    fn resends_after(&self, tries: u32) -> Option<Duration> {
+        (1..=12).contains(&tries).then(|| Duration::from_secs(1 << (tries - 1)))
     }
 
     fn personalize(&self, sample: &mut Value, personal: &Personal<'_>) {

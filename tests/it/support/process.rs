@@ -155,6 +155,11 @@ impl Process {
         self.address("listening for webhooks").await
     }
 
+    /// Where its admin port is: `127.0.0.1:PORT`.
+    pub async fn operators(&self) -> String {
+        self.address("listening for operators").await
+    }
+
     async fn address(&self, message: &str) -> String {
         self.says(message).await["addr"].as_str().expect("an address").to_owned()
     }

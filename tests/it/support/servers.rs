@@ -1,7 +1,7 @@
 //! The shared private servers, a virtual host of its own for each test, and whole servers of its own for a test
 //! that restarts them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -223,6 +223,11 @@ impl OwnServers {
             "OK"
         );
         self.redis_url.replace("redis://", &format!("redis://{user}:{password}@"))
+    }
+
+    /// Where `deploy/local/servers` has them.
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// What Redis answers to a command.
