@@ -37,6 +37,8 @@ pub struct PlayedWebhook {
     pub accepted: Option<ReceiptId>,
     /// How often it was not taken.
     pub not_taken: u64,
+    /// Whether an answer said that it never will be.
+    pub is_refused: bool,
 }
 
 /// What a provider does, or happens to the broker, at a time of the drill.
@@ -107,8 +109,8 @@ impl Player {
         let broker = [(goes_ms, Occasion::BrokerGoes), (comes_ms, Occasion::BrokerComes)];
         let queue = tries.chain(broker).map(Reverse).collect();
         let webhooks = plan.into_iter().map(|planned| {
-            let (tries, receipts, accepted, not_taken) = (0, Vec::new(), None, 0);
-            PlayedWebhook { planned, tries, receipts, accepted, not_taken }
+            let (tries, receipts, accepted, not_taken, is_refused) = (0, Vec::new(), None, 0, false);
+            PlayedWebhook { planned, tries, receipts, accepted, not_taken, is_refused }
         });
         let (webhooks, under_way) = (webhooks.collect(), JoinSet::new());
         let clock = FastClock { zero: Instant::now(), speed };
@@ -203,6 +205,7 @@ impl Player {
             return;
         }
         played.not_taken += 1;
+        played.is_refused = outcome == Some(SendOutcome::Refused);
         let again = played.planned.provider.resends_after(played.tries);
         if let (None, Some(wait)) = (outcome, again) {
             let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);

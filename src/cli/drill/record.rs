@@ -119,6 +119,8 @@ pub fn endings(
             (Some(_), Some(_)) | (None, Some(Way::Push | Way::Spool)) => Ending::CameAgain,
             (None, Some(Way::Pull)) => Ending::Pulled,
             (Some(_), None) => Ending::LostInReach,
+            // What is sound is never refused for good.
+            (None, None) if one.is_refused => Ending::LostInReach,
             (None, None) if is_passed => Ending::PassedOver,
             (None, None) => {
                 let is_known = !received.of(one).is_empty();
