@@ -21,7 +21,7 @@ use crate::support::servers::OwnServers;
 
 const RECONCILER: &str = env!("CARGO_BIN_EXE_milepost-reconciler");
 /// The drill, its broker's start included. Generous: it only bounds a failing test.
-const LONGEST: Duration = Duration::from_secs(300);
+const LONGEST: Duration = Duration::from_mins(5);
 
 /// A receiver, the five workers and the reconciler, with stand-ins for the providers' APIs.
 struct DrilledFleet {

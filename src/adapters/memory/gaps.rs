@@ -22,7 +22,7 @@ struct StoredGaps {
 fn keep(kept: &mut BTreeMap<ContentDigest, Timestamp>, contents: &[(ContentDigest, Timestamp)]) {
     for (digest, at) in contents {
         let known = kept.entry(*digest).or_insert(*at);
-        *known = at.max(known).to_owned();
+        *known = (*known).max(*at);
     }
     let mut times: Vec<_> = kept.iter().map(|(digest, at)| (*at, *digest)).collect();
     times.sort_unstable();

@@ -20,7 +20,7 @@ use crate::telemetry::metrics::BROKER_CONNECTED;
 /// Its name in the fleet's directory.
 pub const DESCRIPTION: &str = "fleet.json";
 /// Servers and receivers may take so long to go and to come.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 

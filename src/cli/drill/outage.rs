@@ -1,6 +1,7 @@
 //! `milepost drill broker-outage`: an outage of the broker under load, and the account of it.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -77,11 +78,11 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
     eprintln!("milepost: playing {} webhooks of {} providers", planned.len(), ALL.len());
     let mut player = Player::new(Arc::clone(&fleet), planned, args.outage, args.speed.into())?;
     let mut signals = Signals::new()?;
-    let played = tokio::select! {
-        played = player.play() => played,
-        _ = signals.next() => Err(anyhow::anyhow!("interrupted")),
+    let ended = tokio::select! {
+        ended = player.play() => ended,
+        () = signals.next() => Err(anyhow::anyhow!("interrupted")),
     };
-    if let Err(error) = played {
+    if let Err(error) = ended {
         // No fleet is left without its broker.
         player.leave().await.context("the broker is away: start it again")?;
         return Err(error);
@@ -181,7 +182,8 @@ impl OutageAccount<'_> {
             table.row(&row);
             for ending in Ending::ALL.into_iter().filter(|ending| ending.is_listed()) {
                 for (delivery, statuses) in self.list(id, ending) {
-                    lists += &format!("{} {id} {delivery}: {}\n", ending.as_str(), statuses.join(", "));
+                    writeln!(lists, "{} {id} {delivery}: {}", ending.as_str(), statuses.join(", "))
+                        .expect("a text takes all");
                 }
             }
         }

@@ -20,6 +20,7 @@ use crate::cli::fake::provider::dialect::Dialect;
 use crate::cli::send::delivered::{ProviderReply, SendOutcome};
 use crate::cli::send::post::Poster;
 use crate::cli::send::target;
+use crate::domain::authentication::Authentication;
 use crate::domain::identity::ReceiptId;
 use crate::domain::provider::ProviderId;
 use crate::domain::samples::{SampleSource, SignedWebhook};
@@ -97,7 +98,7 @@ impl Player {
     ) -> anyhow::Result<Self> {
         let poster = |provider: &dyn SampleSource| {
             let to = target::resolve(fleet.webhooks.clone(), provider.id(), &fleet.account);
-            let scheme = provider.authentication().first().map(|first| first.scheme());
+            let scheme = provider.authentication().first().map(Authentication::scheme);
             let poster = Poster::new(to, provider.answer(scheme, Ok(())), Duration::ZERO, Arc::new(|_| {}))?;
             anyhow::Ok((provider.id(), Arc::new(poster)))
         };
