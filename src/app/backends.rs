@@ -174,20 +174,25 @@ pub fn spool_limits(config: &Config) -> SpoolLimits {
 }
 
 /// What `role` needs on the broker in order to serve `providers`. A role that publishes updates needs the sinks' queues, so
-/// that no update misses one that is not there yet.
+/// that no update misses one that is not there yet. What operators did concerns the console alone: no webhook waits for it.
 #[must_use]
 pub fn role_topology(config: &Config, role: Role, providers: &[ProviderId]) -> Topology {
     match role {
         Role::Receiver | Role::Reconciler => Topology::intake(&topology_settings(config), providers),
-        Role::Worker(_) | Role::Sink(_) | Role::Console | Role::Run => whole_topology(config, providers),
+        Role::Worker(_) | Role::Sink(_) | Role::Run => updates_topology(config, providers),
+        Role::Console => whole_topology(config, providers),
     }
 }
 
-/// Everything that these providers and the configured sinks need.
+/// Everything that these providers, the configured sinks and the operators need.
 #[must_use]
 pub fn whole_topology(config: &Config, providers: &[ProviderId]) -> Topology {
+    updates_topology(config, providers).and_audit()
+}
+
+fn updates_topology(config: &Config, providers: &[ProviderId]) -> Topology {
     let settings = topology_settings(config);
-    Topology::new(&settings, providers).and_sinks(&settings, &sink_queues(config)).and_audit()
+    Topology::new(&settings, providers).and_sinks(&settings, &sink_queues(config))
 }
 
 /// The configured sinks' queues.

@@ -29,9 +29,10 @@ pub enum Command {
 /// # Errors
 /// When the broker cannot be used for it.
 pub async fn run(command: Command, global: Global) -> anyhow::Result<Exit> {
+    let who = global.who();
     let config = super::config::load(global)?.config;
     match command {
-        Command::Apply(args) => apply::run(&args, &config).await,
+        Command::Apply(args) => apply::run(&args, &config, &who).await,
         Command::Check(args) => check::run(&args, &config).await,
         Command::Export(args) => export::run(args, &config),
     }

@@ -66,6 +66,8 @@ pub enum Act {
     Subscribe,
     /// A delivery was linked to an order of HubRise.
     Link,
+    /// Exchanges, queues and bindings were declared.
+    ApplyTopology,
 }
 
 impl Act {
@@ -81,6 +83,7 @@ impl Act {
             Self::Reveal => "reveal",
             Self::Subscribe => "subscribe",
             Self::Link => "link",
+            Self::ApplyTopology => "apply-topology",
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::adapters::rabbit::management::{Found, Management, ManagementError};
 use crate::adapters::rabbit::topology::{Topology, UNROUTED};
 use crate::adapters::rabbit::{ConnectError, RabbitSettings};
 use crate::adapters::redis::{self, RedisConnection, RedisFacts};
-use crate::app::backends::{rabbit_settings, redis_settings, role_topology};
+use crate::app::backends::{rabbit_settings, redis_settings, role_topology, whole_topology};
 use crate::config::Config;
 use crate::domain::provider::ProviderId;
 use crate::ports::{DurabilityProof, LedgerError};
@@ -148,6 +148,15 @@ impl Probe {
             redis,
             memories: remembering.iter().map(memory).collect(),
         })
+    }
+
+    /// What the whole fleet of `providers` needs, and its operators.
+    ///
+    /// # Errors
+    /// When a URL of the configuration cannot be used.
+    pub fn fleet(config: &Config, providers: &[ProviderId]) -> anyhow::Result<Self> {
+        let topology = whole_topology(config, providers);
+        Ok(Self { topology, ..Self::new(config, Role::Run, providers)? })
     }
 
     /// Asks the servers. Every wait in it is bounded.

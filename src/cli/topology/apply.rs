@@ -8,7 +8,7 @@ use crate::app::backends::{rabbit_settings, whole_topology};
 use crate::app::doctor::Probe;
 use crate::cli::Exit;
 use crate::config::Config;
-use crate::telemetry::recorder::Role;
+use crate::operator::audit::{Act, AuditEntry, AuditLog, Surface};
 
 /// What `milepost topology apply` is asked.
 #[derive(clap::Args)]
@@ -18,29 +18,34 @@ pub struct Args {
     pub dry_run: bool,
 }
 
-pub(super) async fn run(args: &Args, config: &Config) -> anyhow::Result<Exit> {
-    if args.dry_run { show(config).await } else { apply(config).await }
+pub(super) async fn run(args: &Args, config: &Config, who: &str) -> anyhow::Result<Exit> {
+    if args.dry_run { show(config).await } else { apply(config, who).await }
 }
 
-async fn apply(config: &Config) -> anyhow::Result<Exit> {
+async fn apply(config: &Config, who: &str) -> anyhow::Result<Exit> {
     let topology = whole_topology(config, &everyone());
-    let connection = connect(&rabbit_settings(config, "topology"), "apply").await?;
-    let channel = connection.create_channel().await?;
-    topology.apply(&channel).await?;
-    let Topology { exchanges, queues, bindings } = topology;
-    println!(
-        "declared on {}: {} exchanges, {} queues, {} bindings",
-        config.amqp.url,
-        exchanges.len(),
-        queues.len(),
-        bindings.len()
-    );
-    connection.close(200, "bye".into()).await?;
+    let settings = rabbit_settings(config, "topology");
+    let Topology { exchanges, queues, bindings } = &topology;
+    let declared =
+        format!("{} exchanges, {} queues, {} bindings", exchanges.len(), queues.len(), bindings.len());
+    let things = (exchanges.len() + queues.len() + bindings.len()) as u64;
+    let which = "the topology of this configuration".to_owned();
+    let entry = AuditEntry::begun(who, Surface::Command, Act::ApplyTopology, which, &[]);
+    let applying = async {
+        let connection = connect(&settings, "apply").await?;
+        let channel = connection.create_channel().await?;
+        topology.apply(&channel).await?;
+        connection.close(200, "bye".into()).await?;
+        Ok(())
+    };
+    let told = |&(): &()| (things, format!("declared {declared}"));
+    AuditLog::new(settings.clone()).done(&entry, applying, told).await?;
+    println!("declared on {}: {declared}", config.amqp.url);
     Ok(Exit::Done)
 }
 
 async fn show(config: &Config) -> anyhow::Result<Exit> {
-    let probe = Probe::new(config, Role::Run, &everyone())?;
+    let probe = Probe::fleet(config, &everyone())?;
     let broker = probe.broker().await?;
     print(&broker.things.iter().map(line).collect::<String>())?;
     let in_the_way = broker.things.iter().any(|thing| matches!(thing.state, ObjectState::Differs(_)));

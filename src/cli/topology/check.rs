@@ -7,7 +7,6 @@ use super::{everyone, print};
 use crate::app::doctor::{Finding, Level, Probe, diagnose};
 use crate::cli::Exit;
 use crate::config::Config;
-use crate::telemetry::recorder::Role;
 
 /// Beyond this a subject pushes what is said of it to the right.
 const WIDEST_SUBJECT: usize = 40;
@@ -32,7 +31,7 @@ struct Report<'a> {
 }
 
 pub(super) async fn run(args: &Args, config: &Config) -> anyhow::Result<Exit> {
-    let findings = diagnose(&Probe::new(config, Role::Run, &everyone())?.facts().await);
+    let findings = diagnose(&Probe::fleet(config, &everyone())?.facts().await);
     let any = |level| findings.iter().any(|finding| finding.level == level);
     if args.json {
         let report = Report { healthy: !any(Level::Fail), findings: &findings };

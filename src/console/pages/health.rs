@@ -13,7 +13,6 @@ use crate::console::page::{self, Tone, badge, number};
 use crate::console::web::{PageRequest, Refusal};
 use crate::operator::printable::printable;
 use crate::providers;
-use crate::telemetry::recorder::Role;
 
 /// The page.
 pub(in crate::console) async fn page(
@@ -40,7 +39,7 @@ pub(in crate::console) async fn page(
 /// What the doctor says, as `milepost topology check` does.
 pub(super) async fn findings(config: &Config) -> anyhow::Result<Vec<Finding>> {
     let everyone: Vec<_> = providers::ALL.iter().map(|provider| provider.id()).collect();
-    let probe = Probe::new(config, Role::Run, &everyone)?;
+    let probe = Probe::fleet(config, &everyone)?;
     Ok(diagnose(&probe.facts().await))
 }
 

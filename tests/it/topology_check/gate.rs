@@ -1,7 +1,8 @@
 //! A role is not ready until nothing fails.
 
+use lapin::options::QueueDeleteOptions;
 use lapin::types::FieldTable;
-use milepost::adapters::rabbit::topology::{PARKED, parked_queue};
+use milepost::adapters::rabbit::topology::{AUDIT, PARKED, parked_queue};
 use serde_json::Value;
 
 use super::Servers;
@@ -48,4 +49,37 @@ async fn the_gate_holds_a_role_back_until_the_broker_is_in_order() {
     held.says("topology gate: open").await;
     unbind(parked_queue(TELYPORT), PARKED, "telyport").await;
     assert_eq!(held.ask("/readyz").await.0, 200);
+}
+
+/// What operators did is no webhook's concern, so no worker waits for the stream of it.
+#[tokio::test]
+async fn a_worker_that_only_verifies_does_without_the_audit_log() {
+    let vhost = Vhost::new().await;
+    let servers = Servers::sound(&vhost).await;
+    let channel = channel(&vhost.amqp_url).await;
+    channel.queue_delete(AUDIT.into(), QueueDeleteOptions::default()).await.expect("deleted");
+    let worker = Program::worker(TELYPORT, &servers.amqp).env("MILEPOST__TOPOLOGY__MODE", "verify").spawn();
+    worker.ready().await;
+    let said = servers.check().await;
+    let missing =
+        said.findings.iter().find(|finding| finding["subject"].as_str().is_some_and(|it| it.contains(AUDIT)));
+    assert!(missing.is_some(), "the doctor misses it: {said:?}");
+}
+
+#[tokio::test]
+async fn who_applies_the_topology_is_in_the_audit_log() {
+    let vhost = Vhost::new().await;
+    let servers = Servers::sound(&vhost).await;
+    let (code, _, errors) = servers.program("topology apply --operator alice").output().await;
+    assert_eq!(code, Some(0), "{errors:?}");
+    let (code, lines, errors) = servers.program("audit --json --who alice").output().await;
+    assert_eq!(code, Some(0), "{errors:?}");
+    let entries: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let [begun, ended] = &entries[..] else { panic!("{entries:?}") };
+    assert_eq!((&begun["act"], &begun["phase"]), (&"apply-topology".into(), &"begun".into()));
+    let result = ended["result"].as_str().expect("text");
+    assert!(
+        ended["phase"] == "ended" && result.starts_with("declared ") && result.contains(" queues"),
+        "{ended}"
+    );
 }
