@@ -1,4 +1,4 @@
-//! `milepost why`: all that is known of an event, a delivery or a receipt, as text.
+//! `milepost why`: all that is known of an event, a delivery, a receipt or a merchant's reference, as text.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -23,6 +23,7 @@ const EXAMPLES: &str = "\
 Examples:
   milepost why IN250212151234                                  all that is known of a delivery
   milepost why IN250212151234 --from 10:00 --until 10:30       what happened to it between
+  milepost why '#547455' --since 2d                            the deliveries with this reference of the merchant's
   milepost why 0195f1c2-3a4b-7c5d-8e6f-0a1b2c3d4e5f            what became of a request: its Milepost-Receipt
 
 Times are in UTC.";
@@ -31,7 +32,8 @@ Times are in UTC.";
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// A delivery's id, an event's id (the published one or the provider's own), or a receipt's (`Milepost-Receipt`)
+    /// A delivery's id, an event's id (the published one or the provider's own), a receipt's (`Milepost-Receipt`), or a
+    /// reference of the merchant's, such as the order's number
     pub id: String,
     /// Of a delivery, show what happened since then: a time such as 10:00 or 2026-01-02T03:04:05Z, or so long ago, such as
     /// 2h
@@ -96,6 +98,15 @@ fn for_a_person(answer: &Explanation, now: Timestamp) -> String {
             text,
             "receipt {receipt}, of {at}, repeats {of}: its event was known, and is published once"
         );
+    }
+    if !answer.referred.is_empty() {
+        let ids: Vec<_> = answer.referred.iter().map(|name| printable(&name.delivery_id)).collect();
+        let _ = writeln!(text, "{} is a reference of {}", printable(&answer.id), ids.join(", "));
+    }
+    if answer.referred_beyond > 0 {
+        let beyond = answer.referred_beyond;
+        let _ =
+            writeln!(text, "deliveries with this reference, not shown: {beyond} (search less with --since)");
     }
     for delivery in &answer.remembered {
         let DeliveryName { provider, account, delivery_id } = &delivery.name;

@@ -4,59 +4,37 @@
 //! again only when the count says that someone else took messages off. Memory is bounded: so many messages, and of
 //! their bodies so many bytes; a body that is not held is read from the queue when it is asked for.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod shelf;
+
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
-use jiff::Timestamp;
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard as AsyncMutexGuard, Notify};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
+use self::shelf::ShelfContent;
+pub(super) use self::shelf::{HeldContent, IndexedMessage, ShelfState};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::rabbit::RabbitSettings;
 use crate::adapters::rabbit::management::Management;
-use crate::adapters::rabbit::parked::{Arrivals, ParkedError, ParkedMessage};
-use crate::domain::history::History;
+use crate::adapters::rabbit::parked::{Arrivals, ParkedError};
 use crate::domain::provider::ProviderId;
 use crate::domain::retry::reconnect_delay;
 use crate::operator::parked::entry::Entry;
 use crate::operator::parked::filter::Filter;
 use crate::operator::parked::groups::{Group, GroupKey};
 use crate::operator::parked::look;
-use crate::operator::why::is_about;
+use crate::operator::why::Sought;
 use crate::ports::Clock as _;
 
-/// Messages of one queue that are held.
-const MOST_MESSAGES: usize = 250_000;
-/// Bytes of one queue's bodies that are held.
-const MOST_BODY_BYTES: usize = 64 * 1024 * 1024;
 /// Between two counts of a queue.
 const COUNT_EVERY: Duration = Duration::from_secs(2);
 /// A count that differs for so many counts in a row is believed: a message may be on its way to us.
 const BELIEVED_AFTER: u32 = 3;
 /// The trend has so many hours, the last one now.
 pub(super) const TREND_HOURS: usize = 24;
-
-/// One message, without its body.
-#[derive(Debug, Clone)]
-pub(super) struct IndexedMessage {
-    /// What is known of it. Its history is held with the body.
-    pub(super) entry: Arc<Entry>,
-    /// What it has in common with others.
-    pub(super) group: Arc<GroupKey>,
-    content: Option<Arc<HeldContent>>,
-}
-
-/// What is large of a message.
-#[derive(Debug)]
-pub(super) struct HeldContent {
-    /// The provider's bytes.
-    pub(super) body: Bytes,
-    /// Its failed attempts.
-    pub(super) history: History,
-}
 
 /// A group, with how many of it were parked in each of the last hours, oldest first.
 #[derive(Debug, Clone)]
@@ -69,19 +47,6 @@ pub(super) struct GroupTrend {
     pub(super) hours: [u32; TREND_HOURS],
 }
 
-/// How well a queue is known.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct ShelfState {
-    /// When it was read last; `None` while it never was.
-    pub(super) read_at: Option<Timestamp>,
-    /// How many messages it had when it was counted last.
-    pub(super) depth: u32,
-    /// Why it cannot be read now.
-    pub(super) trouble: Option<String>,
-    /// Messages beyond those that are held.
-    pub(super) beyond: u32,
-}
-
 /// One queue's messages.
 struct Shelf {
     provider: ProviderId,
@@ -89,18 +54,6 @@ struct Shelf {
     again: Notify,
     /// Held by whoever of this console looks at the queue.
     looking: AsyncMutex<()>,
-}
-
-#[derive(Default)]
-struct ShelfContent {
-    /// In the queue's order.
-    messages: BTreeMap<u64, IndexedMessage>,
-    by_id: HashMap<String, Vec<u64>>,
-    groups: HashSet<Arc<GroupKey>>,
-    next: u64,
-    body_bytes: usize,
-    state: ShelfState,
-    exists: bool,
 }
 
 /// Every parked queue's messages.
@@ -173,7 +126,8 @@ impl ParkedIndex {
     /// Reads the whole queue. One that another operator looks at is left as it is known, and read later.
     async fn read(&self, queue: &Shelf) -> anyhow::Result<()> {
         let _looking = queue.looking.lock().await;
-        let mut fresh = ShelfContent { exists: true, ..ShelfContent::default() };
+        let mut fresh = ShelfContent::default();
+        fresh.exists = true;
         let filter = Filter { provider: vec![queue.provider], ..Filter::default() };
         let never = CancellationToken::new();
         let looked = look(&self.settings, &filter, &never, |_, message| {
@@ -244,10 +198,9 @@ impl ParkedIndex {
     pub(super) fn groups(&self, filter: &Filter) -> Vec<GroupTrend> {
         let now = SystemClock.now().as_second();
         let mut groups: HashMap<*const GroupKey, GroupTrend> = HashMap::new();
-        let every = filter.is_empty();
         for shelf in &self.shelves {
             let content = shelf.lock();
-            for message in content.messages.values().filter(|it| every || filter.accepts(&it.entry)) {
+            for message in content.passing(filter) {
                 let trend = groups.entry(Arc::as_ptr(&message.group)).or_insert_with(|| GroupTrend {
                     key: Arc::clone(&message.group),
                     group: Group::default(),
@@ -270,11 +223,11 @@ impl ParkedIndex {
     /// How many pass, and of these those from `skip` on, `most` at most, queue by queue in order.
     #[must_use]
     pub(super) fn page(&self, filter: &Filter, skip: usize, most: usize) -> (usize, Vec<IndexedMessage>) {
-        let (mut passed, mut page, every) = (0, Vec::new(), filter.is_empty());
+        let (mut passed, mut page) = (0, Vec::new());
         let providers = filter.providers();
         for shelf in self.shelves.iter().filter(|shelf| providers.contains(&shelf.provider)) {
             let content = shelf.lock();
-            for message in content.messages.values().filter(|it| every || filter.accepts(&it.entry)) {
+            for message in content.passing(filter) {
                 if passed >= skip && page.len() < most {
                     page.push(message.clone());
                 }
@@ -284,13 +237,13 @@ impl ParkedIndex {
         (passed, page)
     }
 
-    /// The messages about an id.
+    /// The messages that a search finds.
     #[must_use]
-    pub(super) fn about(&self, id: &str) -> Vec<Entry> {
+    pub(super) fn found(&self, sought: &Sought) -> Vec<Entry> {
         let of = |shelf: &Arc<Shelf>| {
             let content = shelf.lock();
-            let about = content.messages.values().filter(|message| is_about(&message.entry, id));
-            about.map(|message| (*message.entry).clone()).collect::<Vec<_>>()
+            let found = content.messages.values().filter(|message| sought.finds_parked(&message.entry));
+            found.map(|message| (*message.entry).clone()).collect::<Vec<_>>()
         };
         self.shelves.iter().flat_map(of).collect()
     }
@@ -326,78 +279,9 @@ impl ParkedIndex {
     }
 }
 
-impl HeldContent {
-    fn of(message: &ParkedMessage) -> Self {
-        Self { body: message.envelope.body.clone(), history: message.about.history.clone() }
-    }
-
-    fn bytes(&self) -> usize {
-        let words = |failure: &crate::domain::history::Failure| {
-            size_of_val(failure) + failure.reason.len() + failure.detail.as_ref().map_or(0, String::len)
-        };
-        self.body.len() + self.history.failures().iter().map(words).sum::<usize>()
-    }
-}
-
 impl Shelf {
     fn lock(&self) -> MutexGuard<'_, ShelfContent> {
         // A panic while it is changed leaves a message out, which the next count finds.
         self.content.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl ShelfContent {
-    /// Adds a message at the end. What was `overheard` may have been read from the queue before.
-    fn add(&mut self, message: &ParkedMessage, overheard: bool) {
-        let mut entry = Entry::read(message);
-        if overheard && self.has(&entry) {
-            return;
-        }
-        if self.messages.len() >= MOST_MESSAGES {
-            self.state.beyond += 1;
-            return;
-        }
-        entry.about.history = History::default();
-        let key = GroupKey::of(&entry);
-        let group = match self.groups.get(&key) {
-            Some(group) => Arc::clone(group),
-            None => Arc::new(key),
-        };
-        self.groups.insert(Arc::clone(&group));
-        let content = HeldContent::of(message);
-        let bytes = content.bytes();
-        let content = (self.body_bytes + bytes <= MOST_BODY_BYTES).then(|| Arc::new(content));
-        self.body_bytes += content.as_ref().map_or(0, |_| bytes);
-        self.by_id.entry(entry.about.id.clone()).or_default().push(self.next);
-        self.messages.insert(self.next, IndexedMessage { entry: Arc::new(entry), group, content });
-        self.next += 1;
-    }
-
-    fn has(&self, entry: &Entry) -> bool {
-        let places = self.by_id.get(&entry.about.id).into_iter().flatten();
-        let mut known = places.filter_map(|place| self.messages.get(place));
-        known.any(|known| known.entry.about.parked_at == entry.about.parked_at)
-    }
-
-    fn remove(&mut self, id: &str) {
-        let Some(places) = self.by_id.get_mut(id) else { return };
-        let place = places.remove(0);
-        if places.is_empty() {
-            self.by_id.remove(id);
-        }
-        if let Some(content) = self.messages.remove(&place).and_then(|message| message.content) {
-            self.body_bytes -= content.bytes();
-        }
-    }
-
-    /// Takes note of the queue's count. Whether it is what is known.
-    fn counted(&mut self, depth: u32) -> bool {
-        self.state.depth = depth;
-        let known = u32::try_from(self.messages.len()).unwrap_or(u32::MAX).saturating_add(self.state.beyond);
-        let same = depth == known;
-        if same {
-            self.state.trouble = None;
-        }
-        same
     }
 }

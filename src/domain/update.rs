@@ -183,6 +183,14 @@ part! {
     }
 }
 
+impl References {
+    /// The names that one order has and others do not: all but the location's.
+    pub fn into_names(self) -> impl Iterator<Item = String> {
+        let Self { merchant_order, merchant_reference, order, temporary, location: _ } = self;
+        [merchant_order, merchant_reference, order, temporary].into_iter().flatten()
+    }
+}
+
 part! {
     /// When the courier is expected.
     Eta {

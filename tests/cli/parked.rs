@@ -55,6 +55,7 @@ fn entry() -> Entry {
         provider_event_id: Some("theirs".to_owned()),
         event_id: Some("ours".to_owned()),
         raw_status: Some("NEW".to_owned()),
+        references: Vec::new(),
     };
     Entry { about, defect: None, content, bytes: 100 }
 }

@@ -1,5 +1,6 @@
 //! `milepost why` and `milepost waiting`: what is known of an event, wherever it is, on real servers.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,7 +11,7 @@ use milepost::domain::envelope::Envelope;
 use milepost::domain::retry::RetrySchedule;
 use milepost::domain::status::Status;
 use milepost::domain::verdict::ParkReason;
-use milepost::ports::Ledger as _;
+use milepost::ports::{Ledger as _, Outbound};
 use milepost::providers::TELYPORT as TELYPORT_PROVIDER;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -242,6 +243,83 @@ async fn an_event_is_found_by_each_of_its_names_wherever_it_is() {
     let (code, nothing) = why(&vhost, &Uuid::new_v4().to_string()).await;
     assert_eq!((code, &nothing["events"]), (Some(1), &json!([])));
     assert_eq!(depth(&real.channel, "milepost.parked.telyport").await, 2, "looking took nothing");
+}
+
+/// A webhook that says a reference of the merchant's.
+fn referring(delivery: &str, event: &str, status: &str, reference: &str) -> Envelope {
+    let body = String::from_utf8(telyport_body(delivery, event, status)).expect("text");
+    envelope(TELYPORT, body.replace("#1", reference))
+}
+
+async fn parked(real: &Real, webhook: &Envelope) {
+    let outbound = Outbound::Parked(webhook.clone(), ParkReason::RetriesExhausted, "publish_refused".into());
+    real.backends.publisher.publish(outbound).await.expect("confirmed");
+}
+
+fn reference_of(answer: &Value) -> BTreeSet<&str> {
+    let ids = answer["reference_of"].as_array().expect("a list");
+    ids.iter().map(|id| id.as_str().expect("an id")).collect()
+}
+
+/// One delivery is published and one is parked: both are found, with those of their events that do not say the reference.
+#[tokio::test]
+async fn a_reference_of_the_merchants_finds_its_deliveries_with_all_their_events() {
+    let vhost = Vhost::new().await;
+    let real = Real::on(&vhost).await;
+    let reference = format!("#{}", Uuid::new_v4());
+    let [published, stuck, other] =
+        ["published", "stuck", "other"].map(|name| format!("{name}-{reference}-1"));
+    let mut subscriber = Subscriber::bind(&real.amqp_url, "test.subscriber", FieldTable::default()).await;
+    let worker = run(telyport(&real.backends));
+    let webhooks = [
+        referring(&published, "e1", "NEW", &reference),
+        referring(&published, "e2", "STARTED", ""),
+        referring(&other, "e3", "NEW", &format!("{reference}0")),
+    ];
+    for webhook in &webhooks {
+        real.publish(webhook.clone()).await;
+    }
+    subscriber.take_until(|seen| seen.events.len() == 3).await;
+    worker.stop().await;
+    let [says_it, silent] =
+        [referring(&stuck, "e4", "NEW", &reference), referring(&stuck, "e5", "STARTED", "")];
+    parked(&real, &says_it).await;
+    parked(&real, &silent).await;
+
+    // Written with a # or without.
+    for asked in [&reference, &reference[1..]] {
+        let (code, found) = why(&vhost, asked).await;
+        assert_eq!(
+            (code, reference_of(&found)),
+            (Some(0), BTreeSet::from([&*published, &*stuck])),
+            "{found}"
+        );
+        let receipts: Vec<_> = events(&found).iter().map(|event| event["receipt"].clone()).collect();
+        let expected = [&webhooks[0], &webhooks[1], &says_it, &silent];
+        let expected: Vec<_> = expected.iter().map(|webhook| json!(webhook.receipt.to_string())).collect();
+        assert_eq!(receipts, expected);
+        let are: Vec<_> = events(&found).iter().map(|event| event["is_published"].clone()).collect();
+        assert_eq!(are, [json!(true), json!(true), json!(false), json!(false)]);
+    }
+    let said = told(&vhost, &reference, "").await;
+    assert!(said.contains(&format!("{reference} is a reference of ")), "{said}");
+    // A part of it is none.
+    assert_eq!(why(&vhost, &reference[1..9]).await.0, Some(1));
+}
+
+/// Merchants begin to count again: what a number means is shown up to a bound, and how much more there is.
+#[tokio::test]
+async fn a_reference_of_many_deliveries_is_shown_up_to_a_bound() {
+    let vhost = Vhost::new().await;
+    let real = Real::on(&vhost).await;
+    let reference = Uuid::new_v4().to_string();
+    for number in 0..23 {
+        parked(&real, &referring(&format!("D{number}-{reference}"), "e", "NEW", &reference)).await;
+    }
+    let (_, found) = why(&vhost, &reference).await;
+    assert_eq!((reference_of(&found).len(), &found["reference_of_more"]), (20, &json!(3)));
+    assert!(reference_of(&found).contains(&*format!("D22-{reference}")), "the last of them are shown");
+    assert_eq!(events(&found).len(), 20);
 }
 
 fn events(answer: &Value) -> &[Value] {

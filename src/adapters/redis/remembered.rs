@@ -21,7 +21,7 @@ const DIGITS_OF_A_RECEIPT: usize = 32;
 const REPEAT_END: usize = 2;
 
 /// Whose delivery, read from a key.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeliveryName {
     /// The provider.
     pub provider: String,

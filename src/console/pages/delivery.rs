@@ -17,7 +17,9 @@ use crate::console::web::{PageRequest, Refusal};
 use crate::domain::identity::ReceiptId;
 use crate::operator::printable::printable;
 use crate::operator::when::duration;
-use crate::operator::why::{AskedSystems, Explanation, ParkedOf, Publication, Question, Row, Searched, ask, way};
+use crate::operator::why::{
+    AskedSystems, Explanation, ParkedOf, Publication, Question, Row, Searched, Sought, ask, way,
+};
 use crate::ports::Clock as _;
 
 /// How far back the updates are searched, unless another span is chosen: the stream may hold millions.
@@ -41,7 +43,8 @@ pub(in crate::console) async fn page(
     let content = match fields.get("id") {
         None => html! {
             (form(None, since))
-            p class="hint" { "A delivery's id, an event's id (the published one or the provider's own), or a receipt's (" code { "Milepost-Receipt" } ")." }
+            p class="hint" { "A delivery's id, an event's id (the published one or the provider's own), or a receipt's (" code { "Milepost-Receipt" } "), or a reference of the merchant's, such as the order's number." }
+            p class="hint" { "A reference is found in what was published in the time that is searched, and in what is parked." }
         },
         Some(id) => {
             let span: Option<Duration> = match since {
@@ -49,8 +52,8 @@ pub(in crate::console) async fn page(
                 span => Some(duration(span).map_err(|hint| Refusal::bad(format!("since: {hint}.")))?),
             };
             let question = Question { id: id.to_owned(), since: span, ..Question::default() };
-            let parked = ParkedOf::Known(console.index.about(id));
-            let answer = ask(&question, &console.config, now, parked).await;
+            let parked = |sought: &Sought| console.index.found(sought);
+            let answer = ask(&question, &console.config, now, ParkedOf::Index(&parked)).await;
             let answer = answer.map_err(|error| Refusal::away(&error))?;
             html! { (form(Some(id), since)) (known(&console, &answer, now)) }
         }
@@ -75,13 +78,17 @@ fn known(console: &Console, answer: &Explanation, now: Timestamp) -> Markup {
             @if let Some(repeat) = answer.repeated() {
                 p class="notice plain" { "Receipt " (code(&repeat.receipt.to_string())) ", of " (time(repeat.receipt.received_at(), now)) ", repeats an event that was known. It is published once." }
             }
+            @if !answer.referred.is_empty() {
+                p class="notice plain" { (code(&answer.id)) " is a reference of " @for (place, name) in answer.referred.iter().enumerate() { @if place > 0 { ", " } a href=(link(&name.delivery_id)) { (code(&name.delivery_id)) } }
+                    @if answer.referred_beyond > 0 { ", and of " (answer.referred_beyond) " deliveries more that are not shown: search a shorter time" } "." }
+            }
             @for delivery in &answer.remembered { section class="card" {
                 @let DeliveryName { provider, account, delivery_id } = &delivery.name;
                 h2 { (code(delivery_id)) }
                 dl class="facts" {
                     dt { "Provider" } dd { (provider) " / " (code(account)) }
                     @for (leg, state) in &delivery.legs {
-                        dt { "Stands at" @if !leg.is_empty() { " (courier " (leg) ")" } } dd { (badge(Tone::Plain, state.status().as_str())) }
+                        dt { "Status" @if !leg.is_empty() { " (courier " (leg) ")" } } dd { (badge(Tone::Plain, state.status().as_str())) }
                     }
                     @if let Some(sequence) = delivery.sequence { dt { "Last sequence number" } dd { (sequence) } }
                 }
@@ -149,7 +156,7 @@ fn event(console: &Console, receipt: &str, row: &Row<'_>, asked: &AskedSystems, 
             dt { "Receipt" } dd { (code(receipt)) }
             dt { "Event" } dd { (maybe_code(row.event_id())) }
             @if let Some(one) = row.published.first() {
-                @if let Some(theirs) = &one.data.provider_event_id { dt { "Their event" } dd { (code(theirs)) } }
+                @if let Some(theirs) = &one.data.provider_event_id { dt { "Provider's event" } dd { (code(theirs)) } }
                 @if let Some(order) = one.data.order.as_deref().filter(|order| *order != "in_order") { dt { "Order" } dd { (badge(Tone::Warn, &printable(order))) } }
                 @if let Some(sequence) = one.data.sequence { dt { "Sequence" } dd { (sequence) } }
             }
@@ -179,15 +186,15 @@ fn timeline(receipt: &str, row: &Row<'_>, now: Timestamp) -> Vec<(Timestamp, Mar
         if record.attempt > 0 {
             let reason = record.reason.as_deref().unwrap_or("unknown");
             let at = record.deadline.or(record.claimed_at()).unwrap_or(now);
-            let said = html! { "failed " (record.attempt) " times so far: " (printable(reason)) };
+            let said = html! { "failed " (record.attempt) " times: " (printable(reason)) };
             happened.extend((record.state != EventState::Retrying).then_some((at, said)));
         }
         if let (EventState::Retrying, Some(due)) = (record.state, record.deadline) {
             let reason = record.reason.as_deref().unwrap_or("unknown");
-            happened.push((due, html! { strong { "comes back for try " (u64::from(record.attempt) + 1) } ": the last failed with " (printable(reason)) }));
+            happened.push((due, html! { strong { "retry " (record.attempt) } ": the attempt before failed with " (printable(reason)) }));
         }
         if let (EventState::Claimed, Some(lease)) = (record.state, record.deadline) {
-            happened.push((lease, html! { "the claim of the worker that has it ends" }));
+            happened.push((lease, html! { "the lease of the worker that has it is over" }));
         }
     }
     if happened.is_empty() {

@@ -10,6 +10,7 @@ use crate::adapters::rabbit::parked::ParkedMessage;
 use crate::domain::identity::{Account, DeliveryKey, EventId};
 use crate::domain::parked::Parked;
 use crate::domain::provider::{Decoded, DecodedUpdate};
+use crate::domain::update::References;
 use crate::providers;
 use crate::sinks::update::{About, about};
 
@@ -37,6 +38,8 @@ pub struct BodyFacts {
     pub event_id: Option<String>,
     /// The status, in the provider's words.
     pub raw_status: Option<String>,
+    /// Other names of its order: the merchant's, and the provider's.
+    pub references: Vec<String>,
 }
 
 impl Entry {
@@ -92,11 +95,13 @@ fn content(message: &ParkedMessage) -> BodyFacts {
         provider_event_id: identity.provider_event_id,
         event_id: message.defect.is_none().then_some(event_id),
         raw_status: Some(update.raw_status),
+        references: update.references.into_iter().flat_map(References::into_names).collect(),
     }
 }
 
 /// What is on a sink's queue was published before.
 fn of_event(body: &[u8]) -> BodyFacts {
     let About { event, delivery, raw_status, .. } = about(body).unwrap_or_default();
-    BodyFacts { delivery_id: delivery, provider_event_id: None, event_id: event, raw_status }
+    let (delivery_id, event_id) = (delivery, event);
+    BodyFacts { delivery_id, provider_event_id: None, event_id, raw_status, references: Vec::new() }
 }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::entry::Entry;
+use super::groups::GroupKey;
 use crate::domain::identity::Account;
 use crate::domain::provider::ProviderId;
 use crate::operator::parked_of;
@@ -65,26 +66,35 @@ impl Filter {
     /// Whether a message passes. One without a time passes no bound on time.
     #[must_use]
     pub fn accepts(&self, entry: &Entry) -> bool {
-        let (about, content) = (&entry.about, &entry.content);
+        self.is_empty() || (self.accepts_one(entry) && self.accepts_group(&GroupKey::of(entry)))
+    }
+
+    /// Whether what messages that failed alike have in common passes: then each does that [`Self::accepts_one`] accepts.
+    #[must_use]
+    pub fn accepts_group(&self, group: &GroupKey) -> bool {
+        let GroupKey { provider, account, reason, detail, fingerprint } = group;
+        (self.provider.is_empty() || self.provider.iter().any(|wanted| wanted.as_str() == provider))
+            && (self.account.is_empty() || self.account.iter().any(|wanted| wanted.as_str() == account))
+            && among(&self.reason, reason)
+            && among(&self.fingerprint, fingerprint)
+            && self.error.as_ref().is_none_or(|text| {
+                let text = text.to_lowercase();
+                [reason, detail].into_iter().any(|error| error.to_lowercase().contains(&text))
+            })
+    }
+
+    /// Whether what a message alone has passes: its delivery, its event and its time.
+    #[must_use]
+    pub fn accepts_one(&self, entry: &Entry) -> bool {
+        let content = &entry.content;
         let is = |wanted: &[String], found: &Option<String>| {
             wanted.is_empty() || found.as_ref().is_some_and(|found| wanted.contains(found))
         };
         let since = entry.since();
-        among(&self.provider, &about.provider)
-            && (self.account.is_empty() || about.account.as_ref().is_some_and(|it| self.account.contains(it)))
-            && among(&self.reason, &about.reason)
-            && (self.fingerprint.is_empty() || self.fingerprint.contains(&about.fingerprint()))
-            && is(&self.delivery, &content.delivery_id)
+        is(&self.delivery, &content.delivery_id)
             && (is(&self.event, &content.provider_event_id) || is(&self.event, &content.event_id))
             && self.since.is_none_or(|bound| since.is_some_and(|since| since >= bound))
             && self.until.is_none_or(|bound| since.is_some_and(|since| since < bound))
-            && self.error.as_ref().is_none_or(|text| {
-                let text = text.to_lowercase();
-                [Some(&about.reason), about.detail.as_ref()]
-                    .into_iter()
-                    .flatten()
-                    .any(|error| error.to_lowercase().contains(&text))
-            })
     }
 }
 

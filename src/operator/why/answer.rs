@@ -1,14 +1,16 @@
 //! What everybody knows, put together: one row for each event, by its first receipt.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Display;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::MOST_REFERRED;
 use super::hubrise::AtHubrise;
 use super::publications::{Publication, Searched};
 use super::row::{AskedSystems, Row};
+use super::sought::Sought;
 use crate::adapters::redis::{DeliveryName, RememberedDelivery, Repeat};
 use crate::domain::identity::ReceiptId;
 use crate::operator::parked::entry::Entry;
@@ -19,6 +21,10 @@ pub struct Explanation {
     pub id: String,
     /// Of a delivery, what happened between is asked.
     between: (Option<Timestamp>, Option<Timestamp>),
+    /// The deliveries that have the id as a reference.
+    pub referred: Vec<DeliveryName>,
+    /// And how many have it that are left out.
+    pub referred_beyond: usize,
     /// The messages parked.
     pub parked: Vec<Entry>,
     /// The deliveries that the ledger remembers.
@@ -35,26 +41,50 @@ pub struct Explanation {
 
 impl Explanation {
     pub(super) fn new(id: String, between: (Option<Timestamp>, Option<Timestamp>)) -> Self {
-        let (parked, remembered, hubrise, unknown) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         Self {
             id,
             between,
-            parked,
-            remembered,
-            hubrise,
+            referred: Vec::new(),
+            referred_beyond: 0,
+            parked: Vec::new(),
+            remembered: Vec::new(),
+            hubrise: Vec::new(),
             asked: AskedSystems::default(),
-            unknown,
+            unknown: Vec::new(),
             waiting: None,
         }
     }
 
     pub(super) fn searched(&mut self, searched: Searched) {
+        self.refers_to(searched.referred.iter().cloned());
         self.asked.searched = Some(searched);
     }
 
-    pub(super) fn parked(&mut self, found: Vec<Entry>) {
+    /// Takes what was found in the parked queues: of what says the id as a reference, that of the deliveries shown.
+    pub(super) fn parked(&mut self, mut found: Vec<Entry>) {
+        let sought = Sought::new(&self.id, &self.referred);
+        let by_reference = found.iter().rev().filter(|entry| !sought.names_parked(entry));
+        self.refers_to(by_reference.filter_map(delivery_of).collect::<Vec<_>>());
+        let sought = Sought::new(&self.id, &self.referred);
+        found.retain(|entry| sought.names_parked(entry));
         self.parked = found;
         self.asked.parked = true;
+    }
+
+    /// Takes note of deliveries that have the id as a reference, up to a bound.
+    fn refers_to(&mut self, deliveries: impl IntoIterator<Item = DeliveryName>) {
+        let mut beyond = HashSet::new();
+        for delivery in deliveries {
+            if self.referred.contains(&delivery) {
+                continue;
+            }
+            if self.referred.len() < MOST_REFERRED {
+                self.referred.push(delivery);
+            } else {
+                beyond.insert(delivery);
+            }
+        }
+        self.referred_beyond = self.referred_beyond.max(beyond.len());
     }
 
     pub(super) fn remembered(&mut self, deliveries: Vec<RememberedDelivery>) {
@@ -67,7 +97,9 @@ impl Explanation {
     }
 
     pub(super) fn unknown(&mut self, whom: &'static str, why: &dyn Display) {
-        self.unknown.push((whom, why.to_string()));
+        if self.unknown.iter().all(|(known, _)| *known != whom) {
+            self.unknown.push((whom, why.to_string()));
+        }
     }
 
     pub(super) fn waiting(&mut self, waiting: Option<Vec<(String, u32)>>) {
@@ -110,18 +142,8 @@ impl Explanation {
     /// The deliveries of what is published or parked.
     #[must_use]
     pub fn deliveries(&self) -> Vec<DeliveryName> {
-        let published = self.published().iter().map(|one| DeliveryName {
-            provider: one.data.provider.clone(),
-            account: one.data.account.clone(),
-            delivery_id: one.subject.clone(),
-        });
-        let parked = self.parked.iter().filter_map(|entry| {
-            Some(DeliveryName {
-                provider: entry.about.provider.to_string(),
-                account: entry.about.account.as_ref()?.to_string(),
-                delivery_id: entry.content.delivery_id.clone()?,
-            })
-        });
+        let published = self.published().iter().map(Publication::delivery);
+        let parked = self.parked.iter().filter_map(delivery_of);
         let remembered = self.remembered.iter().map(|delivery| delivery.name.clone());
         published.chain(parked).chain(remembered).collect()
     }
@@ -143,7 +165,8 @@ impl Explanation {
         for Repeat { receipt, of } in self.remembered.iter().flat_map(|delivery| &delivery.repeats) {
             rows.entry(of.to_string()).or_default().repeats.push(*receipt);
         }
-        let of_the_delivery = self.remembered.iter().any(|known| known.name.delivery_id == self.id);
+        let of_the_delivery = !self.referred.is_empty()
+            || self.remembered.iter().any(|known| known.name.delivery_id == self.id);
         let asked_for = self.published_as();
         let named = |receipt: &str, row: &Row<'_>| {
             receipt == asked_for || !row.published.is_empty() || !row.parked.is_empty()
@@ -177,10 +200,20 @@ impl Explanation {
             |searched| json!({"since": searched.since(), "until": searched.range.until, "kept_since": searched.kept_since}),
         );
         json!({
-            "id": self.id, "deliveries": deliveries.collect::<Vec<_>>(), "events": events, "left_out": left_out,
+            "id": self.id, "reference_of": self.referred.iter().map(|name| &name.delivery_id).collect::<Vec<_>>(),
+            "reference_of_more": self.referred_beyond, "deliveries": deliveries.collect::<Vec<_>>(), "events": events, "left_out": left_out,
             "repeats": self.first_receipt().map(|first| first.to_string()),
             "hubrise": self.hubrise.iter().map(AtHubrise::as_json).collect::<Vec<_>>(),
             "searched": searched, "not_asked": unknown.collect::<Vec<_>>(),
         })
     }
+}
+
+/// Whose delivery a parked message is about; a sink's does not say which provider's.
+fn delivery_of(entry: &Entry) -> Option<DeliveryName> {
+    Some(DeliveryName {
+        provider: entry.about.provider.to_string(),
+        account: entry.about.account.as_ref()?.to_string(),
+        delivery_id: entry.content.delivery_id.clone()?,
+    })
 }

@@ -1,10 +1,11 @@
-//! All that is known of an event, a delivery or a receipt, put together from the ledger, the stream of updates and the
+//! All that is known of an event, a delivery, a receipt or a merchant's reference, put together from the ledger, the stream of updates and the
 //! parked queues. What cannot be asked is said, and the rest is shown all the same.
 
 mod answer;
 mod hubrise;
 pub mod publications;
 mod row;
+mod sought;
 
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ pub use self::answer::Explanation;
 pub use self::hubrise::AtHubrise;
 pub use self::publications::{Publication, PublicationData, Range, Searched};
 pub use self::row::{AskedSystems, Row, way};
+pub use self::sought::Sought;
 use super::parked::entry::Entry;
 use super::parked::filter::Filter;
 use super::parked::look;
@@ -30,11 +32,13 @@ use crate::providers;
 /// Servers' clocks may differ this much: a receipt's id says when it was given by the receiver's, a sequence number by
 /// Redis's, and the log finds a time by the broker's.
 const CLOCK_SKEW: Duration = Duration::from_mins(10);
+/// Of the deliveries that have one reference, so many are shown: merchants number their orders from 1 again.
+const MOST_REFERRED: usize = 20;
 
 /// What is asked.
 #[derive(Debug, Clone, Default)]
 pub struct Question {
-    /// A delivery's id, an event's id (the published one or the provider's own), or a receipt's.
+    /// A delivery's id, an event's id (the published one or the provider's own), a receipt's, or a reference of the merchant's.
     pub id: String,
     /// Of a delivery, what happened since then.
     pub from: Option<Timestamp>,
@@ -45,11 +49,11 @@ pub struct Question {
 }
 
 /// Whom to ask for parked messages.
-pub enum ParkedOf {
+pub enum ParkedOf<'a> {
     /// The queues themselves, which are locked meanwhile.
     Queues(CancellationToken),
-    /// These are already known to be about the id.
-    Known(Vec<Entry>),
+    /// Who knows them already.
+    Index(&'a (dyn Fn(&Sought) -> Vec<Entry> + Sync)),
 }
 
 /// Asks everybody.
@@ -60,7 +64,7 @@ pub async fn ask(
     question: &Question,
     config: &Config,
     now: Timestamp,
-    parked_of: ParkedOf,
+    parked_of: ParkedOf<'_>,
 ) -> anyhow::Result<Explanation> {
     let mut answer = Explanation::new(question.id.clone(), (question.from, question.until));
     let inspector = LedgerReader::new(redis_connection(config)?);
@@ -70,13 +74,15 @@ pub async fn ask(
         remember(&inspector, names.clone(), &mut answer).await.unwrap_or_default();
     }
     let range = range(question, answer.first_receipt(), now)?;
-    match publications::of(config.amqp.url.expose(), range, now, &answer.published_as()).await {
-        Ok(searched) => answer.searched(searched),
-        Err(outage) => answer.unknown("the updates published", &outage),
+    search(config, (range, now), &mut answer).await;
+    let by_updates = answer.referred.clone();
+    look_for(config, &parked_of, &mut answer).await;
+    // What does not say the reference itself is found by its delivery.
+    if !answer.referred.is_empty() {
+        search(config, (range, now), &mut answer).await;
     }
-    match parked(question, config, parked_of).await {
-        Ok(parked) => answer.parked(parked),
-        Err(error) => answer.unknown("the messages parked", &error),
+    if answer.referred != by_updates {
+        look_for(config, &parked_of, &mut answer).await;
     }
     let all = names.map(|names| [names, answer.deliveries()].concat());
     let remembered = match all {
@@ -99,15 +105,34 @@ pub async fn ask(
     Ok(answer)
 }
 
-async fn parked(question: &Question, config: &Config, of: ParkedOf) -> anyhow::Result<Vec<Entry>> {
+/// Searches the updates for what the answer is about so far.
+async fn search(config: &Config, (range, now): (Range, Timestamp), answer: &mut Explanation) {
+    let sought = Sought::new(&answer.published_as(), &answer.referred);
+    match publications::of(config.amqp.url.expose(), range, now, &sought).await {
+        Ok(searched) => answer.searched(searched),
+        Err(outage) => answer.unknown("the updates published", &outage),
+    }
+}
+
+/// Looks among the parked messages for what the answer is about so far.
+async fn look_for(config: &Config, of: &ParkedOf<'_>, answer: &mut Explanation) {
+    let sought = Sought::new(&answer.id, &answer.referred);
+    match parked(&sought, config, of).await {
+        Ok(parked) => answer.parked(parked),
+        Err(error) => answer.unknown("the messages parked", &error),
+    }
+}
+
+/// The parked messages that are looked for, and those that say the id as a reference.
+async fn parked(sought: &Sought, config: &Config, of: &ParkedOf<'_>) -> anyhow::Result<Vec<Entry>> {
     let stop = match of {
-        ParkedOf::Known(parked) => return Ok(parked),
+        ParkedOf::Index(known) => return Ok(known(sought)),
         ParkedOf::Queues(stop) => stop,
     };
     let mut parked = Vec::new();
     let (settings, every) = (rabbit_settings(config, "why"), Filter::default());
-    look(&settings, &every, &stop, |entry, _| {
-        parked.extend(Some(entry).filter(|entry| is_about(entry, &question.id)));
+    look(&settings, &every, stop, |entry, _| {
+        parked.extend(Some(entry).filter(|entry| sought.finds_parked(entry)));
         Ok(())
     })
     .await?;
@@ -150,12 +175,4 @@ fn range(question: &Question, first: Option<ReceiptId>, now: Timestamp) -> anyho
     let received = received.and_then(|received| received.checked_sub(CLOCK_SKEW).ok());
     let since = question.since.map(|since| now.checked_sub(since)).transpose()?;
     Ok(Range { from: question.from.or(since).or(received), until: question.until })
-}
-
-/// Whether a parked message is what the id names, or is about it.
-#[must_use]
-pub fn is_about(entry: &Entry, id: &str) -> bool {
-    let content = &entry.content;
-    let said = [&content.delivery_id, &content.provider_event_id, &content.event_id];
-    entry.about.id == id || said.into_iter().flatten().any(|said| said == id)
 }

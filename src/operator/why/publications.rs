@@ -1,5 +1,7 @@
 //! What the stream of updates has about an id.
 
+use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -7,7 +9,9 @@ use serde::Deserialize;
 use tokio::time::timeout;
 
 use super::CLOCK_SKEW;
+use super::sought::Sought;
 use crate::adapters::rabbit::updates_log::{LogEvent, LogOutage, Start, UpdatesLog};
+use crate::adapters::redis::DeliveryName;
 use crate::domain::identity::ReceiptId;
 
 /// A stream that sends nothing for so long has been read to its end: AMQP tells no other way where that is.
@@ -54,6 +58,30 @@ pub struct PublicationData {
     pub receipt_id: String,
     /// When that was received.
     pub received_at: Timestamp,
+    /// Other names of the delivery or of its order.
+    #[serde(default)]
+    pub references: PublicationReferences,
+}
+
+/// The names by which an order may be looked for. The location's is none: it is the same of all its orders.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct PublicationReferences {
+    /// The merchant's own order number.
+    pub merchant_order: Option<String>,
+    /// A further reference of the merchant's.
+    pub merchant_reference: Option<String>,
+    /// The provider's id of the order.
+    pub order: Option<String>,
+    /// The id the provider used before it gave the final one.
+    pub temporary: Option<String>,
+}
+
+impl PublicationReferences {
+    /// All of them.
+    pub fn names(&self) -> impl Iterator<Item = &String> {
+        let Self { merchant_order, merchant_reference, order, temporary } = self;
+        [merchant_order, merchant_reference, order, temporary].into_iter().flatten()
+    }
 }
 
 /// Which part of the log is searched: all of it that is kept, where there is no bound.
@@ -68,8 +96,10 @@ pub struct Range {
 /// What the search came to.
 #[derive(Debug, Default)]
 pub struct Searched {
-    /// Every publication of the id in the range, in order, repeats included.
+    /// Every publication of what is looked for in the range, in order, repeats included.
     pub found: Vec<Publication>,
+    /// The other deliveries that have the id as a reference, the one that was published last first.
+    pub referred: Vec<DeliveryName>,
     /// What was to be searched.
     pub range: Range,
     /// The log has lost what was published before; `None`: it has all that was ever published.
@@ -90,15 +120,32 @@ impl Searched {
     }
 }
 
-/// Searches the log for `id`.
-pub(super) async fn of(url: &str, range: Range, now: Timestamp, id: &str) -> anyhow::Result<Searched> {
+/// Searches the log.
+pub(super) async fn of(url: &str, range: Range, now: Timestamp, sought: &Sought) -> anyhow::Result<Searched> {
     let kept_since = oldest(url, now).await?;
     let start = range.from.map_or(Start::First, Start::At);
     let mut log = UpdatesLog::new(url, start, now)?;
     let until = range.until.and_then(|until| until.checked_add(CLOCK_SKEW).ok());
-    let found = read(&mut log, until, |body| about(body, id)).await;
+    let (mut referred, mut place) = (HashMap::new(), 0_u64);
+    let found = read(&mut log, until, |body| {
+        let publication: Publication =
+            sought.may_be_in(body).then(|| serde_json::from_slice(body).ok()).flatten()?;
+        if sought.names_update(&publication) {
+            return Some(publication);
+        }
+        if sought.is_among(publication.data.references.names()) {
+            place += 1;
+            referred.insert(publication.delivery(), place);
+        }
+        None
+    });
+    let found = found.await;
     log.close().await;
-    Ok(Searched { found: found?, range, kept_since })
+    let found = found?;
+    let mut referred: Vec<_> = referred.into_iter().collect();
+    referred.sort_by_key(|(_, place)| Reverse(*place));
+    let referred = referred.into_iter().map(|(delivery, _)| delivery).collect();
+    Ok(Searched { found, referred, range, kept_since })
 }
 
 /// When the oldest update kept was published, as near as it says; `None` if none was ever dropped.
@@ -135,6 +182,14 @@ pub async fn pulled(url: &str, from: Timestamp, now: Timestamp) -> anyhow::Resul
 }
 
 impl Publication {
+    /// Whose delivery it is of.
+    #[must_use]
+    pub fn delivery(&self) -> DeliveryName {
+        let PublicationData { provider, account, .. } = &self.data;
+        let (provider, account) = (provider.clone(), account.clone());
+        DeliveryName { provider, account, delivery_id: self.subject.clone() }
+    }
+
     /// Whether the webhook that began its event was pulled.
     pub fn is_pulled(&self) -> bool {
         self.data.receipt_id.parse().is_ok_and(ReceiptId::is_pulled)
@@ -144,7 +199,7 @@ impl Publication {
 async fn read(
     log: &mut UpdatesLog,
     until: Option<Timestamp>,
-    pick: impl Fn(&[u8]) -> Option<Publication>,
+    mut pick: impl FnMut(&[u8]) -> Option<Publication>,
 ) -> anyhow::Result<Vec<Publication>> {
     let mut found = Vec::new();
     let mut patience = CONNECTING;
@@ -163,22 +218,4 @@ async fn read(
             }
         }
     }
-}
-
-/// Reads an event if it is about `id`. Most are not, and are not even parsed.
-fn about(body: &[u8], id: &str) -> Option<Publication> {
-    if !contains(body, id) {
-        return None;
-    }
-    let publication: Publication = serde_json::from_slice(body).ok()?;
-    let Publication { id: event, subject, data, .. } = &publication;
-    let named = [event, subject, &data.receipt_id].into_iter().chain(&data.provider_event_id);
-    let is_about = named.into_iter().any(|name| name == id);
-    is_about.then_some(publication)
-}
-
-/// Whether the JSON may hold `id`: an id that JSON would write with escapes is looked for by parsing.
-fn contains(body: &[u8], id: &str) -> bool {
-    let plain = id.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\');
-    !plain || body.windows(id.len().max(1)).any(|window| window == id.as_bytes())
 }

@@ -199,7 +199,7 @@ fn ledger(record: &EventRecord, now: Timestamp) -> String {
         (EventState::Claimed, Some(lease)) => {
             format!("claimed, lease over {}, {}", clock(lease, now), until(lease, now))
         }
-        (EventState::Claimed, None) => "let go".to_owned(),
+        (EventState::Claimed, None) => "released".to_owned(),
         (state, _) => format!("{}{since}", state.as_str()),
     }
 }
