@@ -1,13 +1,11 @@
 //! `milepost audit`: what operators did.
 
-use std::io::Write as _;
-
 use jiff::Timestamp;
 
 use super::config::load_with;
 use super::parked::BrokerArgs;
 use super::table::{Align, Table};
-use super::{Exit, Global};
+use super::{Exit, Global, listing};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::rabbit::updates_log::Start;
 use crate::operator::audit::{self, ActPhase, AuditEntry};
@@ -43,16 +41,7 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
         args.since.is_none_or(|since| entry.at >= since)
             && args.who.as_ref().is_none_or(|who| entry.who == *who)
     });
-    let mut out = anstream::stdout().lock();
-    if args.json {
-        for entry in &entries {
-            writeln!(out, "{}", serde_json::to_string(entry)?)?;
-        }
-    } else {
-        write!(out, "{}", table(&entries))?;
-    }
-    out.flush()?;
-    Ok(Exit::Done)
+    listing::print(args.json, &entries, || table(&entries))
 }
 
 fn table(entries: &[AuditEntry]) -> Table {

@@ -10,6 +10,7 @@ pub mod drill;
 pub mod fake;
 pub mod hubrise;
 pub mod line;
+mod listing;
 pub mod open;
 pub mod parked;
 pub mod pattern;
@@ -87,7 +88,7 @@ pub enum Command {
     Tail(tail::Args),
     /// Give a service a durable queue of the updates that it wants
     Subscribe(subscribe::Args),
-    /// Say all that is known of an event, a delivery or a receipt
+    /// Say all that is known of an event, a delivery, a receipt or a merchant's reference
     Why(why::Args),
     /// Show what waits for a retry
     Waiting(waiting::Args),

@@ -1,6 +1,5 @@
 //! `milepost open`: which deliveries are not closed, and for how long nothing was heard of each.
 
-use std::io::Write as _;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -9,7 +8,7 @@ use serde_json::json;
 
 use super::config::load_with;
 use super::table::{Align, Table};
-use super::{Exit, Global};
+use super::{Exit, Global, listing};
 use crate::adapters::clock::SystemClock;
 use crate::domain::identity::Account;
 use crate::domain::provider::Provider;
@@ -64,21 +63,14 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
     let Args { provider, account, limit, .. } = args;
     let question = OpenQuestion { provider, account, listed, limit };
     let (counts, listed) = ask(&question, &config, now).await.context("cannot ask the ledger")?;
-    let mut out = anstream::stdout().lock();
-    if args.json {
-        for open in &listed {
-            writeln!(out, "{}", as_json(open, now))?;
+    let objects = listed.iter().map(|open| as_json(open, now));
+    listing::print(args.json, objects, || {
+        if counts.is_empty() {
+            return "no delivery is open\n".to_owned();
         }
-    } else if counts.is_empty() {
-        writeln!(out, "no delivery is open")?;
-    } else {
-        write!(out, "{}", table(&counts))?;
-        if !listed.is_empty() {
-            write!(out, "\n{}", list(&listed, now))?;
-        }
-    }
-    out.flush()?;
-    Ok(Exit::Done)
+        let counts = table(&counts);
+        if listed.is_empty() { counts.to_string() } else { format!("{counts}\n{}", list(&listed, now)) }
+    })
 }
 
 fn table(counts: &[OpenInPhase]) -> Table {

@@ -1,14 +1,12 @@
 //! `milepost waiting`: what waits for a retry. It is read from the ledger, so that looking disturbs no delay level.
 
-use std::io::Write as _;
-
 use anyhow::Context as _;
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::config::load_with;
 use super::table::{Align, Table};
-use super::{Exit, Global};
+use super::{Exit, Global, listing};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::redis::{LedgerReader, WaitingEvent};
 use crate::app::backends::redis_connection;
@@ -50,18 +48,13 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
         waiting.retain(|event| event.delivery.provider == provider.id().as_str());
     }
     let now = SystemClock.now();
-    let mut out = anstream::stdout().lock();
-    if args.json {
-        for event in &waiting {
-            writeln!(out, "{}", as_json(event, now))?;
+    let objects = waiting.iter().map(|event| as_json(event, now));
+    listing::print(args.json, objects, || {
+        if waiting.is_empty() {
+            return "nothing waits for a retry\n".to_owned();
         }
-    } else if waiting.is_empty() {
-        writeln!(out, "nothing waits for a retry")?;
-    } else {
-        write!(out, "{}\n{}", summary(&waiting, now), list(&waiting[..args.limit.min(waiting.len())], now))?;
-    }
-    out.flush()?;
-    Ok(Exit::Done)
+        format!("{}\n{}", summary(&waiting, now), list(&waiting[..args.limit.min(waiting.len())], now))
+    })
 }
 
 /// How many wait, by provider and reason, and when the first and the last of them is retried.

@@ -1,14 +1,13 @@
 //! `milepost parked summary`.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::list::when;
-use super::{BrokerArgs, Site, out, until_signalled};
-use crate::cli::Exit;
+use super::{BrokerArgs, Site, until_signalled};
 use crate::cli::table::{Align, Table};
+use crate::cli::{Exit, listing};
 use crate::operator::parked::filter::Filter;
 use crate::operator::parked::groups::{Group, GroupKey};
 use crate::operator::parked::look;
@@ -35,29 +34,20 @@ pub(super) async fn run(args: &Args, site: &Site) -> anyhow::Result<Exit> {
         Ok(())
     })
     .await?;
-    let mut out = out();
-    if args.json {
-        for (GroupKey { provider, account, reason, detail, fingerprint }, Group { count, oldest, newest }) in
-            &groups
-        {
-            let line = json!({
-                "provider": provider, "account": account, "reason": reason, "detail": detail,
-                "fingerprint": fingerprint, "count": count, "oldest": oldest, "newest": newest,
-            });
-            writeln!(out, "{line}")?;
-        }
-    } else {
-        writeln!(out, "{}", table(&groups))?;
-        writeln!(
-            out,
-            "{} parked, the oldest since {}, the newest since {}",
-            total.count,
-            when(total.oldest),
-            when(total.newest)
-        )?;
-    }
-    out.flush()?;
-    Ok(Exit::Done)
+    listing::print(args.json, groups.iter().map(as_json), || {
+        let (oldest, newest) = (when(total.oldest), when(total.newest));
+        let total = total.count;
+        format!("{}\n{total} parked, the oldest since {oldest}, the newest since {newest}\n", table(&groups))
+    })
+}
+
+fn as_json((key, group): (&GroupKey, &Group)) -> Value {
+    let GroupKey { provider, account, reason, detail, fingerprint } = key;
+    let Group { count, oldest, newest } = group;
+    json!({
+        "provider": provider, "account": account, "reason": reason, "detail": detail,
+        "fingerprint": fingerprint, "count": count, "oldest": oldest, "newest": newest,
+    })
 }
 
 fn table(groups: &BTreeMap<GroupKey, Group>) -> Table {

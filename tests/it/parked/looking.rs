@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use lapin::BasicProperties;
 use lapin::options::{BasicNackOptions, BasicPublishOptions};
 use lapin::types::FieldTable;
+use milepost::adapters::rabbit::RabbitSettings;
 use milepost::adapters::rabbit::parked::ParkedQueue;
 use milepost::adapters::rabbit::topology::{parked_queue, work_queue};
 use milepost::domain::envelope::Envelope;
@@ -212,10 +213,20 @@ async fn a_second_operator_is_told_so() {
     let vhost = Vhost::new().await;
     let real = Real::on(&vhost).await;
     let ids = park(&real, vec![exhausted(0)]).await;
-    let first = ParkedQueue::open(&vhost.settings(), TELYPORT).await.expect("locked");
+    let bob = RabbitSettings { name: "milepost operator bob".to_owned(), ..vhost.settings() };
+    let first = ParkedQueue::open(&bob, TELYPORT).await.expect("locked");
     let (code, lines, errors) = ask(&real, "list --json").await;
     assert_eq!((code, lines.len()), (Some(1), 0));
     assert!(errors.join("").contains("another operator is looking"), "{errors:?}");
+    assert!(!errors.join("").contains("it is "), "{errors:?}");
+    // Who that is the management API knows, some time later.
+    eventually("the other operator is named", || async {
+        let asking = parked(&real, "list --json").env("MILEPOST_AMQP_MANAGEMENT_URL", &vhost.management);
+        let (code, _, errors) = asking.output().await;
+        assert_eq!(code, Some(1));
+        errors.join("").contains(": it is milepost operator bob").then_some(())
+    })
+    .await;
     first.close().await.expect("closed");
     assert_eq!(listed(&real, "").await, ids);
 }
