@@ -25,7 +25,7 @@ use crate::adapters::rabbit::updates_log::{LogEvent, Start, UpdatesLog};
 use crate::app::backends::Backends;
 use crate::app::process::Process;
 use crate::config::{Config, Loaded, Sources};
-use crate::console;
+use crate::console::{self, Watched};
 use crate::domain::event::UpdateEvent;
 use crate::domain::identity::Account;
 use crate::domain::samples::SignedWebhook;
@@ -89,7 +89,7 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
     let Loaded { config, warnings } = load(&args, global, stand_ins.as_ref())?;
     let mut process = Process::start(Role::Run, providers::ALL, &config, &warnings).await?;
     let ids: Vec<_> = providers::ALL.iter().map(|provider| provider.id()).collect();
-    let backends = if real {
+    let (backends, watched) = if real {
         let backends = Backends::real(&config, Role::Run, &ids, &mut process.life, &mut process.reload)?;
         if config.topology.gate {
             process.gate(&config, Role::Run, &ids)?;
@@ -97,7 +97,7 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
         let log = UpdatesLog::new(config.amqp.url.expose(), Start::Next, SystemClock.now())?;
         process.life.plumbing("updates", follow_log(log, args.json, process.life.closing.clone()));
         eprintln!("milepost: running on {} and {}", config.amqp.url, config.redis.url);
-        backends
+        (backends, Watched::Servers)
     } else {
         let (backends, broker) = Backends::memory(&config);
         process
@@ -107,7 +107,7 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
         if config.hubrise_sink.is_used() {
             broker.feed(HUBRISE);
         }
-        backends
+        (backends, Watched::Memory(broker))
     };
     let asked = stand_ins.map(|(stand_in, asked)| {
         stand_in.serve(&mut process.life, args.json);
@@ -121,11 +121,7 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
         "milepost: webhooks on http://{http}/webhooks/<provider>, operators on http://{}",
         process.admin_addr()?
     );
-    if real {
-        serve_console(&mut process, &config).await?;
-    } else if config.console.is_some() {
-        eprintln!("milepost: in memory there are no operator's pages: they need --amqp and --redis");
-    }
+    serve_console(&mut process, &config, watched).await?;
     let (play, stopping) = (args.play, process.life.stopping.clone());
     let player = config.clone();
     process.life.role("player", async move {
@@ -139,12 +135,12 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
 }
 
 /// Adds the operator's pages, if they are configured. Of metrics they have at least this process's own.
-async fn serve_console(process: &mut Process, config: &Config) -> anyhow::Result<()> {
+async fn serve_console(process: &mut Process, config: &Config, watched: Watched) -> anyhow::Result<()> {
     let (mut config, admin) = (config.clone(), process.admin_addr()?);
     if let Some(console) = config.console.as_mut().filter(|console| console.metrics.is_empty()) {
         console.metrics = vec![Url::parse(&format!("http://{admin}/metrics"))?];
     }
-    if let Some(addr) = console::add(process, &config).await? {
+    if let Some(addr) = console::add(process, &config, watched).await? {
         eprintln!("milepost: the operator's pages on http://{addr}/");
     }
     Ok(())

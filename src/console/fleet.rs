@@ -2,6 +2,7 @@
 //!
 //! The words and the limits are those of the overview board (deploy/observability/define/overview.py).
 
+mod depths;
 mod scrape;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -13,15 +14,11 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use url::Url;
 
+use self::depths::Depths;
+pub(super) use self::depths::DepthsOf;
 use self::scrape::{Counters, scrape};
 use super::page::Tone;
-use super::parked_index::ParkedIndex;
 use crate::adapters::clock::SystemClock;
-use crate::adapters::rabbit::inspect::Inspector;
-use crate::adapters::rabbit::topology::work_queue;
-use crate::adapters::redis::LedgerReader;
-use crate::app::backends::{rabbit_settings, redis_connection};
-use crate::config::Config;
 use crate::domain::provider::ProviderId;
 use crate::operator::parked::filter::Filter;
 use crate::ports::Clock as _;
@@ -29,8 +26,6 @@ use reqwest::Client;
 
 /// Between two looks.
 const EVERY: Duration = Duration::from_secs(2);
-/// What waits for a retry may be many, and moves slowly.
-const LEDGER_EVERY: u32 = 5;
 /// Shares are of so long.
 const WINDOW: Duration = Duration::from_mins(1);
 
@@ -121,17 +116,14 @@ pub(super) fn client() -> anyhow::Result<Client> {
 
 /// Looks for ever.
 pub(super) async fn follow(
-    config: Config,
     (client, metrics): (Client, Vec<Url>),
-    index: Arc<ParkedIndex>,
+    mut depths_of: DepthsOf,
     seen: watch::Sender<Arc<FleetView>>,
 ) {
     let mut tick = interval(EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut broker = None;
     let mut samples: VecDeque<(Instant, MetricsSample)> = VecDeque::new();
-    let mut waiting = Ok(HashMap::new());
-    for round in 0_u32.. {
+    loop {
         tick.tick().await;
         let mut troubles = Vec::new();
         let sample = scrape(&client, &metrics, &mut troubles).await;
@@ -139,24 +131,10 @@ pub(super) async fn follow(
         while samples.front().is_some_and(|(at, _)| at.elapsed() > WINDOW) {
             samples.pop_front();
         }
-        let behind = behind(&config, &mut broker, &mut troubles).await;
-        if round % LEDGER_EVERY == 0 {
-            waiting = self::waiting(&config).await;
-        }
-        troubles.extend(waiting.as_ref().err().cloned());
-        let states: HashMap<_, _> = index.states().into_iter().collect();
+        let depths = depths_of.look(&mut troubles).await;
         let view = |provider: ProviderId| {
-            let name = provider.as_str();
-            let view = of_metrics(provider, &samples);
-            ProviderView {
-                behind: behind.get(name).copied(),
-                waiting: waiting
-                    .as_ref()
-                    .ok()
-                    .map(|waiting: &HashMap<String, usize>| waiting.get(name).copied().unwrap_or_default()),
-                parked: states.get(&provider).map(|state| state.depth),
-                ..view
-            }
+            let Depths { behind, waiting, parked } = depths.get(&provider).copied().unwrap_or_default();
+            ProviderView { behind, waiting, parked, ..of_metrics(provider, &samples) }
         };
         let mut providers: Vec<_> = Filter::default().providers().into_iter().map(view).collect();
         // Of a sink that is not used there is no queue.
@@ -165,47 +143,6 @@ pub(super) async fn follow(
         let at = Some(SystemClock.now());
         seen.send_replace(Arc::new(FleetView { at, providers, processes, troubles }));
     }
-}
-
-/// What waits for a worker, by queue that exists.
-async fn behind(
-    config: &Config,
-    broker: &mut Option<Inspector>,
-    troubles: &mut Vec<String>,
-) -> HashMap<&'static str, u32> {
-    let mut behind = HashMap::new();
-    let inspector = match broker.take() {
-        Some(inspector) => inspector,
-        None => match Inspector::connect(rabbit_settings(config, "console")).await {
-            Ok(inspector) => inspector,
-            Err(error) => {
-                troubles.push(error.to_string());
-                return behind;
-            }
-        },
-    };
-    for provider in Filter::default().providers() {
-        match inspector.waiting(&work_queue(provider)).await {
-            Ok(Some(messages)) => drop(behind.insert(provider.as_str(), messages)),
-            Ok(None) => {}
-            Err(error) => {
-                troubles.push(error.to_string());
-                return HashMap::new();
-            }
-        }
-    }
-    *broker = Some(inspector);
-    behind
-}
-
-async fn waiting(config: &Config) -> Result<HashMap<String, usize>, String> {
-    let connection = redis_connection(config).map_err(|error| format!("{error:#}"))?;
-    let events = LedgerReader::new(connection).waiting().await.map_err(|error| error.to_string())?;
-    let mut waiting = HashMap::new();
-    for event in events {
-        *waiting.entry(event.delivery.provider).or_default() += 1;
-    }
-    Ok(waiting)
 }
 
 /// What the metrics say of a provider.

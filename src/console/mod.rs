@@ -32,13 +32,14 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use self::access::Access;
-use self::fleet::{FleetView, follow as follow_fleet};
+use self::fleet::{DepthsOf, FleetView, follow as follow_fleet};
 use self::live::LiveStreams;
 use self::parked_index::ParkedIndex;
 use self::running::RunningActs;
 use self::trail::Trail;
 use self::web::PeerAddr;
 use crate::adapters::http::{Caller, Handler};
+use crate::adapters::memory::MemoryBroker;
 use crate::adapters::rabbit::management::Management;
 use crate::app::backends::rabbit_settings;
 use crate::app::process::Process;
@@ -61,11 +62,23 @@ pub struct Console {
     live: LiveStreams,
 }
 
+/// The fleet that the pages are about.
+pub enum Watched {
+    /// On the configured servers.
+    Servers,
+    /// In this process alone.
+    Memory(MemoryBroker),
+}
+
 /// Adds the console to a process, if it is configured. Returns where it listens.
 ///
 /// # Errors
 /// When it cannot listen there, or a URL cannot be used.
-pub async fn add(process: &mut Process, config: &Config) -> anyhow::Result<Option<SocketAddr>> {
+pub async fn add(
+    process: &mut Process,
+    config: &Config,
+    watched: Watched,
+) -> anyhow::Result<Option<SocketAddr>> {
     let Some(settings) = config.console.clone() else { return Ok(None) };
     let rabbit = rabbit_settings(config, "console");
     let management = match &config.amqp.management_url {
@@ -78,22 +91,18 @@ pub async fn add(process: &mut Process, config: &Config) -> anyhow::Result<Optio
     let (seen, fleet) = watch::channel(Arc::new(FleetView::default()));
     let trail = Arc::new(Trail::default());
     let closing = process.life.closing.clone();
-    let following = [
-        until(&closing, Arc::clone(&index).follow()),
-        until(
-            &closing,
-            follow_fleet(
-                config.clone(),
-                (fleet::client()?, settings.metrics.clone()),
-                Arc::clone(&index),
-                seen,
-            ),
-        ),
-        until(&closing, Arc::clone(&trail).follow(config.amqp.url.expose().to_owned())),
-    ];
-    for (name, task) in ["console index", "console fleet", "console trail"].into_iter().zip(following) {
-        process.life.plumbing(name, task);
-    }
+    let (depths_of, router) = match watched {
+        Watched::Memory(broker) => (DepthsOf::Memory(broker), in_memory_router()),
+        Watched::Servers => {
+            let following = until(&closing, Arc::clone(&index).follow());
+            process.life.plumbing("console index", following);
+            let following = until(&closing, Arc::clone(&trail).follow(config.amqp.url.expose().to_owned()));
+            process.life.plumbing("console trail", following);
+            (DepthsOf::servers(config.clone(), Arc::clone(&index)), router())
+        }
+    };
+    let metrics = (fleet::client()?, settings.metrics.clone());
+    process.life.plumbing("console fleet", until(&closing, follow_fleet(metrics, depths_of, seen)));
     let (stopping, draining) = (process.life.stopping.clone(), Arc::clone(&acts));
     process.life.role("console acts", async move {
         stopping.cancelled().await;
@@ -111,7 +120,7 @@ pub async fn add(process: &mut Process, config: &Config) -> anyhow::Result<Optio
         trail,
         live: LiveStreams::new(process.life.stopping.clone()),
     });
-    let port = Arc::new(ConsolePort { router: router(console) });
+    let port = Arc::new(ConsolePort { router: framed(router, console) });
     let address = process.port((address, "console.addr"), limits, port).await?;
     tracing::info!(addr = %address, "listening for the operator's browser");
     Ok(Some(address))
@@ -129,15 +138,15 @@ fn until(
 }
 
 /// Every page, and what is posted.
-fn router(console: Arc<Console>) -> Router {
-    use self::pages::{acts, audit, delivery, health, login, message, now, parked, subscribers, waiting};
+fn router() -> Router<Arc<Console>> {
+    use self::pages::{
+        acts, audit, confirming, delivery, exports, health, message, parked, subscribers, waiting,
+    };
     Router::new()
-        .route("/", get(now::page))
-        .route("/live", get(now::live))
         .route("/delivery", get(delivery::page))
         .route("/parked", get(parked::page))
-        .route("/parked/replay", get(acts::confirm_replay).post(acts::replay))
-        .route("/parked/discard", get(acts::confirm_discard).post(acts::discard))
+        .route("/parked/replay", get(confirming::confirm_replay).post(confirming::replay))
+        .route("/parked/discard", get(confirming::confirm_discard).post(confirming::discard))
         .route("/parked/{provider}/{id}", get(message::page))
         .route("/parked/{provider}/{id}/reveal", post(message::reveal))
         .route("/parked/{provider}/{id}/edit", post(message::edit))
@@ -145,11 +154,25 @@ fn router(console: Arc<Console>) -> Router {
         .route("/acts/{id}", get(acts::page))
         .route("/acts/{id}/live", get(acts::live))
         .route("/acts/{id}/stop", post(acts::stop))
-        .route("/exports/{name}", get(acts::export))
+        .route("/exports/{name}", get(exports::download))
         .route("/waiting", get(waiting::page))
         .route("/subscribers", get(subscribers::page))
         .route("/health", get(health::page))
         .route("/audit", get(audit::page))
+}
+
+/// Of a fleet in memory there is only how it stands: no other page has a server to ask.
+fn in_memory_router() -> Router<Arc<Console>> {
+    let paths = page::MENU.iter().map(|(path, _)| *path).filter(|path| *path != "/");
+    paths.fold(Router::new(), |router, path| router.route(path, get(pages::in_memory::page)))
+}
+
+/// And what there is of any fleet.
+fn framed(pages: Router<Arc<Console>>, console: Arc<Console>) -> Router {
+    use self::pages::{login, now};
+    pages
+        .route("/", get(now::page))
+        .route("/live", get(now::live))
         .route("/login", get(login::page).post(login::log_in))
         .route("/logout", post(login::log_out))
         .route("/assets/console.css", get(page::style))

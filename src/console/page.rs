@@ -12,7 +12,7 @@ use crate::operator::printable::printable;
 use crate::operator::waiting::span;
 
 /// The pages, in the order of the menu.
-const MENU: [(&str, &str); 8] = [
+pub(super) const MENU: [(&str, &str); 8] = [
     ("/", "Now"),
     ("/delivery", "Delivery"),
     ("/parked", "Parked"),
@@ -56,8 +56,8 @@ pub(super) fn page(visitor: &Visitor, here: &str, title: &str, content: &Markup)
             }
         } }
         form class="search" role="search" action="/delivery" method="get" {
-            label for="search" class="hidden" { "Any id: of a delivery, an event or a receipt" }
-            input id="search" type="search" name="id" placeholder="Any id" required autocomplete="off" spellcheck="false";
+            label for="search" class="hidden" { "Any id: of a delivery, an event or a receipt, or the merchant's reference" }
+            input id="search" type="search" name="id" placeholder="Any id or reference" required autocomplete="off" spellcheck="false";
             button type="submit" { "Find" }
         }
         div class="who" {
@@ -124,6 +124,29 @@ fn asset(kind: &'static str, text: &'static str) -> Response {
     let mut response = text.into_response();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     response
+}
+
+/// A column of a table.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Column {
+    /// Of words.
+    Text(&'static str),
+    /// Of numbers.
+    Number(&'static str),
+    /// Of what its rows say for themselves: its name is for who cannot see them.
+    Unnamed(&'static str),
+}
+
+/// A table that may be wider than the page, and is then scrolled in a frame of its own, also by the keyboard.
+pub(super) fn table(label: &str, columns: &[Column], rows: &Markup) -> Markup {
+    html! { div class="scroll" tabindex="0" role="region" aria-label=(label) { table {
+        thead { tr { @for column in columns { @match column {
+            Column::Text(name) => th scope="col" { (name) },
+            Column::Number(name) => th scope="col" class="num" { (name) },
+            Column::Unnamed(name) => th scope="col" { span class="hidden" { (name) } },
+        } } } }
+        tbody { (rows) }
+    } } }
 }
 
 /// A word with its tone.

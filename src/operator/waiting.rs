@@ -11,11 +11,11 @@ use crate::adapters::redis::WaitingEvent;
 pub struct WaitingGroup<'a> {
     /// The provider.
     pub provider: &'a str,
-    /// Why they are tried again.
+    /// Why they are retried.
     pub reason: &'a str,
     /// How many.
     pub count: usize,
-    /// When the first of them comes back.
+    /// When the first of them is retried.
     pub first: Option<Timestamp>,
     /// And the last.
     pub last: Option<Timestamp>,
@@ -38,7 +38,7 @@ pub fn groups(waiting: &[WaitingEvent]) -> Vec<WaitingGroup<'_>> {
     groups.into_iter().map(group).collect()
 }
 
-/// Why it is tried again, or `-`.
+/// Why it is retried, or `-`.
 #[must_use]
 pub fn reason(event: &WaitingEvent) -> &str {
     event.record.reason.as_deref().unwrap_or("-")

@@ -129,6 +129,25 @@ impl MemoryBroker {
         self.queues().ready.get(&provider).map_or(0, VecDeque::len)
     }
 
+    /// How many messages of a provider wait for a retry.
+    #[must_use]
+    pub fn delayed_messages(&self, provider: ProviderId) -> usize {
+        let is_of = |Reverse(delayed): &&Reverse<Delayed>| delayed.envelope.provider == provider;
+        self.queues().delayed.iter().filter(is_of).count()
+    }
+
+    /// How many messages of a provider are parked.
+    #[must_use]
+    pub fn parked_messages(&self, provider: ProviderId) -> usize {
+        self.queues().parked.iter().filter(|parked| parked.envelope.provider == provider).count()
+    }
+
+    /// Whether a sink's queue takes every update.
+    #[must_use]
+    pub fn feeds(&self, sink: ProviderId) -> bool {
+        self.queues().fed.contains(&sink)
+    }
+
     fn queues(&self) -> MutexGuard<'_, MemoryQueues> {
         // Each step leaves the queues whole, so one that panicked elsewhere does no harm.
         self.0.queues.lock().unwrap_or_else(PoisonError::into_inner)

@@ -8,7 +8,7 @@ use maud::{Markup, html};
 
 use crate::adapters::clock::SystemClock;
 use crate::console::Console;
-use crate::console::page::{self, Tone, badge, notice, number, pager, skip, time};
+use crate::console::page::{self, Column, Tone, badge, notice, number, pager, skip, time};
 use crate::console::web::{PageRequest, Refusal};
 use crate::operator::audit::{ActPhase, AuditEntry};
 use crate::operator::printable::printable;
@@ -43,16 +43,20 @@ pub(in crate::console) async fn page(
 /// Entries as a table.
 pub(super) fn table(entries: &[AuditEntry]) -> Markup {
     let now = SystemClock.now();
-    html! { div class="scroll" tabindex="0" role="region" aria-label="What was done" { table {
-        thead { tr { th scope="col" { "When" } th scope="col" { "Who" } th scope="col" { "By" } th scope="col" { "What" } th scope="col" { "Which" } th scope="col" class="num" { "Count" } th scope="col" { "Result" } } }
-        tbody { @for entry in entries { tr {
-            td { (time(entry.at, now)) }
-            td { (printable(&entry.who)) }
-            td { (entry.by.as_str()) }
-            td { (entry.act.as_str()) }
-            td class="wrap" { (printable(&entry.which)) }
-            td class="num" { (entry.count.map_or_else(|| "–".to_owned(), number)) }
-            td class="wrap" { @match (&entry.result, entry.phase) { (Some(result), _) => { (printable(result)) }, (None, ActPhase::Begun) => { (badge(Tone::Plain, "begun")) }, (None, ActPhase::Ended) => { "–" } } }
-        } } }
-    } } }
+    let [when, who, by, what, which, result] =
+        ["When", "Who", "By", "What", "Which", "Result"].map(Column::Text);
+    let columns = [when, who, by, what, which, Column::Number("Count"), result];
+    page::table(
+        "What was done",
+        &columns,
+        &html! { @for entry in entries { tr {
+                td { (time(entry.at, now)) }
+                td { (printable(&entry.who)) }
+                td { (entry.by.as_str()) }
+                td { (entry.act.as_str()) }
+                td class="wrap" { (printable(&entry.which)) }
+                td class="num" { (entry.count.map_or_else(|| "–".to_owned(), number)) }
+                td class="wrap" { @match (&entry.result, entry.phase) { (Some(result), _) => { (printable(result)) }, (None, ActPhase::Begun) => { (badge(Tone::Plain, "begun")) }, (None, ActPhase::Ended) => { "–" } } }
+        } } },
+    )
 }

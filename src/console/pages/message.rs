@@ -16,7 +16,7 @@ use crate::console::access::Visitor;
 use crate::console::page::{self, Tone, badge, code, maybe_code, maybe_time, notice, number, time};
 use crate::console::parked_index::{HeldContent, IndexedMessage};
 use crate::console::running::Job;
-use crate::console::web::{PageRequest, Posted, Refusal, needs, see_other, token};
+use crate::console::web::{PageRequest, Posted, Refusal, needs, token};
 use crate::domain::document::without_mark;
 use crate::domain::provider::ProviderId;
 use crate::operator::audit::{Act, AuditEntry, Surface};
@@ -96,9 +96,7 @@ pub(in crate::console) async fn edit(
     let selection = Selection { ids: vec![about.id.clone()], all: false, filter };
     let options =
         Options { max_failures: Some(0.0), selection, edited: Some(Bytes::from(text)), ..Options::default() };
-    let act = console.acts.begin(&posted.visitor.name, about.provider, Job::Replay(options));
-    let act = act.map_err(|error| Refusal::bad(error.to_string()))?;
-    Ok(see_other(&format!("/acts/{}", act.id)))
+    super::confirming::begin(&console, &posted.visitor, about.provider, Job::Replay(options))
 }
 
 async fn find(
@@ -169,7 +167,7 @@ fn facts(message: &IndexedMessage) -> Markup {
         dt { "Delivery" } dd { @match &content.delivery_id { None => { "–" }, Some(id) => a href=(super::delivery::link(id)) { (code(id)) } } }
         dt { "Status" } dd { (maybe_code(content.raw_status.as_deref())) }
         dt { "Event" } dd { (maybe_code(content.event_id.as_deref())) }
-        dt { "Their event" } dd { (maybe_code(content.provider_event_id.as_deref())) }
+        dt { "Provider's event" } dd { (maybe_code(content.provider_event_id.as_deref())) }
         dt { "Envelope" } dd { (entry.defect.unwrap_or("sound")) }
     } }
 }

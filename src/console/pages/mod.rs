@@ -2,8 +2,11 @@
 
 pub(super) mod acts;
 pub(super) mod audit;
+pub(super) mod confirming;
 pub(super) mod delivery;
+pub(super) mod exports;
 pub(super) mod health;
+pub(super) mod in_memory;
 pub(super) mod login;
 pub(super) mod message;
 pub(super) mod now;

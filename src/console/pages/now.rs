@@ -10,7 +10,7 @@ use maud::{Markup, html};
 use crate::adapters::clock::SystemClock;
 use crate::console::Console;
 use crate::console::fleet::{FleetView, LossClock, ProviderView, parked_tone, share_tone};
-use crate::console::page::{self, Tone, badge, length, notice, number, time};
+use crate::console::page::{self, Column, Tone, badge, length, notice, number, time};
 use crate::console::web::PageRequest;
 use crate::ports::Clock as _;
 
@@ -55,16 +55,17 @@ fn piece(view: &FleetView, now: Timestamp) -> Markup {
 }
 
 fn table(view: &FleetView) -> Markup {
-    html! {
-        div class="scroll" tabindex="0" role="region" aria-label="Providers" { table class="now" {
-            thead { tr {
-                th scope="col" { "Provider" } th scope="col" { "Accepting" } th scope="col" { "Publishing" }
-                th scope="col" class="num" { "Webhooks" } th scope="col" class="num" { "Behind" } th scope="col" class="num" { "Waiting" }
-                th scope="col" class="num" { "Parked" } th scope="col" { "Loss clock" }
-            } }
-            tbody { @for provider in &view.providers { (row(provider)) } }
-        } }
-    }
+    let columns = [
+        Column::Text("Provider"),
+        Column::Text("Accepting"),
+        Column::Text("Publishing"),
+        Column::Number("Webhooks"),
+        Column::Number("Behind"),
+        Column::Number("Waiting"),
+        Column::Number("Parked"),
+        Column::Text("Loss clock"),
+    ];
+    page::table("Providers", &columns, &html! { @for provider in &view.providers { (row(provider)) } })
 }
 
 fn row(view: &ProviderView) -> Markup {

@@ -13,7 +13,7 @@ use crate::adapters::clock::SystemClock;
 use crate::config::Right;
 use crate::console::Console;
 use crate::console::page::{
-    self, Tone, badge, code, maybe_code, maybe_time, notice, number, pager, skip, time,
+    self, Column, Tone, badge, code, maybe_code, maybe_time, notice, number, pager, skip, time,
 };
 use crate::console::parked_index::{GroupTrend, IndexedMessage, TREND_HOURS};
 use crate::console::web::{FormFields, PageRequest, Refusal};
@@ -87,14 +87,14 @@ fn form(fields: &FormFields) -> Markup {
 }
 
 fn table(groups: &[GroupTrend], may_act: bool, now: Timestamp) -> Markup {
-    html! { div class="scroll" tabindex="0" role="region" aria-label="Groups" { table {
-        thead { tr {
-            th scope="col" { "Provider" } th scope="col" { "Reason" } th scope="col" { "Account" } th scope="col" { "Fingerprint" }
-            th scope="col" class="num" { "Parked" }
-            @if may_act { th scope="col" { "Act" } }
-            th scope="col" { "Last 24 hours" } th scope="col" { "Oldest" } th scope="col" { "Newest" }
-        } }
-        tbody { @for group in groups {
+    let mut columns = ["Provider", "Reason", "Account", "Fingerprint"].map(Column::Text).to_vec();
+    columns.push(Column::Number("Parked"));
+    columns.extend(may_act.then_some(Column::Text("Act")));
+    columns.extend(["Last 24 hours", "Oldest", "Newest"].map(Column::Text));
+    page::table(
+        "Groups",
+        &columns,
+        &html! { @for group in groups {
             @let key = &group.key;
             @let query = of_group(group);
             tr {
@@ -108,8 +108,8 @@ fn table(groups: &[GroupTrend], may_act: bool, now: Timestamp) -> Markup {
                 td { (maybe_time(group.group.oldest, now)) }
                 td { (maybe_time(group.group.newest, now)) }
             }
-        } }
-    } } }
+        } },
+    )
 }
 
 /// The query that means a group.
@@ -147,6 +147,11 @@ fn list(
     let one_provider = messages.first().map(|first| first.entry.about.provider);
     let one_provider =
         one_provider.filter(|one| messages.iter().all(|message| message.entry.about.provider == *one));
+    let selects = may_act && one_provider.is_some();
+    let mut columns = Vec::from_iter(selects.then_some(Column::Unnamed("Select")));
+    columns.extend(["Message", "Delivery", "Status", "Reason", "Parked"].map(Column::Text));
+    columns.push(Column::Number("Tries"));
+    columns.extend(["Provider", "Account"].map(Column::Text));
     html! { form method="get" action="/parked/replay" {
         @match one_provider {
             Some(provider) if may_act => {
@@ -162,16 +167,10 @@ fn list(
             _ => {}
         }
         (hidden(fields))
-        div class="scroll" tabindex="0" role="region" aria-label="Messages" { table {
-            thead { tr {
-                @if may_act && one_provider.is_some() { th scope="col" { span class="hidden" { "Select" } } }
-                th scope="col" { "Message" } th scope="col" { "Delivery" } th scope="col" { "Status" } th scope="col" { "Reason" }
-                th scope="col" { "Parked" } th scope="col" class="num" { "Tries" } th scope="col" { "Provider" } th scope="col" { "Account" }
-            } }
-            tbody { @for message in messages {
-                @let about = &message.entry.about;
-                tr {
-                    @if may_act && one_provider.is_some() { td { input type="checkbox" name="id" value=(about.id) aria-label={ "Select " (about.id) }; } }
+        (page::table("Messages", &columns, &html! { @for message in messages {
+            @let about = &message.entry.about;
+            tr {
+                    @if selects { td { input type="checkbox" name="id" value=(about.id) aria-label={ "Select " (about.id) }; } }
                     th scope="row" { a href=(super::message::link(about.provider, &about.id)) { (code(&about.id)) } }
                     td { @match &message.entry.content.delivery_id { None => { "–" }, Some(id) => a href=(super::delivery::link(id)) { (code(id)) } } }
                     td { (maybe_code(message.entry.content.raw_status.as_deref())) }
@@ -180,8 +179,7 @@ fn list(
                     td class="num" { (number(u64::from(about.attempt) + 1)) }
                     td { (about.provider) }
                     td { (code(message.entry.account())) }
-                }
-            } }
-        } }
+            }
+        } }))
     } }
 }

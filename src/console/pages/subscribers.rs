@@ -11,7 +11,7 @@ use crate::adapters::rabbit::management::Management;
 use crate::adapters::rabbit::subscriptions::{self, BoundQueue};
 use crate::app::doctor::Finding;
 use crate::console::Console;
-use crate::console::page::{self, Tone, badge, code, number};
+use crate::console::page::{self, Column, Tone, badge, code, number};
 use crate::console::web::{PageRequest, Refusal};
 
 /// The page.
@@ -40,15 +40,24 @@ pub(in crate::console) async fn page(
 
 fn table(found: &[BoundQueue]) -> Markup {
     let count = |count: Option<u64>| count.map_or_else(|| "not counted yet".to_owned(), number);
-    html! { div class="scroll" tabindex="0" role="region" aria-label="Subscribers" { table {
-        thead { tr { th scope="col" { "Queue" } th scope="col" { "Takes" } th scope="col" class="num" { "Messages" } th scope="col" class="num" { "Consumers" } th scope="col" { "Bounded" } th scope="col" class="num" { "Rejected and kept" } } }
-        tbody { @for subscription in found { tr {
-            th scope="row" { (code(&subscription.queue)) }
-            td { @for pattern in &subscription.patterns { (code(pattern)) " " } }
-            td class="num" { (count(subscription.messages)) }
-            td class="num" { @if subscription.consumers == Some(0) { (badge(Tone::Warn, "0")) } @else { (count(subscription.consumers)) } }
-            td { @if subscription.grows() { (badge(Tone::Bad, "grows for ever")) } @else if subscription.bounded { "yes" } @else { "no" } }
-            td class="num" { @match &subscription.parked_queue { None => { "–" }, Some(queue) => { (count(subscription.parked)) " in " (code(queue)) } } }
-        } } }
-    } } }
+    let columns = [
+        Column::Text("Queue"),
+        Column::Text("Takes"),
+        Column::Number("Messages"),
+        Column::Number("Consumers"),
+        Column::Text("Bounded"),
+        Column::Number("Rejected and kept"),
+    ];
+    page::table(
+        "Subscribers",
+        &columns,
+        &html! { @for subscription in found { tr {
+                th scope="row" { (code(&subscription.queue)) }
+                td { @for pattern in &subscription.patterns { (code(pattern)) " " } }
+                td class="num" { (count(subscription.messages)) }
+                td class="num" { @if subscription.consumers == Some(0) { (badge(Tone::Warn, "0")) } @else { (count(subscription.consumers)) } }
+                td { @if subscription.grows() { (badge(Tone::Bad, "grows for ever")) } @else if subscription.bounded { "yes" } @else { "no" } }
+                td class="num" { @match &subscription.parked_queue { None => { "–" }, Some(queue) => { (count(subscription.parked)) " in " (code(queue)) } } }
+        } } },
+    )
 }

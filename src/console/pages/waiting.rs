@@ -1,4 +1,4 @@
-//! Waiting: what is tried again, and when.
+//! Waiting: what waits for a retry, and when that is.
 
 use std::sync::Arc;
 
@@ -10,13 +10,28 @@ use crate::adapters::clock::SystemClock;
 use crate::adapters::redis::LedgerReader;
 use crate::app::backends::redis_connection;
 use crate::console::Console;
-use crate::console::page::{self, code, maybe_time, number, pager, skip};
+use crate::console::page::{self, Column, code, maybe_time, number, pager, skip, table};
 use crate::console::web::{PageRequest, Refusal};
 use crate::operator::waiting::{groups, reason};
 use crate::ports::Clock as _;
 
 /// Events on one page.
 const PAGE: usize = 100;
+const SUMMARY: [Column; 5] = [
+    Column::Text("Provider"),
+    Column::Text("Reason"),
+    Column::Number("Waiting"),
+    Column::Text("First retry"),
+    Column::Text("Last retry"),
+];
+const RETRIES: [Column; 6] = [
+    Column::Text("Retry at"),
+    Column::Text("Provider"),
+    Column::Text("Account"),
+    Column::Text("Delivery"),
+    Column::Number("Failed"),
+    Column::Text("Reason"),
+];
 
 /// The page.
 pub(in crate::console) async fn page(
@@ -34,28 +49,23 @@ pub(in crate::console) async fn page(
     let content = html! {
         @if waiting.is_empty() { p { "Nothing waits for a retry." } } @else {
             h2 { "By provider and reason" }
-            div class="scroll" tabindex="0" role="region" aria-label="By provider and reason" { table {
-                thead { tr { th scope="col" { "Provider" } th scope="col" { "Reason" } th scope="col" class="num" { "Waiting" } th scope="col" { "First comes back" } th scope="col" { "Last comes back" } } }
-                tbody { @for group in groups(&waiting) { tr {
-                    th scope="row" { (group.provider) }
-                    td { (group.reason) }
-                    td class="num" { (number(group.count as u64)) }
-                    td { (maybe_time(group.first, now)) }
-                    td { (maybe_time(group.last, now)) }
-                } } }
-            } }
-            h2 { "What comes back next" }
-            div class="scroll" tabindex="0" role="region" aria-label="What comes back next" { table {
-                thead { tr { th scope="col" { "Comes back" } th scope="col" { "Provider" } th scope="col" { "Account" } th scope="col" { "Delivery" } th scope="col" class="num" { "Failed" } th scope="col" { "Reason" } } }
-                tbody { @for event in waiting.iter().skip(skipped).take(PAGE) { tr {
-                    td { (maybe_time(event.record.deadline, now)) }
-                    td { (event.delivery.provider) }
-                    td { (code(&event.delivery.account)) }
-                    td { a href=(super::delivery::link(&event.delivery.delivery_id)) { (code(&event.delivery.delivery_id)) } }
-                    td class="num" { (event.record.attempt) }
-                    td { (reason(event)) }
-                } } }
-            } }
+            (table("By provider and reason", &SUMMARY, &html! { @for group in groups(&waiting) { tr {
+                th scope="row" { (group.provider) }
+                td { (group.reason) }
+                td class="num" { (number(group.count as u64)) }
+                td { (maybe_time(group.first, now)) }
+                td { (maybe_time(group.last, now)) }
+            } } }))
+            h2 { "Next retries" }
+            @let shown = waiting.iter().skip(skipped).take(PAGE);
+            (table("Next retries", &RETRIES, &html! { @for event in shown { tr {
+                td { (maybe_time(event.record.deadline, now)) }
+                td { (event.delivery.provider) }
+                td { (code(&event.delivery.account)) }
+                td { a href=(super::delivery::link(&event.delivery.delivery_id)) { (code(&event.delivery.delivery_id)) } }
+                td class="num" { (event.record.attempt) }
+                td { (reason(event)) }
+            } } }))
             (pager("/waiting", &asked.fields, skipped, PAGE, waiting.len()))
         }
     };

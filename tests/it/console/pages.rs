@@ -7,6 +7,7 @@ use super::acts::{park, parked};
 use super::{Served, three_users};
 use crate::support::fixtures::{TELYPORT, envelope};
 use crate::support::fleet::{Real, telyport_body};
+use crate::support::process::Program;
 use crate::support::servers::Vhost;
 
 #[tokio::test]
@@ -86,6 +87,8 @@ async fn each_page_says_how_things_stand() {
     assert!(now.contains("Loss clock") && now.contains("href=\"/parked?provider=telyport\""));
     let delivery = seer.sees("/delivery?since=1h&id=D-known", &id).await;
     assert!(delivery.contains("not published") && delivery.contains("Look at the webhook"), "{delivery}");
+    let by_reference = seer.page("/delivery?since=1h&id=%231").await;
+    assert!(by_reference.contains("is a reference of") && by_reference.contains(&id), "{by_reference}");
     assert!(seer.page("/delivery?since=1h&id=never-heard-of").await.contains("was not found"));
     assert!(seer.page("/health").await.contains("Remedy"));
     seer.page("/subscribers").await;
@@ -95,4 +98,23 @@ async fn each_page_says_how_things_stand() {
     assert_eq!(seer.get("/parked?provider=dhl").await.status(), 400);
     served.process.ready().await;
     served.process.measures("milepost_console_logins_total{result=\"accepted\"} 1").await;
+}
+
+#[tokio::test]
+async fn a_fleet_in_memory_has_pages_that_say_what_they_cannot_ask() {
+    let program = Program::milepost("run --play --http 127.0.0.1:0 --admin 127.0.0.1:0")
+        .env("MILEPOST__CONSOLE__ADDR", "127.0.0.1:0")
+        .env("MILEPOST__CONSOLE__USERS_FILE", three_users("memory").await.to_str().expect("text"));
+    let process = program.spawn();
+    let line = process.stderr.with("the operator's pages on http://").await;
+    let (_, url) = line.split_once("pages on ").expect("an address");
+    let served = Served { process, url: url.trim_end_matches('/').to_owned() };
+    let alice = served.user("alice").await;
+    let now = alice.sees("/", "0/s").await;
+    assert!(now.contains("telyport") && now.contains("may wait") && !now.contains("notice bad"), "{now}");
+    for path in ["/delivery?id=x", "/parked", "/waiting", "/subscribers", "/health", "/acts", "/audit"] {
+        let page = alice.page(path).await;
+        assert!(page.contains("This fleet is in memory") && page.contains("make up"), "{path}: {page}");
+    }
+    assert_eq!(alice.get("/parked/replay?provider=telyport&all=1").await.status(), 404);
 }
