@@ -27,7 +27,7 @@ function record(delivery, reason, detail, body) {
 // A webhook of a delivery of its own, as the provider sends it.
 function of(delivery) {
   const now = Date.now();
-  const data = { orderID: delivery, status: "DROPCOMPLETED", updatedAt: now, businessOrderID: "#547455", customerName: "Jane Roe" };
+  const data = { orderID: delivery, status: "DROPCOMPLETED", updatedAt: now, businessOrderID: `#${delivery.replace("IN-FORMAT", "shop")}`, customerName: "Jane Roe" };
   return { timestamp: now, event: "ORDER.STATUS_UPDATED", data, webhookEventID: randomUUID() };
 }
 const format = Array.from({ length: 12 }, (_, number) => record(`IN-FORMAT-${number}`, "malformed", "unknown_status"));
@@ -117,6 +117,15 @@ await page.getByText("not published").first().waitFor();
 await page.getByRole("link", { name: "Look at the webhook" }).click();
 await page.getByText("unknown_status").first().waitFor();
 const why = Date.now() - begun;
+// The same by what the merchant calls it, which support has: one webhook of one delivery, and nothing of shop-30.
+await page.getByRole("searchbox").fill("shop-3");
+await page.getByRole("searchbox").press("Enter");
+await page.getByText("is a reference of").waitFor();
+await page.getByText("not published").first().waitFor();
+assert.equal(await page.locator("section.card h3").count(), 1);
+await sound(page, "search by reference");
+await picture(page, "reference");
+await page.getByRole("link", { name: "Look at the webhook" }).click();
 
 // The group is replayed, from the click to the published update.
 const tail = spawn(process.env.MILEPOST, ["tail", "--json", "--count", "12", "--delivery", "IN-FORMAT-3", "--until-idle", "60s"]);
@@ -140,6 +149,9 @@ console.log(`found why in ${why} ms, replayed the group in ${Date.now() - mended
 
 // The delivery is published now, and says who did it.
 await page.goto(`${base}/delivery?id=IN-FORMAT-3&since=1h`);
+await page.getByText("published").first().waitFor();
+await page.goto(`${base}/delivery?id=${encodeURIComponent("#shop-3")}&since=1h`);
+await page.getByText("is a reference of").waitFor();
 await page.getByText("published").first().waitFor();
 await sound(page, "delivery");
 await picture(page, "delivery");

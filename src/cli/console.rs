@@ -9,7 +9,7 @@ use super::{Exit, Global};
 use crate::app::process::Process;
 use crate::config::Loaded;
 use crate::console::access::hash_password;
-use crate::console::{Watched, add};
+use crate::console::{WatchedFleet, add};
 use crate::telemetry::recorder::Role;
 
 /// What `milepost console` is asked.
@@ -40,7 +40,7 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
         bail!("console.addr says where to listen, and is not set");
     }
     let mut process = Process::start(Role::Console, &[], &config, &warnings).await?;
-    add(&mut process, &config, Watched::Servers).await?;
+    add(&mut process, &config, WatchedFleet::Servers).await?;
     let well = process.run(&config).await?;
     Ok(if well { Exit::Done } else { Exit::Failed })
 }

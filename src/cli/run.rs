@@ -25,7 +25,7 @@ use crate::adapters::rabbit::updates_log::{LogEvent, Start, UpdatesLog};
 use crate::app::backends::Backends;
 use crate::app::process::Process;
 use crate::config::{Config, Loaded, Sources};
-use crate::console::{self, Watched};
+use crate::console::{self, WatchedFleet};
 use crate::domain::event::UpdateEvent;
 use crate::domain::identity::Account;
 use crate::domain::samples::SignedWebhook;
@@ -97,7 +97,7 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
         let log = UpdatesLog::new(config.amqp.url.expose(), Start::Next, SystemClock.now())?;
         process.life.plumbing("updates", follow_log(log, args.json, process.life.closing.clone()));
         eprintln!("milepost: running on {} and {}", config.amqp.url, config.redis.url);
-        (backends, Watched::Servers)
+        (backends, WatchedFleet::Servers)
     } else {
         let (backends, broker) = Backends::memory(&config);
         process
@@ -107,7 +107,7 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
         if config.hubrise_sink.is_used() {
             broker.feed(HUBRISE);
         }
-        (backends, Watched::Memory(broker))
+        (backends, WatchedFleet::Memory(broker))
     };
     let asked = stand_ins.map(|(stand_in, asked)| {
         stand_in.serve(&mut process.life, args.json);
@@ -135,7 +135,7 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
 }
 
 /// Adds the operator's pages, if they are configured. Of metrics they have at least this process's own.
-async fn serve_console(process: &mut Process, config: &Config, watched: Watched) -> anyhow::Result<()> {
+async fn serve_console(process: &mut Process, config: &Config, watched: WatchedFleet) -> anyhow::Result<()> {
     let (mut config, admin) = (config.clone(), process.admin_addr()?);
     if let Some(console) = config.console.as_mut().filter(|console| console.metrics.is_empty()) {
         console.metrics = vec![Url::parse(&format!("http://{admin}/metrics"))?];

@@ -63,7 +63,7 @@ pub struct Console {
 }
 
 /// The fleet that the pages are about.
-pub enum Watched {
+pub enum WatchedFleet {
     /// On the configured servers.
     Servers,
     /// In this process alone.
@@ -77,7 +77,7 @@ pub enum Watched {
 pub async fn add(
     process: &mut Process,
     config: &Config,
-    watched: Watched,
+    watched: WatchedFleet,
 ) -> anyhow::Result<Option<SocketAddr>> {
     let Some(settings) = config.console.clone() else { return Ok(None) };
     let rabbit = rabbit_settings(config, "console");
@@ -92,8 +92,8 @@ pub async fn add(
     let trail = Arc::new(Trail::default());
     let closing = process.life.closing.clone();
     let (depths_of, router) = match watched {
-        Watched::Memory(broker) => (DepthsOf::Memory(broker), in_memory_router()),
-        Watched::Servers => {
+        WatchedFleet::Memory(broker) => (DepthsOf::Memory(broker), in_memory_router()),
+        WatchedFleet::Servers => {
             let following = until(&closing, Arc::clone(&index).follow());
             process.life.plumbing("console index", following);
             let following = until(&closing, Arc::clone(&trail).follow(config.amqp.url.expose().to_owned()));

@@ -128,7 +128,7 @@ fn asset(kind: &'static str, text: &'static str) -> Response {
 
 /// A column of a table.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Column {
+pub(super) enum TableColumn {
     /// Of words.
     Text(&'static str),
     /// Of numbers.
@@ -138,12 +138,12 @@ pub(super) enum Column {
 }
 
 /// A table that may be wider than the page, and is then scrolled in a frame of its own, also by the keyboard.
-pub(super) fn table(label: &str, columns: &[Column], rows: &Markup) -> Markup {
+pub(super) fn table(label: &str, columns: &[TableColumn], rows: &Markup) -> Markup {
     html! { div class="scroll" tabindex="0" role="region" aria-label=(label) { table {
         thead { tr { @for column in columns { @match column {
-            Column::Text(name) => th scope="col" { (name) },
-            Column::Number(name) => th scope="col" class="num" { (name) },
-            Column::Unnamed(name) => th scope="col" { span class="hidden" { (name) } },
+            TableColumn::Text(name) => th scope="col" { (name) },
+            TableColumn::Number(name) => th scope="col" class="num" { (name) },
+            TableColumn::Unnamed(name) => th scope="col" { span class="hidden" { (name) } },
         } } } }
         tbody { (rows) }
     } } }

@@ -8,7 +8,7 @@ use maud::{Markup, html};
 
 use crate::adapters::clock::SystemClock;
 use crate::console::Console;
-use crate::console::page::{self, Column, Tone, badge, notice, number, pager, skip, time};
+use crate::console::page::{self, TableColumn, Tone, badge, notice, number, pager, skip, time};
 use crate::console::web::{PageRequest, Refusal};
 use crate::operator::audit::{ActPhase, AuditEntry};
 use crate::operator::printable::printable;
@@ -44,8 +44,8 @@ pub(in crate::console) async fn page(
 pub(super) fn table(entries: &[AuditEntry]) -> Markup {
     let now = SystemClock.now();
     let [when, who, by, what, which, result] =
-        ["When", "Who", "By", "What", "Which", "Result"].map(Column::Text);
-    let columns = [when, who, by, what, which, Column::Number("Count"), result];
+        ["When", "Who", "By", "What", "Which", "Result"].map(TableColumn::Text);
+    let columns = [when, who, by, what, which, TableColumn::Number("Count"), result];
     page::table(
         "What was done",
         &columns,

@@ -63,7 +63,7 @@ pub(in crate::console) async fn page(
 
 fn form(id: Option<&str>, since: &str) -> Markup {
     html! { form method="get" action="/delivery" class="filter" {
-        label { "Any id " input name="id" value=[id] required size="40" spellcheck="false" autocomplete="off"; }
+        label { "Any id or reference " input name="id" value=[id] required size="40" spellcheck="false" autocomplete="off"; }
         label { "Search the updates of " select name="since" { @for (value, words) in SPANS {
             option value=(value) selected[value == since] { (words) }
         } } }

@@ -10,7 +10,7 @@ use maud::{Markup, html};
 use crate::adapters::clock::SystemClock;
 use crate::console::Console;
 use crate::console::fleet::{FleetView, LossClock, ProviderView, parked_tone, share_tone};
-use crate::console::page::{self, Column, Tone, badge, length, notice, number, time};
+use crate::console::page::{self, TableColumn, Tone, badge, length, notice, number, time};
 use crate::console::web::PageRequest;
 use crate::ports::Clock as _;
 
@@ -56,14 +56,14 @@ fn piece(view: &FleetView, now: Timestamp) -> Markup {
 
 fn table(view: &FleetView) -> Markup {
     let columns = [
-        Column::Text("Provider"),
-        Column::Text("Accepting"),
-        Column::Text("Publishing"),
-        Column::Number("Webhooks"),
-        Column::Number("Behind"),
-        Column::Number("Waiting"),
-        Column::Number("Parked"),
-        Column::Text("Loss clock"),
+        TableColumn::Text("Provider"),
+        TableColumn::Text("Accepting"),
+        TableColumn::Text("Publishing"),
+        TableColumn::Number("Webhooks"),
+        TableColumn::Number("Behind"),
+        TableColumn::Number("Waiting"),
+        TableColumn::Number("Parked"),
+        TableColumn::Text("Loss clock"),
     ];
     page::table("Providers", &columns, &html! { @for provider in &view.providers { (row(provider)) } })
 }

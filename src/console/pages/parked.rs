@@ -13,7 +13,7 @@ use crate::adapters::clock::SystemClock;
 use crate::config::Right;
 use crate::console::Console;
 use crate::console::page::{
-    self, Column, Tone, badge, code, maybe_code, maybe_time, notice, number, pager, skip, time,
+    self, TableColumn, Tone, badge, code, maybe_code, maybe_time, notice, number, pager, skip, time,
 };
 use crate::console::parked_index::{GroupTrend, IndexedMessage, TREND_HOURS};
 use crate::console::web::{FormFields, PageRequest, Refusal};
@@ -87,10 +87,10 @@ fn form(fields: &FormFields) -> Markup {
 }
 
 fn table(groups: &[GroupTrend], may_act: bool, now: Timestamp) -> Markup {
-    let mut columns = ["Provider", "Reason", "Account", "Fingerprint"].map(Column::Text).to_vec();
-    columns.push(Column::Number("Parked"));
-    columns.extend(may_act.then_some(Column::Text("Act")));
-    columns.extend(["Last 24 hours", "Oldest", "Newest"].map(Column::Text));
+    let mut columns = ["Provider", "Reason", "Account", "Fingerprint"].map(TableColumn::Text).to_vec();
+    columns.push(TableColumn::Number("Parked"));
+    columns.extend(may_act.then_some(TableColumn::Text("Act")));
+    columns.extend(["Last 24 hours", "Oldest", "Newest"].map(TableColumn::Text));
     page::table(
         "Groups",
         &columns,
@@ -148,10 +148,10 @@ fn list(
     let one_provider =
         one_provider.filter(|one| messages.iter().all(|message| message.entry.about.provider == *one));
     let selects = may_act && one_provider.is_some();
-    let mut columns = Vec::from_iter(selects.then_some(Column::Unnamed("Select")));
-    columns.extend(["Message", "Delivery", "Status", "Reason", "Parked"].map(Column::Text));
-    columns.push(Column::Number("Tries"));
-    columns.extend(["Provider", "Account"].map(Column::Text));
+    let mut columns = Vec::from_iter(selects.then_some(TableColumn::Unnamed("Select")));
+    columns.extend(["Message", "Delivery", "Status", "Reason", "Parked"].map(TableColumn::Text));
+    columns.push(TableColumn::Number("Tries"));
+    columns.extend(["Provider", "Account"].map(TableColumn::Text));
     html! { form method="get" action="/parked/replay" {
         @match one_provider {
             Some(provider) if may_act => {

@@ -11,7 +11,7 @@ use crate::adapters::rabbit::management::Management;
 use crate::adapters::rabbit::subscriptions::{self, BoundQueue};
 use crate::app::doctor::Finding;
 use crate::console::Console;
-use crate::console::page::{self, Column, Tone, badge, code, number};
+use crate::console::page::{self, TableColumn, Tone, badge, code, number};
 use crate::console::web::{PageRequest, Refusal};
 
 /// The page.
@@ -41,12 +41,12 @@ pub(in crate::console) async fn page(
 fn table(found: &[BoundQueue]) -> Markup {
     let count = |count: Option<u64>| count.map_or_else(|| "not counted yet".to_owned(), number);
     let columns = [
-        Column::Text("Queue"),
-        Column::Text("Takes"),
-        Column::Number("Messages"),
-        Column::Number("Consumers"),
-        Column::Text("Bounded"),
-        Column::Number("Rejected and kept"),
+        TableColumn::Text("Queue"),
+        TableColumn::Text("Takes"),
+        TableColumn::Number("Messages"),
+        TableColumn::Number("Consumers"),
+        TableColumn::Text("Bounded"),
+        TableColumn::Number("Rejected and kept"),
     ];
     page::table(
         "Subscribers",

@@ -10,27 +10,27 @@ use crate::adapters::clock::SystemClock;
 use crate::adapters::redis::LedgerReader;
 use crate::app::backends::redis_connection;
 use crate::console::Console;
-use crate::console::page::{self, Column, code, maybe_time, number, pager, skip, table};
+use crate::console::page::{self, TableColumn, code, maybe_time, number, pager, skip, table};
 use crate::console::web::{PageRequest, Refusal};
 use crate::operator::waiting::{groups, reason};
 use crate::ports::Clock as _;
 
 /// Events on one page.
 const PAGE: usize = 100;
-const SUMMARY: [Column; 5] = [
-    Column::Text("Provider"),
-    Column::Text("Reason"),
-    Column::Number("Waiting"),
-    Column::Text("First retry"),
-    Column::Text("Last retry"),
+const SUMMARY: [TableColumn; 5] = [
+    TableColumn::Text("Provider"),
+    TableColumn::Text("Reason"),
+    TableColumn::Number("Waiting"),
+    TableColumn::Text("First retry"),
+    TableColumn::Text("Last retry"),
 ];
-const RETRIES: [Column; 6] = [
-    Column::Text("Retry at"),
-    Column::Text("Provider"),
-    Column::Text("Account"),
-    Column::Text("Delivery"),
-    Column::Number("Failed"),
-    Column::Text("Reason"),
+const RETRIES: [TableColumn; 6] = [
+    TableColumn::Text("Retry at"),
+    TableColumn::Text("Provider"),
+    TableColumn::Text("Account"),
+    TableColumn::Text("Delivery"),
+    TableColumn::Number("Failed"),
+    TableColumn::Text("Reason"),
 ];
 
 /// The page.
