@@ -13,14 +13,14 @@ const axe = readFileSync(new URL("node_modules/axe-core/axe.min.js", import.meta
 
 // What was parked: records as `milepost parked import` takes them.
 const HOSTILE = `"><script>window.hurt=1</script><img src=x onerror="window.hurt=1">'\u202e`;
-const v7 = () => {
-  const time = (Date.now() - 60000).toString(16).padStart(12, "0"), rest = randomUUID().replaceAll("-", "");
+const v7 = (received) => {
+  const time = received.toString(16).padStart(12, "0"), rest = randomUUID().replaceAll("-", "");
   const hex = time + "7" + rest.slice(13, 16) + "a" + rest.slice(17);
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
 };
 function record(delivery, reason, detail, body) {
-  const id = v7();
-  const headers = { "mp-reason": reason, "mp-detail": detail, "mp-parked-at": Date.now() - Math.floor(Math.random() * 72000000), "mp-attempt": 3 };
+  const parked = Date.now() - Math.floor(Math.random() * 72000000), id = v7(parked - 4000);
+  const headers = { "mp-reason": reason, "mp-detail": detail, "mp-parked-at": parked, "mp-attempt": 3 };
   const bytes = body ?? JSON.stringify(of(delivery));
   return { id, provider: "telyport", message_id: id, account: "default", content_type: "application/json", headers, body: Buffer.from(bytes).toString("base64") };
 }

@@ -179,6 +179,7 @@ fn table(rows: BTreeMap<String, Row<'_>>, asked: &AskedSystems, now: Timestamp) 
         ("PUBLISHED", Align::Left),
         ("PARKED", Align::Left),
         ("REPEATS", Align::Right),
+        ("DELIVERY", Align::Left),
     ]);
     for (receipt, row) in rows {
         table.row(&row.cells(&receipt, asked, now));

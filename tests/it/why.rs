@@ -298,6 +298,8 @@ async fn a_reference_of_the_merchants_finds_its_deliveries_with_all_their_events
         let expected = [&webhooks[0], &webhooks[1], &says_it, &silent];
         let expected: Vec<_> = expected.iter().map(|webhook| json!(webhook.receipt.to_string())).collect();
         assert_eq!(receipts, expected);
+        let of: Vec<_> = events(&found).iter().map(|event| event["delivery_id"].clone()).collect();
+        assert_eq!(of, [&published, &published, &stuck, &stuck].map(|id| json!(id)));
         let are: Vec<_> = events(&found).iter().map(|event| event["is_published"].clone()).collect();
         assert_eq!(are, [json!(true), json!(true), json!(false), json!(false)]);
     }

@@ -146,13 +146,14 @@ fn event(console: &Console, receipt: &str, row: &Row<'_>, asked: &AskedSystems, 
     let status = row.parked.first().and_then(|entry| entry.content.raw_status.as_deref());
     let trace = row.published.iter().find_map(|one| trace(console, one));
     html! { section class="card" {
-        h3 { (badge(tone, if published == Some(true) { "published" } else { "not published" })) " " (printable(&words)) @if published != Some(true) { @if let Some(status) = status { " " (code(status)) } } }
+        h3 { (badge(tone, if published == Some(true) { "published" } else { "not published" })) " " @if published != Some(false) || words != "no" { (printable(&words)) } @if published != Some(true) { @if let Some(status) = status { " " (code(status)) } } }
         ol class="timeline" { @for (at, said) in timeline(receipt, row, now) { li { (time(at, now)) " " (said) } } }
         @for entry in &row.parked { p {
             (badge(Tone::Warn, "parked")) " " (printable(&entry.about.reason)) @if let Some(detail) = &entry.about.detail { ", " (printable(detail)) } ". "
             a href=(super::message::link(entry.about.provider, &entry.about.id)) { "Look at the webhook" }
         } }
         dl class="facts" {
+            @if let Some(delivery) = row.delivery_id { dt { "Delivery" } dd { (code(delivery)) } }
             dt { "Receipt" } dd { (code(receipt)) }
             dt { "Event" } dd { (maybe_code(row.event_id())) }
             @if let Some(one) = row.published.first() {

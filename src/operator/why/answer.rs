@@ -153,14 +153,22 @@ impl Explanation {
     #[must_use]
     pub fn rows(&self) -> (BTreeMap<String, Row<'_>>, usize) {
         let mut rows: BTreeMap<String, Row<'_>> = BTreeMap::new();
-        for event in self.remembered.iter().flat_map(|delivery| &delivery.events) {
-            rows.entry(event.receipt.to_string()).or_default().record = Some(event);
+        for delivery in &self.remembered {
+            for event in &delivery.events {
+                let row = rows.entry(event.receipt.to_string()).or_default();
+                row.record = Some(event);
+                row.delivery_id = Some(&delivery.name.delivery_id);
+            }
         }
         for publication in self.published() {
-            rows.entry(publication.data.receipt_id.clone()).or_default().published.push(publication);
+            let row = rows.entry(publication.data.receipt_id.clone()).or_default();
+            row.delivery_id = Some(&publication.subject);
+            row.published.push(publication);
         }
         for entry in &self.parked {
-            rows.entry(entry.about.id.clone()).or_default().parked.push(entry);
+            let row = rows.entry(entry.about.id.clone()).or_default();
+            row.delivery_id = row.delivery_id.or(entry.content.delivery_id.as_deref());
+            row.parked.push(entry);
         }
         for Repeat { receipt, of } in self.remembered.iter().flat_map(|delivery| &delivery.repeats) {
             rows.entry(of.to_string()).or_default().repeats.push(*receipt);

@@ -122,7 +122,6 @@ impl Searched {
 
 /// Searches the log.
 pub(super) async fn of(url: &str, range: Range, now: Timestamp, sought: &Sought) -> anyhow::Result<Searched> {
-    let kept_since = oldest(url, now).await?;
     let start = range.from.map_or(Start::First, Start::At);
     let mut log = UpdatesLog::new(url, start, now)?;
     let until = range.until.and_then(|until| until.checked_add(CLOCK_SKEW).ok());
@@ -139,9 +138,10 @@ pub(super) async fn of(url: &str, range: Range, now: Timestamp, sought: &Sought)
         }
         None
     });
-    let found = found.await;
+    // Of a stream that has nothing to send each of them takes seconds.
+    let (found, kept_since) = tokio::join!(found, oldest(url, now));
     log.close().await;
-    let found = found?;
+    let (found, kept_since) = (found?, kept_since?);
     let mut referred: Vec<_> = referred.into_iter().collect();
     referred.sort_by_key(|(_, place)| Reverse(*place));
     let referred = referred.into_iter().map(|(delivery, _)| delivery).collect();

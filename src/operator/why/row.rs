@@ -7,12 +7,18 @@ use super::publications::{Publication, Searched};
 use crate::adapters::redis::{EventRecord, EventState};
 use crate::domain::identity::{ReceiptId, Way};
 use crate::operator::parked::entry::Entry;
+use crate::operator::printable::shortened;
 use crate::operator::waiting::until;
 use crate::operator::when::clock;
+
+/// In a table a delivery's id is shown as far as this.
+const LONGEST_ID: usize = 32;
 
 /// One event.
 #[derive(Default)]
 pub struct Row<'a> {
+    /// The delivery it is about.
+    pub delivery_id: Option<&'a str>,
     /// What the ledger remembers of it.
     pub record: Option<&'a EventRecord>,
     /// Its publications, repeats included.
@@ -97,7 +103,7 @@ impl Row<'_> {
 
     /// What could not be asked is `?`, not "no".
     #[must_use]
-    pub fn cells(&self, receipt: &str, asked: &AskedSystems, now: Timestamp) -> [String; 9] {
+    pub fn cells(&self, receipt: &str, asked: &AskedSystems, now: Timestamp) -> [String; 10] {
         let at = |time: Option<Timestamp>| time.map_or_else(|| "-".to_owned(), |time| clock(time, now));
         let none = |asked: bool, none: &str| if asked { none.to_owned() } else { "?".to_owned() };
         let parked = self.parked.first().map_or_else(
@@ -115,6 +121,7 @@ impl Row<'_> {
             self.publication(asked.searched.as_ref(), now).1,
             parked,
             repeats(&self.repeats),
+            self.delivery_id.map_or_else(|| "-".to_owned(), |id| shortened(id, LONGEST_ID)),
         ]
     }
 
@@ -150,7 +157,7 @@ impl Row<'_> {
             })
         });
         json!({
-            "receipt": receipt, "received_at": self.received_at(), "way": way(receipt).as_str(), "event_id": self.event_id(), "ledger": ledger,
+            "receipt": receipt, "delivery_id": self.delivery_id, "received_at": self.received_at(), "way": way(receipt).as_str(), "event_id": self.event_id(), "ledger": ledger,
             "is_published": self.publication(asked.searched.as_ref(), now).0,
             "published": published.collect::<Vec<_>>(),
             "parked": self.parked.iter().map(|entry| entry.json()).collect::<Vec<_>>(),
