@@ -31,8 +31,9 @@ async fn apply(config: &Config, who: &str) -> anyhow::Result<Exit> {
     let things = (exchanges.len() + queues.len() + bindings.len()) as u64;
     let which = "the topology of this configuration".to_owned();
     let entry = AuditEntry::begun(who, Surface::Command, Act::ApplyTopology, which, &[]);
+    // Of a broker that is away there is nothing to write down.
+    let connection = connect(&settings, "apply").await?;
     let applying = async {
-        let connection = connect(&settings, "apply").await?;
         let channel = connection.create_channel().await?;
         topology.apply(&channel).await?;
         connection.close(200, "bye".into()).await?;
