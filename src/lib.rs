@@ -18,7 +18,7 @@
 //! * [`cli`]: the operator's commands.
 
 #![forbid(unsafe_code)]
-#![warn(missing_docs, unreachable_pub, clippy::pedantic, clippy::unwrap_used)]
+#![warn(unreachable_pub, clippy::pedantic, clippy::unwrap_used)]
 // Providers' names are words, not code.
 #![allow(clippy::doc_markdown)]
 // A two-armed `match` on an `Option` or `Result` shows both ways at once.

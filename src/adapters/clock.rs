@@ -4,7 +4,6 @@ use jiff::Timestamp;
 
 use crate::ports::Clock;
 
-/// The system's wall clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 

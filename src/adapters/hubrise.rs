@@ -22,13 +22,10 @@ const TOKEN_HEADER: &str = "x-access-token";
 /// One connection's address and token.
 #[derive(Clone)]
 pub struct HubriseRemote {
-    /// The API, version included.
     pub base: Url,
-    /// Its token.
     pub token: LiveToken,
 }
 
-/// Sends requests.
 pub struct HubriseClient {
     client: Client,
     remotes: HashMap<String, HubriseRemote>,

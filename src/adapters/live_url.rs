@@ -32,7 +32,6 @@ impl LiveUrl {
 }
 
 impl From<&str> for LiveUrl {
-    /// One that never changes.
     fn from(url: &str) -> Self {
         Self::new(url).1
     }

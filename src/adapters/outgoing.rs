@@ -14,9 +14,7 @@ use crate::domain::secret::Secret;
 /// The token or credential in force, which may change.
 pub type LiveToken = watch::Receiver<Option<Arc<Secret>>>;
 
-/// What came back.
 pub(super) struct Received {
-    /// The status code.
     pub code: u16,
     /// `Retry-After`, verbatim.
     pub retry_after: Option<String>,

@@ -20,13 +20,11 @@ const LARGEST_ANSWER: usize = 256 * 1024;
 
 /// One provider's address, and the credentials of its accounts.
 pub struct ProviderRemote {
-    /// The API, version included.
     pub base: Url,
     /// Each account's credential, which may change.
     pub credentials: BTreeMap<Account, LiveToken>,
 }
 
-/// Sends requests.
 pub struct ProviderClient {
     client: Client,
     remotes: BTreeMap<ProviderId, ProviderRemote>,

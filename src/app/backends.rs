@@ -31,19 +31,15 @@ const DELAY_UNIT: Duration = Duration::from_secs(1);
 pub struct Backends {
     /// Where webhooks come in for workers.
     pub inbox: Arc<dyn Inbox>,
-    /// Where messages go out.
     pub publisher: Arc<dyn Publisher>,
-    /// Who remembers events.
     pub ledger: Arc<dyn Ledger>,
     /// Which deliveries are open, by the same ledger.
     pub open: Arc<dyn OpenDeliveries>,
     /// When webhooks may have been missed.
     pub gaps: Arc<dyn Gaps>,
-    /// What sinks keep.
     pub cells: Arc<dyn Cells>,
     /// Where a receiver puts what the broker cannot confirm: of each provider that spools.
     pub spools: BTreeMap<ProviderId, Arc<dyn Spool>>,
-    /// What time it is.
     pub clock: Arc<dyn Clock>,
 }
 
@@ -195,7 +191,6 @@ fn updates_topology(config: &Config, providers: &[ProviderId]) -> Topology {
     Topology::new(&settings, providers).and_sinks(&settings, &sink_queues(config))
 }
 
-/// The configured sinks' queues.
 fn sink_queues(config: &Config) -> Vec<SinkQueue> {
     let sink = &config.hubrise_sink;
     if !sink.is_used() {

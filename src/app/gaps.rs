@@ -13,7 +13,6 @@ use crate::domain::provider::ProviderId;
 use crate::ports::{Clock, Gaps, LedgerError, chance};
 use crate::providers;
 
-/// Between two notes.
 const EVERY: Duration = Duration::from_secs(5);
 /// Receivers say that they run this often at the least: a longer silence is an absence.
 const ABSENT_AFTER: SignedDuration = SignedDuration::from_mins(1);

@@ -140,7 +140,7 @@ async fn live(role: Role, served: &[&'static dyn Provider], loaded: Loaded) -> a
             process.sinks(&backends, &config)?;
         }
         Role::Reconciler => {
-            let no_sources = "recovery.providers is empty: there is nobody to ask";
+            let no_sources = "recovery.providers is empty: there is no provider to ask";
             anyhow::ensure!(!config.recovery.sources.is_empty(), no_sources);
             process.reconciler(&backends, &config, served)?;
         }

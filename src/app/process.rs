@@ -35,7 +35,6 @@ const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
 /// A process being put together.
 pub struct Process {
-    /// Its tasks.
     pub life: Life,
     /// What it reads again while it lives.
     pub reload: Reload,
@@ -301,7 +300,7 @@ impl Process {
         Ok(addr)
     }
 
-    /// Adds a heartbeat of the process's own: it stops with whatever holds up every task.
+    /// Adds a heartbeat of the process's own: it stops when something blocks every task.
     pub fn beats(&mut self, name: &'static str) {
         let (heartbeat, closing) = (self.heartbeat(name), self.life.closing.clone());
         self.life.plumbing(name, async move {

@@ -32,7 +32,6 @@ pub struct Reload {
 }
 
 struct Watched {
-    /// For the log.
     name: String,
     files: SecretFiles,
     put: Box<dyn Fn(&SecretFiles) + Send>,

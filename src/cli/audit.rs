@@ -24,7 +24,6 @@ pub struct Args {
     /// One JSON object a line
     #[arg(long)]
     pub json: bool,
-    /// Where.
     #[command(flatten)]
     pub broker: BrokerArgs,
 }

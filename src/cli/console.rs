@@ -15,7 +15,6 @@ use crate::telemetry::recorder::Role;
 /// What `milepost console` is asked.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Something else than serving.
     #[command(subcommand)]
     pub command: Option<Command>,
 }

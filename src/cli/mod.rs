@@ -51,15 +51,12 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage, 78 unusab
 #[derive(Parser)]
 #[command(name = "milepost", version, about, after_help = EXIT_CODES)]
 pub struct Cli {
-    /// What every command understands.
     #[command(flatten)]
     pub global: Global,
-    /// The command.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What every command understands.
 #[derive(clap::Args)]
 pub struct Global {
     /// Read this configuration file
@@ -71,13 +68,11 @@ pub struct Global {
 }
 
 impl Global {
-    /// Who asks.
     fn who(&self) -> String {
         self.operator.clone().unwrap_or_else(operator_name)
     }
 }
 
-/// The commands.
 #[derive(Subcommand)]
 pub enum Command {
     /// Run the whole fleet in one process: in memory, or on the servers given
@@ -135,7 +130,6 @@ pub enum Command {
 pub enum Exit {
     /// It did what it was asked.
     Done = 0,
-    /// It did not.
     Failed = 1,
     /// What it was asked makes no sense.
     Usage = 2,
@@ -202,14 +196,14 @@ fn report(error: &anyhow::Error) -> Exit {
     }
     let said = format!("{error:#}");
     eprintln!("milepost: {said}");
-    if let Some(hint) = nobody_there(&said) {
+    if let Some(hint) = not_listening(&said) {
         eprintln!("milepost: {hint}");
     }
     if error.is::<ConfigError>() { Exit::Configuration } else { Exit::Failed }
 }
 
 /// What to say to someone who may look for a fleet in memory, when no server answers at the usual addresses.
-fn nobody_there(error: &str) -> Option<&'static str> {
+fn not_listening(error: &str) -> Option<&'static str> {
     let usual = ["cannot reach RabbitMQ at 127.0.0.1:5672", "cannot reach Redis at 127.0.0.1:6379"];
     let hint = "a `milepost run` without --amqp and --redis, as `make run` is, keeps everything in memory: no other command can \
                 look into it";

@@ -43,7 +43,6 @@ pub enum Command {
     Import(transfer::ImportArgs),
 }
 
-/// Where the messages are.
 #[derive(Debug, Clone, clap::Args)]
 pub struct BrokerArgs {
     /// Use this RabbitMQ [default: the configured one]

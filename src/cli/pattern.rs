@@ -28,7 +28,6 @@ enum Word {
 /// Text that is no pattern, or one that could never match.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum RoutingPatternError {
-    /// Longer than AMQP allows.
     #[error("a pattern has at most {LONGEST} bytes")]
     TooLong,
     /// A broker would take such a word literally, and no routing key of ours has one.

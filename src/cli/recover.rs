@@ -58,7 +58,7 @@ pub async fn run(args: Args, global: Global) -> anyhow::Result<Exit> {
         return Err(misuse("--until is before --since"));
     }
     if args.provider.pull().is_none() {
-        return Err(misuse(format_args!("{id} cannot be asked where a delivery stands")));
+        return Err(misuse(format_args!("{id} cannot be asked for a delivery's status")));
     }
     let asked = config.recovery.sources.get(&id);
     let accounts: Vec<_> = asked.iter().flat_map(|source| source.accounts.keys()).collect();

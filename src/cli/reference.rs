@@ -24,7 +24,6 @@ pub struct Args {
     pub page: Page,
 }
 
-/// The pages.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum Page {
     /// The help of every command

@@ -34,7 +34,7 @@ use crate::providers;
 use crate::sinks::HUBRISE;
 use crate::telemetry::recorder::Role;
 
-/// What differs from the roles' own defaults: loopback only, and quiet logs for a person, who wants to know all the same why
+/// What differs from the roles' own defaults: loopback only, and quiet logs for whom reads them on a terminal and wants to know all the same why
 /// a webhook is refused.
 const DEFAULTS: &str = r#"
 [http]
@@ -47,7 +47,6 @@ filter = "warn,milepost::adapters::http::refusals=info"
 "#;
 /// A played webhook that is not accepted is given up after this long.
 const GIVE_UP: Duration = Duration::from_secs(30);
-/// No journey takes longer.
 const LAST_HOUR: Duration = Duration::from_hours(1);
 
 /// What `milepost run` is asked.

@@ -12,7 +12,6 @@ use super::fake::provider::{SAMPLE_CREDENTIAL, every_stub, serve};
 use crate::app::life::Life;
 use crate::domain::provider::ProviderId;
 
-/// Stand-ins that listen already.
 pub(super) struct AskedStandIns {
     listener: TcpListener,
     url: String,

@@ -37,7 +37,6 @@ pub struct Args {
     /// word, `#` any number of them. Patterns that the queue is bound by already stay
     #[arg(value_name = "PATTERN", required_unless_present_any = ["list", "remove"], value_parser = of_updates)]
     pub patterns: Vec<RoutingPattern>,
-    /// What bounds the queue.
     #[command(flatten)]
     pub bounds: Bounds,
     /// Unbind these patterns; without any, delete the queue, if it holds no message and has no consumer

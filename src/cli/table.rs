@@ -9,9 +9,7 @@ use crate::operator::printable::printable;
 /// Which side of its column a cell keeps to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Align {
-    /// Words.
     Left,
-    /// Numbers.
     Right,
 }
 
@@ -23,7 +21,6 @@ pub struct Table {
 }
 
 impl Table {
-    /// An empty table.
     #[must_use]
     pub fn new(columns: &[(&'static str, Align)]) -> Self {
         Self { columns: columns.to_vec(), rows: Vec::new() }

@@ -58,7 +58,6 @@ pub struct Args {
 /// How far back to begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Since {
-    /// With everything kept.
     All,
     /// With what was published then.
     At(Timestamp),

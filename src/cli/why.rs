@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::config::load_with;
 use super::parked::{BrokerArgs, until_signalled};
 use super::table::{Align, Table};
-use super::{Exit, Global, misuse, nobody_there};
+use super::{Exit, Global, misuse, not_listening};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::redis::{DeliveryName, Repeat};
 use crate::domain::identity::ReceiptId;
@@ -46,7 +46,6 @@ pub struct Args {
     /// receipt, or all that are kept]
     #[arg(long, value_name = "SPAN", value_parser = duration, conflicts_with_all = ["from", "until"])]
     pub since: Option<Duration>,
-    /// Where RabbitMQ is.
     #[command(flatten)]
     pub broker: BrokerArgs,
     /// Ask this Redis [default: the configured one]
@@ -86,11 +85,11 @@ fn for_a_person(answer: &Explanation, now: Timestamp) -> String {
     for (whom, why) in &answer.unknown {
         let _ = writeln!(text, "warning: nothing is known of {whom}: {}", printable(why));
     }
-    if let Some(hint) = answer.unknown.iter().find_map(|(_, why)| nobody_there(why)) {
+    if let Some(hint) = answer.unknown.iter().find_map(|(_, why)| not_listening(why)) {
         let _ = writeln!(text, "warning: {hint}");
     }
     if answer.is_empty() {
-        return text + &nobody_knows(answer, now);
+        return text + &nothing_known(answer, now);
     }
     if let Some(Repeat { receipt, of }) = answer.repeated() {
         let at = clock(receipt.received_at(), now);
@@ -136,7 +135,7 @@ fn for_a_person(answer: &Explanation, now: Timestamp) -> String {
 }
 
 /// Of a receipt, what there is to look at next.
-fn nobody_knows(answer: &Explanation, now: Timestamp) -> String {
+fn nothing_known(answer: &Explanation, now: Timestamp) -> String {
     let mut text = format!("{} was not found\n", printable(&answer.id));
     let Some(given) = ReceiptId::given_at(&answer.id) else { return text };
     let _ = write!(text, "It is a receipt, given at {}", clock(given, now));

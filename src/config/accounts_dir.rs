@@ -56,7 +56,6 @@ struct Stamp {
     changed: (i64, i64),
 }
 
-/// What a file said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum FileContent {
     Secrets(Vec<Secret>),

@@ -16,13 +16,11 @@ use super::sections::ConsoleSection;
 
 /// No session needs to be longer.
 const LONGEST_SESSION_SECONDS: u64 = 7 * 24 * 60 * 60;
-/// Whoever the proxy lets in and the file does not name.
+/// Users that the proxy lets in and the file does not name.
 const ANYBODY: &str = "*";
 
-/// The operator's page.
 #[derive(Debug, Clone)]
 pub struct ConsoleConfig {
-    /// Where to listen.
     pub addr: SocketAddr,
     /// The users' file: read again when it changes.
     pub users: SecretFiles,
@@ -45,7 +43,6 @@ pub struct ConsoleConfig {
 pub struct ConsoleProxy {
     /// The header, in lower case.
     pub header: String,
-    /// The proxy's own addresses.
     pub from: Vec<IpNet>,
 }
 
@@ -58,7 +55,6 @@ impl ConsoleProxy {
     }
 }
 
-/// What a user may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Right {
@@ -66,7 +62,6 @@ pub enum Right {
     See,
     /// See personal data, each time written to the audit log.
     Personal,
-    /// Replay, edit and discard.
     Act,
 }
 
@@ -89,7 +84,6 @@ pub struct ConsoleUser {
     /// The password's argon2 hash; without it only the proxy lets this user in.
     #[serde(default)]
     pub hash: Option<String>,
-    /// What this user may.
     pub rights: Vec<Right>,
 }
 
@@ -101,7 +95,6 @@ pub struct ConsoleUsers {
 }
 
 impl ConsoleUsers {
-    /// Those in force.
     #[must_use]
     pub fn of(files: &SecretFiles) -> Self {
         files.secrets().find_map(|file| read(file.expose()).ok()).unwrap_or_default()

@@ -30,28 +30,20 @@ impl fmt::Display for Problem {
 pub enum ConfigError {
     /// The named file cannot be read.
     #[error("cannot read the configuration file {}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Unreadable { path: PathBuf, source: io::Error },
     /// The file is not TOML.
     #[error("{file}:{line}:{column}: not TOML: {message}")]
     Syntax {
-        /// The file.
         file: String,
         /// Where, from 1.
         line: usize,
         /// Where, from 1.
         column: usize,
-        /// What the parser expected.
         message: String,
     },
     /// Keys are unknown, or their values make no sense: one line each, and one for each warning.
     #[error("the configuration is not valid:{}{}", lines("", problems), lines("warning: ", warnings))]
     Invalid {
-        /// What has to change.
         problems: Vec<Problem>,
         /// What may be the reason, such as a variable with a name that is not quite one of ours.
         warnings: Vec<Problem>,

@@ -32,12 +32,10 @@ pub struct Flag {
     pub name: &'static str,
     /// The key that it sets.
     pub key: &'static str,
-    /// To what.
     pub text: String,
 }
 
 impl Sources {
-    /// The environment alone.
     #[must_use]
     pub fn from_env() -> Self {
         Self { variables: std::env::vars_os().collect(), ..Self::default() }
@@ -58,7 +56,6 @@ pub fn operator_name() -> String {
 /// What [`load`] returns.
 #[derive(Debug)]
 pub struct Loaded {
-    /// The configuration.
     pub config: Config,
     /// What it can be used with and is worth saying once logs are on.
     pub warnings: Vec<Problem>,

@@ -12,7 +12,6 @@ use crate::domain::provider::Provider;
 use crate::domain::pull::Pull;
 use crate::domain::secret::Secret;
 
-/// The reconciler's settings.
 pub(super) fn recovery(
     raw: &RecoverySection,
     known: &[&dyn Provider],
@@ -29,7 +28,7 @@ pub(super) fn recovery(
         let provider = known.iter().find(|provider| provider.id().as_str() == name);
         let pull = match provider.map(|provider| provider.pull()) {
             None => Err("no such provider"),
-            Some(None) => Err("cannot be asked where a delivery stands"),
+            Some(None) => Err("cannot be asked for a delivery's status"),
             Some(Some(pull)) => Ok(pull),
         };
         let pull = findings.value(&path, pull);

@@ -39,7 +39,6 @@ pub struct SecretFiles {
     in_force: Vec<(PathBuf, Secret)>,
     /// The reading that is in force.
     taken: Vec<FileSecret>,
-    /// The last reading.
     seen: Vec<FileSecret>,
 }
 
@@ -70,7 +69,6 @@ impl SecretFiles {
         self.files.is_empty() && self.directory.is_none()
     }
 
-    /// The secrets in force.
     pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
         self.in_force.iter().map(|(_, secret)| secret)
     }

@@ -31,23 +31,17 @@ const REFUSAL_LOG_PAUSE: Duration = Duration::from_mins(1);
 /// Everything that can be configured. `config/milepost.toml` says what each setting is for.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The broker.
     pub amqp: AmqpConfig,
-    /// The dedup store.
     pub redis: RedisConfig,
     /// Where webhooks go that the broker cannot confirm.
     pub spool: SpoolConfig,
     /// The port the providers post to.
     pub http: HttpConfig,
-    /// The port for operators.
     pub admin: AdminConfig,
     /// What is declared on the broker.
     pub topology: TopologyConfig,
-    /// How a worker works.
     pub worker: WorkerConfig,
-    /// Logs.
     pub log: LogConfig,
-    /// Traces.
     pub tracing: TracingConfig,
     /// The operator's page, if there is to be one.
     pub console: Option<ConsoleConfig>,
@@ -71,7 +65,6 @@ impl Config {
     }
 }
 
-/// The broker.
 #[derive(Debug, Clone)]
 pub struct AmqpConfig {
     /// Where it is, and who we are to it.
@@ -86,7 +79,6 @@ pub struct AmqpConfig {
     pub confirm_timeout: Duration,
 }
 
-/// The dedup store.
 #[derive(Debug, Clone)]
 pub struct RedisConfig {
     /// Where it is, and who we are to it.
@@ -111,9 +103,7 @@ pub struct SpoolConfig {
 /// The port the providers post to.
 #[derive(Debug, Clone)]
 pub struct HttpConfig {
-    /// Where to listen.
     pub addr: SocketAddr,
-    /// The largest body taken.
     pub max_body_bytes: usize,
     /// How long a request's headers may take.
     pub header_timeout: Duration,
@@ -158,10 +148,8 @@ impl HttpConfig {
     }
 }
 
-/// The port for operators.
 #[derive(Debug, Clone)]
 pub struct AdminConfig {
-    /// Where to listen.
     pub addr: SocketAddr,
 }
 
@@ -187,7 +175,6 @@ pub struct TopologyConfig {
 pub struct MaxAge(String);
 
 impl MaxAge {
-    /// As RabbitMQ writes it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -209,7 +196,6 @@ impl FromStr for MaxAge {
     }
 }
 
-/// How a worker works.
 #[derive(Debug, Clone)]
 pub struct WorkerConfig {
     /// Messages taken off the queue and not yet settled, at most.
@@ -244,7 +230,6 @@ pub struct Recovery {
     pub lease: Duration,
     /// How long a request may take.
     pub request_timeout: Duration,
-    /// Who is asked.
     pub sources: BTreeMap<ProviderId, RecoverySource>,
 }
 
@@ -261,16 +246,13 @@ pub struct RecoverySource {
     pub accounts: BTreeMap<Account, RemoteConfig>,
 }
 
-/// Logs.
 #[derive(Debug, Clone)]
 pub struct LogConfig {
-    /// How a line looks.
     pub format: LogFormat,
     /// What is logged, in the directives of `tracing`.
     pub filter: String,
 }
 
-/// Traces.
 #[derive(Debug, Clone)]
 pub struct TracingConfig {
     /// The OTLP/gRPC collector; without one there are no traces.
@@ -290,14 +272,12 @@ pub struct HubriseSink {
     pub request_timeout: Duration,
     /// How its failed messages are tried again.
     pub retry: RetrySchedule,
-    /// The sink's own settings.
     pub settings: Settings,
     /// How each connection is reached.
     pub remotes: BTreeMap<String, RemoteConfig>,
 }
 
 impl HubriseSink {
-    /// Whether anything is written.
     #[must_use]
     pub fn is_used(&self) -> bool {
         !self.settings.connections.is_empty()
@@ -307,16 +287,13 @@ impl HubriseSink {
 /// How a connection is reached.
 #[derive(Debug, Clone)]
 pub struct RemoteConfig {
-    /// The API's address.
     pub base: Url,
     /// The token that is written in the configuration.
     pub written: Option<Secret>,
-    /// Where it is otherwise.
     pub files: SecretFiles,
 }
 
 impl RemoteConfig {
-    /// The token in force.
     #[must_use]
     pub fn token(&self) -> Option<Secret> {
         self.written.clone().or_else(|| self.files.secrets().next().cloned())
@@ -347,7 +324,6 @@ pub struct ProviderSettings {
 pub struct AccountSettings {
     /// How its webhooks prove themselves, with the secrets that are written in the configuration.
     pub written: Credentials,
-    /// Where the others are.
     pub files: SecretFiles,
 }
 

@@ -13,7 +13,7 @@ use super::sections::Sections;
 pub(super) fn read(figment: &Figment, flags: &[Flag], findings: &mut Findings) -> Sections {
     let mut whole: Dict = figment.extract().unwrap_or_default();
     for flag in flags {
-        // A URL that is typed stands in for the file that holds one.
+        // A URL that is typed replaces the file that holds one.
         let file: Vec<_> = format!("{}_file", flag.key).split('.').map(str::to_owned).collect();
         remove(&mut whole, &file);
     }

@@ -11,7 +11,6 @@ use crate::domain::hosts::each_host;
 /// A URL whose credentials and parameters are never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RedactedUrl {
-    /// As it was written.
     whole: String,
     /// With each of its hosts; most have one.
     each: Vec<Url>,

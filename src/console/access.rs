@@ -18,7 +18,6 @@ use crate::config::{ConsoleConfig, ConsoleUsers, Right};
 use crate::domain::secret::Secret;
 use crate::telemetry::metrics as m;
 
-/// The session's cookie.
 pub(super) const COOKIE_NAME: &str = "milepost-console";
 /// Sessions at once; the one that is idle for longest gives way.
 const MOST_SESSIONS: usize = 1024;
@@ -29,12 +28,9 @@ const MOST_WAITING: usize = 16;
 /// A wrong password takes this much longer, and keeps its place for it: guesses are few.
 const WRONG: Duration = Duration::from_millis(750);
 
-/// Someone who came in.
 #[derive(Debug, Clone)]
 pub(super) struct Visitor {
-    /// The name.
     pub(super) name: String,
-    /// What this one may.
     pub(super) rights: Vec<Right>,
     /// What every form of this one must carry.
     pub(super) csrf: String,
@@ -43,7 +39,6 @@ pub(super) struct Visitor {
 }
 
 impl Visitor {
-    /// Whether this one may.
     #[must_use]
     pub(super) fn may(&self, right: Right) -> bool {
         self.rights.contains(&right)
@@ -55,7 +50,7 @@ impl Visitor {
 pub(super) enum NoEntry {
     /// There is no session, or it has ended: a password is asked for.
     LogIn,
-    /// Nobody has a password, and this did not come by the proxy.
+    /// No user has a password, and this did not come by the proxy.
     NotByProxy,
     /// The name may see nothing.
     NoRights,
@@ -78,7 +73,6 @@ struct ConsoleSession {
     used: Instant,
 }
 
-/// The door.
 pub(super) struct Access {
     settings: ConsoleConfig,
     users: watch::Receiver<Arc<ConsoleUsers>>,
@@ -89,11 +83,10 @@ pub(super) struct Access {
     checking: Semaphore,
     waiting: Semaphore,
     /// What an unknown name's password is compared with, so that it takes as long.
-    nobody: String,
+    unknown_user: String,
 }
 
 impl Access {
-    /// For these users.
     #[must_use]
     pub(super) fn new(settings: ConsoleConfig, users: watch::Receiver<Arc<ConsoleUsers>>) -> Self {
         let random: [u8; 32] = rand::random();
@@ -105,14 +98,14 @@ impl Access {
             sessions: Mutex::default(),
             checking: Semaphore::new(AT_ONCE),
             waiting: Semaphore::new(MOST_WAITING),
-            nobody: hash_password(&hex::encode(random)),
+            unknown_user: hash_password(&hex::encode(random)),
         }
     }
 
     /// Who a request is from.
     ///
     /// # Errors
-    /// Why it is from nobody who may come in.
+    /// Why it is refused.
     pub(super) fn visitor(&self, headers: &HeaderMap, peer: IpAddr) -> Result<Visitor, NoEntry> {
         let users = Arc::clone(&self.users.borrow());
         if let Some(name) = self.by_proxy(headers, peer) {
@@ -172,7 +165,7 @@ impl Access {
         // Unwrap safety: it is never closed.
         let _checking = self.checking.acquire().await.expect("open");
         let known = self.users.borrow().with_password(name).map(|(_, hash)| hash.to_owned());
-        let (is_known, hash) = (known.is_some(), known.unwrap_or_else(|| self.nobody.clone()));
+        let (is_known, hash) = (known.is_some(), known.unwrap_or_else(|| self.unknown_user.clone()));
         let compared = hash.clone();
         let right = spawn_blocking(move || verify(&compared, &password)).await.unwrap_or(false);
         let result = if right && is_known { "accepted" } else { "refused" };

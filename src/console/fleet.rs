@@ -1,4 +1,4 @@
-//! How the fleet stands: what its processes say in their metrics, what waits on the broker, and what waits in Redis.
+//! The fleet's state: what its processes say in their metrics, what waits on the broker, and what waits in Redis.
 //!
 //! The words and the limits are those of the overview board (deploy/observability/define/overview.py).
 
@@ -24,12 +24,10 @@ use crate::operator::parked::filter::Filter;
 use crate::ports::Clock as _;
 use reqwest::Client;
 
-/// Between two looks.
 const EVERY: Duration = Duration::from_secs(2);
 /// Shares are of so long.
 const WINDOW: Duration = Duration::from_mins(1);
 
-/// How the fleet stands.
 #[derive(Debug, Clone, Default)]
 pub(super) struct FleetView {
     /// When; `None` before the first look.
@@ -42,7 +40,7 @@ pub(super) struct FleetView {
     pub(super) troubles: Vec<String>,
 }
 
-/// How one provider, or a sink, stands. `None` is not known.
+/// The state of one provider, or of a sink. `None` is not known.
 #[derive(Debug, Clone)]
 pub(super) struct ProviderView {
     pub(super) provider: ProviderId,
@@ -56,7 +54,6 @@ pub(super) struct ProviderView {
     pub(super) behind: Option<u32>,
     /// Events that wait for a retry.
     pub(super) waiting: Option<usize>,
-    /// Messages parked.
     pub(super) parked: Option<u32>,
     pub(super) clock: LossClock,
 }
@@ -64,7 +61,6 @@ pub(super) struct ProviderView {
 /// How long until a webhook that we refuse is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LossClock {
-    /// No receiver says.
     Unknown,
     /// We refuse it: so long until the first is lost, or since when it is.
     LostIn(SignedDuration),
@@ -114,7 +110,6 @@ pub(super) fn client() -> anyhow::Result<Client> {
     Ok(scrape::client()?)
 }
 
-/// Looks for ever.
 pub(super) async fn follow(
     (client, metrics): (Client, Vec<Url>),
     mut depths_of: DepthsOf,

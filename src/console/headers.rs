@@ -7,7 +7,7 @@ use axum::http::header::{
 };
 use axum::http::{HeaderValue, Response};
 
-/// Everything is our own, nothing is inline, and nobody shows us in a frame.
+/// Everything is our own, nothing is inline, and no page may show ours in a frame.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                       form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
@@ -23,7 +23,6 @@ const HEADERS: [(HeaderName, &str); 7] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
-/// Adds them.
 #[allow(clippy::unused_async)] // As the router's layer asks for.
 pub(super) async fn secure(mut answer: Response<Body>) -> Response<Body> {
     for (name, value) in HEADERS {

@@ -16,12 +16,10 @@ use super::web::Refusal;
 
 /// Pages that are followed at once.
 const MOST_STREAMS: usize = 256;
-/// Between two pieces.
 const PAUSE: Duration = Duration::from_millis(250);
 /// Between two signs of life, so that a proxy keeps the connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// The streams there are.
 pub(super) struct LiveStreams {
     free: Arc<Semaphore>,
     stopping: CancellationToken,

@@ -64,7 +64,6 @@ pub struct Console {
 
 /// The fleet that the pages are about.
 pub enum WatchedFleet {
-    /// On the configured servers.
     Servers,
     /// In this process alone.
     Memory(MemoryBroker),

@@ -23,16 +23,12 @@ pub(super) const MENU: [(&str, &str); 8] = [
     ("/audit", "Audit"),
 ];
 
-/// How something stands, in the colours of the overview board: green, orange, red.
+/// A state, in the colours of the overview board: green, orange, red.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tone {
-    /// As it should be.
     Good,
-    /// Worth a look.
     Warn,
-    /// Something is wrong.
     Bad,
-    /// Not known, or neither.
     Plain,
 }
 
@@ -70,7 +66,7 @@ pub(super) fn page(visitor: &Visitor, here: &str, title: &str, content: &Markup)
     frame(title, &menu, content)
 }
 
-/// A page of nobody's: without the menu.
+/// A page without a user: without the menu.
 pub(super) fn bare(title: &str, content: &Markup) -> Response {
     frame(title, &html! {}, content)
 }
@@ -105,7 +101,6 @@ fn html_response(page: Markup) -> Response {
     response
 }
 
-/// The style sheet.
 pub(super) async fn style() -> Response {
     asset("text/css; charset=utf-8", include_str!("assets/console.css"))
 }
@@ -129,9 +124,7 @@ fn asset(kind: &'static str, text: &'static str) -> Response {
 /// A column of a table.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum TableColumn {
-    /// Of words.
     Text(&'static str),
-    /// Of numbers.
     Number(&'static str),
     /// Of what its rows say for themselves: its name is for who cannot see them.
     Unnamed(&'static str),
@@ -175,7 +168,6 @@ fn ago(at: Timestamp, now: Timestamp) -> String {
     if apart.is_negative() { format!("in {}", span(apart.abs())) } else { format!("{} ago", span(apart)) }
 }
 
-/// A length of time.
 pub(super) fn length(duration: SignedDuration) -> String {
     let words = span(duration.abs());
     if duration.is_negative() { format!("-{words}") } else { words }

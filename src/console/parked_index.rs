@@ -43,20 +43,17 @@ pub(super) struct GroupTrend {
     pub(super) key: Arc<GroupKey>,
     /// How many, and since when.
     pub(super) group: Group,
-    /// By the hour.
     pub(super) hours: [u32; TREND_HOURS],
 }
 
-/// One queue's messages.
 struct Shelf {
     provider: ProviderId,
     content: Mutex<ShelfContent>,
     again: Notify,
-    /// Held by whoever of this console looks at the queue.
+    /// Held by the request of this console that looks at the queue.
     looking: AsyncMutex<()>,
 }
 
-/// Every parked queue's messages.
 pub(super) struct ParkedIndex {
     shelves: Vec<Arc<Shelf>>,
     settings: RabbitSettings,
@@ -164,7 +161,7 @@ impl ParkedIndex {
         self.shelves.iter().find(|shelf| shelf.provider == provider)
     }
 
-    /// Waits until nobody of this console looks at the queue, and keeps others away until it is dropped.
+    /// Waits until no request of this console looks at the queue, and keeps others away until it is dropped.
     pub(super) async fn reserve(&self, provider: ProviderId) -> Option<AsyncMutexGuard<'_, ()>> {
         Some(self.shelf(provider)?.looking.lock().await)
     }
@@ -248,7 +245,6 @@ impl ParkedIndex {
         self.shelves.iter().flat_map(of).collect()
     }
 
-    /// One message.
     #[must_use]
     pub(super) fn message(&self, provider: ProviderId, id: &str) -> Option<IndexedMessage> {
         let content = self.shelf(provider)?.lock();

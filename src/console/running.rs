@@ -33,14 +33,11 @@ pub(super) struct ActState {
     pub(super) begun: bool,
     /// How far it is; a discard has none.
     pub(super) progress: ReplayProgress,
-    /// How it ended.
     pub(super) ended: Option<ActResult>,
 }
 
-/// How an act ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ActResult {
-    /// When.
     pub(super) at: Timestamp,
     /// Whether all that was meant was done.
     pub(super) well: bool,
@@ -50,17 +47,11 @@ pub(super) struct ActResult {
     pub(super) file: Option<String>,
 }
 
-/// One act.
 pub(super) struct RunningAct {
-    /// Its place in addresses.
     pub(super) id: Uuid,
-    /// Who began it.
     pub(super) who: String,
-    /// What it is.
     pub(super) act: Act,
-    /// Whose messages.
     pub(super) provider: ProviderId,
-    /// Which of them.
     pub(super) which: String,
     /// When it was asked for.
     pub(super) asked_at: Timestamp,
@@ -83,7 +74,6 @@ impl RunningAct {
 
 /// What is to be done.
 pub(super) enum Job {
-    /// A replay.
     Replay(Options),
     /// A discard, written first to a file in this directory.
     Discard(Selection, PathBuf),
@@ -121,7 +111,6 @@ pub(super) struct RunningActs {
 }
 
 impl RunningActs {
-    /// On this broker.
     #[must_use]
     pub(super) fn new(settings: RabbitSettings, index: Arc<ParkedIndex>) -> Arc<Self> {
         let audit = AsyncMutex::new(AuditLog::new(settings.clone()));
@@ -142,7 +131,6 @@ impl RunningActs {
         self.lock().iter().rev().cloned().collect()
     }
 
-    /// One of them.
     #[must_use]
     pub(super) fn find(&self, id: Uuid) -> Option<Arc<RunningAct>> {
         self.lock().iter().find(|act| act.id == id).cloned()

@@ -1,4 +1,4 @@
-//! The latest entries of the audit log, as they are written by whoever writes them.
+//! The latest entries of the audit log, as they are written by any process.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -16,7 +16,6 @@ const MOST_ENTRIES: usize = 2000;
 /// Before a log that refused us is tried again.
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// The latest entries.
 #[derive(Default)]
 pub(super) struct Trail(Mutex<TrailContent>);
 
@@ -27,7 +26,7 @@ struct TrailContent {
 }
 
 impl Trail {
-    /// Reads the log from its beginning, and then whatever is written.
+    /// Reads the log from its beginning, and then each new entry.
     pub(super) async fn follow(self: std::sync::Arc<Self>, url: String) {
         loop {
             let refused = self.read(&url).await;

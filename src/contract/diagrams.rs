@@ -37,7 +37,7 @@ fn drawn(transitions: &Transitions) -> Vec<(&'static str, &'static str)> {
     let listed = transitions.table.iter().flat_map(|(from, next)| next.iter().map(|to| (*from, *to)));
     let steps = transitions.steps.windows(2).map(|pair| (pair[0], pair[1]));
     let mut arrows: Vec<_> = listed.chain(steps).map(|(from, to)| (from.as_str(), to.as_str())).collect();
-    arrows.extend(transitions.ends.iter().map(|end| ("whatever_is_open", end.as_str())));
+    arrows.extend(transitions.ends.iter().map(|end| ("any_open_status", end.as_str())));
     let is_last = |status: &Status| {
         status.phase() == Phase::Closed
             && followers(transitions, *status).is_empty()

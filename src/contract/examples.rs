@@ -67,7 +67,7 @@ fn replace(value: &mut Value, said: &str, word: &str) {
     }
 }
 
-/// Publishes the webhook `number`. `deliveries` holds where each delivery stands; one that the samples do not take
+/// Publishes the webhook `number`. `deliveries` holds the state of each delivery; one that the samples do not take
 /// further begins anew.
 fn publish(
     provider: &dyn Provider,

@@ -1,4 +1,4 @@
-//! What a provider is told, and why. The answer decides whether a provider sends again, so it is part of
+//! The answer to a provider, and why. The answer decides whether a provider sends again, so it is part of
 //! each provider's contract.
 
 use std::borrow::Cow;
@@ -24,7 +24,6 @@ pub enum Rejection {
     AmbiguousLength,
     /// The body is compressed: it is not what a worker could read.
     UnsupportedEncoding,
-    /// Not a POST.
     WrongMethod,
     /// No such provider, or no such path.
     UnknownProvider,
@@ -49,17 +48,12 @@ pub enum Rejection {
 pub enum RejectionKind {
     /// The sender did not prove who it is.
     NotAuthentic,
-    /// Authentic, and useless.
     NotDecodable,
-    /// Refused by size.
     TooLarge,
-    /// Refused by time.
     TooSlow,
     /// Not a request that can be told from the next one.
     BadRequest,
-    /// Refused by its encoding.
     UnsupportedEncoding,
-    /// Refused by HTTP method.
     WrongMethod,
     /// No account has this path.
     Unknown,
@@ -90,7 +84,6 @@ impl Rejection {
         Self::BrokerRefused,
     ];
 
-    /// The metric label.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -142,11 +135,9 @@ impl Rejection {
 /// An HTTP answer. `Retry-After` and the receipt header are added where it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// HTTP status code.
     pub code: u16,
     /// `Content-Type`, when there is a body.
     pub content_type: Option<&'static str>,
-    /// The body.
     pub body: Cow<'static, str>,
 }
 
@@ -163,7 +154,6 @@ impl Answer {
         Self { code, content_type: Some("text/plain; charset=utf-8"), body: Cow::Borrowed(body) }
     }
 
-    /// An answer of JSON.
     #[must_use]
     pub const fn json(code: u16, body: Cow<'static, str>) -> Self {
         Self { code, content_type: Some("application/json"), body }

@@ -52,15 +52,9 @@ impl AuthScheme {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Authentication {
     /// This header holds the hex HMAC-SHA256 of the raw body.
-    Hmac {
-        /// Its name.
-        header: &'static str,
-    },
+    Hmac { header: &'static str },
     /// This field of the JSON object in the body holds the secret. It is blanked before the body is stored.
-    BodyKey {
-        /// Its name.
-        field: &'static str,
-    },
+    BodyKey { field: &'static str },
     /// `Authorization: Basic`; the secret is `user:password`.
     Basic,
     /// `Authorization: Bearer`; the secret is the token.
@@ -73,7 +67,6 @@ pub enum Authentication {
 }
 
 impl Authentication {
-    /// Its scheme.
     #[must_use]
     pub const fn scheme(&self) -> AuthScheme {
         match self {
@@ -109,7 +102,6 @@ pub trait Headers {
     /// The values of the header `name`, given in lower case: one for each line that has it, in order.
     fn values<'a>(&'a self, name: &str) -> Box<dyn Iterator<Item = &'a [u8]> + 'a>;
 
-    /// The first of them.
     fn get(&self, name: &str) -> Option<&[u8]> {
         self.values(name).next()
     }

@@ -25,20 +25,16 @@ pub struct Token(pub u64);
 /// How far an event has got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
-    /// A worker has it.
     Claimed {
-        /// Attempts that failed before.
         attempt: u32,
         /// Claims that ran out before.
         crashes: u32,
-        /// The claim.
         token: Token,
         /// When the lease ends; none for a claim that was released.
         deadline: Option<Timestamp>,
     },
     /// A copy waits for its retry.
     Retrying {
-        /// The copy's attempt number.
         attempt: u32,
         /// Claims that ran out before.
         crashes: u32,
@@ -48,14 +44,12 @@ pub enum Progress {
         /// The receipt of the copy that was parked.
         holder: ReceiptId,
     },
-    /// Its update is published.
     Done,
 }
 
 /// A copy of an event that a worker has in hand.
 #[derive(Debug, Clone)]
 pub struct CopyInHand {
-    /// Its receipt.
     pub receipt: ReceiptId,
     /// Attempts that failed before it was made.
     pub attempt: u32,
@@ -81,7 +75,6 @@ pub enum Decision {
     },
     /// Another copy is being processed; its lease has this long to go.
     Busy(Duration),
-    /// Its event is done.
     Done,
     /// A later copy carries the event's chain on.
     Stale,
@@ -129,7 +122,6 @@ pub struct ClaimRequest {
     pub delivery: DeliveryKey,
     /// What makes it the event it is.
     pub identity: Identity,
-    /// The copy in hand.
     pub copy: CopyInHand,
     /// The copy's trace, if it was traced.
     pub traceparent: Option<String>,
@@ -150,19 +142,15 @@ pub struct ClaimRequest {
 /// Names a claimed event, and has what marking it takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventRef {
-    /// The delivery.
     pub delivery: DeliveryKey,
     /// The event's name within it.
     pub name: String,
-    /// The claim.
     pub token: Token,
-    /// The event's first receipt.
     pub first_receipt: ReceiptId,
     /// The receipt of the copy in hand.
     pub receipt: ReceiptId,
     /// Its place in the delivery.
     pub sequence: u64,
-    /// What happened.
     pub status: Status,
     /// How its status relates to the others.
     pub precedence: Precedence,
@@ -177,9 +165,7 @@ pub struct EventRef {
 /// A claim that was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
-    /// For marking it.
     pub event: EventRef,
-    /// The event's first receipt.
     pub origin: Origin,
     /// The attempt number of the event's one chain: at least the copy's.
     pub attempt: u32,
@@ -197,13 +183,11 @@ pub struct Grant {
 /// The answer to a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
-    /// Go ahead.
     Granted(Box<Grant>),
     /// Another copy of the event is being processed; its lease has this long to go.
     Busy(Duration),
     /// Another event of the delivery is being processed; its lease has this long to go.
     Behind(Duration),
-    /// Its event is done.
     Done,
     /// A later copy carries the event's chain on.
     Stale,
@@ -212,12 +196,10 @@ pub enum Claim {
 /// What became of a claimed event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
-    /// Its update is published. Wins over everything, also over another holder's claim. The delivery then stands here, if
+    /// Its update is published. Wins over everything, also over another holder's claim. The delivery's state is then this, if
     /// that moves it on and nothing further on was published meanwhile.
     Published(Option<DeliveryState>),
-    /// A copy is scheduled.
     Retrying {
-        /// The copy's attempt number.
         attempt: u32,
         /// When it is delivered, from now.
         due: Duration,

@@ -27,7 +27,6 @@ const WAITING_SHARE: u32 = 16;
 /// Occurrences that are remembered of one content.
 const MOST_ANCHORS: usize = 64;
 
-/// One delivery.
 #[derive(Debug, Clone, Default)]
 pub struct DeliveryRecord {
     /// The last sequence number given.
@@ -49,8 +48,7 @@ pub struct DeliveryRecord {
 struct Leg {
     /// The furthest that was ever claimed: it may not be published yet.
     claimed: Option<Moment>,
-    /// What was published.
-    stands: Option<DeliveryState>,
+    state: Option<DeliveryState>,
 }
 
 #[derive(Debug, Clone)]
@@ -85,7 +83,7 @@ impl DeliveryRecord {
         let (origin, place, before) = known.unwrap_or_else(|| {
             let traceparent = request.traceparent.clone().filter(|_| anchor == copy.receipt);
             let place = self.place(&leg, request.moment, request.precedence, now);
-            (Origin { receipt: anchor, traceparent }, place, self.legs.get(&leg).and_then(|leg| leg.stands))
+            (Origin { receipt: anchor, traceparent }, place, self.legs.get(&leg).and_then(|leg| leg.state))
         });
         let id_reused = self.note_identity(&identity, anchor);
         let deadline = now + copy.lease;
@@ -141,9 +139,9 @@ impl DeliveryRecord {
         if let Mark::Published(Some(after)) = mark {
             let leg = self.legs.entry(event.leg.clone()).or_default();
             let behind =
-                |stands: &DeliveryState| after.moment().compare(stands.moment(), event.precedence).is_lt();
-            if !leg.stands.as_ref().is_some_and(behind) {
-                leg.stands = Some(after);
+                |state: &DeliveryState| after.moment().compare(state.moment(), event.precedence).is_lt();
+            if !leg.state.as_ref().is_some_and(behind) {
+                leg.state = Some(after);
             }
         }
         self.in_hand.take_if(|(name, _)| *name == event.name);

@@ -13,7 +13,7 @@ use super::identity::{Identity, ReceiptId};
 /// Characters of an id's hash, and of the content beside one.
 const ID_CHARS: usize = 8;
 const CONTENT_CHARS: usize = 10;
-/// Characters of the content that stands alone.
+/// Characters of the content, where it is the whole name.
 const LONE_CONTENT_CHARS: usize = 16;
 /// Hex digits of what tells occurrences of one content, or forced replays, apart.
 const SUFFIX_CHARS: usize = 8;
@@ -22,17 +22,9 @@ const SUFFIX_CHARS: usize = 8;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EventName {
     /// The provider gave an id.
-    ById {
-        /// The id's part.
-        id: String,
-        /// The content's part.
-        content: String,
-    },
+    ById { id: String, content: String },
     /// The content alone. The occurrence is the ledger's to say.
-    ByContent {
-        /// The content's part.
-        content: String,
-    },
+    ByContent { content: String },
 }
 
 impl EventName {

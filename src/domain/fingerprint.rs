@@ -32,7 +32,6 @@ impl fmt::Debug for Fingerprint {
 pub struct Fingerprinter(Sha256);
 
 impl Fingerprinter {
-    /// Starts empty.
     #[must_use]
     pub fn new() -> Self {
         Self::default()

@@ -10,22 +10,18 @@ use thiserror::Error;
 
 use super::identity::Account;
 
-/// Who noticed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Witness {
     /// A receiver that could take none, or refused some through no fault of their sender's.
     Receiver,
     /// A receiver that found that there had been none.
     Absence,
-    /// An operator said so.
     Operator,
 }
 
 impl Witness {
-    /// Every witness.
     pub const ALL: [Self; 3] = [Self::Receiver, Self::Absence, Self::Operator];
 
-    /// The word for it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -39,11 +35,9 @@ impl Witness {
 /// A time in which webhooks of a provider may have been missed. Its ends are to the millisecond.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gap {
-    /// Who noticed it.
     pub witness: Witness,
     /// Of which account, if of one alone.
     pub account: Option<Account>,
-    /// When it began.
     pub from: Timestamp,
     /// Until when it is known to have lasted.
     pub until: Timestamp,
@@ -86,9 +80,7 @@ impl FromStr for ContentDigest {
 /// A webhook that was refused, through no fault of its sender's, after it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedContent {
-    /// Which.
     pub digest: ContentDigest,
-    /// When it was last.
     pub refused_at: Timestamp,
     /// When the same was last accepted, if it ever was.
     pub accepted_at: Option<Timestamp>,

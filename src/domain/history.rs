@@ -8,7 +8,6 @@ const MOST: usize = 20;
 /// Our phrases are shorter; text from elsewhere is cut.
 const LONGEST_TEXT: usize = 200;
 
-/// One failed attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// When, to the millisecond.
@@ -50,7 +49,6 @@ impl History {
         self
     }
 
-    /// The failures, oldest first.
     #[must_use]
     pub fn failures(&self) -> &[Failure] {
         &self.0

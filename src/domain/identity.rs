@@ -30,12 +30,10 @@ pub enum Way {
     Push,
     /// Its provider sent it, and the spool took it.
     Spool,
-    /// The provider was asked.
     Pull,
 }
 
 impl Way {
-    /// The word for it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -87,7 +85,6 @@ impl ReceiptId {
         }
     }
 
-    /// Whether it was pulled.
     #[must_use]
     pub fn is_pulled(self) -> bool {
         self.way() == Way::Pull
@@ -153,7 +150,6 @@ impl Account {
         Self("default".into())
     }
 
-    /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -182,9 +178,7 @@ impl fmt::Display for Account {
 /// One delivery of one account: what must stay in order, and what shares a slot in Redis.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct DeliveryKey {
-    /// Whose delivery.
     pub provider: ProviderId,
-    /// Under which account.
     pub account: Account,
     /// The provider's id of the delivery.
     pub delivery_id: String,
@@ -202,7 +196,6 @@ pub struct Identity {
 /// The first receipt of an event: what every repeat of it is published with, so that repeats are identical.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
-    /// Its receipt.
     pub receipt: ReceiptId,
     /// Its W3C `traceparent`, if it was traced.
     pub traceparent: Option<String>,
@@ -238,7 +231,6 @@ impl EventId {
         Self(hex::encode(&hash.finalize()[..16]))
     }
 
-    /// The hex digits.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -7,7 +7,6 @@ use jiff::{SignedDuration, Timestamp};
 pub struct Sample {
     /// For `milepost send --sample`.
     pub name: &'static str,
-    /// The JSON.
     pub body: &'static str,
 }
 
@@ -29,7 +28,6 @@ pub struct Personal<'a> {
     pub number: u64,
     /// The names of the samples that the delivery is told with, in order.
     pub steps: &'a [&'static str],
-    /// Which of them.
     pub step: u32,
     /// When the delivery begins, and its first step happens.
     pub begun: Timestamp,
@@ -39,7 +37,6 @@ impl Personal<'_> {
     /// From one step to the next.
     const PACE: SignedDuration = SignedDuration::from_mins(3);
 
-    /// When this step happens.
     #[must_use]
     pub fn time(&self) -> Timestamp {
         self.after(self.step)

@@ -11,7 +11,6 @@ pub struct Number<'a> {
     negative: bool,
     /// The digits before the point.
     whole: &'a str,
-    /// The digits behind it.
     fraction: &'a str,
     exponent: i64,
 }

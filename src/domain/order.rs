@@ -42,7 +42,6 @@ pub enum TimeKind {
 /// A provider's time that can be compared, to the microsecond: as fine as a Lua number holds exactly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EventTime {
-    /// When it happened.
     pub at: Timestamp,
     /// What it is the time of.
     pub kind: TimeKind,
@@ -51,7 +50,6 @@ pub struct EventTime {
 /// What is compared of an update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
-    /// What happened.
     pub status: Status,
     /// When, by the provider's clock.
     pub event_time: Option<EventTime>,

@@ -15,21 +15,17 @@ pub struct Parked {
     pub id: String,
     /// Whose queue it is on.
     pub provider: ProviderId,
-    /// For which account.
     pub account: Option<Account>,
     /// Why it is parked: a [`super::verdict::ParkReason`], or the broker's own word.
     pub reason: String,
     /// What in particular: a fixed phrase of ours.
     pub detail: Option<String>,
-    /// Since when.
     pub parked_at: Option<Timestamp>,
-    /// When it was received.
     pub received_at: Option<Timestamp>,
     /// The attempt that failed last, from 0.
     pub attempt: u32,
     /// Claims of its event that ran out unfinished.
     pub crashes: u32,
-    /// Its failed attempts.
     pub history: History,
 }
 

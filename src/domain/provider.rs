@@ -28,7 +28,6 @@ impl ProviderId {
         Self(name)
     }
 
-    /// The name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         self.0
@@ -44,7 +43,6 @@ impl fmt::Display for ProviderId {
 /// What a webhook's body turned out to be.
 #[derive(Debug)]
 pub enum Decoded {
-    /// A delivery update.
     Update(Box<DecodedUpdate>),
     /// Authentic and understood, and not about a delivery's status.
     Ignored,
@@ -61,7 +59,6 @@ impl From<DecodedUpdate> for Decoded {
 pub struct DecodedUpdate {
     /// What makes two webhooks the same event.
     pub identity: Identity,
-    /// The normalized update.
     pub update: DeliveryUpdate,
     /// What its event time is the time of.
     pub time_kind: TimeKind,
@@ -76,7 +73,6 @@ pub struct DecodedUpdate {
 /// All of it is pure: bytes in, values out. A panic in here parks one message and harms nothing else, but no
 /// bytes may cause one.
 pub trait Provider: Send + Sync + 'static {
-    /// Its short name.
     fn id(&self) -> ProviderId;
 
     /// The path its own document names, if any, beside `/webhooks/<provider>`.
@@ -101,7 +97,7 @@ pub trait Provider: Send + Sync + 'static {
     /// again.
     fn gives_up_after(&self) -> Duration;
 
-    /// How it is asked where a delivery stands, if it can be asked.
+    /// How it is asked for a delivery's status, if it can be asked.
     fn pull(&self) -> Option<&'static dyn Pull> {
         None
     }

@@ -1,4 +1,4 @@
-//! Asking a provider where a delivery stands, as far as that needs no network: the request to make, and what its answer
+//! Asking a provider for a delivery's status, as far as that needs no network: the request to make, and what its answer
 //! amounts to, in the form of the webhook that the provider would have sent. Each implementation is one file beside the
 //! provider's own.
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::secret::Secret;
 
-/// No provider asks to wait for longer, whatever its answer says.
+/// The longest wait that is taken from an answer.
 const LONGEST_WAIT_SECONDS: u64 = 24 * 60 * 60;
 
 /// A request to a provider's API. Not `Debug`: it holds a credential.
@@ -20,7 +20,6 @@ pub struct PullRequest {
     pub path: Vec<String>,
     /// Its parameters. A value may be a credential.
     pub query: Vec<(&'static str, Secret)>,
-    /// Its headers.
     pub headers: Vec<(&'static str, Secret)>,
 }
 
@@ -37,10 +36,8 @@ impl PullRequest {
     }
 }
 
-/// An API's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PullAnswer {
-    /// The status code.
     pub code: u16,
     /// `Retry-After`, verbatim.
     pub retry_after: Option<String>,
@@ -64,7 +61,6 @@ pub enum NoAnswer {
 }
 
 impl NoAnswer {
-    /// The metric label.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

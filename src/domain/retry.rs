@@ -38,7 +38,6 @@ pub enum ScheduleError {
     Jitter,
 }
 
-/// A valid schedule.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RetrySchedule {
     intervals: Vec<Duration>,

@@ -16,7 +16,6 @@ use base64::engine::general_purpose::STANDARD;
 
 /// A provider whose webhooks can be made here.
 pub trait SampleSource: Provider {
-    /// Its documented payloads.
     fn samples(&self) -> &'static [Sample];
 
     /// Whole deliveries, told with its samples; the first one ends well.
@@ -49,12 +48,10 @@ pub trait SampleSource: Provider {
 /// What a webhook is proved with.
 #[derive(Debug, Clone, Copy)]
 pub struct Signing<'a> {
-    /// How.
     pub scheme: AuthScheme,
     /// The name, in lower case, of the header that holds the secret, where the account chose one
     /// ([`AuthScheme::Header`]).
     pub header: Option<&'a str>,
-    /// With what.
     pub secret: &'a Secret,
 }
 
@@ -63,7 +60,6 @@ pub struct Signing<'a> {
 pub struct SignedWebhook {
     /// Headers beside `Content-Type`.
     pub headers: Vec<(String, String)>,
-    /// The body.
     pub body: Bytes,
 }
 

@@ -2,7 +2,6 @@
 
 use super::status::{Phase, Status};
 
-/// A provider's transitions.
 #[derive(Debug, Clone, Copy)]
 pub struct Transitions {
     /// From each status, those that may come next.

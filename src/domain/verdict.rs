@@ -19,11 +19,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Every outcome label.
     pub const LABELS: [&'static str; 6] =
         ["published", "duplicate", "ignored", "deferred", "retried", "parked"];
 
-    /// The metric label.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -135,7 +133,6 @@ impl ParkReason {
 /// fixed phrases, never a piece of the body (invariant 9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Poison {
-    /// The closed reason.
     pub reason: ParkReason,
     /// What in particular, for an operator.
     pub detail: &'static str,

@@ -15,20 +15,15 @@ use crate::domain::silence::Cutoffs;
 use crate::ports::{Gaps as _, LedgerError, OpenDeliveries as _};
 use crate::providers;
 
-/// What is asked.
 #[derive(Clone, Copy)]
 pub struct AccountQuestion {
-    /// Since then.
     pub since: Timestamp,
-    /// And until then.
     pub until: Timestamp,
-    /// Only of this provider.
     pub provider: Option<&'static dyn Provider>,
 }
 
 /// What is known of one provider.
 pub struct ProviderAccount {
-    /// Which.
     pub provider: &'static dyn Provider,
     /// When it was refused, or could not reach us, by when that began. They do not overlap.
     pub stretches: Vec<Stretch>,
@@ -43,17 +38,13 @@ pub struct ProviderAccount {
 /// A time of refusals, as all witnesses together have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stretch {
-    /// When it began.
     pub from: Timestamp,
-    /// When it ended.
     pub until: Timestamp,
-    /// Requests that were refused.
     pub refused: u64,
     /// Different webhooks among them that were read, as far as they are remembered.
     pub webhooks: u64,
     /// How many of those surely came again and were accepted.
     pub came_again: u64,
-    /// Who says so.
     pub witnesses: BTreeSet<Witness>,
 }
 
@@ -139,7 +130,6 @@ fn stretches(gaps: impl Iterator<Item = Gap>) -> Vec<Stretch> {
 }
 
 impl Stretch {
-    /// How long it was.
     #[must_use]
     pub fn lasted(&self) -> Duration {
         self.until.duration_since(self.from).unsigned_abs()

@@ -29,14 +29,12 @@ const CONNECTING: Duration = Duration::from_secs(20);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Surface {
-    /// A command.
     Command,
     /// A page of the console.
     Console,
 }
 
 impl Surface {
-    /// As it is written.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -46,7 +44,6 @@ impl Surface {
     }
 }
 
-/// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Act {
@@ -71,7 +68,6 @@ pub enum Act {
 }
 
 impl Act {
-    /// As it is written.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -101,15 +97,11 @@ pub enum ActPhase {
 /// One line of the audit log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditEntry {
-    /// When, by the clock of whoever did it.
+    /// When, by the clock of the process that did it.
     pub at: Timestamp,
-    /// Who.
     pub who: String,
-    /// From where.
     pub by: Surface,
-    /// What.
     pub act: Act,
-    /// How far it is.
     pub phase: ActPhase,
     /// Which messages or things were meant, as the command line would say it.
     pub which: String,
@@ -119,7 +111,6 @@ pub struct AuditEntry {
     /// How many it came to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
-    /// How it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<String>,
 }
@@ -133,7 +124,6 @@ impl AuditEntry {
         Self { at, who, by, act, phase: ActPhase::Begun, which, ids, count: None, result: None }
     }
 
-    /// The same, over.
     #[must_use]
     pub fn ended(&self, count: u64, result: String) -> Self {
         let (at, count, result) = (SystemClock.now(), Some(count), Some(result));

@@ -18,7 +18,6 @@ use crate::providers;
 /// Which of the open deliveries are listed.
 #[derive(Debug, Clone, Copy)]
 pub enum Listed {
-    /// All of them.
     All,
     /// Those that have been silent for longer than their provider usually is.
     Silent,
@@ -26,13 +25,9 @@ pub enum Listed {
     SilentFor(Duration),
 }
 
-/// What is asked.
 pub struct OpenQuestion {
-    /// Only of this provider.
     pub provider: Option<&'static dyn Provider>,
-    /// Only of this account.
     pub account: Option<Account>,
-    /// Which are listed.
     pub listed: Listed,
     /// So many of each account at most, the longest silent.
     pub limit: usize,
@@ -40,9 +35,7 @@ pub struct OpenQuestion {
 
 /// How many of an account's deliveries are open in a phase.
 pub struct OpenInPhase {
-    /// Whose.
     pub provider: ProviderId,
-    /// Of which account.
     pub account: Account,
     /// The phase, and how many.
     pub count: OpenCount,

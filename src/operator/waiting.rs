@@ -9,15 +9,11 @@ use crate::adapters::redis::WaitingEvent;
 /// Events of one provider that wait for one reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WaitingGroup<'a> {
-    /// The provider.
     pub provider: &'a str,
-    /// Why they are retried.
     pub reason: &'a str,
-    /// How many.
     pub count: usize,
     /// When the first of them is retried.
     pub first: Option<Timestamp>,
-    /// And the last.
     pub last: Option<Timestamp>,
 }
 

@@ -13,7 +13,6 @@ const EVERY: Duration = Duration::from_mins(1);
 
 /// Counts a provider's open deliveries.
 pub struct Census {
-    /// Whose.
     pub provider: ProviderId,
     /// For how long it is usually silent.
     pub usual: UsualSilence,
@@ -21,9 +20,7 @@ pub struct Census {
     pub max_age: Duration,
     /// How many of an account count as open.
     pub max_deliveries: u64,
-    /// Where they are.
     pub open: Arc<dyn OpenDeliveries>,
-    /// Now.
     pub clock: Arc<dyn Clock>,
 }
 

@@ -20,7 +20,7 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// `holder` is this replica's own name. Whoever has the lease has it for `ttl` after it last renewed it.
+    /// `holder` is this replica's own name. The holder has the lease for `ttl` after its last renewal.
     #[must_use]
     pub fn new(cells: Arc<dyn Cells>, key: &'static str, holder: String, ttl: Duration) -> Self {
         Self { cells, key, holder, ttl }
@@ -54,7 +54,6 @@ impl Lease {
         let _runs_out = cells::update(self.cells.as_ref(), self.key, self.ttl * 2, give_up).await;
     }
 
-    /// Between two renewals.
     #[must_use]
     pub fn renew_every(&self) -> Duration {
         self.ttl / 3

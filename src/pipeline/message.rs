@@ -46,30 +46,23 @@ pub struct ProcessSettings {
     pub schedule: RetrySchedule,
 }
 
-/// Processes one provider's messages.
 pub struct Processor {
-    /// Whose messages.
     pub provider: &'static dyn Provider,
     /// Where updates and copies go.
     pub publisher: Arc<dyn Publisher>,
-    /// Who remembers events.
     pub ledger: Arc<dyn Ledger>,
     /// For latencies, and the times of failures.
     pub clock: Arc<dyn Clock>,
-    /// The protocol's numbers.
     pub settings: ProcessSettings,
     /// Which of the provider's statuses comes before which.
     pub status_order: StatusOrder,
-    /// What parks its messages.
     pub parker: Parker,
 }
 
 /// A message that was read.
 #[derive(Debug)]
 pub struct Message {
-    /// The copy in hand.
     pub envelope: Envelope,
-    /// What its body says.
     pub content: Content,
 }
 
@@ -78,7 +71,6 @@ pub struct Message {
 pub enum Content {
     /// An update of this delivery.
     Update(DeliveryKey, Box<DecodedUpdate>),
-    /// Nothing about a delivery.
     Ignored,
     /// Nothing that can be read, and why.
     Unreadable(ParkReason, &'static str),
@@ -209,7 +201,7 @@ impl Processor {
         course.order == Order::Late || course.changes == [Change::None]
     }
 
-    /// What the update is in the course of its delivery, and where that stands after it.
+    /// What the update is in the course of its delivery, and the delivery's state after it.
     fn course(
         &self,
         update: &DecodedUpdate,
@@ -228,7 +220,7 @@ impl Processor {
         )
     }
 
-    /// Publishes the update. Returns what it is in the course of its delivery, and where that stands after it.
+    /// Publishes the update. Returns what it is in the course of its delivery, and the delivery's state after it.
     async fn publish(
         &self,
         update: &DecodedUpdate,

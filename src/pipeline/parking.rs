@@ -33,7 +33,6 @@ pub(super) enum Parking {
     PutOff,
 }
 
-/// Parks one queue's messages.
 #[derive(Debug)]
 pub struct Parker {
     round: Duration,

@@ -34,7 +34,6 @@ pub type LiveAccounts = watch::Receiver<Accounts>;
 /// Who may post, and how each proves it.
 #[derive(Debug, Default)]
 pub struct Accounts {
-    /// Those that are configured.
     pub known: BTreeMap<Account, Arc<Credentials>>,
     /// Whether there may be others that could not be read yet.
     pub incomplete: bool,
@@ -42,9 +41,7 @@ pub struct Accounts {
 
 /// One provider and the accounts whose webhooks are taken.
 pub struct Endpoint {
-    /// The provider.
     pub provider: &'static dyn Provider,
-    /// Its configured accounts.
     pub accounts: LiveAccounts,
 }
 
@@ -131,7 +128,6 @@ pub struct Authentic<'a> {
 }
 
 impl Authentic<'_> {
-    /// The body to store.
     #[must_use]
     pub fn body(&self) -> Bytes {
         self.body.clone()
@@ -156,7 +152,6 @@ impl Receipt {
     }
 }
 
-/// Takes in webhooks.
 pub struct Receiver {
     endpoints: Vec<Endpoint>,
     publisher: Arc<dyn Publisher>,
@@ -183,7 +178,6 @@ impl Receiver {
         self.spools.get(&provider).is_some_and(|spool| spool.is_usable())
     }
 
-    /// Whose webhooks it takes.
     pub fn providers(&self) -> impl Iterator<Item = ProviderId> {
         self.endpoints.iter().map(|endpoint| endpoint.provider.id())
     }

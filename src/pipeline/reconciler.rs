@@ -21,7 +21,6 @@ use super::lease::Lease;
 use crate::ports::{Clock, Gaps, OpenDeliveries, ProviderApi, Publisher};
 use crate::telemetry::metrics as m;
 
-/// What the reconciler is told.
 #[derive(Debug, Clone)]
 pub struct ReconcilerSettings {
     /// Between two looks at what is silent.
@@ -35,27 +34,20 @@ pub struct ReconcilerSettings {
 /// What the reconciler works on.
 #[derive(Clone)]
 pub struct ReconcilerPorts {
-    /// Which deliveries are open.
     pub open: Arc<dyn OpenDeliveries>,
     /// When webhooks may have been missed.
     pub gaps: Arc<dyn Gaps>,
-    /// The providers.
     pub api: Arc<dyn ProviderApi>,
-    /// The intake.
     pub publisher: Arc<dyn Publisher>,
-    /// Now.
     pub clock: Arc<dyn Clock>,
 }
 
 /// Asks, as long as it has the lease.
 pub struct Reconciler {
-    /// What it works on.
     pub ports: ReconcilerPorts,
     /// So that one replica is active.
     pub lease: Lease,
-    /// Whom it may ask.
     pub sources: Vec<Source>,
-    /// What it is told.
     pub settings: ReconcilerSettings,
 }
 

@@ -9,7 +9,6 @@ const LATELY: Duration = Duration::from_mins(10);
 /// When the broker last refused an update in this process.
 static LAST: Mutex<Option<Instant>> = Mutex::new(None);
 
-/// One was refused.
 pub(super) fn happened(now: Instant) {
     *LAST.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
 }

@@ -23,9 +23,7 @@ use crate::telemetry::metrics as m;
 /// What a message may have to wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dependency {
-    /// The ledger.
     Redis,
-    /// The broker.
     RabbitMq,
     /// Room in the parked queue.
     Parked,
@@ -35,7 +33,6 @@ impl Dependency {
     /// Every dependency, so that each metric label exists from the start.
     pub const ALL: [Self; 3] = [Self::Redis, Self::RabbitMq, Self::Parked];
 
-    /// The metric label.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -50,7 +47,6 @@ impl Dependency {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionClosed;
 
-/// One subscription's life.
 #[derive(Debug, Clone)]
 pub struct Session {
     provider: ProviderId,

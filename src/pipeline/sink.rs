@@ -28,11 +28,9 @@ use crate::telemetry::metrics as m;
 /// What is asked of Redis before a subscription begins.
 const PROBE: &str = "mp:probe";
 
-/// Processes one sink's messages.
 pub struct SinkProcessor {
     /// What is done with one.
     pub sink: Arc<dyn Sink>,
-    /// Where copies go.
     pub publisher: Arc<dyn Publisher>,
     /// What the sink keeps; asked whether it is there.
     pub store: Arc<dyn Cells>,
@@ -40,7 +38,6 @@ pub struct SinkProcessor {
     pub clock: Arc<dyn Clock>,
     /// When a failed message is tried again.
     pub schedule: RetrySchedule,
-    /// What parks its messages.
     pub parker: Parker,
 }
 

@@ -64,7 +64,7 @@ impl Spooling {
         result
     }
 
-    /// Shows how the spool stands, for ever, and logs when that changes.
+    /// Shows the spool's state, for ever, and logs when that changes.
     pub async fn watch(&self) {
         let provider = self.provider.as_str();
         let SpoolLimits { max_entries, max_bytes } = self.limits;

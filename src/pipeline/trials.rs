@@ -33,7 +33,6 @@ pub(super) struct Trial<'a> {
 }
 
 impl Trials {
-    /// Remembered there.
     #[must_use]
     pub fn new(cells: Arc<dyn Cells>) -> Self {
         Self(cells)

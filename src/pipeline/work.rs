@@ -17,7 +17,6 @@ pub trait Work: Send + Sync {
     /// A message that was read.
     type Item: Send + Sync;
 
-    /// Whose queue.
     fn queue(&self) -> ProviderId;
 
     /// What remembers its messages, in an operator's words.

@@ -44,13 +44,10 @@ const CONNECTING: Duration = Duration::from_secs(3);
 
 /// Takes one queue's messages until told to stop.
 pub struct Worker<W: Work = Processor> {
-    /// Where messages come from.
     pub inbox: Arc<dyn Inbox>,
     /// What is done with one.
     pub processor: W,
-    /// Which messages killed workers.
     pub trials: Trials,
-    /// The worker's numbers.
     pub settings: WorkerSettings,
     /// Called once a second while the worker's loop turns.
     pub heartbeat: Arc<dyn Fn() + Send + Sync>,
@@ -58,7 +55,6 @@ pub struct Worker<W: Work = Processor> {
     pub subscribed: Arc<dyn Fn(bool) + Send + Sync>,
 }
 
-/// A finished message.
 struct Finished {
     tag: Tag,
     taken: Instant,

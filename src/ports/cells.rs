@@ -17,7 +17,6 @@ pub struct Cell {
 /// The answer to a swap.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Swap {
-    /// It was done.
     Done,
     /// The value is another than was expected: this one.
     Conflict(Cell),
@@ -28,7 +27,6 @@ pub enum Swap {
 #[error("the store is unavailable: {0}")]
 pub struct CellsError(pub String);
 
-/// Keeps values.
 #[async_trait]
 pub trait Cells: Send + Sync {
     /// Reads a value.

@@ -4,6 +4,5 @@ use jiff::Timestamp;
 
 /// Tells the time. The only way to it outside `adapters` (`.clippy.toml` says so).
 pub trait Clock: Send + Sync {
-    /// Now.
     fn now(&self) -> Timestamp;
 }

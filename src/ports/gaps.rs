@@ -13,7 +13,6 @@ pub const MOST_GAPS: usize = 1_000;
 /// Of a provider so many webhooks that were refused are told from others, the newest.
 pub const MOST_CONTENTS: usize = 10_000;
 
-/// Keeps gaps.
 #[async_trait]
 pub trait Gaps: Send + Sync {
     /// Notes a gap under a name of the witness's choosing: a gap that goes on is noted again under the same.

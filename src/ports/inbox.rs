@@ -11,7 +11,6 @@ pub type Tag = u64;
 /// One webhook, taken from the queue and not yet acknowledged.
 #[derive(Debug)]
 pub struct Delivery {
-    /// For acknowledging it.
     pub tag: Tag,
     /// The webhook. When `defect` is set, its metadata is a best effort.
     pub envelope: Envelope,

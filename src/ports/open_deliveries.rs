@@ -2,7 +2,7 @@
 //!
 //! The ledger keeps it: a delivery comes in, or moves, when an update of it is marked published, and leaves when one closes
 //! it. It is an index: a delivery that it lacks comes in with the next update, and of one that it names the ledger's
-//! record says where it really stands.
+//! record has its true state.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -16,7 +16,6 @@ use crate::domain::status::Phase;
 /// A delivery that is not closed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenDelivery {
-    /// Which.
     pub delivery: DeliveryKey,
     /// What the provider is asked for it by, where that is not its id.
     pub address: Option<String>,
@@ -29,9 +28,7 @@ pub struct OpenDelivery {
 /// How many deliveries are in a phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OpenCount {
-    /// The phase.
     pub phase: Phase,
-    /// All of them.
     pub open: u64,
     /// Those whose last update was received before the cutoff.
     pub silent: u64,

@@ -7,7 +7,6 @@ use crate::domain::provider::ProviderId;
 use crate::domain::pull::{PullAnswer, PullRequest};
 use crate::domain::secret::Secret;
 
-/// Sends requests to providers.
 #[async_trait]
 pub trait ProviderApi: Send + Sync {
     /// The credential in force for an account; nothing if there is none.

@@ -14,7 +14,6 @@ const ENTRY_OVERHEAD_BYTES: usize = 256;
 /// How much a provider's spool may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SpoolLimits {
-    /// Webhooks.
     pub max_entries: u64,
     /// Bytes of them, as [`spooled_bytes`] counts.
     pub max_bytes: u64,
@@ -65,25 +64,20 @@ pub enum SpoolError {
 pub struct Spooled {
     /// Names it within its spool.
     pub id: String,
-    /// As it was appended.
     pub webhook: Envelope,
 }
 
-/// What a drainer gets.
 #[derive(Debug, Clone)]
 pub enum Next {
     /// The oldest webhook. It stays in the spool.
     Entry(Box<Spooled>),
-    /// There is none.
     Empty,
     /// Another drainer has the lease.
     Busy,
 }
 
-/// How a spool stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpoolState {
-    /// Webhooks in it.
     pub entries: u64,
     /// Their bytes.
     pub bytes: u64,
@@ -95,7 +89,7 @@ pub struct SpoolState {
 
 /// One provider's spool, as one process uses it: the process is one drainer.
 ///
-/// Entries come out in the order they went in. Each stays until the drainer that published it says so, whoever has the
+/// Entries come out in the order they went in. Each stays until the drainer that published it says so, whichever has the
 /// lease by then: a crash repeats an entry, with the same receipt, and loses none.
 #[async_trait]
 pub trait Spool: Send + Sync {

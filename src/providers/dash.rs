@@ -24,7 +24,6 @@ use crate::domain::verdict::Poison;
 /// The header's name in Dash's examples, for accounts that chose none.
 const SECRET_HEADER: &str = "x-dash-signature";
 
-/// Dash Electric.
 pub struct Dash;
 
 /// Dash Electric, for the table of providers.

@@ -25,7 +25,6 @@ use crate::domain::verdict::Poison;
 
 /// Hex HMAC-SHA256 of the body.
 const SIGNATURE: &str = "x-server-authorization-hmac-sha256";
-/// Deliverect.
 pub struct Deliverect;
 
 /// Deliverect, for the table of providers.

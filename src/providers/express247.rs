@@ -25,7 +25,6 @@ use crate::domain::transitions::Transitions;
 use crate::domain::update::{Courier, DeliveryUpdate, Reason, References};
 use crate::domain::verdict::Poison;
 
-/// Vietnam's offset, all year.
 const VIETNAM: Offset = Offset::constant(7);
 
 /// The field of the body that holds the credential.

@@ -35,7 +35,6 @@ const STATE_EVENTS: [&str; 2] = ["create", "update"];
 const ENVELOPE_IDS: [&str; 2] = ["delivery_id", "resource_id"];
 /// When it happened to the delivery. HubRise fills them in, and lets them be overridden.
 const TIMES: [&str; 4] = ["assigned_at", "pickup_at", "delivered_at", "cancelled_at"];
-/// Where the courier is.
 const COORDINATES: [&str; 2] = ["driver_latitude", "driver_longitude"];
 /// When the courier is expected.
 const ESTIMATES: [&str; 2] = ["estimated_pickup_at", "estimated_dropoff_at"];

@@ -28,7 +28,6 @@ const SIGNATURE: &str = "x-telyport-signature";
 /// The events that say a delivery's status. "More events will be added in the future."
 const STATUS_EVENTS: [&str; 2] = ["ORDER.CREATED", "ORDER.STATUS_UPDATED"];
 
-/// Telyport.
 pub struct Telyport;
 
 /// Telyport, for the table of providers.
@@ -73,7 +72,7 @@ impl Provider for Telyport {
 }
 
 /// Its order table and its webhook table differ: this is both. Beside them: a delivery that is refused at the door
-/// comes back or goes to a warehouse, which its reasons for a return and its timeline imply.
+/// returns or goes to a warehouse, which its reasons for a return and its timeline imply.
 static TRANSITIONS: Transitions = Transitions {
     table: &[
         (Status::Created, &[Status::Assigned, Status::Cancelled]),

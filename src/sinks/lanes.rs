@@ -33,7 +33,6 @@ impl Turns {
         lock(&self.0).len()
     }
 
-    /// Whether all are empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -34,9 +34,7 @@ pub fn by_name(name: &str) -> Option<ProviderId> {
 /// A message of a sink's queue: an event, and what became of it before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SinkMessage {
-    /// The event.
     pub body: Bytes,
-    /// Why it waited last.
     pub reason: Option<String>,
     /// Whether an operator sends it once more.
     pub replayed: bool,
@@ -55,18 +53,14 @@ impl SinkMessage {
 /// What becomes of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// It can go.
     Done(SinkOutcome),
     /// It is looked at again after this long, and spends no attempt.
     Later {
-        /// How long.
         delay: Duration,
-        /// Why.
         why: WaitReason,
     },
     /// It failed in a way that time may change: it spends an attempt.
     Retry(WaitReason),
-    /// It needs an operator.
     Park(ParkReason, String),
 }
 
@@ -89,7 +83,6 @@ impl SinkOutcome {
     /// Every outcome, so that each metric label exists from the start.
     pub const ALL: [Self; 5] = [Self::Shown, Self::Ignored, Self::Late, Self::Unlinked, Self::Linked];
 
-    /// The metric label.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -14,9 +14,7 @@ use crate::domain::status::Phase;
 /// One update of a delivery.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Update {
-    /// The event's id.
     pub event_id: String,
-    /// Whose delivery it is.
     pub delivery: UpdatedDelivery,
     /// Higher than that of any update of the delivery before.
     pub sequence: u64,
@@ -34,9 +32,7 @@ pub struct Update {
     pub fit: Fit,
     /// Other names of the order.
     pub references: References,
-    /// Who carries it.
     pub courier: Option<UpdateCourier>,
-    /// Where the courier is.
     pub position: Option<UpdatePosition>,
     /// When the courier is expected at the pickup.
     pub pickup_eta: Option<Timestamp>,
@@ -44,16 +40,13 @@ pub struct Update {
     pub dropoff_eta: Option<Timestamp>,
     /// A page where the recipient can follow the delivery.
     pub tracking_url: Option<String>,
-    /// What the delivery costs.
     pub fee: Option<Fee>,
 }
 
 /// One delivery of one account.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UpdatedDelivery {
-    /// The provider's short name.
     pub provider: String,
-    /// The account.
     pub account: String,
     /// The provider's id of the delivery.
     pub id: String,
@@ -86,9 +79,7 @@ pub struct References {
 /// Who carries the delivery: what one update says of them, taken as a whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UpdateCourier {
-    /// Name.
     pub name: Option<String>,
-    /// Phone number.
     pub phone: Option<String>,
     /// What to key in when calling that number.
     pub phone_access_code: Option<String>,
@@ -103,7 +94,6 @@ pub struct UpdatePosition {
     pub longitude: Decimal,
 }
 
-/// An amount of money.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fee {
     /// How much, in the currency's main unit.
@@ -115,7 +105,6 @@ pub struct Fee {
 /// What a message on a sink's queue turned out to be.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Read {
-    /// An update.
     Update(Box<Update>),
     /// An event of another contract.
     OtherType,
@@ -143,11 +132,9 @@ pub fn read(body: &[u8]) -> Read {
 /// What an event says of itself: for handling its message.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct About {
-    /// The event's id.
     pub event: Option<String>,
     /// The receipt of its webhook.
     pub receipt: Option<String>,
-    /// The account.
     pub account: Option<String>,
     /// The provider's id of the delivery.
     pub delivery: Option<String>,
@@ -203,7 +190,6 @@ fn update(event: &Value) -> Result<Update, &'static str> {
     })
 }
 
-/// Text that says something.
 fn text(of: &Value, name: &str) -> Option<String> {
     of.get(name)?.as_str().filter(|text| !text.trim().is_empty()).map(str::to_owned)
 }

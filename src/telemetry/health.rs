@@ -34,7 +34,6 @@ pub struct ReadinessReport {
 }
 
 impl Readiness {
-    /// Ready until told otherwise.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -59,7 +58,6 @@ impl Readiness {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    /// Asks each condition now.
     #[must_use]
     pub fn report(&self) -> ReadinessReport {
         let mut conditions: BTreeMap<_, _> =
@@ -88,13 +86,11 @@ impl Heartbeat {
         Self { name, limit, since: Instant::now(), last_beat_ms: AtomicU64::new(0) }
     }
 
-    /// The loop's name.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name
     }
 
-    /// The loop went round.
     pub fn beat(&self) {
         self.last_beat_ms.store(self.now_ms(), Ordering::Relaxed);
     }

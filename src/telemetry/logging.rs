@@ -22,16 +22,13 @@ use super::traces::Traces;
 const QUIET: &str = "amq_protocol=off,h2=warn,hyper=warn,lapin=off,opentelemetry=warn,opentelemetry-otlp=off,\
     redis=warn,rustls=warn,tonic=warn,tower=warn";
 
-/// How a line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     /// One JSON object a line.
     Json,
-    /// For people.
     Text,
 }
 
-/// Logs cannot be written.
 #[derive(Debug, Error)]
 pub enum LoggingError {
     /// The filter has a directive that is none.

@@ -19,7 +19,6 @@ const UPKEEP_PERIOD: Duration = Duration::from_secs(5);
 /// What a process is, and so which metrics it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Takes webhooks in.
     Receiver,
     /// Works on one provider's queue.
     Worker(ProviderId),
@@ -27,7 +26,6 @@ pub enum Role {
     Sink(ProviderId),
     /// Asks providers for what did not come.
     Reconciler,
-    /// Serves the operator's pages.
     Console,
     /// The whole fleet in one process.
     Run,
@@ -51,7 +49,6 @@ impl fmt::Display for Role {
 #[error("another metrics recorder is installed in this process")]
 pub struct ForeignRecorder;
 
-/// The process's metrics.
 #[derive(Debug, Clone)]
 pub struct Metrics(PrometheusHandle);
 

@@ -16,12 +16,10 @@ const INTRODUCTION: &str = include_str!("reference.md");
 /// Any sink: all have the same metrics.
 const SINK: ProviderId = ProviderId::new("sink-hubrise");
 
-/// A label's values.
 type Values = BTreeSet<String>;
 /// Metrics by their names, each with its labels and their values.
 type Created = BTreeMap<String, BTreeMap<String, Values>>;
 
-/// The whole page.
 #[must_use]
 pub fn page(providers: &[&dyn Provider]) -> String {
     let receiver = created(&[Role::Receiver], providers);

@@ -23,7 +23,6 @@ impl ToldApart {
         accounts.contains(&account) || accounts.len() < MOST_ACCOUNTS && accounts.insert(account)
     }
 
-    /// The metric label.
     #[must_use]
     pub fn label(&self, provider: &'static str, account: &Account) -> String {
         if self.names(provider, account) { account.as_str() } else { OTHER_ACCOUNTS }.to_owned()

@@ -18,7 +18,6 @@ const JSON: &str = "application/json";
 /// Prometheus's text format.
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// The admin port.
 pub struct AdminPort {
     metrics: Box<dyn Fn() -> String + Send + Sync>,
     readiness: Arc<Readiness>,

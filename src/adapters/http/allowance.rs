@@ -17,7 +17,6 @@ use crate::domain::answer::Rejection;
 /// A body that has been read for less than this is in no other's way: what was sent at once arrives sooner.
 const YOUNG: Duration = Duration::from_millis(250);
 
-/// One provider's.
 pub(super) struct Allowance {
     most_requests: usize,
     most_bytes: usize,
@@ -32,7 +31,6 @@ struct Taken {
     reading: BTreeMap<u64, Reading>,
     next: u64,
     storing: usize,
-    /// Of all of them.
     bytes: usize,
 }
 

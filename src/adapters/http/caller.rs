@@ -35,7 +35,6 @@ struct ConnectionState {
     framing: Framing,
 }
 
-/// What a connection does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ConnectionStage {
     /// Its request's head is to come. That of a new connection has not even begun.
@@ -62,13 +61,11 @@ pub(super) enum CloseReason {
 /// Which connection gives way first: the lowest, and of those the one that waits longest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
-    /// It has proved nothing.
     Unproven,
     /// It has proved something before, and nothing with the request that is on its way.
     Again,
     /// It has proved something, and is idle.
     Idle,
-    /// It has just begun.
     Young,
 }
 

@@ -18,7 +18,6 @@ use crate::telemetry::metrics::CONNECTIONS_ENDED;
 /// While every connection stores something: how often it is looked for one that has stopped to.
 const PACE: Duration = Duration::from_millis(50);
 
-/// All of them.
 pub(super) struct Callers {
     most: usize,
     /// From one peer; `None` when that is not limited.

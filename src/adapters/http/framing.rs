@@ -30,7 +30,6 @@ pub struct Framing {
 /// What `Content-Length` says.
 #[derive(Debug, Default)]
 enum Length {
-    /// There is none.
     #[default]
     Unsaid,
     /// So many bytes.

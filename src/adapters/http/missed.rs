@@ -17,7 +17,6 @@ const MOST_UNSAID: usize = 100;
 pub(super) struct Missed(BTreeMap<ProviderId, Vec<Gap>>);
 
 impl Missed {
-    /// A webhook was refused.
     pub(super) fn refused(&mut self, provider: ProviderId, at: Timestamp) {
         let gaps = self.0.entry(provider).or_default();
         match gaps.last_mut().filter(|gap| at.duration_since(gap.until) <= APART) {
@@ -33,7 +32,6 @@ impl Missed {
         }
     }
 
-    /// Those to note.
     pub(super) fn gaps(&self) -> Vec<(ProviderId, Gap)> {
         let of = |(provider, gaps): (&ProviderId, &Vec<Gap>)| {
             gaps.iter().map(|gap| (*provider, gap.clone())).collect::<Vec<_>>()

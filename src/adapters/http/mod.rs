@@ -51,7 +51,6 @@ pub struct HttpLimits {
     pub min_body_rate: Option<NonZeroU32>,
     /// Webhooks of one provider being read or stored at once.
     pub max_requests_in_flight: usize,
-    /// Their bodies together.
     pub max_bytes_in_flight: usize,
     /// Connections at once; a further one takes the place of one that has proved nothing.
     pub max_connections: usize,
@@ -65,7 +64,6 @@ pub struct HttpLimits {
     pub retry_after: Duration,
 }
 
-/// How a port stops.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopping {
     /// For so long it serves on as before, but each answer closes its connection: callers leave one by one, before
@@ -78,7 +76,6 @@ pub struct Stopping {
 /// An HTTP answer: short, and in memory.
 pub type Response = hyper::Response<Full<Bytes>>;
 
-/// Answers requests.
 pub trait Handler: Send + Sync + 'static {
     /// What its answers are made of.
     type Body: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static;

@@ -14,7 +14,6 @@ use crate::telemetry::metrics::{HTTP_REQUEST_DURATION, HTTP_REQUESTS, WEBHOOKS_R
 /// The provider label of requests to no provider.
 pub(super) const NO_PROVIDER: &str = "unknown";
 
-/// A request, answered.
 pub(super) struct AnsweredRequest<'a> {
     pub receipt: ReceiptId,
     pub destination: Option<&'a Destination>,
@@ -24,7 +23,6 @@ pub(super) struct AnsweredRequest<'a> {
 }
 
 impl AnsweredRequest<'_> {
-    /// Counts and logs it.
     pub(super) fn record(&self, refusals: &Refusals, peer: impl FnOnce() -> Peer) {
         let &Self { receipt, code, .. } = self;
         let provider = self.destination.map_or(NO_PROVIDER, |destination| destination.provider().as_str());

@@ -31,7 +31,6 @@ pub(super) struct Peer {
     pub forwarded_for: Option<IpAddr>,
 }
 
-/// A refused webhook.
 pub(super) struct RefusedWebhook<'a> {
     pub receipt: ReceiptId,
     pub provider: &'static str,

@@ -70,7 +70,6 @@ impl Refusing {
         }
     }
 
-    /// The gaps to note.
     pub(super) fn missed(&self) -> MutexGuard<'_, Missed> {
         // A panic elsewhere cannot leave a list half-written.
         self.1.lock().unwrap_or_else(PoisonError::into_inner)

@@ -6,7 +6,6 @@ use hyper::header::{CONTENT_ENCODING, HeaderMap, HeaderValue};
 
 use crate::domain::authentication::Headers;
 
-/// hyper's headers.
 pub(super) struct HeaderView<'a>(pub(super) &'a HeaderMap);
 
 impl Headers for HeaderView<'_> {

@@ -1,4 +1,4 @@
-//! A connection's socket, whose caller is told of every byte that comes.
+//! A connection's socket, that reports every byte that comes to its caller.
 
 use std::io::{IoSlice, Result};
 use std::pin::Pin;

@@ -44,7 +44,6 @@ struct WebhookRequest<'a> {
     caller: &'a Caller,
 }
 
-/// The webhook port.
 pub struct WebhookPort {
     receiver: Receiver,
     limits: HttpLimits,

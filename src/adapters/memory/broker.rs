@@ -25,12 +25,9 @@ const QUEUE_LIMIT: usize = 100_000;
 /// A reader of updates that falls this far behind misses some.
 const UPDATES_LIMIT: usize = 65_536;
 
-/// A parked message.
 #[derive(Debug, Clone)]
 pub struct MemoryParked {
-    /// The webhook.
     pub envelope: Envelope,
-    /// Why.
     pub reason: ParkReason,
     /// In what particular.
     pub detail: Cow<'static, str>,
@@ -117,7 +114,6 @@ impl MemoryBroker {
         self.queues().fed.push(sink);
     }
 
-    /// What is parked.
     #[must_use]
     pub fn parked(&self) -> Vec<MemoryParked> {
         self.queues().parked.clone()

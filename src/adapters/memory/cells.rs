@@ -11,14 +11,12 @@ use crate::ports::{Cell, Cells, CellsError, Clock, Swap};
 /// A value, and until when it is kept.
 type StoredCell = (String, i64);
 
-/// Cells in memory.
 pub struct MemoryCells {
     clock: Arc<dyn Clock>,
     values: Mutex<HashMap<String, StoredCell>>,
 }
 
 impl MemoryCells {
-    /// Empty ones.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, values: Mutex::default() }

@@ -31,7 +31,6 @@ fn keep(kept: &mut BTreeMap<ContentDigest, Timestamp>, contents: &[(ContentDiges
     }
 }
 
-/// Gaps in memory.
 #[derive(Default)]
 pub struct MemoryGaps(Mutex<StoredGaps>);
 

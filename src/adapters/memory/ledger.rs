@@ -31,7 +31,6 @@ struct Expiring {
     expires_at: Timestamp,
 }
 
-/// The ledger in memory.
 pub struct MemoryLedger {
     clock: Arc<dyn Clock>,
     deliveries: Mutex<Deliveries>,

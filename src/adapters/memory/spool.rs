@@ -31,7 +31,6 @@ pub struct MemorySpool {
 }
 
 impl MemorySpool {
-    /// An empty one.
     #[must_use]
     pub fn new(limits: SpoolLimits, clock: Arc<dyn Clock>) -> Self {
         Self { limits, clock, entries: Arc::default(), drainer: chance::random() }

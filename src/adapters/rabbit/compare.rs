@@ -9,14 +9,10 @@ use super::definitions::{Arguments, Definitions};
 /// How many members a queue begins with: an operator may choose.
 const PLACEMENT: [&str; 2] = ["x-quorum-initial-group-size", "x-initial-cluster-size"];
 
-/// What is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ObjectKind {
-    /// An exchange.
     Exchange,
-    /// A queue.
     Queue,
-    /// A binding.
     Binding,
 }
 
@@ -33,9 +29,7 @@ impl fmt::Display for ObjectKind {
 /// The state of a thing on a broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ObjectState {
-    /// As it is needed.
     There,
-    /// It is not there.
     Missing,
     /// It is there, and not as it is needed: how.
     Differs(String),
@@ -46,11 +40,9 @@ pub enum ObjectState {
 /// A thing that is needed, and its state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Compared {
-    /// What it is.
     pub kind: ObjectKind,
     /// Its name; a binding's says from where to where.
     pub name: String,
-    /// Its state.
     pub state: ObjectState,
 }
 

@@ -48,7 +48,6 @@ pub enum ConnectError {
     /// The URL cannot be read.
     #[error("not an AMQP URL")]
     Url,
-    /// Nothing answers there.
     #[error("cannot reach RabbitMQ at {address}: {why}")]
     Unreachable {
         /// Host and port, of each host.
@@ -61,7 +60,6 @@ pub enum ConnectError {
     Silent {
         /// Host and port, of each host.
         address: String,
-        /// How long was waited.
         limit: Duration,
     },
     /// It answers, and does not know the user, or the password is another.
@@ -70,7 +68,6 @@ pub enum ConnectError {
     /// It knows the user, and does not let it into the virtual host.
     #[error("RabbitMQ at {address} does not let this user in: {why}")]
     NotAllowed {
-        /// Host and port.
         address: String,
         /// In the broker's words.
         why: String,
@@ -84,7 +81,6 @@ pub enum ConnectError {
     /// The broker's name has no address.
     #[error("the broker's name has no address")]
     NoAddress,
-    /// No answer in time.
     #[error("no answer within {0:?}")]
     TimedOut(Duration),
 }

@@ -8,24 +8,18 @@ use serde_json::{Map, Value, json};
 
 use super::topology::Topology;
 
-/// Arguments by name.
 pub type Arguments = Map<String, Value>;
 
 /// Exchanges, queues and bindings of one virtual host.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Definitions {
-    /// The exchanges.
     pub exchanges: Vec<ExchangeDefinition>,
-    /// The queues.
     pub queues: Vec<QueueDefinition>,
-    /// The bindings.
     pub bindings: Vec<BindingDefinition>,
 }
 
-/// An exchange.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ExchangeDefinition {
-    /// Its name.
     pub name: String,
     /// Its type, such as `topic`.
     #[serde(rename = "type")]
@@ -37,24 +31,19 @@ pub struct ExchangeDefinition {
     /// Whether no client may publish to it.
     #[serde(default)]
     pub internal: bool,
-    /// Its arguments.
     pub arguments: Arguments,
 }
 
-/// A queue.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct QueueDefinition {
-    /// Its name.
     pub name: String,
     /// Whether it outlives a restart.
     pub durable: bool,
     /// Whether it goes when its last consumer does.
     pub auto_delete: bool,
-    /// Its arguments, type included.
     pub arguments: Arguments,
 }
 
-/// A binding.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BindingDefinition {
     /// The exchange it takes from; empty for the default exchange.
@@ -63,9 +52,7 @@ pub struct BindingDefinition {
     pub destination: String,
     /// `queue` or `exchange`.
     pub destination_type: String,
-    /// The binding key.
     pub routing_key: String,
-    /// Its arguments.
     pub arguments: Arguments,
 }
 

@@ -34,7 +34,6 @@ pub(super) const REASON: &str = "mp-reason";
 pub(super) const DETAIL: &str = "mp-detail";
 pub(super) const HISTORY: &str = "mp-history";
 pub(super) const PARKED_AT: &str = "mp-parked-at";
-/// The broker's own.
 const RETURNS: &str = "x-delivery-count";
 pub(super) const TRACEPARENT: &str = "traceparent";
 pub(super) const TRACESTATE: &str = "tracestate";
@@ -92,7 +91,7 @@ pub(super) fn trace_headers(trace: &TraceContext, headers: &mut FieldTable) {
 }
 
 /// Reads a message of `provider`'s work queue. What is missing or unreadable is made up as well as can be and
-/// named as a defect, so that the message can be parked whole. `now` stands in for a missing time of receipt.
+/// named as a defect, so that the message can be parked whole. `now` replaces a missing time of receipt.
 #[must_use]
 pub fn read(message: Message, provider: ProviderId, now: Timestamp) -> (Envelope, Option<&'static str>) {
     let properties = message.properties;

@@ -23,7 +23,6 @@ use crate::telemetry::metrics as m;
 /// this pause before.
 const ACKS_SETTLE: Duration = Duration::from_millis(300);
 
-/// Subscribes to work queues.
 pub struct RabbitInbox {
     settings: RabbitSettings,
     clock: Arc<dyn Clock>,

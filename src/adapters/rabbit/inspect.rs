@@ -14,7 +14,6 @@ use super::connection::{
 };
 use super::topology::Topology;
 
-/// AMQP's reply codes.
 const ACCESS_REFUSED: u16 = 403;
 const NOT_FOUND: u16 = 404;
 const PRECONDITION_FAILED: u16 = 406;
@@ -23,7 +22,6 @@ const PATIENCE: u32 = 3;
 
 /// A place where the URL says that the broker is, and what came of connecting to it.
 pub struct Host {
-    /// Host and port.
     pub address: String,
     /// Why there is no connection to be had.
     pub answer: Result<(), ConnectError>,
@@ -59,7 +57,6 @@ pub async fn each_host(settings: &RabbitSettings) -> Vec<Host> {
     join_all(each).await
 }
 
-/// A connection for looking.
 pub struct Inspector {
     connection: Connection,
     settings: RabbitSettings,

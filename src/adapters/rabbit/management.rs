@@ -34,7 +34,6 @@ pub struct Management {
 /// There is no answer that could be used. Never says a URL, which would have the credentials in it.
 #[derive(Debug, Error)]
 pub enum ManagementError {
-    /// It cannot be reached.
     #[error("the management API does not answer: {0}")]
     Unreachable(String),
     /// It can be reached, or seems so, and gives no answer in time. It asks every node of the cluster itself.
@@ -51,7 +50,6 @@ pub enum ManagementError {
 /// A queue, and what applies to it beyond its own arguments.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct FoundQueue {
-    /// As it was declared.
     #[serde(flatten)]
     pub definition: QueueDefinition,
     /// `quorum`, `classic` or `stream`.
@@ -107,7 +105,6 @@ struct Application {
 }
 
 impl FoundNode {
-    /// Its version of RabbitMQ.
     #[must_use]
     pub fn version(&self) -> Option<&str> {
         let rabbit = self.applications.iter().find(|application| application.name == "rabbit")?;
@@ -115,10 +112,8 @@ impl FoundNode {
     }
 }
 
-/// A feature flag.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct FeatureFlag {
-    /// Its name.
     pub name: String,
     /// `enabled`, `disabled`, or on the way.
     pub state: String,

@@ -53,7 +53,6 @@ pub enum ParkedError {
     /// The queue was never declared.
     #[error("there is no queue {0}: see `milepost topology apply`")]
     NoQueue(String),
-    /// Another operator has it.
     #[error("another operator is looking at {0}'s parked messages: try again when that has ended")]
     Busy(ProviderId),
     /// The connection was lost on the way. What was not acknowledged is back on the queue.
@@ -64,12 +63,9 @@ pub enum ParkedError {
     Ended,
 }
 
-/// What a queue has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueCounts {
-    /// Messages that wait.
     pub ready: u32,
-    /// Who takes them.
     pub consumers: u32,
 }
 
@@ -103,7 +99,6 @@ impl ParkedQueue {
         Ok(Self { provider, connection, look, remaining })
     }
 
-    /// Whose queue it is.
     #[must_use]
     pub const fn provider(&self) -> ProviderId {
         self.provider

@@ -37,7 +37,6 @@ pub struct RabbitPublisher {
     /// Where there is one, everything is published in bursts.
     bursts: Option<Arc<Bursts>>,
     blocked: AtomicBool,
-    /// Whether the connection answers.
     answers: Mutex<Answers>,
     /// The topology was declared by this process once: from then on it is only looked at.
     declared: AtomicBool,
@@ -292,7 +291,6 @@ impl RabbitPublisher {
     }
 }
 
-/// The metric label.
 const fn stage(outbound: &Outbound) -> &'static str {
     match outbound {
         Outbound::Raw(_) => "raw",

@@ -93,17 +93,13 @@ pub enum Subscribed {
 /// Why a queue was not removed.
 #[derive(Debug, Error)]
 pub enum RemoveError {
-    /// The broker's own words.
     #[error(transparent)]
     Refused(#[from] TopologyError),
-    /// Somebody would miss it.
     #[error("queue {queue} holds {messages} messages and has {consumers} consumers")]
     InUse {
-        /// The queue.
         queue: String,
         /// Messages that wait in it.
         messages: u32,
-        /// Its consumers.
         consumers: u32,
     },
 }

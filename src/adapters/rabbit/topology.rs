@@ -17,7 +17,6 @@ use crate::domain::provider::ProviderId;
 
 /// Receivers publish here, by provider.
 pub const WEBHOOKS: &str = "milepost.webhooks";
-/// Parked messages, by provider.
 pub const PARKED: &str = "milepost.parked";
 /// Updates, for subscribers to bind to.
 pub const UPDATES: &str = "milepost.updates";
@@ -64,7 +63,6 @@ pub(super) fn is_sink(provider: ProviderId) -> bool {
     KINDS.into_iter().any(|(name, _)| provider.as_str().starts_with(name))
 }
 
-/// A provider's parked queue.
 #[must_use]
 pub fn parked_queue(provider: ProviderId) -> String {
     format!("{PARKED}.{provider}")
@@ -90,7 +88,6 @@ pub struct TopologySettings {
     pub updates_segment_bytes: u64,
     /// How many bytes a parked queue holds before it refuses more: a body counts as 1 KiB at least.
     pub parked_max_bytes: u64,
-    /// The delay levels' resolution.
     pub delay_unit: Duration,
 }
 
@@ -99,33 +96,25 @@ pub struct TopologySettings {
 pub struct SinkQueue {
     /// Its name where providers' names are.
     pub id: ProviderId,
-    /// The exchange.
     pub source: &'static str,
     /// The patterns that it takes.
     pub patterns: Vec<String>,
 }
 
-/// An exchange to declare.
 #[derive(Debug, Clone)]
 pub struct Exchange {
-    /// Its name.
     pub name: String,
-    /// Its kind.
     pub kind: ExchangeKind,
     /// Where it sends what nothing is bound for.
     pub alternate: Option<&'static str>,
 }
 
-/// A queue to declare.
 #[derive(Debug, Clone)]
 pub struct Queue {
-    /// Its name.
     pub name: String,
-    /// Its arguments, type included.
     pub arguments: FieldTable,
 }
 
-/// A binding to declare.
 #[derive(Debug, Clone)]
 pub struct Binding {
     /// The exchange it takes from.
@@ -134,23 +123,17 @@ pub struct Binding {
     pub destination: String,
     /// Whether `destination` is an exchange.
     pub to_exchange: bool,
-    /// The binding key.
     pub key: String,
 }
 
-/// What a role needs.
 #[derive(Debug, Clone, Default)]
 pub struct Topology {
-    /// The exchanges.
     pub exchanges: Vec<Exchange>,
-    /// The queues.
     pub queues: Vec<Queue>,
-    /// The bindings.
     pub bindings: Vec<Binding>,
 }
 
 impl Exchange {
-    /// Its arguments.
     pub(super) fn arguments(&self) -> FieldTable {
         table(self.alternate.map(|alternate| ("alternate-exchange", text(alternate))))
     }
@@ -316,12 +299,10 @@ impl Topology {
     }
 }
 
-/// An AMQP string.
 pub(super) fn text(value: &str) -> AMQPValue {
     AMQPValue::LongString(value.into())
 }
 
-/// An AMQP number.
 pub(super) fn number(value: i64) -> AMQPValue {
     AMQPValue::LongLongInt(value)
 }

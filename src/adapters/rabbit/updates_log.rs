@@ -1,7 +1,7 @@
 //! Reads `milepost.updates.log`, the stream that keeps every published update.
 //!
 //! A stream is read without taking anything out of it, from any point of it, by any number of readers, so a reader
-//! needs no queue of its own. The reader here comes back by itself after an outage and goes on behind the last
+//! needs no queue of its own. The reader here reconnects after an outage and goes on behind the last
 //! offset it handed out: nothing is missed and nothing comes twice.
 
 mod session;
@@ -46,7 +46,6 @@ pub enum Start {
 pub struct LoggedUpdate {
     /// What it was published with.
     pub routing_key: String,
-    /// The event's JSON.
     pub body: Vec<u8>,
     /// Its place in the log: the first one ever has 0.
     pub offset: u64,
@@ -94,11 +93,9 @@ pub enum LogEvent {
     Attached,
     /// Nothing can come, for this reason; the reader keeps trying. Said once, not at each try.
     Waiting(LogOutage),
-    /// An update.
     Update(LoggedUpdate),
 }
 
-/// What no waiting fixes.
 #[derive(Debug, Error)]
 pub enum LogError {
     /// The URL cannot be read. It is not repeated here, as it may hold a password.

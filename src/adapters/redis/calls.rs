@@ -89,7 +89,7 @@ impl Calls {
             Ok(answer) => answer.extract_error().map_err(|error| self.refused(lease, &error, &command)),
             Err(error) => Err(CallError::Failed(self.connection.failed(lease, &error))),
         };
-        // Nobody waits any more for one whose message was given back meanwhile.
+        // No caller waits any more for one whose message was given back meanwhile.
         let _ = reply.send(answer);
     }
 

@@ -10,7 +10,6 @@ use super::script::HashedScript;
 use crate::ports::{Cell, Cells, CellsError, Swap};
 use crate::telemetry::metrics as m;
 
-/// Cells in Redis.
 pub struct RedisCells {
     connection: RedisConnection,
     swap: HashedScript,

@@ -16,7 +16,6 @@ use super::connection::RedisConnection;
 use crate::ports::{Clock, LedgerError};
 use crate::telemetry::metrics as m;
 
-/// Between two questions.
 const ASK_EVERY: Duration = Duration::from_secs(10);
 /// An answer that took longer says too little.
 const LONGEST_ANSWER: Duration = Duration::from_millis(250);

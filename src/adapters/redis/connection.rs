@@ -2,7 +2,7 @@
 //!
 //! A pool's checkout costs a PING round trip, and a multiplexed connection does not heal itself. So one connection
 //! is checked out once and cloned for each request; requests in flight share it as a pipeline. The first error
-//! gives it back to the pool, whose PING then throws it away unless it is sound. A new one is to whatever is the primary
+//! gives it back to the pool, whose PING then throws it away unless it is sound. A new one is to the present primary
 //! then, or has the Cluster's nodes as they are then.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,7 +23,6 @@ use crate::domain::retry::reconnect_delay;
 use crate::ports::LedgerError;
 use crate::telemetry::metrics as m;
 
-/// How to reach Redis.
 #[derive(Clone)]
 pub struct RedisSettings {
     /// As [`RedisTarget`] reads it, credentials included.
@@ -59,11 +58,9 @@ struct Current {
 /// A clone of the connection, and which one it is.
 pub struct Checkout {
     generation: u64,
-    /// For sending commands.
     pub connection: RedisLink,
 }
 
-/// The connection.
 pub struct RedisConnection {
     settings: RedisSettings,
     current: Mutex<Current>,

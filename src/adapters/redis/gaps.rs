@@ -14,7 +14,6 @@ use crate::ports::{Gaps, LedgerError, MOST_CONTENTS, MOST_GAPS};
 /// Of a receiver that runs, or of the last one that did.
 const ALIVE: &str = "mp:receivers:alive";
 
-/// Gaps in Redis.
 pub struct RedisGaps {
     connection: RedisConnection,
 }

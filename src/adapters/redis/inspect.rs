@@ -24,7 +24,6 @@ pub struct NodeFacts {
     pub address: Option<String>,
     /// Such as `7.0.15`. Of a Valkey, the Redis that it speaks like.
     pub version: Option<String>,
-    /// Valkey's own version.
     pub valkey: Option<String>,
     /// `master` or `slave`.
     pub role: Option<String>,

@@ -17,7 +17,6 @@ use crate::domain::event_name::{EventName, leg_name};
 use crate::ports::{Ledger, LedgerError};
 use crate::telemetry::metrics as m;
 
-/// What a ping writes.
 const PROBE: &str = "mp:probe";
 const PROBE_TTL_MILLIS: u64 = 60_000;
 
@@ -26,7 +25,6 @@ pub(super) const WAITING: &str = "mp:waiting";
 /// A copy that is this late is not waiting any more, or never will be delivered.
 const WAITING_GRACE_MILLIS: u64 = 60 * 60 * 1000;
 
-/// The ledger on Redis.
 pub struct RedisLedger {
     calls: Arc<Calls>,
     claim: HashedScript,
@@ -71,7 +69,7 @@ impl RedisLedger {
         self.run("wait", &self.wait, call).await.map(drop)
     }
 
-    /// Notes where the delivery stands in the index of those that are open. It goes in the same request as the mark, before
+    /// Notes the delivery's phase in the index of those that are open. It goes in the same request as the mark, before
     /// it: a mark that is made again notes it again. In a slot of its own, it is a hint; see [`crate::ports::OpenDeliveries`].
     async fn index_open(&self, event: &EventRef, mark: Mark) {
         let Mark::Published(Some(after)) = mark else { return };

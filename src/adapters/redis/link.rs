@@ -17,13 +17,10 @@ use tokio::time::timeout;
 /// A connection. Cheap to clone; what is under way on one clone does not wait for another.
 #[derive(Clone)]
 pub enum RedisLink {
-    /// To one server.
     Server(MultiplexedConnection),
-    /// To a Cluster.
     Cluster {
-        /// The connection.
         connection: ClusterConnection,
-        /// How long an answer may take, whatever happens to the nodes meanwhile.
+        /// How long an answer may take, redirections and failovers included.
         limit: Duration,
     },
 }

@@ -43,7 +43,7 @@ fn addresses_key(provider: ProviderId, account: &Account) -> String {
     format!("{}:addresses", key(provider, account))
 }
 
-/// The commands that note where a delivery stands: one, unless it has an address.
+/// The commands that note a delivery's phase: one, unless it has an address.
 pub(super) fn notes(event: &EventRef, after: &DeliveryState) -> (Cmd, Option<Cmd>) {
     let DeliveryKey { provider, account, delivery_id } = &event.delivery;
     let (key, addresses) = (key(*provider, account), addresses_key(*provider, account));

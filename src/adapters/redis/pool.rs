@@ -14,7 +14,6 @@ use super::target::{RedisKind, RedisTarget};
 /// To find the primary, or all nodes of a Cluster, takes several connections, each of which may hang for a second.
 const LONGEST_SEARCH: Duration = Duration::from_secs(4);
 
-/// Makes connections.
 #[derive(Clone)]
 pub(super) enum Pool {
     Single(deadpool_redis::Pool),
@@ -104,7 +103,7 @@ impl Pooled {
         }
     }
 
-    /// Closes it, whatever a PING would say.
+    /// Closes it, even if a PING would succeed.
     pub(super) fn close(self) {
         match self {
             Self::Single(connection) => drop(deadpool_redis::Connection::take(connection)),

@@ -8,18 +8,14 @@ use crate::domain::status::Status;
 /// What became of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventState {
-    /// A worker has it.
     Claimed,
     /// A copy waits for its retry.
     Retrying,
-    /// Its update is published.
     Done,
-    /// It is parked.
     Parked,
 }
 
 impl EventState {
-    /// The word shown.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -34,17 +30,13 @@ impl EventState {
 /// An event as the ledger remembers it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventRecord {
-    /// What became of it.
     pub state: EventState,
-    /// Attempts that failed.
     pub attempt: u32,
     /// Of a claim: when its lease is over. Of a retry: when its copy is due.
     pub deadline: Option<Timestamp>,
     /// Claims that ran out unfinished.
     pub crashes: u32,
-    /// Its first receipt.
     pub receipt: ReceiptId,
-    /// What happened.
     pub status: Option<Status>,
     /// When it was first claimed, and its place in its delivery.
     pub sequence: u64,

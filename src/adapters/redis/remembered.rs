@@ -23,9 +23,7 @@ const REPEAT_END: usize = 2;
 /// Whose delivery, read from a key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeliveryName {
-    /// The provider.
     pub provider: String,
-    /// The account.
     pub account: String,
     /// The provider's id of the delivery.
     pub delivery_id: String,
@@ -34,7 +32,6 @@ pub struct DeliveryName {
 /// An event whose copy waits for its retry.
 #[derive(Debug, Clone)]
 pub struct WaitingEvent {
-    /// Its delivery.
     pub delivery: DeliveryName,
     /// What is remembered of it.
     pub record: EventRecord,
@@ -43,11 +40,10 @@ pub struct WaitingEvent {
 /// A delivery, and what is remembered of it.
 #[derive(Debug, Clone)]
 pub struct RememberedDelivery {
-    /// Which.
     pub name: DeliveryName,
     /// The last sequence number given.
     pub sequence: Option<u64>,
-    /// Where it stands; with several couriers, each leg of it by the ledger's name.
+    /// Its state; with several couriers, each leg of it by the ledger's name.
     pub legs: BTreeMap<String, DeliveryState>,
     /// Its events, in the order claimed.
     pub events: Vec<EventRecord>,
@@ -58,7 +54,6 @@ pub struct RememberedDelivery {
 /// A receipt that began no event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Repeat {
-    /// It.
     pub receipt: ReceiptId,
     /// The first receipt of the event that it repeats.
     pub of: ReceiptId,
@@ -79,7 +74,6 @@ impl DeliveryName {
     }
 }
 
-/// Looks.
 pub struct LedgerReader {
     connection: RedisConnection,
 }

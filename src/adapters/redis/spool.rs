@@ -19,7 +19,6 @@ use crate::ports::{
 
 const APPEND: &str = include_str!("spool_append.lua");
 
-/// One provider's spool.
 pub struct RedisSpool {
     provider: ProviderId,
     limits: SpoolLimits,
@@ -147,7 +146,7 @@ impl Spool for RedisSpool {
     }
 }
 
-/// How many webhooks wait in a provider's spool, for whoever drains nothing; `None` if this user may not see it.
+/// How many webhooks wait in a provider's spool, for roles that drain nothing; `None` if this user may not see it.
 ///
 /// # Errors
 /// When Redis does not answer.

@@ -28,7 +28,6 @@ struct Append {
 #[derive(Default)]
 struct WaitingAppends {
     appends: Vec<Append>,
-    /// A task sends them.
     sending: bool,
 }
 

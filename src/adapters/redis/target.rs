@@ -19,7 +19,6 @@ use url::Url;
 
 use crate::domain::hosts::each_host;
 
-/// The Sentinels' default.
 const SENTINEL_PORT: u16 = 26379;
 /// The name that Redis's own example of a Sentinel gives.
 const MASTER: &str = "mymaster";
@@ -41,14 +40,13 @@ pub struct RedisTarget {
     pub(super) tls: bool,
 }
 
-/// The kinds of Redis.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum RedisKind {
-    /// One server.
     Single,
     /// The primary of this name.
-    Sentinel { master: String },
-    /// A Cluster.
+    Sentinel {
+        master: String,
+    },
     Cluster,
 }
 
@@ -130,7 +128,6 @@ impl Parameters {
         Ok(parameters)
     }
 
-    /// A Sentinel's own URL.
     fn sentinel(&self, host: Url, tls: bool) -> Result<Url, BadRedisUrl> {
         let mut url = host;
         let port = url.port().unwrap_or(SENTINEL_PORT);

@@ -21,9 +21,7 @@ use crate::telemetry::recorder::Role;
 #[derive(Debug, Clone, Error)]
 #[error("{says}")]
 pub struct NoBroker {
-    /// Why.
     pub says: String,
-    /// What can be done.
     pub remedy: &'static str,
 }
 
@@ -62,7 +60,6 @@ pub struct SpoolFacts {
 /// A place where the URL says that the broker is.
 #[derive(Debug, Clone)]
 pub struct HostFacts {
-    /// Host and port.
     pub address: String,
     /// Why it cannot be connected to there.
     pub answer: Result<(), NoBroker>,
@@ -84,20 +81,17 @@ pub struct Broker {
 /// What the management API says.
 #[derive(Debug, Clone)]
 pub enum ManagementFacts {
-    /// No address is configured.
     NotConfigured,
     /// It gave no answer that can be used: why.
     Failed(String),
     /// It gave no answer in time.
     Silent,
-    /// This.
     Found(Found),
 }
 
 /// For how long one provider's events are remembered.
 #[derive(Debug, Clone, Copy)]
 pub struct Memory {
-    /// The provider.
     pub provider: ProviderId,
     /// For how long it may send an event again.
     pub resend_horizon: Duration,

@@ -4,11 +4,9 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// As it should be.
     Ok,
     /// It could not be told.
     Skipped,
@@ -34,11 +32,8 @@ impl fmt::Display for Level {
 pub struct Finding {
     /// Which check it is of: the same for ever, for scripts.
     pub check: &'static str,
-    /// How bad it is.
     pub level: Level,
-    /// What was looked at.
     pub subject: String,
-    /// What there is.
     pub says: String,
     /// What to do about it; a finding that is ok has none.
     pub remedy: Option<String>,
@@ -54,7 +49,6 @@ impl Finding {
         OF_THE_CLUSTER.contains(&self.check)
     }
 
-    /// As it should be.
     pub(super) fn ok(check: &'static str, subject: impl Into<String>, says: impl Into<String>) -> Self {
         Self { check, level: Level::Ok, subject: subject.into(), says: says.into(), remedy: None }
     }

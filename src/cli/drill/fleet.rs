@@ -21,22 +21,17 @@ use crate::telemetry::metrics::BROKER_CONNECTED;
 pub const DESCRIPTION: &str = "fleet.json";
 /// Servers and receivers may take so long to go and to come.
 const PATIENCE: Duration = Duration::from_mins(2);
-/// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// What the file says.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Description {
-    /// Where webhooks are taken.
     webhooks: String,
-    /// The receivers' admin ports.
     receivers: Vec<String>,
     /// The stand-ins for the providers' APIs, each below its provider's name.
     stand_ins: String,
     /// The script that starts and stops servers.
     script: PathBuf,
-    /// Where it has them.
     servers: PathBuf,
     /// The account of every provider.
     account: String,
@@ -48,7 +43,6 @@ struct Description {
 
 /// A test fleet that runs.
 pub struct TestFleet {
-    /// Where webhooks are taken.
     pub webhooks: Url,
     /// The account of every provider.
     pub account: Account,

@@ -9,7 +9,6 @@ pub mod updates;
 
 use super::Exit;
 
-/// Which trouble.
 #[derive(clap::Subcommand)]
 pub enum Command {
     /// Take the broker away under load of all five providers, which send again as each really does, and account for every webhook

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 
 use crate::cli::sample_secrets::sample_secret;
-use crate::cli::send::webhooks::{Content, Webhooks};
+use crate::cli::send::webhooks::{WebhookBodies, Webhooks};
 use crate::domain::authentication::Authentication;
 use crate::domain::provider::Decoded;
 use crate::domain::samples::{SampleSource, SignedWebhook};
@@ -21,19 +21,16 @@ const PACE_MS: u64 = 12_000;
 
 /// A webhook that a provider sends, and that is to reach subscribers.
 pub struct PlannedWebhook {
-    /// Who sends it.
     pub provider: &'static dyn SampleSource,
     /// Its delivery among the provider's.
     pub number: u64,
     /// Its place in the delivery.
     pub step: u32,
-    /// The delivery's id.
     pub delivery_id: String,
     /// The status, in the provider's words.
     pub raw_status: String,
     /// When it is sent first.
     pub at_ms: u64,
-    /// As it is sent.
     pub webhook: SignedWebhook,
 }
 
@@ -84,7 +81,7 @@ fn journey(
     let secret = secret.map_or_else(|| sample_secret(provider.id()), str::to_owned);
     Ok(Webhooks {
         provider,
-        content: Content::of(provider, journey.steps)?,
+        content: WebhookBodies::of(provider, journey.steps)?,
         scheme: scheme.context("it proves itself in no way")?,
         header: None,
         secret: Secret::new(secret.as_bytes()).context("the secret is empty")?,

@@ -28,7 +28,6 @@ use crate::providers::SAMPLE_SOURCES;
 
 /// A webhook that was sent, as its provider knows it.
 pub struct PlayedWebhook {
-    /// What was planned.
     pub planned: PlannedWebhook,
     /// How often it was sent.
     pub tries: u32,
@@ -71,7 +70,6 @@ struct EndedTry {
     outcome: Option<SendOutcome>,
 }
 
-/// A drill under way.
 pub struct Player {
     fleet: Arc<TestFleet>,
     posters: BTreeMap<ProviderId, Arc<Poster>>,
@@ -141,7 +139,6 @@ impl Player {
         }
     }
 
-    /// What was played.
     #[must_use]
     pub fn played(&self) -> &[PlayedWebhook] {
         &self.webhooks

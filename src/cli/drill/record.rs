@@ -40,7 +40,6 @@ impl Ending {
         Self::LostOutOfReach,
     ];
 
-    /// The word for it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -61,15 +60,12 @@ impl Ending {
     }
 }
 
-/// A delivery among all.
 type DeliveryOf = (ProviderId, String);
 
-/// What subscribers got.
 #[derive(Default)]
 pub struct Received(BTreeMap<(String, String), Vec<Publication>>);
 
 impl Received {
-    /// Adds an update.
     pub fn add(&mut self, publication: Publication) {
         let of = (publication.data.provider.clone(), publication.subject.clone());
         self.0.entry(of).or_default().push(publication);

@@ -39,7 +39,6 @@ impl Updates {
         Ok(Self { coming, following })
     }
 
-    /// One that has come.
     pub fn ready(&mut self) -> Option<Publication> {
         self.coming.try_recv().ok()
     }

@@ -5,7 +5,6 @@ pub mod provider;
 
 use super::Exit;
 
-/// Which one.
 #[derive(clap::Subcommand)]
 pub enum Command {
     /// A stand-in for HubRise's API: orders and their deliveries

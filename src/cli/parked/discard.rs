@@ -19,10 +19,8 @@ pub struct Args {
     /// Yes, for good
     #[arg(long, required = true)]
     pub yes: bool,
-    /// Where.
     #[command(flatten)]
     pub broker: BrokerArgs,
-    /// Which messages.
     #[command(flatten)]
     pub selection: Selection,
 }

@@ -18,13 +18,11 @@ const LONGEST_ID: usize = 24;
 /// What `milepost parked list` is asked.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Where.
     #[command(flatten)]
     pub broker: BrokerArgs,
     /// One JSON object a line
     #[arg(long)]
     pub json: bool,
-    /// Which messages.
     #[command(flatten)]
     pub filter: Filter,
 }

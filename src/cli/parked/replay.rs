@@ -31,7 +31,6 @@ pub struct Args {
     /// Show what would be replayed and end
     #[arg(long)]
     pub dry_run: bool,
-    /// Where.
     #[command(flatten)]
     pub broker: BrokerArgs,
     /// Which messages. Those parked after the command began are never among them.
@@ -66,7 +65,7 @@ pub(super) async fn run(args: Args, site: &Site) -> anyhow::Result<Exit> {
     let (stop, bar) = (until_signalled()?, Bar(ProgressBar::new(0)));
     let selection = &options.selection;
     let entry = AuditEntry::begun(&site.who, Surface::Command, Act::Replay, words(selection), &selection.ids);
-    // What was done is told even of a replay that was cut short.
+    // A replay that was cut short says what it did, too.
     let replaying = async { anyhow::Ok(replay::run(&site.rabbit, &options, &stop, &bar).await) };
     let (total, ended) = site.audit().done(&entry, replaying, told).await?;
     bar.0.finish_and_clear();

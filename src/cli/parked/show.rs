@@ -27,7 +27,6 @@ pub struct Args {
     /// Show personal data too
     #[arg(long)]
     pub reveal: bool,
-    /// Where.
     #[command(flatten)]
     pub broker: BrokerArgs,
     /// One JSON object a line

@@ -15,13 +15,11 @@ use crate::operator::parked::look;
 /// What `milepost parked summary` is asked.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Where.
     #[command(flatten)]
     pub broker: BrokerArgs,
     /// One JSON object a line
     #[arg(long)]
     pub json: bool,
-    /// Which messages.
     #[command(flatten)]
     pub filter: Filter,
 }

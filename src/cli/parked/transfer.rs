@@ -33,10 +33,8 @@ pub struct ExportArgs {
     /// A new file [default: standard output]
     #[arg(long)]
     pub file: Option<PathBuf>,
-    /// Where.
     #[command(flatten)]
     pub broker: BrokerArgs,
-    /// Which messages.
     #[command(flatten)]
     pub filter: Filter,
 }
@@ -46,7 +44,6 @@ pub struct ExportArgs {
 pub struct ImportArgs {
     /// The file; `-` is standard input. A message whose id is parked already is left out
     pub file: PathBuf,
-    /// Where.
     #[command(flatten)]
     pub broker: BrokerArgs,
 }
@@ -140,7 +137,7 @@ fn read(path: &Path) -> anyhow::Result<Vec<(ProviderId, Record)>> {
     let mut records = Vec::new();
     for (line, number) in BufReader::new(file).lines().zip(1..) {
         let line = line.context("cannot read the file")?;
-        // serde_json's errors may quote the value at fault, so only the place is told.
+        // serde_json's errors may quote the value at fault, so only the place is shown.
         let record: Record = serde_json::from_str(&line).map_err(|error| {
             anyhow::anyhow!("line {number}, column {}: no record of ours", error.column())
         })?;

@@ -26,23 +26,19 @@ pub enum SendOutcome {
 /// What the last try of a webhook met.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProviderReply {
-    /// An answer.
     Answer {
-        /// Its HTTP status code.
         code: u16,
         /// Its `Milepost-Receipt`.
         receipt: Option<String>,
         /// The beginning of its body.
         body: Bytes,
     },
-    /// None, for this reason.
     None(String),
 }
 
 /// Which webhook of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Which {
-    /// Its delivery.
     pub number: u64,
     /// Its step of the delivery.
     pub step: u32,
@@ -55,9 +51,7 @@ pub struct Which {
 /// A webhook that was not accepted and will be sent again.
 #[derive(Debug)]
 pub struct Resend<'a> {
-    /// Which webhook.
     pub which: Which,
-    /// What it met.
     pub reply: &'a ProviderReply,
     /// In how long.
     pub wait: Duration,
@@ -66,10 +60,8 @@ pub struct Resend<'a> {
 /// A webhook whose sending has ended.
 #[derive(Debug, Serialize)]
 pub struct Delivered {
-    /// Which webhook.
     #[serde(flatten)]
     pub which: Which,
-    /// How it ended.
     pub outcome: SendOutcome,
     /// What the last try met.
     #[serde(flatten)]

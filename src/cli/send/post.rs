@@ -20,7 +20,6 @@ const RESEND_SECONDS: std::ops::Range<f64> = 0.2..2.0;
 /// The answers that are looked for are far smaller; no more than this is read of any.
 const ANSWER_CAP: usize = 64 * 1024;
 
-/// Called before each wait.
 pub type OnResend = Arc<dyn Fn(&Resend<'_>) + Send + Sync>;
 
 /// Posts webhooks to one URL.

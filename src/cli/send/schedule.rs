@@ -7,7 +7,6 @@ use super::plan::{Plan, Planned};
 /// A delivery that is being sent: what is left of it.
 #[derive(Debug)]
 pub struct Itinerary {
-    /// Which delivery.
     pub number: u64,
     left: VecDeque<Planned>,
 }

@@ -25,14 +25,12 @@ pub struct SendTally {
 }
 
 impl SendTally {
-    /// Nothing yet.
     #[must_use]
     pub const fn new(begun: Instant) -> Self {
         let (accepted, refused, gave_up, unsent, resent) = (0, 0, 0, 0, 0);
         Self { begun, accepted, refused, gave_up, unsent, resent, latencies: Vec::new(), first_failure: None }
     }
 
-    /// Counts one.
     pub fn add(&mut self, delivered: &Delivered) {
         match delivered.outcome {
             SendOutcome::Accepted => {
@@ -53,7 +51,6 @@ impl SendTally {
         self.unsent += unsent;
     }
 
-    /// Whether nothing failed.
     #[must_use]
     pub const fn all_accepted(&self) -> bool {
         self.refused == 0 && self.gave_up == 0
@@ -79,7 +76,6 @@ impl fmt::Display for SendTally {
 #[derive(Debug)]
 pub struct Summary {
     elapsed: Duration,
-    /// Its latencies are sorted.
     tally: SendTally,
 }
 

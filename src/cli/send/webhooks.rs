@@ -72,19 +72,15 @@ impl WebhookBodies {
 /// The webhooks of one run, by delivery, numbered from 0, and its step.
 #[derive(Clone)]
 pub struct Webhooks {
-    /// Who sends them.
     pub provider: &'static dyn SampleSource,
     /// What the bodies are made from.
     pub content: WebhookBodies,
-    /// How they are signed.
     pub scheme: AuthScheme,
     /// In which header, where the account chose one.
     pub header: Option<String>,
     /// What they are signed with.
     pub secret: Secret,
-    /// Tells runs apart.
     pub seed: u64,
-    /// When the deliveries begin.
     pub begun: Timestamp,
 }
 

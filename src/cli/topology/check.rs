@@ -25,7 +25,6 @@ pub struct Args {
 /// Everything that was found, as `--json` shows it.
 #[derive(Serialize)]
 struct Report<'a> {
-    /// Whether nothing fails.
     healthy: bool,
     findings: &'a [Finding],
 }

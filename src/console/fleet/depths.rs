@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::adapters::memory::MemoryBroker;
-use crate::adapters::rabbit::inspect::LedgerReader as BrokerInspector;
+use crate::adapters::rabbit::inspect::Inspector;
 use crate::adapters::rabbit::topology::work_queue;
 use crate::adapters::redis::LedgerReader;
 use crate::app::backends::{rabbit_settings, redis_connection};
@@ -24,20 +24,16 @@ pub(super) struct Depths {
     pub(super) behind: Option<u32>,
     /// Events that wait for a retry.
     pub(super) waiting: Option<usize>,
-    /// Messages parked.
     pub(super) parked: Option<u32>,
 }
 
-/// Who is asked.
 pub(in crate::console) enum DepthsOf {
-    /// RabbitMQ and Redis.
     Servers(Box<ServerDepths>),
     /// A fleet in this process.
     Memory(MemoryBroker),
 }
 
 impl DepthsOf {
-    /// Of the configured servers.
     pub(in crate::console) fn servers(config: Config, index: Arc<ParkedIndex>) -> Self {
         Self::Servers(Box::new(ServerDepths {
             config,
@@ -61,7 +57,7 @@ impl DepthsOf {
 pub(in crate::console) struct ServerDepths {
     config: Config,
     index: Arc<ParkedIndex>,
-    broker: Option<BrokerInspector>,
+    broker: Option<Inspector>,
     looks: u32,
     waiting: Result<HashMap<String, usize>, String>,
 }
@@ -91,7 +87,7 @@ impl ServerDepths {
         let mut behind = HashMap::new();
         let inspector = match self.broker.take() {
             Some(inspector) => inspector,
-            None => match BrokerInspector::connect(rabbit_settings(&self.config, "console")).await {
+            None => match Inspector::connect(rabbit_settings(&self.config, "console")).await {
                 Ok(inspector) => inspector,
                 Err(error) => {
                     troubles.push(error.to_string());

@@ -111,7 +111,6 @@ pub(in crate::console) async fn live(
     Ok(console.live.follow(act.state(), |state| (piece(state), state.ended.is_some())))
 }
 
-/// Stops it.
 pub(in crate::console) async fn stop(
     State(console): State<Arc<Console>>,
     Path(id): Path<String>,

@@ -14,10 +14,8 @@ use crate::operator::audit::{ActPhase, AuditEntry};
 use crate::operator::printable::printable;
 use crate::ports::Clock as _;
 
-/// Entries on one page.
 const PAGE: usize = 100;
 
-/// The page.
 pub(in crate::console) async fn page(
     State(console): State<Arc<Console>>,
     asked: PageRequest,
@@ -40,7 +38,6 @@ pub(in crate::console) async fn page(
     Ok(page::page(&asked.visitor, "/audit", "Audit", &content))
 }
 
-/// Entries as a table.
 pub(super) fn table(entries: &[AuditEntry]) -> Markup {
     let now = SystemClock.now();
     let [when, who, by, what, which, result] =

@@ -12,7 +12,7 @@ use crate::console::Console;
 use crate::console::access::Visitor;
 use crate::console::page::{self, Tone, notice, number};
 use crate::console::running::Job;
-use crate::console::web::{PageRequest, FormFields, Posted, Refusal, needs, see_other, token};
+use crate::console::web::{FormFields, PageRequest, Posted, Refusal, needs, see_other, token};
 use crate::domain::provider::ProviderId;
 use crate::operator::audit::words;
 use crate::operator::parked::filter::Selection;
@@ -44,7 +44,6 @@ pub(in crate::console) async fn confirm_replay(
     Ok(page::page(&asked.visitor, "/parked", "Replay", &content))
 }
 
-/// Begins a replay.
 pub(in crate::console) async fn replay(
     State(console): State<Arc<Console>>,
     posted: Posted,
@@ -90,7 +89,6 @@ pub(in crate::console) async fn confirm_discard(
     Ok(page::page(&asked.visitor, "/parked", "Discard", &content))
 }
 
-/// Begins a discard.
 pub(in crate::console) async fn discard(
     State(console): State<Arc<Console>>,
     posted: Posted,

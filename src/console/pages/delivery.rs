@@ -32,7 +32,6 @@ pub(super) fn link(id: &str) -> String {
     format!("/delivery?{}", Serializer::new(String::new()).append_pair("id", id).finish())
 }
 
-/// The page.
 pub(in crate::console) async fn page(
     State(console): State<Arc<Console>>,
     asked: PageRequest,

@@ -14,7 +14,6 @@ use crate::console::web::{PageRequest, Refusal};
 use crate::operator::printable::printable;
 use crate::providers;
 
-/// The page.
 pub(in crate::console) async fn page(
     State(console): State<Arc<Console>>,
     asked: PageRequest,

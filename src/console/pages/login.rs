@@ -13,7 +13,6 @@ use crate::console::access::LoginRefusal;
 use crate::console::page;
 use crate::console::web::{Posted, form, peer, see_other};
 
-/// The page.
 pub(in crate::console) async fn page(State(console): State<Arc<Console>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     let next = next(parts.uri.query().unwrap_or_default());
@@ -74,7 +73,6 @@ pub(in crate::console) async fn log_in(State(console): State<Arc<Console>>, requ
     }
 }
 
-/// Ends the session.
 pub(in crate::console) async fn log_out(State(console): State<Arc<Console>>, request: Request) -> Response {
     match Posted::from_request(request, &console).await {
         Ok(posted) => {

@@ -35,7 +35,6 @@ pub(super) fn link(provider: ProviderId, id: &str) -> String {
     format!("/parked/{provider}/{id}")
 }
 
-/// The page, masked.
 pub(in crate::console) async fn page(
     State(console): State<Arc<Console>>,
     Path((provider, id)): Path<(String, String)>,

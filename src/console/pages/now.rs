@@ -1,4 +1,4 @@
-//! Now: how each provider stands, live.
+//! Now: each provider's state, live.
 
 use std::sync::Arc;
 
@@ -14,7 +14,6 @@ use crate::console::page::{self, TableColumn, Tone, badge, length, notice, numbe
 use crate::console::web::PageRequest;
 use crate::ports::Clock as _;
 
-/// The page.
 pub(in crate::console) async fn page(State(console): State<Arc<Console>>, asked: PageRequest) -> Response {
     let view = Arc::clone(&console.fleet.borrow());
     let content = html! {
@@ -76,7 +75,7 @@ fn row(view: &ProviderView) -> Markup {
         badge(share_tone(share, amber, green), &words)
     };
     let count = |count: Option<u64>| count.map_or_else(|| "?".to_owned(), number);
-    // Nothing came, or nobody says.
+    // Nothing came, or it is not known.
     let none = if view.clock == LossClock::Unknown { "?" } else { "nothing came" };
     html! { tr {
         th scope="row" { (name) }

@@ -21,7 +21,6 @@ use crate::operator::parked::filter::Filter;
 use crate::operator::printable::printable;
 use crate::ports::Clock as _;
 
-/// Messages on one page.
 const PAGE: usize = 50;
 
 /// The page: groups, or with a fingerprint, or on request, messages.

@@ -14,7 +14,6 @@ use crate::console::Console;
 use crate::console::page::{self, TableColumn, Tone, badge, code, number};
 use crate::console::web::{PageRequest, Refusal};
 
-/// The page.
 pub(in crate::console) async fn page(
     State(console): State<Arc<Console>>,
     asked: PageRequest,

@@ -15,7 +15,6 @@ use crate::console::web::{PageRequest, Refusal};
 use crate::operator::waiting::{groups, reason};
 use crate::ports::Clock as _;
 
-/// Events on one page.
 const PAGE: usize = 100;
 const SUMMARY: [TableColumn; 5] = [
     TableColumn::Text("Provider"),
@@ -33,7 +32,6 @@ const RETRIES: [TableColumn; 6] = [
     TableColumn::Text("Reason"),
 ];
 
-/// The page.
 pub(in crate::console) async fn page(
     State(console): State<Arc<Console>>,
     asked: PageRequest,

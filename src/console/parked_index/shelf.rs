@@ -33,7 +33,6 @@ pub(in crate::console) struct IndexedMessage {
 pub(in crate::console) struct HeldContent {
     /// The provider's bytes.
     pub(in crate::console) body: Bytes,
-    /// Its failed attempts.
     pub(in crate::console) history: History,
 }
 
@@ -59,7 +58,6 @@ pub(super) struct ShelfContent {
     groups: HashSet<Arc<GroupKey>>,
     next: u64,
     body_bytes: usize,
-    /// How well.
     pub(super) state: ShelfState,
     /// Whether there is such a queue.
     pub(super) exists: bool,

@@ -10,7 +10,6 @@ use crate::domain::document::without_mark;
 pub enum ShownBody {
     /// JSON: masked, or with nothing but credentials masked.
     Json(Value),
-    /// Anything else, escaped.
     Text(String),
     /// What cannot be read cannot be masked.
     Hidden,

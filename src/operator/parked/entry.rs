@@ -23,14 +23,11 @@ pub struct Entry {
     pub defect: Option<&'static str>,
     /// What the body says; nothing, when it cannot be decoded.
     pub content: BodyFacts,
-    /// The body's length.
     pub bytes: usize,
 }
 
-/// What a body says.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct BodyFacts {
-    /// The delivery.
     pub delivery_id: Option<String>,
     /// The provider's own id of the event.
     pub provider_event_id: Option<String>,
@@ -43,7 +40,6 @@ pub struct BodyFacts {
 }
 
 impl Entry {
-    /// Reads a message.
     #[must_use]
     pub fn read(message: &ParkedMessage) -> Self {
         let (about, defect) = (message.about.clone(), message.defect);
@@ -62,7 +58,6 @@ impl Entry {
         self.about.account.as_ref().map_or("-", Account::as_str)
     }
 
-    /// For a program.
     #[must_use]
     pub fn json(&self) -> Value {
         let Self { about, defect, content, bytes } = self;

@@ -11,7 +11,6 @@ use anyhow::Context as _;
 
 use crate::adapters::rabbit::parked::{ParkedMessage, Record};
 
-/// Writes records.
 pub struct Writer {
     path: Option<PathBuf>,
     file: Option<BufWriter<File>>,
@@ -24,7 +23,6 @@ impl Writer {
         Self { path: Some(path), file: None }
     }
 
-    /// To standard output.
     #[must_use]
     pub const fn stdout() -> Self {
         Self { path: None, file: None }

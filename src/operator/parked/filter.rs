@@ -117,7 +117,6 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// Whether it is meant.
     #[must_use]
     pub fn accepts(&self, entry: &Entry) -> bool {
         (self.ids.is_empty() || self.ids.contains(&entry.about.id)) && self.filter.accepts(entry)

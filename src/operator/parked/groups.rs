@@ -11,7 +11,6 @@ pub struct GroupKey {
     pub provider: String,
     /// The account, or `-`.
     pub account: String,
-    /// The reason.
     pub reason: String,
     /// What in particular; may be empty.
     pub detail: String,
@@ -20,7 +19,6 @@ pub struct GroupKey {
 }
 
 impl GroupKey {
-    /// That of a message.
     #[must_use]
     pub fn of(entry: &Entry) -> Self {
         let about = &entry.about;
@@ -34,14 +32,11 @@ impl GroupKey {
     }
 }
 
-/// Messages that failed alike.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Group {
-    /// How many.
     pub count: u64,
     /// Since when the first of them is parked.
     pub oldest: Option<Timestamp>,
-    /// And the last.
     pub newest: Option<Timestamp>,
 }
 

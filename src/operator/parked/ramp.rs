@@ -10,19 +10,15 @@ const FURTHER: u32 = 500;
 /// A number of messages to replay before the next judgement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Batch {
-    /// How many.
     pub size: u32,
     /// Whether to wait for what becomes of them.
     pub awaited: bool,
 }
 
-/// Replays failed again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("{failed} of {replayed} replays failed again")]
 pub struct TooManyFailures {
-    /// How many.
     pub failed: u64,
-    /// Of how many.
     pub replayed: u64,
 }
 

@@ -17,7 +17,6 @@ use crate::operator::parked::entry::Entry;
 
 /// What is known about one id.
 pub struct Explanation {
-    /// The id.
     pub id: String,
     /// Of a delivery, what happened between is asked.
     between: (Option<Timestamp>, Option<Timestamp>),
@@ -25,13 +24,11 @@ pub struct Explanation {
     pub referred: Vec<DeliveryName>,
     /// And how many have it that are left out.
     pub referred_beyond: usize,
-    /// The messages parked.
     pub parked: Vec<Entry>,
     /// The deliveries that the ledger remembers.
     pub remembered: Vec<RememberedDelivery>,
     /// What the HubRise sink knows.
     pub hubrise: Vec<AtHubrise>,
-    /// Who answered.
     pub asked: AskedSystems,
     /// Who could not be asked, and why.
     pub unknown: Vec<(&'static str, String)>,
@@ -106,7 +103,6 @@ impl Explanation {
         self.waiting = waiting;
     }
 
-    /// The publications found.
     #[must_use]
     pub fn published(&self) -> &[Publication] {
         self.asked.searched.as_ref().map_or(&[], |searched| &searched.found)
@@ -131,7 +127,6 @@ impl Explanation {
         self.first_receipt().map_or_else(|| self.id.clone(), |first| first.to_string())
     }
 
-    /// Whether nothing is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         let remembered =
@@ -189,7 +184,6 @@ impl Explanation {
         (rows, left_out)
     }
 
-    /// For a program.
     #[must_use]
     pub fn as_json(&self, now: Timestamp) -> Value {
         let deliveries = self.remembered.iter().map(|delivery| {

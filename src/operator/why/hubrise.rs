@@ -79,7 +79,6 @@ impl AtHubrise {
         words.join("; ")
     }
 
-    /// For a program.
     #[must_use]
     pub fn as_json(&self) -> Value {
         let DeliveryName { provider, account, delivery_id } = &self.delivery;

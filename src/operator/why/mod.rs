@@ -35,14 +35,12 @@ const CLOCK_SKEW: Duration = Duration::from_mins(10);
 /// Of the deliveries that have one reference, so many are shown: merchants number their orders from 1 again.
 const MOST_REFERRED: usize = 20;
 
-/// What is asked.
 #[derive(Debug, Clone, Default)]
 pub struct Question {
     /// A delivery's id, an event's id (the published one or the provider's own), a receipt's, or a reference of the merchant's.
     pub id: String,
     /// Of a delivery, what happened since then.
     pub from: Option<Timestamp>,
-    /// And until then.
     pub until: Option<Timestamp>,
     /// Search only the updates published since so long ago.
     pub since: Option<Duration>,
@@ -52,7 +50,6 @@ pub struct Question {
 pub enum ParkedOf<'a> {
     /// The queues themselves, which are locked meanwhile.
     Queues(CancellationToken),
-    /// Who knows them already.
     Index(&'a (dyn Fn(&Sought) -> Vec<Entry> + Sync)),
 }
 

@@ -24,9 +24,7 @@ const CONNECTING: Duration = Duration::from_secs(20);
 /// An update that was published, as far as it is asked about.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Publication {
-    /// The event's id.
     pub id: String,
-    /// The delivery's.
     pub subject: String,
     /// When the provider says that it happened.
     pub time: String,
@@ -37,12 +35,9 @@ pub struct Publication {
     pub traceparent: Option<String>,
 }
 
-/// What it says.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct PublicationData {
-    /// The provider.
     pub provider: String,
-    /// The account.
     pub account: String,
     /// The status, in our word.
     pub status: String,
@@ -54,9 +49,7 @@ pub struct PublicationData {
     pub sequence: Option<u64>,
     /// The provider's id of the event.
     pub provider_event_id: Option<String>,
-    /// Its first receipt.
     pub receipt_id: String,
-    /// When that was received.
     pub received_at: Timestamp,
     /// Other names of the delivery or of its order.
     #[serde(default)]
@@ -77,7 +70,6 @@ pub struct PublicationReferences {
 }
 
 impl PublicationReferences {
-    /// All of them.
     pub fn names(&self) -> impl Iterator<Item = &String> {
         let Self { merchant_order, merchant_reference, order, temporary } = self;
         [merchant_order, merchant_reference, order, temporary].into_iter().flatten()
@@ -87,9 +79,7 @@ impl PublicationReferences {
 /// Which part of the log is searched: all of it that is kept, where there is no bound.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Range {
-    /// From then.
     pub from: Option<Timestamp>,
-    /// Until then.
     pub until: Option<Timestamp>,
 }
 
@@ -120,7 +110,6 @@ impl Searched {
     }
 }
 
-/// Searches the log.
 pub(super) async fn of(url: &str, range: Range, now: Timestamp, sought: &Sought) -> anyhow::Result<Searched> {
     let start = range.from.map_or(Start::First, Start::At);
     let mut log = UpdatesLog::new(url, start, now)?;

@@ -14,29 +14,23 @@ use crate::operator::when::clock;
 /// In a table a delivery's id is shown as far as this.
 const LONGEST_ID: usize = 32;
 
-/// One event.
 #[derive(Default)]
 pub struct Row<'a> {
     /// The delivery it is about.
     pub delivery_id: Option<&'a str>,
     /// What the ledger remembers of it.
     pub record: Option<&'a EventRecord>,
-    /// Its publications, repeats included.
     pub published: Vec<&'a Publication>,
-    /// Its parked messages.
     pub parked: Vec<&'a Entry>,
-    /// Later receipts of it.
     pub repeats: Vec<ReceiptId>,
 }
 
-/// Who answered.
 #[derive(Default)]
 pub struct AskedSystems {
     /// What the search of the updates came to.
     pub searched: Option<Searched>,
     /// Whether the parked queues did.
     pub parked: bool,
-    /// Whether the ledger did.
     pub ledger: bool,
 }
 
@@ -137,7 +131,6 @@ impl Row<'_> {
         }
     }
 
-    /// For a program.
     #[must_use]
     pub fn as_json(&self, receipt: &str, asked: &AskedSystems, now: Timestamp) -> Value {
         let published = self.published.iter().map(|one| {

@@ -9,7 +9,6 @@ use crate::adapters::redis::DeliveryName;
 use crate::operator::parked::entry::Entry;
 use crate::sinks;
 
-/// What is looked for.
 pub struct Sought {
     id: String,
     deliveries: Vec<DeliveryName>,

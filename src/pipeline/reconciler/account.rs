@@ -24,13 +24,9 @@ const LONGEST_PAUSE: Duration = Duration::from_hours(24);
 
 /// An account that may be asked.
 pub struct Source {
-    /// Whose API.
     pub provider: ProviderId,
-    /// How it is asked.
     pub pull: &'static dyn Pull,
-    /// At which path.
     pub path: String,
-    /// Which account.
     pub account: Account,
     /// For how long the provider is usually silent.
     pub usual: UsualSilence,
@@ -45,7 +41,6 @@ pub struct Source {
 /// A delivery that was asked for.
 struct LastQuery {
     at: Timestamp,
-    /// Its last update then.
     updated_at: Timestamp,
     times: u32,
     due: Timestamp,
@@ -81,7 +76,7 @@ impl AskedAccount {
             drop(self.holding.wait_for(|until| until.is_some_and(|until| Instant::now() < until)).await);
             let pause = match self.round().await {
                 Ok(pause) => pause,
-                // The ledger is away: nobody can be chosen.
+                // The ledger is away: no delivery can be chosen.
                 Err(_away) => self.settings.look_every,
             };
             tokio::time::sleep(pause).await;

@@ -37,13 +37,11 @@ impl From<NoAnswer> for AskFailure {
     }
 }
 
-/// Asks one account.
 pub(super) struct Asker {
     provider: ProviderId,
     pull: &'static dyn Pull,
     path: String,
     account: Account,
-    /// Between two requests.
     every: Duration,
     next: Instant,
     /// A token, and the credential that it was got with.

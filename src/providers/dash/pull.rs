@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use crate::domain::pull::{NoAnswer, Pull, PullAnswer, PullRequest, is_key, usual};
 use crate::domain::secret::Secret;
 
-/// Asks Dash.
 pub(super) struct DashPull;
 
 impl Pull for DashPull {

@@ -17,7 +17,6 @@ const OFFSET: Offset = Offset::constant(1);
 /// 2023-01-01T11:48:40+01:00: when the first of the samples happens.
 const SAMPLES_BEGIN: Timestamp = Timestamp::constant(1_672_570_120, 0);
 
-/// Rewrites a callback.
 pub(super) fn personalize(sample: &mut Value, personal: &Personal<'_>) {
     let Some(callback) = sample.as_object_mut() else { return };
     let event_id = hex::encode(&event_digest(personal, callback.get("id"))[..8]);

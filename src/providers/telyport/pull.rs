@@ -3,7 +3,7 @@
 //! webhook has.
 //!
 //! Its timeline is not asked: it has no `PICKUPREACHED` and no `DROPREACHED`, its fields are not documented either, and what
-//! stands now is what is missing.
+//! is now is what is missing.
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
@@ -15,7 +15,6 @@ use crate::domain::secret::Secret;
 const FIELDS: [&str; 5] =
     ["businessOrderID", "temporaryOrderID", "status", "updatedAt", "additionalProperties"];
 
-/// Asks Telyport.
 pub(super) struct TelyportPull;
 
 impl Pull for TelyportPull {

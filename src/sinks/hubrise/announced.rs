@@ -13,12 +13,9 @@ use crate::ports::{Cells, CellsError};
 use crate::sinks::update::UpdatedDelivery;
 use crate::sinks::{HUBRISE_LINKS, Sink, SinkMessage, SinkOutcome, Verdict};
 
-/// What a service says.
 #[derive(Debug, Deserialize)]
 struct Announcement {
-    /// The provider's short name.
     provider: String,
-    /// The account.
     #[serde(default = "default_account")]
     account: String,
     /// The provider's id of the delivery.
@@ -33,7 +30,6 @@ fn default_account() -> String {
     "default".to_owned()
 }
 
-/// Keeps announced links.
 pub struct Announced {
     settings: Settings,
     store: Arc<dyn Cells>,

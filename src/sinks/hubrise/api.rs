@@ -6,7 +6,6 @@ use super::core::answer::RawAnswer;
 use super::core::request::Request;
 use super::core::rule::OrderId;
 
-/// Sends requests.
 #[async_trait]
 pub trait Api: Send + Sync {
     /// A digest of the token in force for a connection; nothing if there is none. It tells one token from another, and

@@ -3,13 +3,11 @@
 use super::core::rule::OrderId;
 use crate::sinks::update::UpdatedDelivery;
 
-/// Of an order's record.
 #[must_use]
 pub fn order(connection: &str, OrderId { location, order }: &OrderId) -> String {
     format!("mp:sink:hubrise:{{{connection}:{location}:{order}}}:order")
 }
 
-/// Of a connection's desk.
 #[must_use]
 pub fn desk(connection: &str) -> String {
     format!("mp:sink:hubrise:{{{connection}}}:desk")

@@ -32,11 +32,8 @@ pub struct KnownDelivery {
 /// An order of a connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
-    /// The connection's name.
     pub connection: String,
-    /// The location's id.
     pub location: String,
-    /// The order's id.
     pub order: String,
 }
 
@@ -69,7 +66,6 @@ impl Waiting {
 }
 
 impl Link {
-    /// The order.
     #[must_use]
     pub fn order_id(&self) -> OrderId {
         OrderId { location: self.location.clone(), order: self.order.clone() }

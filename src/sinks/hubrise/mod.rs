@@ -36,7 +36,6 @@ pub const OWN_PROVIDER: &str = "hubrise";
 /// A link is noticed after this long at the latest.
 const LONGEST_LOOK: Duration = Duration::from_mins(5);
 
-/// The sink.
 pub struct Hubrise {
     settings: Settings,
     store: Arc<dyn Cells>,

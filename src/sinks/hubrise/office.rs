@@ -22,7 +22,6 @@ const DESK_TTL: Duration = Duration::from_hours(48);
 /// How long a connection without a token waits before it is looked at again.
 const NO_TOKEN_WAIT_MS: i64 = 30_000;
 
-/// Sends requests.
 pub(super) struct Office {
     store: Arc<dyn Cells>,
     api: Arc<dyn Api>,
@@ -97,7 +96,6 @@ impl Office {
         })
     }
 
-    /// Sends an admitted request.
     pub(super) async fn send(
         &self,
         connection: &Connection,

@@ -26,15 +26,12 @@ pub struct Connection {
     pub accounts: Vec<(String, String)>,
     /// How its orders are recognised.
     pub rule: Rule,
-    /// How it shows things.
     pub style: Style,
-    /// What it may spend.
     pub budget: Budget,
     /// How far apart positions and estimates of one delivery are sent.
     pub interval: Duration,
 }
 
-/// The sink's settings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// Its connections, by their names.

@@ -36,7 +36,6 @@ const LONGEST_WAIT: Duration = Duration::from_hours(1);
 /// How long another replica's request takes at the most usual.
 const BUSY_WAIT: Duration = Duration::from_secs(2);
 
-/// One visit.
 pub(super) struct Visit<'a> {
     sink: &'a Hubrise,
     connection: &'a Connection,
@@ -45,7 +44,6 @@ pub(super) struct Visit<'a> {
     message: &'a SinkMessage,
     carrier: Carrier,
     key: String,
-    /// Names this visit's leases.
     token: String,
     run: Run,
 }

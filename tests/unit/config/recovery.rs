@@ -53,7 +53,7 @@ fn what_makes_no_sense_says_why() {
     for (toml, expected) in [
         (
             source("deliverect", "", key),
-            "recovery.providers.deliverect: cannot be asked where a delivery stands",
+            "recovery.providers.deliverect: cannot be asked for a delivery's status",
         ),
         (source("dhl", "", key), "recovery.providers.dhl: no such provider"),
         (source("dash", "", key), "accounts.paris.credential: must be client_key:client_secret"),

@@ -18,9 +18,7 @@ use crate::ports::Tag;
 /// What the broker did to a message that no worker parked, latest first.
 const DEATHS: &str = "x-death";
 
-/// A parked message.
 pub struct ParkedMessage {
-    /// For acknowledging it.
     pub tag: Tag,
     /// What is known of it.
     pub about: Parked,

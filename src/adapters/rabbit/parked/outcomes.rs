@@ -19,7 +19,6 @@ const MOST_UNHEARD: i64 = 100_000;
 /// What became of a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplayOutcome {
-    /// Its update was published.
     Published,
     /// It will be tried again, or is parked.
     Failed,

@@ -22,9 +22,7 @@ const OURS: &str = "mp-";
 /// A parked message, whole: what it says to an operator, and what it takes to park it again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    /// Its id.
     pub id: String,
-    /// Whose.
     pub provider: String,
     /// AMQP `message_id`.
     #[serde(default)]
@@ -41,13 +39,10 @@ pub struct Record {
     pub body: String,
 }
 
-/// A header's value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Header {
-    /// A whole number.
     Number(i64),
-    /// Text.
     Text(String),
 }
 

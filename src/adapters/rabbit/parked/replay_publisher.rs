@@ -37,7 +37,7 @@ impl ReplayPublisher {
         Ok(Self { connection, channel, confirm_timeout: settings.confirm_timeout })
     }
 
-    /// Sends a webhook to its provider's work queue. The future that comes back is its confirm.
+    /// Sends a webhook to its provider's work queue. The returned future is its confirm.
     ///
     /// # Errors
     /// When it could not be sent.
@@ -49,7 +49,7 @@ impl ReplayPublisher {
         self.send(WEBHOOKS, webhook.provider.as_str(), properties, &webhook.body).await
     }
 
-    /// Sends a record to its provider's parked queue. The future that comes back is its confirm.
+    /// Sends a record to its provider's parked queue. The returned future is its confirm.
     ///
     /// # Errors
     /// When it is no message, or could not be sent.

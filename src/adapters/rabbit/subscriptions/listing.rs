@@ -15,19 +15,15 @@ const BOUNDS: [&str; 4] = ["x-max-length", "x-max-length-bytes", "x-message-ttl"
 /// A queue that is bound to updates.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BoundQueue {
-    /// Its name.
     pub queue: String,
     /// What it is bound by, in order.
     pub patterns: Vec<String>,
     /// Messages in it, ready or with a consumer. The broker counts every few seconds, so a new queue has none yet.
     pub messages: Option<u64>,
-    /// Its consumers, counted likewise.
     pub consumers: Option<u64>,
-    /// Whether anything bounds it.
     pub bounded: bool,
     /// The queue that keeps what its service rejects.
     pub parked_queue: Option<String>,
-    /// Messages in that one.
     pub parked: Option<u64>,
 }
 

@@ -18,7 +18,6 @@ const PREFETCH: u16 = 256;
 /// Messages acknowledged together, if more are coming; far enough below [`PREFETCH`] that they keep coming.
 const ACK_AFTER: u16 = 64;
 
-/// Where a session starts.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum LogPosition {
     First,

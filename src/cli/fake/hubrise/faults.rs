@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// What it does.
     #[serde(rename = "do")]
     pub trouble: FaultKind,
     /// Only to requests of this method.
@@ -17,7 +16,6 @@ pub struct Fault {
     /// Only to requests whose path ends so.
     #[serde(default)]
     pub path_ends: Option<String>,
-    /// To so many requests.
     #[serde(default = "once")]
     pub times: u32,
 }
@@ -26,7 +24,6 @@ const fn once() -> u32 {
     1
 }
 
-/// Kinds of trouble.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultKind {
@@ -64,7 +61,6 @@ pub enum FieldName {
     DriverPhone,
     /// `status`.
     Status,
-    /// No field.
     Nothing,
 }
 
@@ -90,7 +86,6 @@ impl Faults {
         self.0.extend(faults);
     }
 
-    /// Forgets all of them.
     pub fn clear(&mut self) {
         self.0.clear();
     }

@@ -43,9 +43,7 @@ const STATUSES: [&str; 9] = [
 /// What is wrong with a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldProblem {
-    /// The field.
     pub field: String,
-    /// What is wrong.
     pub message: String,
 }
 

@@ -91,7 +91,6 @@ impl Args {
 
 /// The token of the stand-in of `milepost run`, which listens on loopback alone.
 pub const SAMPLE_TOKEN: &str = "sample-token-hubrise";
-/// Its location.
 pub const SAMPLE_LOCATION: &str = "3r4s3-1";
 
 /// Serves until a signal.

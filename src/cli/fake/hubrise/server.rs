@@ -28,17 +28,13 @@ const MOST_UNSEEN: usize = 1024;
 pub struct StandInAnswered {
     /// When, in milliseconds.
     pub at_ms: i64,
-    /// Its method.
     pub method: String,
-    /// Its path.
     pub path: String,
-    /// Its body.
     pub body: Value,
     /// The code of its answer; 0 if it got none.
     pub code: u16,
 }
 
-/// The stand-in.
 pub struct Stub {
     token: String,
     clock: Arc<dyn Clock>,
@@ -46,7 +42,6 @@ pub struct Stub {
     changes: broadcast::Sender<String>,
 }
 
-/// What the stand-in has.
 pub struct StandInState {
     /// The location and its orders.
     pub world: World,
@@ -54,7 +49,6 @@ pub struct StandInState {
     pub faults: Faults,
     /// HubRise's limits.
     pub limits: StandInLimits,
-    /// The requests so far.
     pub requests: Vec<StandInAnswered>,
 }
 
@@ -218,7 +212,6 @@ fn put_order(world: &mut World, id: &str, body: &[u8]) -> Result<Value, String> 
     Ok(Value::Null)
 }
 
-/// A request, read.
 struct Told<'a> {
     method: &'a str,
     path: &'a str,

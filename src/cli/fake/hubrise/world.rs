@@ -19,14 +19,11 @@ const DATED: [(&str, &str); 4] = [
     ("cancelled", "cancelled_at"),
 ];
 
-/// An order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StandInOrder {
     /// `delivery`, `collection` or `eat_in`.
     pub service_type: String,
-    /// Its own status.
     pub status: String,
-    /// Its delivery.
     pub delivery: Option<Map<String, Value>>,
 }
 
@@ -41,7 +38,6 @@ impl StandInOrder {
 /// A location, its orders, and the token that it is reached with.
 #[derive(Debug, Clone)]
 pub struct World {
-    /// The location's id.
     pub location: String,
     /// Its offset from UTC, in which it gives times.
     pub offset: Offset,
@@ -56,20 +52,15 @@ pub struct World {
 /// A request, as far as it matters.
 #[derive(Debug, Clone)]
 pub struct StandInCall<'a> {
-    /// The method.
     pub method: &'a str,
     /// The path below the version.
     pub path: Vec<&'a str>,
-    /// The body.
     pub body: &'a [u8],
 }
 
-/// An answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StandInReply {
-    /// The code.
     pub code: u16,
-    /// The JSON.
     pub body: Value,
 }
 
@@ -113,7 +104,6 @@ impl World {
         }
     }
 
-    /// Answers one authenticated call.
     pub fn answer(&mut self, call: &StandInCall<'_>, now: Timestamp) -> StandInReply {
         let (of_location, rest) = match call.path[..] {
             ["location", ref rest @ ..] => (true, rest),

@@ -19,7 +19,6 @@ const EXPRESS_FIELDS: [(&str, &str); 8] = [
     ("receiverName", "ReceiverName"),
 ];
 
-/// Whose API it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
     /// Telyport's v2.
@@ -41,23 +40,17 @@ pub(super) struct ApiRequest<'a> {
     pub body: &'a [u8],
 }
 
-/// What a request wants.
 pub(super) enum WantedResource {
-    /// A delivery.
     Delivery(String),
-    /// A token.
     Token,
     /// Something, but the credential is not the right one.
     Forbidden,
-    /// Nothing that there is.
     Nothing,
 }
 
 impl Dialect {
-    /// Every API.
     pub const ALL: [Self; 4] = [Self::Telyport, Self::Express247, Self::Dash, Self::HubRise];
 
-    /// Whose it is.
     #[must_use]
     pub const fn provider(self) -> ProviderId {
         ProviderId::new(match self {

@@ -1,4 +1,4 @@
-//! `milepost fake provider`: a stand-in for a provider's API, as much of it as its documents say about where a delivery stands.
+//! `milepost fake provider`: a stand-in for a provider's API, as much of it as its documents say about a delivery's status.
 
 pub mod dialect;
 pub mod server;

@@ -23,7 +23,6 @@ const LARGEST_BODY: usize = 64 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trouble {
-    /// The provider's own error.
     Error,
     /// Too many requests, with `Retry-After` if there are seconds.
     TooMany(Option<u64>),
@@ -35,20 +34,17 @@ pub enum Trouble {
     Huge(usize),
     /// A redirect to somewhere else.
     Redirect,
-    /// No answer.
     Silence,
     /// The answer, after so many milliseconds.
     Slow(u64),
 }
 
-/// The stand-in.
 pub struct ProviderStub {
     dialect: Dialect,
     credential: String,
     state: Mutex<StubState>,
 }
 
-/// What the stand-in has.
 #[derive(Default)]
 pub struct StubState {
     /// The state of each delivery by its id, as the API says it.
@@ -166,7 +162,7 @@ pub struct ProviderStubs(pub Vec<Arc<ProviderStub>>);
 impl Handler for ProviderStubs {
     type Body = Full<Bytes>;
 
-    async fn handle(&self, mut request: HttpRequest<Incoming>, caller: &Caller) -> Response {
+    async fn handle(&self, mut request: Request<Incoming>, caller: &Caller) -> Response {
         let path_and_query = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
         let below = self.0.iter().find_map(|stub| {
             let rest = path_and_query.strip_prefix('/')?.strip_prefix(stub.dialect.provider().as_str())?;

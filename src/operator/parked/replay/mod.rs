@@ -39,7 +39,6 @@ pub struct Options {
     pub max_failures: Option<f64>,
     /// Publish even what was published before, once more.
     pub force: bool,
-    /// Which messages.
     pub selection: Selection,
     /// Another body in place of the message's own: for a selection of one id.
     pub edited: Option<Bytes>,
@@ -75,7 +74,7 @@ pub trait Watcher: Send + Sync {
     fn taken(&self, provider: ProviderId, id: &str);
 }
 
-/// Replays, queue after queue, until all is replayed or something ends it. Returns what was done, whatever ended it.
+/// Replays, queue after queue, until all is replayed or something ends it. Returns what was done, also when it was cut short.
 ///
 /// # Errors
 /// When the broker cuts it short: it is safe to run it again.

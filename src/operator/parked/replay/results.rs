@@ -49,13 +49,11 @@ impl ReplayResults {
         self.silent.extend(self.awaited.drain());
     }
 
-    /// How many were published.
     #[must_use]
     pub fn published(&self) -> u64 {
         self.published.len() as u64
     }
 
-    /// How many failed again.
     #[must_use]
     pub const fn failed(&self) -> u64 {
         self.failed

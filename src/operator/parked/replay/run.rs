@@ -29,17 +29,15 @@ const SILENCE: Duration = Duration::from_secs(2);
 /// With no outcome for so long and the work queue not empty, no worker runs.
 const STANDSTILL: Duration = Duration::from_mins(1);
 
-/// How a replay ended.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Ended {
     /// Everything that was meant is replayed.
     Through,
     /// It was told to stop.
     Interrupted,
-    /// By its own rule.
     Failing(TooManyFailures),
     /// There is no worker, or none that gets on.
-    NobodyWorks,
+    NoWorker,
     /// The broker did not take a message.
     Broker(PublishError),
 }
@@ -50,7 +48,7 @@ impl fmt::Display for Ended {
             Self::Through => f.write_str("nothing is left"),
             Self::Interrupted => f.write_str("interrupted"),
             Self::Failing(too_many) => too_many.fmt(f),
-            Self::NobodyWorks => f.write_str("no worker takes the replays (--no-ramp replays without one)"),
+            Self::NoWorker => f.write_str("no worker takes the replays (--no-ramp replays without one)"),
             Self::Broker(error) => error.fmt(f),
         }
     }
@@ -59,7 +57,6 @@ impl fmt::Display for Ended {
 /// A message that was sent: its tag, its id, and whether the broker has it.
 type Sent = (Tag, String, Result<(), PublishError>);
 
-/// A replay under way.
 pub(super) struct ReplayRun<'a> {
     options: &'a Options,
     queue: ParkedQueue,
@@ -121,7 +118,7 @@ impl<'a> ReplayRun<'a> {
         // Asked in any case: without the queue, what is published would be caught as unroutable.
         let workers = self.queue.work_counts().await?.consumers;
         if workers == 0 && !self.options.no_ramp() && self.queue.remaining() > 0 {
-            return Ok(Ended::NobodyWorks);
+            return Ok(Ended::NoWorker);
         }
         loop {
             let (batch, before) = (ramp.batch(), self.tally());
@@ -247,7 +244,7 @@ impl<'a> ReplayRun<'a> {
                         self.results.give_up();
                     }
                     if seen_at.elapsed() > STANDSTILL {
-                        return Ok(Some(Ended::NobodyWorks));
+                        return Ok(Some(Ended::NoWorker));
                     }
                 }
                 next = self.outcomes.next() => {

@@ -3,10 +3,8 @@
 use std::fmt;
 use std::ops::AddAssign;
 
-/// The numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Messages that were meant.
     pub selected: u64,
     /// Of these, such as cannot be replayed.
     pub unfit: u64,

@@ -19,7 +19,6 @@ const LONGEST_WAIT: Duration = Duration::from_hours(24);
 /// An answer as HTTP has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawAnswer {
-    /// The status code.
     pub code: u16,
     /// `Retry-After`, verbatim.
     pub retry_after: Option<String>,
@@ -27,14 +26,10 @@ pub struct RawAnswer {
     pub body: Option<Vec<u8>>,
 }
 
-/// What an answer says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ApiAnswer {
-    /// The write was done.
     Done,
-    /// The order.
     Order(OrderSeen),
-    /// The order's delivery.
     Delivery(DeliverySeen),
     /// The location of that id.
     Location(Option<String>),
@@ -51,7 +46,6 @@ pub enum ApiAnswer {
         /// HubRise's words.
         message: String,
     },
-    /// Too many requests.
     Limited {
         /// How long to wait, if it says so.
         retry_after: Option<Duration>,
@@ -65,9 +59,7 @@ pub enum ApiAnswer {
 pub struct OrderSeen {
     /// How it is served: `delivery`, `collection`, `eat_in`.
     pub service_type: Option<String>,
-    /// The order's own status.
     pub status: Option<String>,
-    /// Its delivery.
     pub delivery: DeliveryOfOrder,
 }
 
@@ -77,9 +69,7 @@ pub enum DeliveryOfOrder {
     /// It does not say whether there is one.
     #[default]
     Unsaid,
-    /// There is none.
     None,
-    /// This one.
     Some(DeliverySeen),
 }
 
@@ -89,9 +79,7 @@ pub type DeliverySeen = BTreeMap<Field, String>;
 /// Why HubRise will not take something.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ApiRejection {
-    /// The fields it names.
     pub fields: Vec<Field>,
-    /// Its words.
     pub text: String,
 }
 

@@ -1,7 +1,6 @@
 //! Who carries a provider's deliveries, as HubRise is told. Both are fixed once a delivery is made, so they depend on
 //! nothing that a later update may say otherwise.
 
-/// A carrier.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Carrier {
     /// The name that people see.

@@ -17,10 +17,8 @@ const MOST_CLAIMS: usize = 40;
 /// What one update says of the status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Statement {
-    /// The update's sequence number.
     #[serde(rename = "n")]
     pub sequence: u64,
-    /// The status to show.
     #[serde(rename = "s")]
     pub stage: Stage,
     /// When it happened, in milliseconds.
@@ -31,7 +29,6 @@ pub struct Statement {
     pub restarts: bool,
 }
 
-/// A delivery's course.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Statements(Vec<Statement>);
@@ -39,7 +36,6 @@ pub struct Statements(Vec<Statement>);
 /// What the course adds up to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Conclusion {
-    /// The status to show.
     pub stage: Stage,
     /// When a courier took it on.
     pub assigned_at_ms: Option<i64>,
@@ -90,7 +86,6 @@ fn phase_of(status: &str) -> Phase {
 }
 
 impl Statements {
-    /// Whether nothing was claimed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

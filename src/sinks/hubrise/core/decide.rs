@@ -13,10 +13,8 @@ use crate::sinks::update::{Fit, Update};
 /// The order's statuses after which its delivery does not change it.
 const CLOSED_ORDER: [&str; 4] = ["completed", "rejected", "cancelled", "delivery_failed"];
 
-/// What to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// Send this.
     Send(Request),
     /// Nothing more: the update's message can go.
     Done(OrderOutcome),
@@ -24,7 +22,6 @@ pub enum Step {
     Wait(i64),
     /// Try again later: something has to change outside.
     Retry(RetryCause),
-    /// It needs an operator.
     Park(Obstacle),
     /// It needs an operator, as HubRise will not take it: its words.
     Refused(String),
@@ -89,9 +86,7 @@ pub struct Run {
 /// All that a decision rests on beside the record.
 #[derive(Debug, Clone, Copy)]
 pub struct Case<'a> {
-    /// The update in hand.
     pub update: &'a Update,
-    /// Who carries it.
     pub carrier: &'a Carrier,
     /// How the connection shows things.
     pub style: &'a Style,
@@ -145,7 +140,7 @@ fn displaces(record: &OrderRecord, owner: &Owner, update: &Update) -> Result<(),
 #[must_use]
 pub fn decide(record: &OrderRecord, case: &Case<'_>, run: &Run) -> Step {
     match to_show(record, case, run) {
-        // Whatever else it says is shown.
+        // Its other fields are shown.
         Step::Done(OrderOutcome::Shown) => match record.rejections.get(&case.update.sequence) {
             Some(why) => Step::Refused(why.clone()),
             None => Step::Done(OrderOutcome::Shown),

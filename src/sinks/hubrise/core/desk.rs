@@ -18,21 +18,17 @@ const PROBE_EVERY_MS: i64 = 5 * MINUTE_MS;
 /// So many orders in a row that are not there make a look at the token's location worth it.
 const SUSPICIOUS_ABSENCES: u32 = 5;
 
-/// A connection's desk.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Desk {
-    /// Requests made.
     pub windows: Windows,
     /// Nothing is sent before, as HubRise said too many requests were made.
     pub limited_until_ms: i64,
     /// How often in a row it said so.
     pub limited: u32,
-    /// Why nothing is sent.
     pub pause: Option<Pause>,
     /// Requests in a row that got no answer of HubRise's.
     pub failures: u32,
-    /// Nothing is sent before.
     pub away_until_ms: i64,
     /// Orders in a row that were not there.
     pub absences: u32,
@@ -41,7 +37,6 @@ pub struct Desk {
 /// A pause, until another token is there or a probe succeeds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pause {
-    /// Why.
     pub reason: PauseReason,
     /// Since when, in milliseconds.
     pub since_ms: i64,
@@ -72,7 +67,6 @@ impl PauseReason {
     pub const ALL: [Self; 5] =
         [Self::Unauthorized, Self::Forbidden, Self::NoSuchPath, Self::WrongLocation, Self::NoToken];
 
-    /// The metric label.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -88,7 +82,6 @@ impl PauseReason {
 /// What a connection may spend.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Budget {
-    /// Its limits.
     pub limits: Vec<Limit>,
     /// The share of each that is kept for statuses.
     pub reserve: f64,
@@ -98,15 +91,11 @@ pub struct Budget {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
     /// It may; `probe` if it looks whether a pause is over, and why there was one.
-    Go {
-        /// The pause's reason.
-        probe: Option<PauseReason>,
-    },
+    Go { probe: Option<PauseReason> },
     /// Not before so long.
     Wait {
         /// In milliseconds.
         ms: i64,
-        /// Why.
         why: Why,
     },
 }
@@ -114,9 +103,7 @@ pub enum Admission {
 /// Why a request has to wait. A closed set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Why {
-    /// The connection is paused.
     Paused(PauseReason),
-    /// We spent a limit.
     Spent(&'static str),
     /// HubRise said that too many requests were made.
     Limited,
@@ -133,7 +120,6 @@ pub enum Note {
     Found,
     /// HubRise answered that there is no such order.
     Absent,
-    /// Too many requests.
     Limited(Option<Duration>),
     /// The token, the URL or the location is wrong.
     Wrong(PauseReason),

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use crate::domain::instant::from_text;
 use crate::sinks::update::Fee;
 
-/// A field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Field {
@@ -26,15 +25,11 @@ pub enum Field {
     EstimatedDropoffAt,
     /// A page where the recipient can follow the delivery.
     TrackingUrl,
-    /// The courier's name.
     DriverName,
-    /// The courier's phone number.
     DriverPhone,
     /// What to key in when calling that number.
     DriverPhoneAccessCode,
-    /// Where the courier is.
     DriverLatitude,
-    /// Where the courier is.
     DriverLongitude,
     /// When the status became `pickup_enroute`.
     AssignedAt,
@@ -47,7 +42,6 @@ pub enum Field {
 }
 
 impl Field {
-    /// Every field.
     pub const ALL: [Self; 17] = [
         Self::Carrier,
         Self::CarrierRef,

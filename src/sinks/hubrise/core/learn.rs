@@ -15,9 +15,7 @@ use crate::domain::instant::from_text;
 /// What an answer means for the run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lesson {
-    /// Decide anew.
     GoOn,
-    /// The update ends so.
     End(Step),
     /// HubRise refused something that the update may have said. What else there is may still be sent.
     Refused(ApiRejection),
@@ -30,7 +28,6 @@ pub enum Lesson {
     },
     /// The base URL is wrong.
     NoSuchPath,
-    /// Too many requests.
     Limited {
         /// How long to wait, if HubRise says so.
         retry_after: Option<std::time::Duration>,

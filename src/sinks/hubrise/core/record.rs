@@ -32,7 +32,6 @@ pub(super) const DATED: [(Field, Stage); 4] = [
 pub struct OrderRecord {
     /// Which of our deliveries the order has.
     pub owner: Option<Owner>,
-    /// Those it had before.
     pub former: Vec<Owner>,
     /// What the owner's updates say of the status.
     pub course: Statements,
@@ -59,9 +58,7 @@ pub struct OrderRecord {
 /// A delivery, as the record names it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
-    /// The provider's short name.
     pub provider: String,
-    /// The account.
     pub account: String,
     /// The provider's id of the delivery.
     pub delivery: String,
@@ -70,7 +67,6 @@ pub struct Owner {
 /// A value, and the update that said it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SaidValue {
-    /// The update's sequence number.
     #[serde(rename = "n")]
     pub sequence: u64,
     /// The value, in HubRise's format.
@@ -94,7 +90,6 @@ pub enum HubriseSide {
 /// The right to send requests about the order, until a deadline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderLease {
-    /// Names the holder.
     pub token: String,
     /// Until when, in milliseconds on the store's clock.
     pub until_ms: i64,
@@ -106,12 +101,9 @@ pub struct OrderLease {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sending {
-    /// Nothing that changes anything.
     #[default]
     Nothing,
-    /// A new delivery.
     Post,
-    /// These fields.
     Patch(Vec<Field>),
     /// The order's own status, which is looked at before it is sent.
     OrderStatus,
@@ -124,7 +116,6 @@ pub struct Last {
     pub at_ms: i64,
     /// What was sent: `post`, `patch`, `get`.
     pub request: String,
-    /// What became of it.
     pub result: String,
 }
 

@@ -15,7 +15,6 @@ pub enum Request {
     GetOrder,
     /// The order's delivery, of an order whose representation does not have it.
     GetDelivery,
-    /// A new delivery.
     Post(BTreeMap<Field, String>),
     /// Other values for these fields.
     Patch(BTreeMap<Field, String>),
@@ -23,7 +22,6 @@ pub enum Request {
     PatchOrder(&'static str),
     /// The location that the token is for.
     GetLocation,
-    /// The configured location.
     GetThatLocation,
 }
 
@@ -32,12 +30,10 @@ pub enum Request {
 pub enum Class {
     /// A status, or what has to be known for one.
     Status,
-    /// Positions and estimates alone.
     Frequent,
 }
 
 impl Request {
-    /// The HTTP method.
     #[must_use]
     pub const fn method(&self) -> &'static str {
         match self {
@@ -59,7 +55,6 @@ impl Request {
         }
     }
 
-    /// The JSON to send.
     #[must_use]
     pub fn body(&self) -> Option<Value> {
         match self {
@@ -83,7 +78,6 @@ impl Request {
         }
     }
 
-    /// The metric label.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
         match self {
@@ -96,7 +90,6 @@ impl Request {
         }
     }
 
-    /// How much it matters.
     #[must_use]
     pub fn class(&self) -> Class {
         match self {

@@ -10,9 +10,7 @@ const LONGEST_ID: usize = 64;
 /// A HubRise order.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OrderId {
-    /// The location's id.
     pub location: String,
-    /// The order's id.
     pub order: String,
 }
 
@@ -28,7 +26,6 @@ pub enum ReferenceKind {
 }
 
 impl ReferenceKind {
-    /// Every source.
     pub const ALL: [Self; 3] = [Self::MerchantOrder, Self::MerchantReference, Self::Order];
 
     /// The word used in the configuration and in events.
@@ -146,7 +143,6 @@ fn take(rest: &mut &str, fits: impl Fn(u8) -> bool) -> Option<String> {
 pub struct Rule {
     /// Where to look, in this order.
     pub from: Vec<ReferenceKind>,
-    /// What to look for.
     pub pattern: ReferencePattern,
 }
 

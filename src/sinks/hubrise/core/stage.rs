@@ -11,28 +11,18 @@ use crate::sinks::update::Update;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
-    /// Not started.
     Pending,
-    /// En route to pickup.
     PickupEnroute,
-    /// Nearing pickup.
     PickupApproaching,
-    /// At pickup.
     PickupWaiting,
-    /// En route to dropoff.
     DropoffEnroute,
-    /// Nearing dropoff.
     DropoffApproaching,
-    /// At dropoff.
     DropoffWaiting,
-    /// Completed.
     Delivered,
-    /// Cancelled.
     Cancelled,
 }
 
 impl Stage {
-    /// Every status.
     pub const ALL: [Self; 9] = [
         Self::Pending,
         Self::PickupEnroute,
@@ -78,24 +68,19 @@ impl Stage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
-    /// Shows this status.
     Show(Stage),
     /// Begins a delivery as `pending`; one that is further already stays as it is.
     Begin,
-    /// Changes no status.
     Keep,
 }
 
 /// One line of the map.
 #[derive(Debug, Clone, Copy)]
 pub struct Line {
-    /// Milepost's status.
     pub status: Status,
-    /// What it does.
     pub effect: Effect,
     /// What a connection may choose instead, where HubRise has no word of its own for the status.
     pub instead: &'static [Effect],
-    /// Why.
     pub why: &'static str,
 }
 
@@ -181,7 +166,6 @@ const fn by_phase(phase: Phase) -> Effect {
     }
 }
 
-/// What an update does.
 #[must_use]
 pub fn effect_of(update: &Update, overrides: &Overrides) -> Effect {
     effect(&update.status, update.phase, overrides)

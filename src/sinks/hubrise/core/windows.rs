@@ -15,7 +15,6 @@ const KEPT: i64 = 60;
 /// At most so many requests in so long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
-    /// The metric label.
     pub name: &'static str,
     /// How long the window is.
     pub per: Duration,
@@ -31,7 +30,6 @@ pub struct Windows(Vec<Vec<(i64, u32)>>);
 /// A request that may not be made yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Spent {
-    /// Which limit.
     pub limit: &'static str,
     /// How long it takes until one may be.
     pub wait_ms: i64,
@@ -40,9 +38,7 @@ pub struct Spent {
 /// How many requests are left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Left {
-    /// Of which limit.
     pub limit: &'static str,
-    /// So many.
     pub requests: u32,
 }
 
