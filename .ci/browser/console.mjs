@@ -149,10 +149,11 @@ console.log(`found why in ${why} ms, replayed the group in ${Date.now() - mended
 
 // The delivery is published now, and says who did it.
 await page.goto(`${base}/delivery?id=IN-FORMAT-3&since=1h`);
-await page.getByText("published").first().waitFor();
+await page.getByText("published", { exact: true }).first().waitFor();
+await page.getByText("What operators did").waitFor();
 await page.goto(`${base}/delivery?id=${encodeURIComponent("#shop-3")}&since=1h`);
 await page.getByText("is a reference of").waitFor();
-await page.getByText("published").first().waitFor();
+await page.getByText("published", { exact: true }).first().waitFor();
 await sound(page, "delivery");
 await picture(page, "delivery");
 

@@ -16,11 +16,13 @@ RENDERED = [Path("target/kube-check", f"{overlay.name}.yaml") for overlay in Pat
 SECRETS = "/run/secrets"
 VERSION = tomllib.loads(Path("Cargo.toml").read_text())["package"]["version"]
 REDIS = "redis://redis:6379/0"
+HASH = subprocess.run([MILEPOST, "console", "hash"], input="password", capture_output=True, text=True, check=True).stdout.strip()
 URLS = {
     "amqp-url": "amqp://user:password@rabbitmq:5672/%2f",
     "redis-url": REDIS,
     "redis-url-receiver": REDIS,
     "dash": "key:secret",
+    "console-users.toml": f'[users.operator]\nhash = "{HASH}"\nrights = ["see"]\n',
     "users.toml": '[users."*"]\nrights = ["see"]\n',
 }
 

@@ -11,7 +11,6 @@ use crate::adapters::http::webhooks::WebhookPort;
 use crate::domain::gap::{Gap, Witness};
 use crate::domain::provider::ProviderId;
 use crate::ports::{Clock, Gaps, LedgerError, chance};
-use crate::providers;
 
 const EVERY: Duration = Duration::from_secs(5);
 /// Receivers say that they run this often at the least: a longer silence is an absence.
@@ -22,22 +21,23 @@ pub(super) async fn note(
     port: &WebhookPort,
     gaps: &dyn Gaps,
     clock: &dyn Clock,
-    providers: &[ProviderId],
+    horizons: &[(ProviderId, Duration)],
     closing: &CancellationToken,
 ) {
+    let providers: Vec<_> = horizons.iter().map(|(provider, _)| *provider).collect();
     let (process, started) = (chance::random::<u64>(), clock.now());
     let mut looked_back = false;
     let mut tick = tokio::time::interval(EVERY);
     while closing.run_until_cancelled(tick.tick()).await.is_some() {
         let before = gaps.alive(clock.now()).await;
         if let (Ok(before), false) = (before, looked_back) {
-            looked_back = absence(gaps, providers, before, started).await.is_ok();
+            looked_back = absence(gaps, &providers, before, started).await.is_ok();
         }
         refusals(port, gaps, process).await;
-        contents(port, gaps, clock, providers).await;
+        contents(port, gaps, clock, horizons).await;
     }
     refusals(port, gaps, process).await;
-    contents(port, gaps, clock, providers).await;
+    contents(port, gaps, clock, horizons).await;
 }
 
 /// Notes that no receiver ran before this one, if none did.
@@ -68,12 +68,17 @@ async fn refusals(port: &WebhookPort, gaps: &dyn Gaps, process: u64) {
 }
 
 /// Notes which webhooks were refused and which of them came again, and learns what other receivers refused: for as long as the
-/// provider may send it again.
-async fn contents(port: &WebhookPort, gaps: &dyn Gaps, clock: &dyn Clock, served: &[ProviderId]) {
-    for provider in served.iter().filter_map(|id| providers::by_name(id.as_str())) {
-        let (id, unsaid) = (provider.id(), port.unsaid_contents(provider.id()));
+/// provider may send it again, which is beside its name.
+async fn contents(
+    port: &WebhookPort,
+    gaps: &dyn Gaps,
+    clock: &dyn Clock,
+    horizons: &[(ProviderId, Duration)],
+) {
+    for &(id, horizon) in horizons {
+        let unsaid = port.unsaid_contents(id);
         let (refused, accepted) = &unsaid;
-        let since = clock.now().checked_sub(provider.resend_horizon()).unwrap_or(Timestamp::MIN);
+        let since = clock.now().checked_sub(horizon).unwrap_or(Timestamp::MIN);
         let noted = async {
             gaps.refused(id, refused).await?;
             gaps.accepted(id, accepted).await?;

@@ -131,9 +131,12 @@ impl Process {
         });
         let (gaps, closing) = (Arc::clone(&backends.gaps), self.life.closing.clone());
         let (clock, port) = (Arc::clone(&backends.clock), noted);
-        let ids: Vec<_> = served.iter().map(|provider| provider.id()).collect();
+        let horizons: Vec<_> = served
+            .iter()
+            .map(|provider| (provider.id(), config.provider(provider.id()).resend_horizon))
+            .collect();
         self.life.plumbing("gaps", async move {
-            gaps::note(&port, gaps.as_ref(), clock.as_ref(), &ids, &closing).await;
+            gaps::note(&port, gaps.as_ref(), clock.as_ref(), &horizons, &closing).await;
         });
         tracing::info!(%addr, "listening for webhooks");
         Ok(addr)

@@ -97,7 +97,12 @@ fn stretch_in_words(stretch: &Stretch, patience: Duration) -> String {
     let verdict = if patience.is_zero() {
         "each of them may be lost: it is not known to send again".to_owned()
     } else if stretch.is_outlasted_by(patience) {
-        format!("it sends again for {} s: all came again, if it did so", patience.as_secs())
+        match webhooks.saturating_sub(*came_again) {
+            0 => format!("it sends again for {} s: all came again, if it did so", patience.as_secs()),
+            others => {
+                format!("it sends again for {} s; of the other {others} it is not known", patience.as_secs())
+            }
+        }
     } else {
         let lost = lasted.saturating_sub(patience.as_secs());
         format!(
@@ -124,7 +129,7 @@ fn recovery(account: &ProviderAccount) -> String {
     let unheard = account.unheard;
     writeln!(said, "  open then and not heard of since: {unheard} deliveries").expect("a text takes all");
     let asked = match (account.provider.pull(), account.is_asked) {
-        (None, _) => "it cannot be asked where deliveries stand",
+        (None, _) => "it cannot be asked for deliveries",
         (Some(_), false) => "it could be asked, and no credential is configured: recovery.providers",
         (Some(_), true) => "it is asked for those",
     };

@@ -34,7 +34,7 @@ use crate::providers;
 use crate::sinks::HUBRISE;
 use crate::telemetry::recorder::Role;
 
-/// What differs from the roles' own defaults: loopback only, and quiet logs for whom reads them on a terminal and wants to know all the same why
+/// What differs from the roles' own defaults: loopback only, and quiet logs for a person at a terminal, who still wants to know why
 /// a webhook is refused.
 const DEFAULTS: &str = r#"
 [http]

@@ -39,7 +39,7 @@ impl AskedStandIns {
         Dialect::ALL.map(source).concat()
     }
 
-    /// Serves. Returns what is told where deliveries stand.
+    /// Serves. Returns the stand-ins, which are given the deliveries to know.
     pub(super) fn serve(self, life: &mut Life) -> Arc<ProviderStubs> {
         eprintln!("milepost: stand-ins for the providers' APIs on {}", self.url);
         let (closing, stubs) = (life.closing.clone(), Arc::clone(&self.stubs));

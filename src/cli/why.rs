@@ -102,10 +102,9 @@ fn for_a_person(answer: &Explanation, now: Timestamp) -> String {
         let ids: Vec<_> = answer.referred.iter().map(|name| printable(&name.delivery_id)).collect();
         let _ = writeln!(text, "{} is a reference of {}", printable(&answer.id), ids.join(", "));
     }
-    if answer.referred_beyond > 0 {
-        let beyond = answer.referred_beyond;
-        let _ =
-            writeln!(text, "deliveries with this reference, not shown: {beyond} (search less with --since)");
+    if !answer.referred_beyond.is_empty() {
+        let beyond = answer.referred_beyond.len();
+        let _ = writeln!(text, "deliveries with this reference, not shown: {beyond}");
     }
     for delivery in &answer.remembered {
         let DeliveryName { provider, account, delivery_id } = &delivery.name;

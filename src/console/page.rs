@@ -126,7 +126,7 @@ fn asset(kind: &'static str, text: &'static str) -> Response {
 pub(super) enum TableColumn {
     Text(&'static str),
     Number(&'static str),
-    /// Of what its rows say for themselves: its name is for who cannot see them.
+    /// Its cells explain themselves: its name is for screen readers.
     Unnamed(&'static str),
 }
 

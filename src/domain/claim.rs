@@ -26,6 +26,7 @@ pub struct Token(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
     Claimed {
+        /// Attempts that failed before.
         attempt: u32,
         /// Claims that ran out before.
         crashes: u32,
@@ -35,6 +36,7 @@ pub enum Progress {
     },
     /// A copy waits for its retry.
     Retrying {
+        /// The copy's attempt number.
         attempt: u32,
         /// Claims that ran out before.
         crashes: u32,

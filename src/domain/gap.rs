@@ -81,6 +81,7 @@ impl FromStr for ContentDigest {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedContent {
     pub digest: ContentDigest,
+    /// When it was refused last.
     pub refused_at: Timestamp,
     /// When the same was last accepted, if it ever was.
     pub accepted_at: Option<Timestamp>,

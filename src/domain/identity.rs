@@ -16,7 +16,8 @@ use super::provider::ProviderId;
 ///
 /// It also says which way the webhook came, so that whatever is known by a receipt tells that, and nothing has to be stored
 /// or sent for it. One that was pulled, which the reconciler asked the provider for, has a UUID of version 8 with the same
-/// layout. Of version 7 the digit behind the version is chance from 0 to 7, and `f` if the webhook was spooled.
+/// layout. Of version 7 the digit behind the version is chance from 0 to 7, and `f` if the webhook was spooled and the broker
+/// was never sent it: a copy that was published without a confirm has the same receipt as the one in the spool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ReceiptId(Uuid);
 
@@ -26,7 +27,7 @@ const SPOOLED: u8 = 0x0f;
 /// Which way a webhook came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Way {
-    /// Its provider sent it, and the broker took it.
+    /// Its provider sent it, and the broker was given it. It may have been spooled too, if it was not confirmed.
     Push,
     /// Its provider sent it, and the spool took it.
     Spool,
@@ -61,7 +62,7 @@ impl ReceiptId {
         Self(Uuid::from_bytes(bytes))
     }
 
-    /// The same receipt, of a webhook that goes into the spool.
+    /// The same receipt, of a webhook that goes into the spool and nowhere else.
     #[must_use]
     pub fn spooled(self) -> Self {
         let mut bytes = *self.0.as_bytes();

@@ -206,7 +206,7 @@ impl Receiver {
 
     /// Stores a webhook. `request` is the HTTP request's span, which becomes a child of the sender's: it is the provider,
     /// and no other sender may choose what we sample. `Ok` only after the broker confirmed it, or the spool proved that it
-    /// has it (invariant 1); it is the receipt that the webhook has from then on, which says so if it was spooled. When the
+    /// has it (invariant 1); it is the receipt that the webhook has from then on, which says so if the spool alone has it. When the
     /// future is dropped, it may or may not be stored: the sender has no answer then, and sends again.
     ///
     /// # Errors
@@ -234,7 +234,9 @@ impl Receiver {
         // The broker may have it all the same, if it did not confirm: then there are two copies of one event, received at the
         // same moment, and one of them ends as a duplicate.
         if let Some((spool, envelope)) = spool {
-            let envelope = Envelope { receipt: receipt.id.spooled(), ..envelope };
+            // With another receipt, a copy that the broker took without confirming it would be another webhook.
+            let receipt = if error == PublishError::Unavailable { receipt.id.spooled() } else { receipt.id };
+            let envelope = Envelope { receipt, ..envelope };
             if spool.append(&envelope).await.is_ok() {
                 return Ok(envelope.receipt);
             }

@@ -1,4 +1,4 @@
-//! Asks providers where deliveries stand of which nothing is heard, and puts the answers into the intake as webhooks.
+//! Asks providers for deliveries that are silent, and puts the answers into the intake as webhooks.
 //!
 //! It remembers nothing that has to survive: whom to ask is read from the ledger's index and from the gaps, and an answer
 //! counts once a worker has processed it. A crash at any step asks again, and what is put in twice is one event for the

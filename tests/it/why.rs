@@ -1,9 +1,12 @@
 //! `milepost why` and `milepost waiting`: what is known of an event, wherever it is, on real servers.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use lapin::BasicProperties;
+use lapin::options::BasicPublishOptions;
 use lapin::types::FieldTable;
 use milepost::adapters::redis::{EventState, LedgerReader, RedisConnection, RedisSettings};
 use milepost::domain::claim::{Claim, ClaimRequest, EventRef, Mark, Token};
@@ -258,7 +261,7 @@ async fn parked(real: &Real, webhook: &Envelope) {
 
 fn reference_of(answer: &Value) -> BTreeSet<&str> {
     let ids = answer["reference_of"].as_array().expect("a list");
-    ids.iter().map(|id| id.as_str().expect("an id")).collect()
+    ids.iter().map(|name| name["delivery_id"].as_str().expect("an id")).collect()
 }
 
 /// One delivery is published and one is parked: both are found, with those of their events that do not say the reference.
@@ -322,6 +325,39 @@ async fn a_reference_of_many_deliveries_is_shown_up_to_a_bound() {
     assert_eq!((reference_of(&found).len(), &found["reference_of_more"]), (20, &json!(3)));
     assert!(reference_of(&found).contains(&*format!("D22-{reference}")), "the last of them are shown");
     assert_eq!(events(&found).len(), 20);
+}
+
+/// A fleet does not stop publishing while it is asked.
+#[tokio::test]
+async fn a_search_ends_where_it_began_though_more_is_published_all_the_time() {
+    let vhost = Vhost::new().await;
+    let real = Real::on(&vhost).await;
+    let published = AtomicU64::new(0);
+    let publishing = async {
+        loop {
+            let publish = real.channel.basic_publish(
+                "milepost.updates".into(),
+                "a.b.c.d".into(),
+                BasicPublishOptions::default(),
+                b"{}",
+                BasicProperties::default(),
+            );
+            publish.await.expect("sent");
+            published.fetch_add(1, Ordering::Relaxed);
+            // Well below the pause that the end of a stream is told by.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let asking = async {
+        let (code, answer) = why(&vhost, "no-such-delivery").await;
+        (code, answer["searched"].is_object())
+    };
+    let answered = tokio::select! {
+        answered = asking => answered,
+        () = publishing => unreachable!("it does not end"),
+    };
+    assert_eq!(answered, (Some(1), true));
+    assert!(published.load(Ordering::Relaxed) > 0, "it was published to all the time");
 }
 
 fn events(answer: &Value) -> &[Value] {

@@ -1,4 +1,4 @@
-//! A connection's socket, that reports every byte that comes to its caller.
+//! A connection's socket, that tells its caller of every byte.
 
 use std::io::{IoSlice, Result};
 use std::pin::Pin;

@@ -62,8 +62,8 @@ impl WebhookPort {
         let allowance = |provider: ProviderId| Allowance::new(provider.as_str(), &limits);
         let allowances = receiver.providers().map(|provider| (provider, allowance(provider))).collect();
         let connections = load::shown("connections", NO_PROVIDER, limits.max_connections);
-        let (refusing, again, refusals) =
-            (Refusing::default(), Again::default(), Refusals::every(limits.refusal_log_pause));
+        let again = Again::of(receiver.providers());
+        let (refusing, refusals) = (Refusing::default(), Refusals::every(limits.refusal_log_pause));
         Arc::new(Self { receiver, limits, allowances, connections, refusing, again, refusals, sample_ratio })
     }
 
@@ -210,6 +210,9 @@ impl Handler for WebhookPort {
         };
         body::discard(body);
         let (stored_as, outcome) = (taken.unwrap_or(receipt.id), taken.map(drop));
+        if stored_as != receipt.id {
+            span.record("milepost.receipt", tracing::field::display(stored_as));
+        }
         if let Some(destination) = &destination {
             self.refusing.note(destination.provider(), outcome, receipt.received_at);
         }

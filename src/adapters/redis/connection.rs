@@ -2,7 +2,7 @@
 //!
 //! A pool's checkout costs a PING round trip, and a multiplexed connection does not heal itself. So one connection
 //! is checked out once and cloned for each request; requests in flight share it as a pipeline. The first error
-//! gives it back to the pool, whose PING then throws it away unless it is sound. A new one is to the present primary
+//! gives it back to the pool, whose PING then throws it away unless it is sound. A new one is to the primary of that moment
 //! then, or has the Cluster's nodes as they are then.
 
 use std::sync::atomic::{AtomicBool, Ordering};

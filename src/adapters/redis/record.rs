@@ -31,6 +31,7 @@ impl EventState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventRecord {
     pub state: EventState,
+    /// Attempts that failed.
     pub attempt: u32,
     /// Of a claim: when its lease is over. Of a retry: when its copy is due.
     pub deadline: Option<Timestamp>,

@@ -76,7 +76,8 @@ impl TestFleet {
         let amqp = env.lines().find_map(|line| line.strip_prefix("MILEPOST_AMQP_URL="));
         let amqp = amqp.context("the fleet's servers have no RabbitMQ")?.to_owned();
         let local = |text: &str| {
-            let url = Url::parse(text).with_context(|| format!("{text} is no URL"))?;
+            // It may hold a password, so it is not quoted.
+            let url = Url::parse(text).context("an address of the fleet is no URL")?;
             ensure!(target::is_loopback(&url), "{} is not this machine: it is not drilled", host(&url));
             anyhow::Ok(url)
         };
@@ -86,7 +87,7 @@ impl TestFleet {
         ensure!(!receivers.is_empty(), "{} names no receiver", file.display());
         let Description { script, servers, account, secret, spools, .. } = said;
         let account = account.parse().context("the fleet's account")?;
-        let client = Client::builder().no_proxy().tls_certs_only([]).build()?;
+        let client = Client::builder().no_proxy().tls_certs_only([]).timeout(PATIENCE).build()?;
         Ok(Self { webhooks, account, secret, amqp, receivers, stand_ins, script, servers, spools, client })
     }
 

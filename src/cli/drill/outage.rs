@@ -7,14 +7,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use super::fleet::TestFleet;
 use super::plan::plan;
 use super::play::{PlayedWebhook, Player};
-use super::record::{Ending, Received, endings};
+use super::record::{Ending, SeenUpdates, endings};
 use super::updates::Updates;
 use crate::adapters::clock::SystemClock;
 use crate::app::life::Signals;
@@ -87,7 +87,10 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
         player.leave().await.context("the broker is away: start it again")?;
         return Err(error);
     }
-    let endings = settle(&fleet, player.played(), &mut updates, args.settle).await;
+    let endings = tokio::select! {
+        endings = settle(&fleet, player.played(), &mut updates, args.settle) => endings,
+        () = signals.next() => bail!("interrupted"),
+    };
     let account = OutageAccount { played: player.played(), endings, outage: args.outage, away: player.away };
     let mut out = anstream::stdout().lock();
     if args.json {
@@ -107,7 +110,7 @@ async fn settle(
     updates: &mut Updates,
     patience: Duration,
 ) -> Vec<Ending> {
-    let (mut received, end) = (Received::default(), Instant::now() + patience);
+    let (mut received, end) = (SeenUpdates::default(), Instant::now() + patience);
     let spools = |provider: ProviderId| fleet.spools(provider);
     loop {
         // What has come is taken before it is looked at, which takes longer.

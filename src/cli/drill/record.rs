@@ -17,7 +17,7 @@ pub enum Ending {
     Spooled,
     /// A later try was accepted, and subscribers have it.
     CameAgain,
-    /// It was given up, and the provider said the same when it was asked.
+    /// Subscribers have what it says from the provider, which was asked.
     Pulled,
     /// It was given up, and subscribers have a later state of the delivery.
     PassedOver,
@@ -63,9 +63,9 @@ impl Ending {
 type DeliveryOf = (ProviderId, String);
 
 #[derive(Default)]
-pub struct Received(BTreeMap<(String, String), Vec<Publication>>);
+pub struct SeenUpdates(BTreeMap<(String, String), Vec<Publication>>);
 
-impl Received {
+impl SeenUpdates {
     pub fn add(&mut self, publication: Publication) {
         let of = (publication.data.provider.clone(), publication.subject.clone());
         self.0.entry(of).or_default().push(publication);
@@ -96,7 +96,7 @@ impl Received {
 #[must_use]
 pub fn endings(
     played: &[PlayedWebhook],
-    received: &Received,
+    received: &SeenUpdates,
     spools: impl Fn(ProviderId) -> bool,
 ) -> Vec<Ending> {
     let has: Vec<_> = played.iter().map(|one| received.has(one)).collect();
@@ -109,11 +109,12 @@ pub fn endings(
         let (provider, is_first) = (one.planned.provider, one.tries == 1);
         let is_passed = furthest.get(&delivery_of(one)).is_some_and(|step| *step > one.planned.step);
         match (one.accepted.map(ReceiptId::way), has) {
+            // What was accepted after the answer is a duplicate of it; else it is lost, and the answer is what there is.
+            (_, Some(Way::Pull)) => Ending::Pulled,
             (Some(Way::Spool), Some(_)) => Ending::Spooled,
             (Some(_), Some(_)) if is_first => Ending::AtOnce,
             // Or the broker took it, and its confirm was lost.
             (Some(_), Some(_)) | (None, Some(Way::Push | Way::Spool)) => Ending::CameAgain,
-            (None, Some(Way::Pull)) => Ending::Pulled,
             (Some(_), None) => Ending::LostInReach,
             // What is sound is never refused for good.
             (None, None) if one.is_refused => Ending::LostInReach,

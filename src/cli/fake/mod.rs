@@ -9,7 +9,7 @@ use super::Exit;
 pub enum Command {
     /// A stand-in for HubRise's API: orders and their deliveries
     Hubrise(hubrise::Args),
-    /// A stand-in for a provider's API: where deliveries stand
+    /// A stand-in for a provider's API: the status of deliveries
     Provider(provider::Args),
 }
 

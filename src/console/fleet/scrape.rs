@@ -14,6 +14,7 @@ use crate::telemetry::metrics as m;
 const TIMEOUT: Duration = Duration::from_secs(1);
 /// More than any process has to say.
 const LARGEST: usize = 4 * 1024 * 1024;
+/// Processes behind one name.
 const MOST_PROCESSES: usize = 64;
 /// What is refused with a 5xx and is not our fault: HubRise deletes what it gets a 4xx for.
 const NOT_OUR_FAULT: [&str; 8] = [

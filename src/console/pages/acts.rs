@@ -22,7 +22,7 @@ pub(in crate::console) async fn list(State(console): State<Arc<Console>>, asked:
     let (acts, now) = (console.acts.all(), SystemClock.now());
     let content = html! {
         @if acts.is_empty() { p { "Nothing was done on this console since it began. The " a href="/audit" { "audit log" } " has what was done before, and by commands." } } @else {
-            @let columns = ["PageRequest for", "Who", "What", "Which", "How far"].map(TableColumn::Text);
+            @let columns = ["Asked for", "Who", "What", "Which", "How far"].map(TableColumn::Text);
             (table("Acts", &columns, &html! { @for act in &acts { tr {
                 td { a href={ "/acts/" (act.id) } { (time(act.asked_at, now)) } }
                 td { (printable(&act.who)) }

@@ -79,7 +79,7 @@ fn known(console: &Console, answer: &Explanation, now: Timestamp) -> Markup {
             }
             @if !answer.referred.is_empty() {
                 p class="notice plain" { (code(&answer.id)) " is a reference of " @for (place, name) in answer.referred.iter().enumerate() { @if place > 0 { ", " } a href=(link(&name.delivery_id)) { (code(&name.delivery_id)) } }
-                    @if answer.referred_beyond > 0 { ", and of " (answer.referred_beyond) " deliveries more that are not shown: search a shorter time" } "." }
+                    @if !answer.referred_beyond.is_empty() { ", and of " (answer.referred_beyond.len()) " deliveries more that are not shown" } "." }
             }
             @for delivery in &answer.remembered { section class="card" {
                 @let DeliveryName { provider, account, delivery_id } = &delivery.name;
@@ -110,7 +110,10 @@ fn acts(console: &Console, answer: &Explanation) -> Markup {
     let receipts: Vec<_> = answer.rows().0.into_keys().collect();
     let (entries, _) = console.trail.latest(|entry| {
         entry.ids.iter().any(|id| *id == answer.id || receipts.contains(id))
-            || entry.which.contains(&answer.id)
+            || entry
+                .which
+                .split_whitespace()
+                .any(|word| word == answer.id || answer.referred.iter().any(|name| word == name.delivery_id))
     });
     html! { @if !entries.is_empty() { h2 { "What operators did" } (super::audit::table(&entries)) } }
 }
@@ -145,7 +148,7 @@ fn event(console: &Console, receipt: &str, row: &Row<'_>, asked: &AskedSystems, 
     let status = row.parked.first().and_then(|entry| entry.content.raw_status.as_deref());
     let trace = row.published.iter().find_map(|one| trace(console, one));
     html! { section class="card" {
-        h3 { (badge(tone, if published == Some(true) { "published" } else { "not published" })) " " @if published != Some(false) || words != "no" { (printable(&words)) } @if published != Some(true) { @if let Some(status) = status { " " (code(status)) } } }
+        h3 { (badge(tone, match published { Some(true) => "published", Some(false) => "not published", None => "not known" })) " " @if published != Some(false) || words != "no" { (printable(&words)) } @if published != Some(true) { @if let Some(status) = status { " " (code(status)) } } }
         ol class="timeline" { @for (at, said) in timeline(receipt, row, now) { li { (time(at, now)) " " (said) } } }
         @for entry in &row.parked { p {
             (badge(Tone::Warn, "parked")) " " (printable(&entry.about.reason)) @if let Some(detail) = &entry.about.detail { ", " (printable(detail)) } ". "

@@ -22,8 +22,8 @@ pub struct Explanation {
     between: (Option<Timestamp>, Option<Timestamp>),
     /// The deliveries that have the id as a reference.
     pub referred: Vec<DeliveryName>,
-    /// And how many have it that are left out.
-    pub referred_beyond: usize,
+    /// And those that have it and are left out.
+    pub referred_beyond: HashSet<DeliveryName>,
     pub parked: Vec<Entry>,
     /// The deliveries that the ledger remembers.
     pub remembered: Vec<RememberedDelivery>,
@@ -42,7 +42,7 @@ impl Explanation {
             id,
             between,
             referred: Vec::new(),
-            referred_beyond: 0,
+            referred_beyond: HashSet::new(),
             parked: Vec::new(),
             remembered: Vec::new(),
             hubrise: Vec::new(),
@@ -70,7 +70,6 @@ impl Explanation {
 
     /// Takes note of deliveries that have the id as a reference, up to a bound.
     fn refers_to(&mut self, deliveries: impl IntoIterator<Item = DeliveryName>) {
-        let mut beyond = HashSet::new();
         for delivery in deliveries {
             if self.referred.contains(&delivery) {
                 continue;
@@ -78,10 +77,9 @@ impl Explanation {
             if self.referred.len() < MOST_REFERRED {
                 self.referred.push(delivery);
             } else {
-                beyond.insert(delivery);
+                self.referred_beyond.insert(delivery);
             }
         }
-        self.referred_beyond = self.referred_beyond.max(beyond.len());
     }
 
     pub(super) fn remembered(&mut self, deliveries: Vec<RememberedDelivery>) {
@@ -201,9 +199,12 @@ impl Explanation {
         let searched = self.asked.searched.as_ref().map(
             |searched| json!({"since": searched.since(), "until": searched.range.until, "kept_since": searched.kept_since}),
         );
+        let reference_of = self.referred.iter().map(|DeliveryName { provider, account, delivery_id }| {
+            json!({"provider": provider, "account": account, "delivery_id": delivery_id})
+        });
         json!({
-            "id": self.id, "reference_of": self.referred.iter().map(|name| &name.delivery_id).collect::<Vec<_>>(),
-            "reference_of_more": self.referred_beyond, "deliveries": deliveries.collect::<Vec<_>>(), "events": events, "left_out": left_out,
+            "id": self.id, "reference_of": reference_of.collect::<Vec<_>>(),
+            "reference_of_more": self.referred_beyond.len(), "deliveries": deliveries.collect::<Vec<_>>(), "events": events, "left_out": left_out,
             "repeats": self.first_receipt().map(|first| first.to_string()),
             "hubrise": self.hubrise.iter().map(AtHubrise::as_json).collect::<Vec<_>>(),
             "searched": searched, "not_asked": unknown.collect::<Vec<_>>(),

@@ -2,6 +2,8 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::future::Future;
+use std::pin::pin;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -14,7 +16,8 @@ use crate::adapters::rabbit::updates_log::{LogEvent, LogOutage, Start, UpdatesLo
 use crate::adapters::redis::DeliveryName;
 use crate::domain::identity::ReceiptId;
 
-/// A stream that sends nothing for so long has been read to its end: AMQP tells no other way where that is.
+/// A stream that sends nothing for so long has been read to its end. One that is published to all the time ends where a second
+/// reader, which began with what was published next, has its first update: AMQP tells no other way where that is.
 const IDLE: Duration = Duration::from_secs(2);
 /// Its first chunk may take longer to come, from a broker that is busy.
 const FIRST: Duration = Duration::from_secs(6);
@@ -115,7 +118,7 @@ pub(super) async fn of(url: &str, range: Range, now: Timestamp, sought: &Sought)
     let mut log = UpdatesLog::new(url, start, now)?;
     let until = range.until.and_then(|until| until.checked_add(CLOCK_SKEW).ok());
     let (mut referred, mut place) = (HashMap::new(), 0_u64);
-    let found = read(&mut log, until, |body| {
+    let found = read(&mut log, next_offset(url, now), until, |body| {
         let publication: Publication =
             sought.may_be_in(body).then(|| serde_json::from_slice(body).ok()).flatten()?;
         if sought.names_update(&publication) {
@@ -161,7 +164,7 @@ async fn oldest(url: &str, now: Timestamp) -> anyhow::Result<Option<Timestamp>> 
 /// When the broker cannot be asked.
 pub async fn pulled(url: &str, from: Timestamp, now: Timestamp) -> anyhow::Result<Vec<Publication>> {
     let mut log = UpdatesLog::new(url, Start::At(from), now)?;
-    let found = read(&mut log, None, |body| {
+    let found = read(&mut log, next_offset(url, now), None, |body| {
         let publication: Publication = serde_json::from_slice(body).ok()?;
         publication.is_pulled().then_some(publication)
     });
@@ -185,21 +188,48 @@ impl Publication {
     }
 }
 
+/// The offset of the first update that is published from now on, once there is one.
+async fn next_offset(url: &str, now: Timestamp) -> u64 {
+    if let Ok(mut log) = UpdatesLog::new(url, Start::Next, now) {
+        while let Ok(event) = log.next().await {
+            if let LogEvent::Update(update) = event {
+                log.close().await;
+                return update.offset;
+            }
+        }
+    }
+    std::future::pending().await
+}
+
+/// Reads until `end` or `until`, or all there is.
 async fn read(
     log: &mut UpdatesLog,
+    end: impl Future<Output = u64>,
     until: Option<Timestamp>,
     mut pick: impl FnMut(&[u8]) -> Option<Publication>,
 ) -> anyhow::Result<Vec<Publication>> {
+    let (mut end, mut ends_at, mut next) = (pin!(end), None, 0);
     let mut found = Vec::new();
     let mut patience = CONNECTING;
     loop {
-        let Ok(event) = timeout(patience, log.next()).await else { return Ok(found) };
+        if ends_at.is_some_and(|end| next >= end) {
+            return Ok(found);
+        }
+        let event = tokio::select! {
+            biased;
+            offset = &mut end, if ends_at.is_none() => {
+                ends_at = Some(offset);
+                continue;
+            }
+            event = timeout(patience, log.next()) => event,
+        };
+        let Ok(event) = event else { return Ok(found) };
         match event? {
             LogEvent::Attached => patience = FIRST,
             LogEvent::Waiting(LogOutage::NoLog(_)) => return Ok(found),
             LogEvent::Waiting(outage) => return Err(outage.into()),
             LogEvent::Update(update) => {
-                patience = IDLE;
+                (patience, next) = (IDLE, update.offset + 1);
                 if until.is_some() && update.claimed_at() > until {
                     return Ok(found);
                 }

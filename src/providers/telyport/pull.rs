@@ -3,7 +3,7 @@
 //! webhook has.
 //!
 //! Its timeline is not asked: it has no `PICKUPREACHED` and no `DROPREACHED`, its fields are not documented either, and what
-//! is now is what is missing.
+//! is now is missing.
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};

@@ -204,8 +204,9 @@ async fn the_receiver_that_crashes() {
         let addressed = destination.check_headers(&sent).expect("authentic");
         let webhook = addressed.check_body(sent.0.body.clone()).expect("authentic");
         let receipt = receiver.receipt();
-        receiver.store(webhook, receipt, &tracing::Span::none(), &sent).await.expect("spooled");
-        println!("accepted {}", receipt.id);
+        let stored_as =
+            receiver.store(webhook, receipt, &tracing::Span::none(), &sent).await.expect("spooled");
+        println!("accepted {stored_as}");
         std::io::stdout().flush().expect("a pipe");
     }
 }

@@ -29,6 +29,7 @@ pub struct Desk {
     pub pause: Option<Pause>,
     /// Requests in a row that got no answer of HubRise's.
     pub failures: u32,
+    /// Nothing is sent before.
     pub away_until_ms: i64,
     /// Orders in a row that were not there.
     pub absences: u32,
