@@ -3,7 +3,6 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::future::Future;
-use std::pin::pin;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -118,7 +117,7 @@ pub(super) async fn of(url: &str, range: Range, now: Timestamp, sought: &Sought)
     let mut log = UpdatesLog::new(url, start, now)?;
     let until = range.until.and_then(|until| until.checked_add(CLOCK_SKEW).ok());
     let (mut referred, mut place) = (HashMap::new(), 0_u64);
-    let found = read(&mut log, next_offset(url, now), until, |body| {
+    let found = read(&mut log, Box::pin(next_offset(url, now)), until, |body| {
         let publication: Publication =
             sought.may_be_in(body).then(|| serde_json::from_slice(body).ok()).flatten()?;
         if sought.names_update(&publication) {
@@ -164,7 +163,7 @@ async fn oldest(url: &str, now: Timestamp) -> anyhow::Result<Option<Timestamp>> 
 /// When the broker cannot be asked.
 pub async fn pulled(url: &str, from: Timestamp, now: Timestamp) -> anyhow::Result<Vec<Publication>> {
     let mut log = UpdatesLog::new(url, Start::At(from), now)?;
-    let found = read(&mut log, next_offset(url, now), None, |body| {
+    let found = read(&mut log, Box::pin(next_offset(url, now)), None, |body| {
         let publication: Publication = serde_json::from_slice(body).ok()?;
         publication.is_pulled().then_some(publication)
     });
@@ -204,11 +203,11 @@ async fn next_offset(url: &str, now: Timestamp) -> u64 {
 /// Reads until `end` or `until`, or all there is.
 async fn read(
     log: &mut UpdatesLog,
-    end: impl Future<Output = u64>,
+    mut end: impl Future<Output = u64> + Unpin,
     until: Option<Timestamp>,
     mut pick: impl FnMut(&[u8]) -> Option<Publication>,
 ) -> anyhow::Result<Vec<Publication>> {
-    let (mut end, mut ends_at, mut next) = (pin!(end), None, 0);
+    let (mut ends_at, mut next) = (None, 0);
     let mut found = Vec::new();
     let mut patience = CONNECTING;
     loop {
