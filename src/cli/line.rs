@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::operator::printable::{printable, shortened};
 
-/// The event's id is told apart well enough by this many of its 32 digits.
+/// This many of its 32 digits tell an event's id apart well enough.
 const ID_PREFIX: usize = 8;
 
 #[derive(Deserialize)]

@@ -160,7 +160,7 @@ fn router() -> Router<Arc<Console>> {
         .route("/audit", get(audit::page))
 }
 
-/// Of a fleet in memory there is only how it stands: no other page has a server to ask.
+/// Of a fleet in memory there is *Now* alone: no other page has a server to ask.
 fn in_memory_router() -> Router<Arc<Console>> {
     let paths = page::MENU.iter().map(|(path, _)| *path).filter(|path| *path != "/");
     paths.fold(Router::new(), |router, path| router.route(path, get(pages::in_memory::page)))

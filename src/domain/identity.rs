@@ -14,7 +14,7 @@ use super::provider::ProviderId;
 
 /// One accepted HTTP request: a UUIDv7, given by the receiver. It says when the request was received.
 ///
-/// It also says which way the webhook came, so that whatever is known by a receipt tells that, and nothing has to be stored
+/// It also says which way the webhook came, so that all that is known by a receipt tells that, and nothing has to be stored
 /// or sent for it. One that was pulled, which the reconciler asked the provider for, has a UUID of version 8 with the same
 /// layout. Of version 7 the digit behind the version is chance from 0 to 7, and `f` if the webhook was spooled and the broker
 /// was never sent it: a copy that was published without a confirm has the same receipt as the one in the spool.

@@ -44,7 +44,7 @@ def causes():
         "ticket",
         requests('result=~"unavailable|odd|limited"', "1h"),
         "> 3",
-        f"{WHO}: it cannot be asked where deliveries stand",
+        f"{WHO}: it cannot be asked for deliveries",
         "Requests of the last hour failed, and none got an answer.",
         "pull-fails",
         unless=f"on ({BY}) ({requests(ANSWERED, '1h')} > 0)",

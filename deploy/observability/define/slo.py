@@ -56,7 +56,7 @@ def share(bad, all):
     return f"clamp_min({bad}, 0)\n/ (({all}) > 0)"
 
 
-# HubRise deletes what it gets a 4xx for, so it is told 503 where others are told whose fault it was.
+# HubRise deletes what it gets a 4xx for, so it gets 503 where others get whose fault it was.
 NOT_OUR_FAULT = "wrong_method|too_large|too_slow|broken_body|evicted|ambiguous_length|unsupported_encoding|unknown_account"
 FAILED = f'milepost_http_requests_total{{code=~"5..",result!~"{NOT_OUR_FAULT}"}}'
 # What ends without an update: it was taken, and needs no publishing.

@@ -150,7 +150,7 @@ async fn converse<H: Handler>(
     }
 }
 
-/// How a connection ended is the caller's doing; what was lost with it is told where it is handled.
+/// How a connection ended is the caller's doing; what was lost with it is logged where it is handled.
 fn log_end(ended: hyper::Result<()>, counted: &Counted) {
     if let Err(error) = ended {
         tracing::debug!(%error, peer = %counted.caller.peer(), "a connection broke");

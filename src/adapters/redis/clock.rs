@@ -1,6 +1,6 @@
 //! One clock for all receivers and workers: Redis's.
 //!
-//! Whether equal content is one event or two is told by how far apart it was received, by whichever receivers. Two whose
+//! Whether equal content is one event or two is decided by how far apart it was received, by whichever receivers. Two whose
 //! clocks differ by more than a provider's resend horizon would take each resend for an event of its own. So each process
 //! asks Redis for the time now and then, and corrects its own clock by the difference. Without Redis it goes on with the
 //! last one known, at first with none: a receiver takes webhooks without Redis.

@@ -132,7 +132,7 @@ impl TestFleet {
         Ok(())
     }
 
-    /// Tells the stand-in for a provider's API where a delivery stands.
+    /// Gives the stand-in for a provider's API a delivery's state.
     ///
     /// # Errors
     /// When it does not take that.

@@ -1,7 +1,7 @@
 //! Plays a plan against a fleet in fast motion, taking the broker away in the midst of it. Each provider sends again what was
 //! not taken as it really does, by the drill's clock.
 //!
-//! The clock stands while the broker goes and comes, and no request is under way then: so the outage is exactly as long as
+//! The clock stops while the broker goes and comes, and no request is under way then: so the outage is exactly as long as
 //! asked, however long a broker takes to start on this machine, and the same plan meets it in the same way each time.
 
 use std::cmp::Reverse;
@@ -155,7 +155,7 @@ impl Player {
 
     /// The broker goes, or comes.
     async fn turn(&mut self, occasion: Occasion) -> anyhow::Result<()> {
-        let stands = Instant::now();
+        let stopped = Instant::now();
         while let Some(ended) = self.under_way.join_next().await {
             self.note(ended??);
         }
@@ -164,11 +164,11 @@ impl Player {
             self.away_since = Some(Instant::now());
             self.fleet.take_broker_away().await?;
         } else {
-            eprintln!("milepost: the broker comes back");
+            eprintln!("milepost: the broker is started again");
             self.fleet.give_broker_back().await?;
             self.away = self.away_since.take().map(|since| since.elapsed()).unwrap_or_default();
         }
-        self.clock.zero += stands.elapsed();
+        self.clock.zero += stopped.elapsed();
         Ok(())
     }
 

@@ -312,7 +312,7 @@ impl<'a> Visit<'a> {
                 ApiAnswer::NotFound | ApiAnswer::NoSuchPath | ApiAnswer::Denied { code: 403, .. } => {
                     wrong = true;
                 }
-                // That is told by the requests that matter.
+                // The requests that matter show that.
                 _ => return Ok(true),
             }
         }

@@ -116,7 +116,7 @@ impl Dialect {
         }
     }
 
-    /// Where a delivery stands by what its provider's webhook says: what it is asked for by, and its state as the API has it.
+    /// A delivery's state by what its provider's webhook says: what it is asked for by, and its state as the API has it.
     #[must_use]
     pub fn state_by(self, webhook: &Value) -> Option<(String, Value)> {
         let text = |object: &Value, name: &str| object.get(name)?.as_str().map(str::to_owned);

@@ -1,4 +1,4 @@
-//! Who carries a provider's deliveries, as HubRise is told. Both are fixed once a delivery is made, so they depend on
+//! Who carries a provider's deliveries, as HubRise is given it. Both are fixed once a delivery is made, so they depend on
 //! nothing that a later update may say otherwise.
 
 #[derive(Debug, Clone, PartialEq, Eq)]
