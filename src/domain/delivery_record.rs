@@ -215,7 +215,9 @@ impl DeliveryRecord {
         // A claim that ran out may yet be published: what comes after it and is less far on is late.
         let overtaken = claimed.is_some_and(|claimed| moment.compare(&claimed, precedence).is_lt());
         if !overtaken {
-            *claimed = Some(claimed.map_or(moment, |claimed| moment.after(&claimed)));
+            // With its own receipt, which receivers' clocks may put before the last one's: claimed again, by an operator's
+            // forced replay, it has not overtaken itself.
+            *claimed = Some(claimed.map_or(moment, |claimed| moment.with_time_of(&claimed)));
         }
         Place { sequence: self.sequence, overtaken }
     }

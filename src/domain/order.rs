@@ -93,14 +93,17 @@ impl Moment {
         }
     }
 
-    /// This moment, with what it lacks from `before` and never an earlier receipt.
+    /// This moment, with the provider's time of `before` if it has none of its own.
+    #[must_use]
+    pub fn with_time_of(self, before: &Self) -> Self {
+        Self { event_time: self.event_time.or(before.event_time), ..self }
+    }
+
+    /// The same, and never an earlier receipt.
     #[must_use]
     pub fn after(self, before: &Self) -> Self {
-        Self {
-            status: self.status,
-            event_time: self.event_time.or(before.event_time),
-            received_at: self.received_at.max(before.received_at),
-        }
+        let received_at = self.received_at.max(before.received_at);
+        Self { received_at, ..self.with_time_of(before) }
     }
 }
 

@@ -28,7 +28,7 @@ use crate::process::lock;
 
 #[test]
 fn seeds_that_failed_once() {
-    for seed in [LATE_REPLY, 1_579, 66, 893] {
+    for seed in [LATE_REPLY, 1_579, 66, 893, 5_058_349] {
         crate::check(seed);
     }
 }

@@ -157,12 +157,8 @@ else
   if claimed and is_behind(at, kind, received, relations, claimed) then
     overtaken = 1
   else
-    if claimed then
-      local claimed_at, claimed_kind, claimed_received = string.match(claimed, '^(%-?%d*),(%l),(%d+)')
-      if at == '' then
-        at, kind = claimed_at, claimed_kind
-      end
-      received = tonumber(claimed_received) > tonumber(received) and claimed_received or received
+    if claimed and at == '' then
+      at, kind = string.match(claimed, '^(%-?%d*),(%l)')
     end
     set('c' .. leg, at .. ',' .. kind .. ',' .. received .. ',' .. status)
   end
