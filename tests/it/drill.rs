@@ -146,18 +146,21 @@ async fn three_minutes_without_a_broker_lose_what_no_store_and_no_pull_can_reach
         ("hubrise", [120, 32, 0, 88]),
     ] {
         let row = row(&account, provider);
-        assert_eq!(counts(row), expected, "{provider}");
+        let [sent, at_once, spooled, came_again] = counts(row);
+        let pulled = row["pulled"].as_u64().expect("a number");
+        // What comes again after its provider was asked is a duplicate of the answer.
+        assert_eq!([sent, at_once, spooled, came_again + pulled], expected, "{provider}");
         for list in ["passed_over", "lost_in_reach", "lost_out_of_reach"] {
             assert_eq!(row[list], json!({}), "{provider}: {list}");
         }
-        assert_eq!(row["pulled"], 0, "{provider}");
     }
     let dash = row(&account, "dash");
-    // 27 were given up, of which 4 are lost.
-    assert_eq!(counts(dash), [110, 28, 0, 55]);
+    // 27 were given up, of which 4 are lost. A webhook that comes again after Dash was asked is a duplicate of the answer.
+    let [sent, at_once, spooled, came_again] = counts(dash);
+    assert_eq!([sent, at_once, spooled], [110, 28, 0], "{dash}");
     let (pulled, passed_over) = (dash["pulled"].as_u64().expect("a number"), listed(dash, "passed_over"));
-    assert!(pulled >= 3, "{dash}");
-    assert_eq!(pulled + passed_over, 23, "{dash}");
+    assert!(pulled >= 3 && came_again <= 55 && passed_over <= 20, "{dash}");
+    assert_eq!(came_again + pulled + passed_over, 78, "{dash}");
     assert_eq!(dash["lost_in_reach"], json!({}));
     let lost = json!({ "DE-0000000000000007-5": ["QUEUEING", "ALLOCATING", "PENDING_PICKUP", "CANCELLED"] });
     assert_eq!(dash["lost_out_of_reach"], lost);
