@@ -1,4 +1,4 @@
-//! How commands print a list: one JSON object a line for a program, or text for a person.
+//! How commands print a list: one JSON object a line for a program, or text.
 
 use std::fmt::Display;
 use std::io::{BufWriter, Write as _};

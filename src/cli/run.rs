@@ -34,8 +34,8 @@ use crate::providers;
 use crate::sinks::HUBRISE;
 use crate::telemetry::recorder::Role;
 
-/// What differs from the roles' own defaults: loopback only, and quiet logs for a person at a terminal, who still wants to know why
-/// a webhook is refused.
+/// What differs from the roles' own defaults: loopback only, and quiet logs, which still say why a webhook is
+/// refused.
 const DEFAULTS: &str = r#"
 [http]
 addr = "127.0.0.1:8080"

@@ -231,10 +231,9 @@ impl Receiver {
         let published = self.publisher.publish(Outbound::Raw(envelope)).instrument(span.clone()).await;
         let Err(error) = published else { return Ok(receipt.id) };
         traces::failed(&span, error.as_str());
-        // The broker may have it all the same, if it did not confirm: then there are two copies of one event, received at the
-        // same moment, and one of them ends as a duplicate.
         if let Some((spool, envelope)) = spool {
-            // With another receipt, a copy that the broker took without confirming it would be another webhook.
+            // If it did not confirm, the broker may have it all the same: two copies with one receipt, of which one ends as a
+            // duplicate.
             let receipt = if error == PublishError::Unavailable { receipt.id.spooled() } else { receipt.id };
             let envelope = Envelope { receipt, ..envelope };
             if spool.append(&envelope).await.is_ok() {

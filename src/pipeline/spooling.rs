@@ -1,9 +1,8 @@
 //! The second store of one provider, as a receiver uses it: webhooks that the broker cannot confirm go in, and once it can
 //! they are drained into the same queue, oldest first. Any receiver drains, one at a time.
 //!
-//! An entry leaves the spool only after the broker confirmed it, so that a crash repeats it at most. The receipt says
-//! that the webhook was spooled, and is the message's id before and after: a repeat is the same copy of the same event, and
-//! ends as a duplicate.
+//! An entry leaves the spool only after the broker confirmed it, so that a crash repeats it at most. The receipt is the
+//! message's id before and after: a repeat is the same copy of the same event, and ends as a duplicate.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

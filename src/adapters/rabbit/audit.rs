@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::options::BasicPublishOptions;
 use lapin::{BasicProperties, Channel, Confirmation, Connection};
 use thiserror::Error;
 use tokio::time::timeout;
 
-use super::connection::{ConnectError, RabbitSettings, close, connect, within};
+use super::connection::{ConnectError, RabbitSettings, close, confirming, connect};
 use super::envelope::PERSISTENT;
 use super::topology::{AUDIT, Topology};
 
@@ -79,12 +79,7 @@ impl AuditWriter {
 
 async fn open(settings: &RabbitSettings) -> Result<(Connection, Channel), AuditError> {
     let connection = connect(settings, "audit").await?;
-    let setting_up = async {
-        let channel = connection.create_channel().await?;
-        channel.confirm_select(ConfirmSelectOptions::default()).await?;
-        Ok(channel)
-    };
-    let channel = within(settings.connect_timeout, setting_up).await?;
+    let channel = confirming(&connection, settings.connect_timeout).await?;
     Ok((connection, channel))
 }
 

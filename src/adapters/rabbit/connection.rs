@@ -5,9 +5,10 @@
 
 use std::time::Duration;
 
+use lapin::options::ConfirmSelectOptions;
 use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
 use lapin::uri::{AMQPScheme, AMQPUri};
-use lapin::{Connection, ConnectionProperties, ErrorKind};
+use lapin::{Channel, Connection, ConnectionProperties, ErrorKind};
 use rand::seq::SliceRandom as _;
 use thiserror::Error;
 
@@ -240,4 +241,14 @@ pub(super) async fn within<T>(
     step: impl Future<Output = Result<T, ConnectError>>,
 ) -> Result<T, ConnectError> {
     tokio::time::timeout(limit, step).await.unwrap_or(Err(ConnectError::TimedOut(limit)))
+}
+
+/// A channel whose publishes the broker confirms, made within `limit`.
+pub(super) async fn confirming(connection: &Connection, limit: Duration) -> Result<Channel, ConnectError> {
+    let setting_up = async {
+        let channel = connection.create_channel().await?;
+        channel.confirm_select(ConfirmSelectOptions::default()).await?;
+        Ok(channel)
+    };
+    within(limit, setting_up).await
 }

@@ -7,14 +7,13 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::{Stream, StreamExt as _};
-use lapin::options::ConfirmSelectOptions;
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Confirmation, Connection, Event};
 use tokio_util::sync::CancellationToken;
 
 use super::bursts::Bursts;
 use super::channel::{AmqpMessage, PublishChannel};
-use super::connection::{ConnectError, RabbitSettings, close, connect, successor, within};
+use super::connection::{ConnectError, RabbitSettings, close, confirming, connect, successor, within};
 use super::delay::DelayLevels;
 use super::envelope;
 use super::topology::{PARKED, Topology, TopologyMode, UPDATES, WEBHOOKS};
@@ -115,12 +114,7 @@ impl RabbitPublisher {
         let url = self.settings.url.now();
         let connection = connect(&self.settings, "publish").await?;
         self.prepare(&connection).await?;
-        let setting_up = async {
-            let channel = connection.create_channel().await?;
-            channel.confirm_select(ConfirmSelectOptions::default()).await?;
-            Ok(channel)
-        };
-        let channel = within(self.settings.connect_timeout, setting_up).await?;
+        let channel = confirming(&connection, self.settings.connect_timeout).await?;
         Ok(Opened { url, connection, channel })
     }
 

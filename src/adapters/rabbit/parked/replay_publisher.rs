@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::options::BasicPublishOptions;
 use lapin::{BasicProperties, Channel, Confirmation, Connection};
 use tokio::time::timeout;
 
 use super::{ParkedError, Record, RecordError};
-use crate::adapters::rabbit::connection::{RabbitSettings, close, connect, within};
+use crate::adapters::rabbit::connection::{RabbitSettings, close, confirming, connect};
 use crate::adapters::rabbit::envelope;
 use crate::adapters::rabbit::topology::{PARKED, WEBHOOKS};
 use crate::domain::envelope::Envelope;
@@ -28,12 +28,7 @@ impl ReplayPublisher {
     /// When the broker cannot be reached.
     pub async fn open(settings: &RabbitSettings) -> Result<Self, ParkedError> {
         let connection = connect(settings, "replay").await?;
-        let setting_up = async {
-            let channel = connection.create_channel().await?;
-            channel.confirm_select(ConfirmSelectOptions::default()).await?;
-            Ok(channel)
-        };
-        let channel = within(settings.connect_timeout, setting_up).await?;
+        let channel = confirming(&connection, settings.connect_timeout).await?;
         Ok(Self { connection, channel, confirm_timeout: settings.confirm_timeout })
     }
 
