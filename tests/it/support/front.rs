@@ -108,9 +108,11 @@ impl Drop for Front {
 /// Health is asked often, and twice before it is believed. A connection that is refused is tried again, at the other
 /// receiver; a request that was sent is not. Those are haproxy's own rules, and it counts what it tries again.
 fn configuration(front: u16, statistics: u16, receivers: &[Place], settings: &str) -> String {
+    // One thread: the connections that it keeps are each thread's own.
     let mut text = format!(
         "global
   maxconn 2000
+  nbthread 1
 defaults
   mode http
   timeout connect 2s
