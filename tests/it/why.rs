@@ -251,7 +251,7 @@ async fn an_event_is_found_by_each_of_its_names_wherever_it_is() {
 /// A webhook that says a reference of the merchant's.
 fn referring(delivery: &str, event: &str, status: &str, reference: &str) -> Envelope {
     let body = String::from_utf8(telyport_body(delivery, event, status)).expect("text");
-    envelope(TELYPORT, body.replace("#1", reference))
+    envelope(TELYPORT, body.replace(r##""#1""##, &format!(r#""{reference}""#)))
 }
 
 async fn parked(real: &Real, webhook: &Envelope) {
