@@ -57,7 +57,7 @@ impl HubriseClient {
         if let Some(body) = request.body() {
             sending = sending.header(CONTENT_TYPE, "application/json").body(body.to_string());
         }
-        let Received { code, retry_after, body } = outgoing::send(sending, LARGEST_ANSWER).await?;
+        let Received { code, retry_after, body, .. } = outgoing::send(sending, LARGEST_ANSWER).await?;
         Ok(RawAnswer { code, retry_after, body })
     }
 }

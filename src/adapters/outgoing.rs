@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::RETRY_AFTER;
+use reqwest::header::{HeaderName, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response};
 use tokio::sync::watch;
@@ -14,10 +14,15 @@ use crate::domain::secret::Secret;
 /// The token or credential in force, which may change.
 pub type LiveToken = watch::Receiver<Option<Arc<Secret>>>;
 
+/// Where HubRise's lists go on.
+const CURSOR_NEXT: HeaderName = HeaderName::from_static("x-cursor-next");
+
 pub(super) struct Received {
     pub code: u16,
     /// `Retry-After`, verbatim.
     pub retry_after: Option<String>,
+    /// `X-Cursor-Next`, verbatim.
+    pub next_cursor: Option<String>,
     /// The body; `None` if it is larger than was asked for.
     pub body: Option<Vec<u8>>,
 }
@@ -50,16 +55,16 @@ pub(super) async fn send(request: RequestBuilder, most: usize) -> Result<Receive
 
 async fn read(mut response: Response, most: usize) -> reqwest::Result<Received> {
     let code = response.status().as_u16();
-    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-    let retry_after = retry_after.map(str::to_owned);
+    let header = |name: HeaderName| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
+    let (retry_after, next_cursor) = (header(RETRY_AFTER), header(CURSOR_NEXT));
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         if body.len() + chunk.len() > most {
-            return Ok(Received { code, retry_after, body: None });
+            return Ok(Received { code, retry_after, next_cursor, body: None });
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Received { code, retry_after, body: Some(body) })
+    Ok(Received { code, retry_after, next_cursor, body: Some(body) })
 }
 
 /// Never with the URL, nor with anything that was sent.

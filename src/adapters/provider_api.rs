@@ -55,8 +55,9 @@ impl ProviderClient {
             value.set_sensitive(true);
             sending = sending.header(HeaderName::from_static(name), value);
         }
-        let Received { code, retry_after, body } = outgoing::send(sending, LARGEST_ANSWER).await?;
-        Ok(PullAnswer { code, retry_after, body })
+        let Received { code, retry_after, next_cursor, body } =
+            outgoing::send(sending, LARGEST_ANSWER).await?;
+        Ok(PullAnswer { code, retry_after, next_cursor, body })
     }
 }
 

@@ -133,6 +133,7 @@ pub fn reconciler(
             provider: id,
             pull,
             path: settings.path.clone(),
+            timeline_path: settings.timeline_path.clone(),
             account: account.clone(),
             usual: config.provider(id).usual_silence,
             schedule: config.provider(id).retry.clone(),

@@ -131,6 +131,9 @@ fn recovery(account: &ProviderAccount) -> String {
     let asked = match (account.provider.pull(), account.is_asked) {
         (None, _) => "it cannot be asked for deliveries",
         (Some(_), false) => "it could be asked, and no credential is configured: recovery.providers",
+        (Some(pull), true) if pull.missed_events().is_some() => {
+            "it is asked for those, and for the events that it still had"
+        }
         (Some(_), true) => "it is asked for those",
     };
     writeln!(said, "  {asked}").expect("a text takes all");

@@ -62,6 +62,11 @@ fn source(
     );
     let path_of_api = section.path.as_deref().unwrap_or(pull.path());
     let path_of_api = findings.value(&format!("{path}.path"), is_path(path_of_api));
+    let timeline_path = section.timeline_path.as_deref().map(|timeline_path| {
+        pull.timeline().ok_or("the provider has none that is asked for")?;
+        is_path(timeline_path)
+    });
+    let timeline_path = findings.value(&format!("{path}.timeline_path"), timeline_path.transpose());
     if section.accounts.is_empty() {
         findings.problem(path, "has no account: nothing could be asked");
     }
@@ -73,7 +78,8 @@ fn source(
         Some((name?, RemoteConfig { base: base.clone(), written, files }))
     });
     let accounts = accounts.collect();
-    Some(RecoverySource { path: path_of_api?, per_minute: per_minute?, base, accounts })
+    let (path, timeline_path) = (path_of_api?, timeline_path?);
+    Some(RecoverySource { path, timeline_path, per_minute: per_minute?, base, accounts })
 }
 
 fn is_path(text: &str) -> Result<String, &'static str> {

@@ -152,6 +152,7 @@ section!(RecoverySection {
 section!(SourceSection {
     base_url: Option<String> = None,
     path: Option<String> = None,
+    timeline_path: Option<String> = None,
     requests_per_minute: Option<u64> = None,
     accounts: BTreeMap<String, CredentialSection> = BTreeMap::new(),
 });

@@ -240,6 +240,8 @@ pub struct RecoverySource {
     pub base: Url,
     /// The path below it by which a delivery is asked for.
     pub path: String,
+    /// The path by which its timeline is asked for; nothing if it is not.
+    pub timeline_path: Option<String>,
     /// Requests a minute of each account, at most.
     pub per_minute: u32,
     /// Each account's credential, at that address.

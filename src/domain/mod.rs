@@ -13,6 +13,7 @@ pub mod document;
 pub mod envelope;
 mod escapes;
 pub mod event;
+pub mod event_list;
 pub mod event_name;
 pub mod extra;
 pub mod fingerprint;

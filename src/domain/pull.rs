@@ -5,8 +5,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::event_list::EventList;
 use super::secret::Secret;
 
 /// The longest wait that is taken from an answer.
@@ -36,11 +38,13 @@ impl PullRequest {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PullAnswer {
     pub code: u16,
     /// `Retry-After`, verbatim.
     pub retry_after: Option<String>,
+    /// `X-Cursor-Next`, verbatim: where a list goes on.
+    pub next_cursor: Option<String>,
     /// The body; nothing if it was larger than we read.
     pub body: Option<Vec<u8>>,
 }
@@ -70,6 +74,12 @@ impl NoAnswer {
             Self::Unavailable => "unavailable",
             Self::Odd => "odd",
         }
+    }
+
+    /// Whether the same request may well be answered a while later.
+    #[must_use]
+    pub const fn may_pass(self) -> bool {
+        matches!(self, Self::Limited(_) | Self::Unavailable)
     }
 
     /// Whether it is about every delivery of the account, and not about the one that was asked for.
@@ -105,7 +115,7 @@ pub trait Pull: Sync + Send {
     /// # Errors
     /// Why there is none.
     fn token(&self, answer: &PullAnswer) -> Result<Secret, NoAnswer> {
-        usual(answer).and(Err(NoAnswer::Odd))
+        usual::<Value>(answer).and(Err(NoAnswer::Odd))
     }
 
     /// The path below that address by which a delivery is asked for; a segment `{}` is the delivery's id, or a part of its
@@ -121,13 +131,35 @@ pub trait Pull: Sync + Send {
     /// # Errors
     /// Why it amounts to none.
     fn read(&self, delivery_id: &str, answer: &PullAnswer) -> Result<Bytes, NoAnswer>;
+
+    /// How a delivery's past steps are asked for, too, where the provider keeps them.
+    fn timeline(&self) -> Option<&'static dyn Timeline> {
+        None
+    }
+
+    /// How the provider's list of events is read that it could not hand over, where it has one.
+    fn missed_events(&self) -> Option<&'static dyn EventList> {
+        None
+    }
 }
 
-/// The JSON object of an answer with a code of success; all others as most APIs mean them.
+/// A provider's record of the steps that a delivery has taken.
+pub trait Timeline: Sync + Send {
+    /// What asks for it at `path`, which is configured, with the token or else the credential.
+    fn ask(&self, path: &str, delivery_id: &str, with: &Secret) -> PullRequest;
+
+    /// A webhook for each step that has one, the oldest first.
+    ///
+    /// # Errors
+    /// Why there are none to read.
+    fn read(&self, delivery_id: &str, answer: &PullAnswer) -> Result<Vec<Bytes>, NoAnswer>;
+}
+
+/// The JSON of an answer with a code of success, most often an object; all others as most APIs mean them.
 ///
 /// # Errors
-/// What the code says, or that there is no object.
-pub fn usual(answer: &PullAnswer) -> Result<serde_json::Map<String, Value>, NoAnswer> {
+/// What the code says, or that it is no such JSON.
+pub fn usual<T: DeserializeOwned>(answer: &PullAnswer) -> Result<T, NoAnswer> {
     match answer.code {
         200..=299 => {
             let body = answer.body.as_deref().ok_or(NoAnswer::Odd)?;

@@ -1,4 +1,5 @@
-//! Asks providers for deliveries that are silent, and puts the answers into the intake as webhooks.
+//! Asks providers for deliveries that are silent, and after a gap for the events that they could not hand over; and puts the
+//! answers into the intake as webhooks.
 //!
 //! It remembers nothing that has to survive: whom to ask is read from the ledger's index and from the gaps, and an answer
 //! counts once a worker has processed it. A crash at any step asks again, and what is put in twice is one event for the
@@ -6,6 +7,7 @@
 
 mod account;
 mod asking;
+mod missed_events;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -5,6 +5,7 @@
 //! HubRise takes every answer from 200 to 499 as an acknowledgement and deletes the event, so what is to come
 //! again gets 503.
 
+mod callback_events;
 mod personal;
 mod pull;
 mod samples;

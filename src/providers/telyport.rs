@@ -5,6 +5,7 @@
 
 mod pull;
 mod samples;
+mod timeline;
 
 use std::time::Duration;
 

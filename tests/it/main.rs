@@ -19,6 +19,7 @@ mod parked;
 mod parked_full;
 mod processes;
 mod recovery;
+mod recovery_in_memory;
 mod redis_acl;
 mod redis_kinds;
 mod redis_policy;

@@ -1,38 +1,24 @@
 //! The reconciler as a process of its own, with a stand-in for Telyport's API: what was not sent is asked for, and comes out
 //! once, whenever the process is killed.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use lapin::types::FieldTable;
-use milepost::adapters::provider_api::{ProviderClient, ProviderRemote};
 use milepost::adapters::rabbit::topology::{Topology, TopologyMode, work_queue};
 use milepost::adapters::rabbit::{DelayLevels, Pace, RabbitPublisher};
-use milepost::adapters::tls::install_crypto_provider;
-use milepost::app::backends::Backends;
 use milepost::cli::fake::provider::dialect::Dialect;
 use milepost::cli::fake::provider::server::{ProviderStub, Trouble};
 use milepost::cli::fake::provider::{SAMPLE_CREDENTIAL, serve};
-use milepost::config::{Sources, load};
 use milepost::domain::gap::Witness;
-use milepost::domain::provider::Provider as _;
-use milepost::domain::retry::RetrySchedule;
-use milepost::domain::samples::SampleSource as _;
-use milepost::domain::secret::Secret;
-use milepost::domain::silence::UsualSilence;
-use milepost::pipeline::lease::Lease;
-use milepost::pipeline::reconciler::{Reconciler, ReconcilerPorts, ReconcilerSettings, Source};
 use milepost::ports::{Gaps as _, Outbound, Publisher as _};
-use milepost::providers::{ALL, DASH};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::support::eventually;
 use crate::support::fixtures::{TELYPORT, account, at, envelope};
-use crate::support::fleet::{Subscriber, receipt, run, telyport_body};
+use crate::support::fleet::{Subscriber, receipt, telyport_body};
 use crate::support::process::{Process, Program, SECRET};
 use crate::support::servers::{OwnServers, Vhost, depth, redis_gaps_at, topology_settings};
 
@@ -177,6 +163,40 @@ async fn a_silent_delivery_is_asked_for_and_what_happened_comes_out_once() {
     .await;
     assert_eq!(stage.subscriber.unread().await, 0);
     assert!(stage.worker().metric("milepost_parked_total", &[]).await < 1.0);
+}
+
+#[tokio::test]
+async fn the_steps_that_were_missed_come_out_in_order_before_the_state() {
+    let mut stage = Stage::set("recovery-steps").await;
+    stage.assigned("IN1").await;
+    stage.says("IN1", "DROPCOMPLETED", LATER + 2);
+    let steps = json!([
+        { "event": "PICK_DONE", "time": LATER, "agentDetails": {} },
+        { "event": "ORDER_CREATED", "time": HAPPENED - 2 },
+        { "event": "AGENT_ACCEPTED_ORDER", "time": HAPPENED },
+        { "event": "RESCHEDULED", "time": LATER + 1 },
+        { "event": "DROP_DONE", "time": LATER + 2 },
+    ]);
+    stage.stub.state().timelines.insert("IN1".to_owned(), steps);
+    let path = "MILEPOST__RECOVERY__PROVIDERS__TELYPORT__TIMELINE_PATH";
+    let reconciler = ready(stage.reconciler().env(path, "order/timeline")).await;
+    stage.subscriber.take_until(|taken| taken.order.len() == 3).await;
+    let statuses: Vec<_> = stage
+        .subscriber
+        .order
+        .iter()
+        .map(|id| serde_json::from_slice::<Value>(&stage.subscriber.events[id][0]).expect("JSON"))
+        .map(|event| (event["data"]["status"].clone(), event["data"]["order"].clone()))
+        .collect();
+    let in_order = |status: &str| (json!(status), json!("in_order"));
+    assert_eq!(statuses, ["assigned", "picked_up", "delivered"].map(in_order));
+    // The steps that are known, and the state that the last step says as well.
+    stage
+        .worker()
+        .measures("milepost_messages_settled_total{provider=\"telyport\",outcome=\"duplicate\"} 3")
+        .await;
+    assert!((reconciler.metric("milepost_pulled_webhooks_total", &["telyport"]).await - 5.0).abs() < 0.5);
+    assert_eq!(stage.subscriber.unread().await, 0);
 }
 
 #[tokio::test]
@@ -363,74 +383,4 @@ async fn a_receiver_that_refuses_notes_the_gap_once_it_can() {
     .await;
     assert_eq!((gap.witness, gap.account), (Witness::Receiver, None));
     assert!(gap.from <= gap.until && gap.until.duration_since(gap.from).as_secs() < 300);
-}
-
-/// In memory, with Dash's API over HTTP: deliveries are silent at once.
-#[tokio::test]
-async fn dash_is_asked_with_a_token_and_with_another_one_when_it_has_run_out() {
-    install_crypto_provider();
-    let stub = ProviderStub::new(Dialect::Dash, SAMPLE_CREDENTIAL);
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let base = format!("http://{}", listener.local_addr().expect("an address")).parse().expect("a URL");
-    let stop = CancellationToken::new();
-    let _stopped = stop.clone().drop_guard();
-    tokio::spawn(serve(listener, Arc::clone(&stub), stop.clone()));
-    let (backends, broker) = Backends::memory(&load(&Sources::default(), ALL).expect("the defaults").config);
-    let mut updates = broker.updates();
-    let _worker = run(crate::support::fleet::worker(&backends, &DASH, RetrySchedule::default()));
-    let secret = Secret::new(SAMPLE_CREDENTIAL.as_bytes()).map(Arc::new);
-    let (_keep, credential) = watch::channel(secret);
-    let remote = ProviderRemote { base, credentials: BTreeMap::from([(account(), credential)]) };
-    let client = ProviderClient::new(BTreeMap::from([(DASH.id(), remote)]), Duration::from_secs(5));
-    let pull = DASH.pull().expect("it can be asked");
-    let reconciler = Reconciler {
-        ports: ReconcilerPorts {
-            open: Arc::clone(&backends.open),
-            gaps: Arc::clone(&backends.gaps),
-            api: Arc::new(client.expect("a client")),
-            publisher: Arc::clone(&backends.publisher),
-            clock: Arc::clone(&backends.clock),
-        },
-        lease: Lease::new(Arc::clone(&backends.cells), "test", "me".to_owned(), Duration::from_secs(3)),
-        sources: vec![Source {
-            provider: DASH.id(),
-            pull,
-            path: pull.path().to_owned(),
-            account: account(),
-            usual: UsualSilence::hours([0; 6]),
-            schedule: RetrySchedule::default(),
-            per_minute: 6000,
-            most_deliveries: 100,
-        }],
-        settings: ReconcilerSettings {
-            look_every: Duration::from_millis(50),
-            after_gap: Duration::ZERO,
-            gaps_count_for: Duration::from_hours(1),
-        },
-    };
-    tokio::spawn(reconciler.run(stop.clone(), || {}));
-    for (delivery, asked, tokens) in [("DE-1", 1, 1), ("DE-2", 3, 3)] {
-        let sample = |name: &str| {
-            let sample = DASH.samples().iter().find(|sample| sample.name == name).expect("a sample");
-            sample.body.replace("DE-1735308506306", delivery)
-        };
-        let completed = serde_json::from_str(&sample("express_completed")).expect("JSON");
-        stub.state().deliveries.insert(delivery.to_owned(), completed);
-        let webhook = Outbound::Raw(envelope(DASH.id(), sample("express_pending_pickup")));
-        backends.publisher.publish(webhook).await.expect("stored");
-        for expected in ["assigned", "delivered"] {
-            let update = tokio::time::timeout(Duration::from_secs(10), updates.recv()).await;
-            let update = update.unwrap_or_else(|_| panic!("{:?} {delivery} {expected}", stub.state().asked));
-            let update = update.expect("an update");
-            let event: Value = serde_json::from_slice(&update.body).expect("JSON");
-            assert_eq!(
-                (&event["data"]["delivery_id"], &event["data"]["status"]),
-                (&json!(delivery), &json!(expected))
-            );
-        }
-        let mut state = stub.state();
-        assert_eq!((state.asked.len(), state.tokens), (asked, tokens));
-        // The next answer is that the token has run out, which takes another token.
-        state.troubles.push_back(Trouble::Denied);
-    }
 }

@@ -20,7 +20,7 @@ fn secret(text: &str) -> Secret {
 }
 
 fn answer(code: u16, body: &Value) -> PullAnswer {
-    PullAnswer { code, retry_after: None, body: Some(body.to_string().into_bytes()) }
+    PullAnswer { code, body: Some(body.to_string().into_bytes()), ..PullAnswer::default() }
 }
 
 fn text(value: &Secret) -> &str {
@@ -172,6 +172,75 @@ fn hubrise_answers_with_the_delivery_of_an_order_that_its_updates_name() {
 }
 
 #[test]
+fn telyports_timeline_becomes_a_webhook_for_each_step_that_has_one_in_the_order_of_their_times() {
+    let timeline = pull(&TELYPORT).timeline().expect("it has one");
+    let request = timeline.ask("order/timeline", "IN1", &secret("key"));
+    assert_eq!(parts(&request), three(["order/timeline", "orderID=IN1", "x-api-key=key"]));
+    let steps = json!([
+        { "event": "DROP_DONE", "time": 1_739_365_700_000_i64 },
+        { "eventName": "PICK_DONE", "timestamp": "2025-02-12T13:07:20.000Z", "agentDetails": { "name": "Ann" } },
+        { "event": "REATTEMPT", "time": 1_739_365_700_001_i64 },
+        { "event": "ORDER_CANCELLED" },
+        { "event": "RETURN_DONE", "time": "today" },
+        "WAREHOUSE_PICK_DONE",
+    ]);
+    let read = |data: Value| {
+        let steps = timeline.read("IN1", &answer(200, &json!({ "status": "success", "data": data })));
+        steps.map(|steps| {
+            let update = |body: &[u8]| match TELYPORT.decode(body).expect("it can be read") {
+                Decoded::Update(update) => {
+                    let update = update.update;
+                    let at = update.event_time.expect("a time").utc.as_millisecond();
+                    (update.delivery_id, update.status.as_str(), at)
+                }
+                Decoded::Ignored => panic!("ignored"),
+            };
+            steps.iter().map(|body| update(body)).collect::<Vec<_>>()
+        })
+    };
+    let expected = [
+        ("IN1".to_owned(), "picked_up", 1_739_365_640_000),
+        ("IN1".to_owned(), "delivered", 1_739_365_700_000),
+    ];
+    for data in [steps.clone(), json!({ "orderID": "IN1", "timeline": steps })] {
+        assert_eq!(read(data).expect("steps"), expected);
+    }
+    assert_eq!(read(json!([])), Ok(vec![]));
+    for odd in [json!({ "orderID": "IN2", "timeline": [] }), json!({}), json!("none")] {
+        assert_eq!(read(odd), Err(NoAnswer::Odd));
+    }
+    assert_eq!(timeline.read("IN1", &answer(404, &json!({}))), Err(NoAnswer::Unknown));
+}
+
+#[test]
+fn hubrises_list_of_events_has_those_of_deliveries_and_each_is_what_its_callback_is() {
+    let list = pull(&HUBRISE).missed_events().expect("it has one");
+    assert_eq!(
+        parts(&list.list(None, &secret("token"))),
+        three(["callback/events", "", "x-access-token=token"])
+    );
+    assert_eq!(parts(&list.list(Some("c&1"), &secret("token"))).1, "cursor=c&1");
+    assert_eq!(parts(&list.event("ks8f6", &secret("token"))).0, "callback/events/ks8f6");
+    let entry = |id: &str, kind: &str| json!({ "id": id, "resource_type": kind, "event_type": "update" });
+    let listed = json!([
+        entry("ks8f6", "delivery"),
+        entry("ks8f7", "order"),
+        entry("../location", "delivery"),
+        { "resource_type": "delivery" },
+        5,
+    ]);
+    assert_eq!(list.read_list(&answer(200, &listed)), Ok(vec!["ks8f6".to_owned()]));
+    assert_eq!(list.read_list(&answer(200, &json!({}))), Err(NoAnswer::Odd));
+    assert_eq!(list.read_list(&answer(403, &json!([]))), Err(NoAnswer::Denied));
+    let event = sample(&HUBRISE, "pickup_waiting");
+    let id = event["id"].as_str().expect("an id");
+    let read = answer(200, &event);
+    assert_eq!(list.read_event(id, &read).ok().map(Vec::from), read.body);
+    assert_eq!(list.read_event("another", &read), Err(NoAnswer::Odd));
+    assert_eq!(list.read_event(id, &answer(404, &json!({}))), Err(NoAnswer::Unknown));
+}
+
+#[test]
 fn an_answer_that_tells_nothing_says_why() {
     let unknown = json!({ "status": "error", "code": "E101", "message": "order_not_found" });
     let foreign = json!({ "status": "error", "code": "E106", "message": "?" });
@@ -212,7 +281,7 @@ fn an_answer_that_tells_nothing_says_why() {
 fn a_limit_may_say_how_long_to_wait() {
     let limited = |retry_after: Option<&str>| {
         let retry_after = retry_after.map(str::to_owned);
-        pull(&DASH).read("IN1", &PullAnswer { code: 429, retry_after, body: None })
+        pull(&DASH).read("IN1", &PullAnswer { code: 429, retry_after, ..PullAnswer::default() })
     };
     assert_eq!(limited(Some("7")), Err(NoAnswer::Limited(Some(Duration::from_secs(7)))));
     assert_eq!(limited(Some("99999999")), Err(NoAnswer::Limited(Some(Duration::from_hours(24)))));
@@ -225,7 +294,7 @@ fn a_limit_may_say_how_long_to_wait() {
 fn a_body_that_was_too_large_or_is_no_json_is_odd() {
     for provider in ALL.iter().filter_map(|provider| provider.pull()) {
         for body in [None, Some(b"<html>".to_vec()), Some(b"\xff".to_vec()), Some(b"".to_vec())] {
-            let answer = PullAnswer { code: 200, retry_after: None, body };
+            let answer = PullAnswer { code: 200, body, ..PullAnswer::default() };
             assert_eq!(provider.read("IN1", &answer), Err(NoAnswer::Odd));
         }
     }

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::asking::{AskFailure, Asker};
+use super::missed_events::MissedEvents;
 use super::{ReconcilerPorts, ReconcilerSettings};
 use crate::domain::identity::Account;
 use crate::domain::provider::ProviderId;
@@ -27,6 +28,8 @@ pub struct Source {
     pub provider: ProviderId,
     pub pull: &'static dyn Pull,
     pub path: String,
+    /// The path by which its timeline is asked for, if it is.
+    pub timeline_path: Option<String>,
     pub account: Account,
     /// For how long the provider is usually silent.
     pub usual: UsualSilence,
@@ -52,6 +55,7 @@ pub(super) struct AskedAccount {
     ports: ReconcilerPorts,
     settings: ReconcilerSettings,
     asker: Asker,
+    missed: Option<MissedEvents>,
     asked: HashMap<String, LastQuery>,
     /// Requests in a row that failed for a reason of the whole account's.
     failures: u32,
@@ -66,7 +70,8 @@ impl AskedAccount {
         holding: watch::Receiver<Option<Instant>>,
     ) -> Self {
         let asker = Asker::new(&source);
-        Self { source, ports, settings, asker, asked: HashMap::new(), failures: 0, holding }
+        let missed = source.pull.missed_events().map(MissedEvents::new);
+        Self { source, ports, settings, asker, missed, asked: HashMap::new(), failures: 0, holding }
     }
 
     /// Asks for ever, as long as the lease is held.
@@ -87,7 +92,14 @@ impl AskedAccount {
     /// before the next round.
     async fn round(&mut self) -> Result<Duration, LedgerError> {
         let now = self.ports.clock.now();
-        let gap = self.last_gap(now).await?;
+        let ends = self.gap_ends(now).await?;
+        let more_missed = match self.ask_for_missed(&ends, now).await {
+            Ok(more) => more,
+            Err(failure) => return Ok(self.failed(failure)),
+        };
+        // After this the provider has had time to send again.
+        let settled = now.checked_sub(self.settings.after_gap).unwrap_or_default();
+        let gap = ends.into_iter().filter(|end| *end <= settled).max();
         let (provider, account) = (self.source.provider, &self.source.account);
         let usual = self.source.usual.cutoffs(now);
         let cutoffs = gap.map_or(usual, |gap| usual.or_later(gap));
@@ -107,7 +119,7 @@ impl AskedAccount {
             }
             self.show_pending(due.len() - asked - 1);
         }
-        let more = due.len() > at_once;
+        let more = due.len() > at_once || more_missed;
         Ok(if more { Duration::ZERO } else { self.settings.look_every })
     }
 
@@ -115,15 +127,30 @@ impl AskedAccount {
         self.holding.borrow().is_some_and(|until| Instant::now() < until)
     }
 
-    /// When the last gap ended after which the provider has had time to send again.
-    async fn last_gap(&self, now: Timestamp) -> Result<Option<Timestamp>, LedgerError> {
+    /// When gaps of this account ended, or were last noted.
+    async fn gap_ends(&self, now: Timestamp) -> Result<Vec<Timestamp>, LedgerError> {
         let since = now.checked_sub(self.settings.gaps_count_for).unwrap_or_default();
-        let settled = now.checked_sub(self.settings.after_gap).unwrap_or_default();
         let gaps = self.ports.gaps.since(self.source.provider, since).await?;
         let ours = gaps
             .into_iter()
             .filter(|gap| gap.account.as_ref().is_none_or(|account| *account == self.source.account));
-        Ok(ours.map(|gap| gap.until).filter(|until| *until <= settled).max())
+        Ok(ours.map(|gap| gap.until).collect())
+    }
+
+    /// Asks for the events on the provider's own list, a minute's worth at most. Returns whether there are more.
+    async fn ask_for_missed(&mut self, gap_ends: &[Timestamp], now: Timestamp) -> Result<bool, AskFailure> {
+        let Some(missed) = self.missed.as_mut().filter(|missed| missed.is_due(gap_ends, now)) else {
+            return Ok(false);
+        };
+        let at_once = usize::try_from(self.source.per_minute).unwrap_or(usize::MAX);
+        match missed.publish(&mut self.asker, &self.ports, now, at_once).await {
+            Err(AskFailure::NoAnswer(why)) if !why.may_pass() => {
+                let (provider, account) = (self.source.provider, &self.source.account);
+                tracing::warn!(%provider, %account, why = why.as_str(), "the provider's list of events cannot be read");
+                Ok(false)
+            }
+            published => published,
+        }
     }
 
     /// Whether to ask: never asked, updated since, missed something since, or its time has come.

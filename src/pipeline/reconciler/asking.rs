@@ -1,7 +1,8 @@
-//! One question: at a bounded rate, with a token where the API wants one; and its answer into the intake.
+//! Requests at a bounded rate, with a token where the API wants one; and their answers into the intake.
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{ReconcilerPorts, Source};
@@ -41,6 +42,7 @@ pub(super) struct Asker {
     provider: ProviderId,
     pull: &'static dyn Pull,
     path: String,
+    timeline_path: Option<String>,
     account: Account,
     every: Duration,
     next: Instant,
@@ -54,6 +56,7 @@ impl Asker {
             provider: source.provider,
             pull: source.pull,
             path: source.path.clone(),
+            timeline_path: source.timeline_path.clone(),
             account: source.account.clone(),
             every: Duration::from_mins(1) / source.per_minute.max(1),
             next: Instant::now(),
@@ -68,14 +71,44 @@ impl Asker {
         delivery_id: &str,
         address: Option<&str>,
     ) -> Result<(), AskFailure> {
+        self.ask_timeline(ports, delivery_id).await?;
+        let (pull, path) = (self.pull, self.path.clone());
         let address = address.unwrap_or(delivery_id);
-        let body = match self.answer(ports, delivery_id, address).await {
-            // A token runs out when it likes: once more, with another.
-            Err(NoAnswer::Denied) if self.token.take().is_some() => {
-                self.answer(ports, delivery_id, address).await
+        let ask = |with: &Secret| pull.ask(&path, address, with);
+        let webhook = self.request(ports, ask, |answer| pull.read(delivery_id, answer)).await?;
+        self.publish(ports, webhook, delivery_id).await
+    }
+
+    /// The steps before what is now, where the provider keeps them and its path is known. Without them the state is asked
+    /// for all the same.
+    async fn ask_timeline(&mut self, ports: &ReconcilerPorts, delivery_id: &str) -> Result<(), AskFailure> {
+        let Some((timeline, path)) = self.pull.timeline().zip(self.timeline_path.clone()) else {
+            return Ok(());
+        };
+        let ask = |with: &Secret| timeline.ask(&path, delivery_id, with);
+        match self.request(ports, ask, |answer| timeline.read(delivery_id, answer)).await {
+            Ok(steps) => {
+                for webhook in steps {
+                    self.publish(ports, webhook, delivery_id).await?;
+                }
+                Ok(())
             }
-            answer => answer,
-        }?;
+            Err(why) if why.is_of_account() => Err(why.into()),
+            Err(why) => {
+                let (provider, account) = (self.provider, &self.account);
+                tracing::info!(%provider, %account, delivery.id = delivery_id, why = why.as_str(), "no timeline was pulled");
+                Ok(())
+            }
+        }
+    }
+
+    /// Puts a webhook into the intake; `id` is its delivery's or its event's, for the log.
+    pub(super) async fn publish(
+        &self,
+        ports: &ReconcilerPorts,
+        body: Bytes,
+        id: &str,
+    ) -> Result<(), AskFailure> {
         let receipt = ReceiptId::pulled(ports.clock.now(), &chance::random());
         let webhook = Envelope {
             content_type: Some("application/json".to_owned()),
@@ -85,28 +118,44 @@ impl Asker {
         published.map_err(|_| AskFailure::NotPublished)?;
         metrics::counter!(m::PULLED_WEBHOOKS, "provider" => self.provider.as_str()).increment(1);
         let (provider, account) = (self.provider, &self.account);
-        tracing::info!(%provider, %account, delivery.id = delivery_id, receipt.id = %receipt, "pulled");
+        tracing::info!(%provider, %account, id, receipt.id = %receipt, "pulled");
         Ok(())
     }
 
-    async fn answer(
+    /// Makes a request with the token or else the credential, and reads its answer.
+    pub(super) async fn request<T>(
         &mut self,
         ports: &ReconcilerPorts,
-        delivery_id: &str,
-        address: &str,
-    ) -> Result<bytes::Bytes, NoAnswer> {
+        ask: impl Fn(&Secret) -> PullRequest,
+        read: impl Fn(&PullAnswer) -> Result<T, NoAnswer>,
+    ) -> Result<T, NoAnswer> {
+        match self.try_request(ports, &ask, &read).await {
+            // A token runs out when it likes: once more, with another.
+            Err(NoAnswer::Denied) if self.token.take().is_some() => {
+                self.try_request(ports, &ask, &read).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn try_request<T>(
+        &mut self,
+        ports: &ReconcilerPorts,
+        ask: impl Fn(&Secret) -> PullRequest,
+        read: impl Fn(&PullAnswer) -> Result<T, NoAnswer>,
+    ) -> Result<T, NoAnswer> {
         let credential = ports.api.credential(self.provider, &self.account).ok_or(NoAnswer::Denied);
         let credential = credential.inspect_err(|why| self.count(why.as_str()))?;
         let is_older = self.token.is_some();
         let with = self.token(ports, credential).await?;
-        let answer = self.send(ports, &self.pull.ask(&self.path, address, &with)).await?;
-        let body = self.pull.read(delivery_id, &answer);
-        self.count(match &body {
+        let answer = self.send(ports, &ask(&with)).await?;
+        let read = read(&answer);
+        self.count(match &read {
             Ok(_) => "ok",
             Err(NoAnswer::Denied) if is_older => "expired",
             Err(why) => why.as_str(),
         });
-        body
+        read
     }
 
     /// What to ask with: a token, where the API wants one.

@@ -2,7 +2,7 @@
 //! was not found in its documents: the webhook's fields are expected, alone or inside `data`.
 
 use bytes::Bytes;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::domain::pull::{NoAnswer, Pull, PullAnswer, PullRequest, is_key, usual};
 use crate::domain::secret::Secret;
@@ -31,7 +31,7 @@ impl Pull for DashPull {
 
     /// Where the token is in the answer was not found either: these are the usual places.
     fn token(&self, answer: &PullAnswer) -> Result<Secret, NoAnswer> {
-        let top = usual(answer)?;
+        let top: Map<String, Value> = usual(answer)?;
         let places = [Some(&top), top.get("data").and_then(Value::as_object)];
         let token = places.into_iter().flatten().find_map(|object| {
             ["token", "access_token", "accessToken"].iter().find_map(|name| object.get(*name)?.as_str())
@@ -47,7 +47,7 @@ impl Pull for DashPull {
     }
 
     fn read(&self, delivery_id: &str, answer: &PullAnswer) -> Result<Bytes, NoAnswer> {
-        let mut top = usual(answer)?;
+        let mut top: Map<String, Value> = usual(answer)?;
         let delivery = match top.remove("data") {
             Some(Value::Object(inside)) => inside,
             Some(_) => return Err(NoAnswer::Odd),

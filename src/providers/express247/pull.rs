@@ -45,7 +45,7 @@ impl Pull for ExpressPull {
     }
 
     fn read(&self, delivery_id: &str, answer: &PullAnswer) -> Result<Bytes, NoAnswer> {
-        let mut order = usual(answer)?;
+        let mut order: Map<String, Value> = usual(answer)?;
         match order.get("errorCode").and_then(Value::as_str).unwrap_or_default() {
             "" => {}
             "MISSING_APIKEY" | "APIKEY_NOT_FOUND" => return Err(NoAnswer::Denied),

@@ -2,13 +2,13 @@
 //! fields of its webhook are looked for there; all else stays where it is, as an order has addresses and names that no
 //! webhook has.
 //!
-//! Its timeline is not asked: it has no `PICKUPREACHED` and no `DROPREACHED`, its fields are not documented either, and what
-//! is now is missing.
+//! What is now is missing in its timeline (`timeline.rs`), as are `PICKUPREACHED` and `DROPREACHED`: that is asked beside it.
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use crate::domain::pull::{NoAnswer, Pull, PullAnswer, PullRequest, is_key, usual};
+use super::timeline::TelyportTimeline;
+use crate::domain::pull::{NoAnswer, Pull, PullAnswer, PullRequest, Timeline, is_key, usual};
 use crate::domain::secret::Secret;
 
 /// The fields of an order that its webhooks have.
@@ -31,24 +31,11 @@ impl Pull for TelyportPull {
     }
 
     fn ask(&self, path: &str, delivery_id: &str, with: &Secret) -> PullRequest {
-        let query = Secret::new(delivery_id.as_bytes()).map(|id| ("orderID", id)).into_iter().collect();
-        PullRequest {
-            query,
-            headers: vec![("x-api-key", with.clone())],
-            ..PullRequest::get(path, &[delivery_id])
-        }
+        ask(path, delivery_id, with)
     }
 
     fn read(&self, delivery_id: &str, answer: &PullAnswer) -> Result<Bytes, NoAnswer> {
-        // "This order does not belong to your business": about the order, and not about the key.
-        if answer.code == 403 {
-            return Err(NoAnswer::Unknown);
-        }
-        let mut top = usual(answer)?;
-        if top.get("status").and_then(Value::as_str) != Some("success") {
-            return Err(NoAnswer::Odd);
-        }
-        let Some(Value::Object(mut order)) = top.remove("data") else { return Err(NoAnswer::Odd) };
+        let Value::Object(mut order) = data(answer)? else { return Err(NoAnswer::Odd) };
         if order.get("orderID").is_some_and(|id| id.as_str() != Some(delivery_id)) {
             return Err(NoAnswer::Odd);
         }
@@ -59,4 +46,31 @@ impl Pull for TelyportPull {
         data.extend(FIELDS.iter().filter_map(|name| order.remove_entry(*name)));
         Ok(json!({ "event": "ORDER.STATUS_UPDATED", "data": data }).to_string().into())
     }
+
+    fn timeline(&self) -> Option<&'static dyn Timeline> {
+        Some(&TelyportTimeline)
+    }
+}
+
+/// A request about an order.
+pub(super) fn ask(path: &str, delivery_id: &str, with: &Secret) -> PullRequest {
+    let query = Secret::new(delivery_id.as_bytes()).map(|id| ("orderID", id)).into_iter().collect();
+    PullRequest {
+        query,
+        headers: vec![("x-api-key", with.clone())],
+        ..PullRequest::get(path, &[delivery_id])
+    }
+}
+
+/// What is in an answer of success.
+pub(super) fn data(answer: &PullAnswer) -> Result<Value, NoAnswer> {
+    // "This order does not belong to your business": about the order, and not about the key.
+    if answer.code == 403 {
+        return Err(NoAnswer::Unknown);
+    }
+    let mut top: Map<String, Value> = usual(answer)?;
+    if top.get("status").and_then(Value::as_str) != Some("success") {
+        return Err(NoAnswer::Odd);
+    }
+    top.remove("data").ok_or(NoAnswer::Odd)
 }

@@ -28,11 +28,13 @@ fn a_source_has_the_documented_address_unless_another_is_said() {
     assert_eq!(dash.per_minute, 30);
     let paris: Account = "paris".parse().expect("a name");
     assert_eq!(dash.accounts[&paris].token().expect("a credential").expose(), b"key:secret");
-    let lines = "base_url = \"http://127.0.0.1:8071\"\npath = \"v3/orders/{}\"\nrequests_per_minute = 7";
+    assert_eq!(dash.timeline_path, None);
+    let lines = "base_url = \"http://127.0.0.1:8071\"\npath = \"v3/orders/{}\"\nrequests_per_minute = 7\n\
+                 timeline_path = \"v3/timeline\"";
     let config = loaded(&source("telyport", lines, "credential = \"key\"")).expect("it makes sense").config;
     let telyport = &config.recovery.sources[&TELYPORT.id()];
     assert_eq!((telyport.base.as_str(), telyport.path.as_str()), ("http://127.0.0.1:8071/", "v3/orders/{}"));
-    assert_eq!(telyport.per_minute, 7);
+    assert_eq!((telyport.per_minute, telyport.timeline_path.as_deref()), (7, Some("v3/timeline")));
 }
 
 #[test]
@@ -60,6 +62,14 @@ fn what_makes_no_sense_says_why() {
         (source("telyport", "", ""), "accounts.paris: has neither credential_file nor credential"),
         (source("telyport", "base_url = \"http://example.com\"", key), "base_url: must be an https:// URL"),
         (source("telyport", "path = \"/order\"", key), "path: must be a path without a slash at its ends"),
+        (
+            source("hubrise", "timeline_path = \"order\"", key),
+            "timeline_path: the provider has none that is asked for",
+        ),
+        (
+            source("telyport", "timeline_path = \"/order\"", key),
+            "timeline_path: must be a path without a slash",
+        ),
         (source("telyport", "requests_per_minute = 0", key), "requests_per_minute: must be from 1 to 60000"),
         ("[recovery.providers.telyport]\n".to_owned(), "telyport: has no account: nothing could be asked"),
         ("[recovery]\nlease_seconds = 1\n".to_owned(), "recovery.lease_seconds: must be from 3 to 3600"),

@@ -40,7 +40,7 @@ const SECTIONS: &[&str] = &[
     "[providers.hubrise] resend_horizon_seconds dedup_ttl_seconds spool",
     "#[providers.hubrise.accounts.default] #auth #secret_files",
     "[recovery] look_every_seconds after_gap_seconds lease_seconds request_timeout_ms",
-    "#[recovery.providers.telyport] #base_url #path #requests_per_minute",
+    "#[recovery.providers.telyport] #base_url #path #timeline_path #requests_per_minute",
     "#[recovery.providers.telyport.accounts.default] #credential_file",
     "[sinks.hubrise] patterns base_url prefetch request_timeout_ms lease_ms interval_seconds reserve memory_seconds \
      unlinked_seconds unlinked_most #retry",

@@ -42,6 +42,11 @@ pub(super) struct ApiRequest<'a> {
 
 pub(super) enum WantedResource {
     Delivery(String),
+    /// The steps of a delivery.
+    Timeline(String),
+    /// The list of events that were not acknowledged, after an event if there is a cursor.
+    Events(String),
+    Event(String),
     Token,
     /// Something, but the credential is not the right one.
     Forbidden,
@@ -72,11 +77,13 @@ impl Dialect {
         };
         let path = request.path.trim_start_matches('/');
         match (self, request.method, path) {
-            (Self::Telyport, "GET", "order") => {
-                if (request.header)("x-api-key").as_deref() == Some(credential) {
+            (Self::Telyport, "GET", "order" | "order/timeline") => {
+                if (request.header)("x-api-key").as_deref() != Some(credential) {
+                    WantedResource::Forbidden
+                } else if path == "order" {
                     WantedResource::Delivery(parameter("orderID"))
                 } else {
-                    WantedResource::Forbidden
+                    WantedResource::Timeline(parameter("orderID"))
                 }
             }
             (Self::Express247, "GET", "Order/v1/Tracking") => {
@@ -102,14 +109,16 @@ impl Dialect {
                 }
             }
             (Self::HubRise, "GET", _) => {
-                let parts: Vec<_> = path.split('/').collect();
-                let ["locations", location, "orders", order, "delivery"] = parts[..] else {
-                    return WantedResource::Nothing;
-                };
-                if (request.header)("x-access-token").as_deref() == Some(credential) {
-                    WantedResource::Delivery(format!("{location}/{order}"))
-                } else {
-                    WantedResource::Forbidden
+                if (request.header)("x-access-token").as_deref() != Some(credential) {
+                    return WantedResource::Forbidden;
+                }
+                match path.split('/').collect::<Vec<_>>()[..] {
+                    ["locations", location, "orders", order, "delivery"] => {
+                        WantedResource::Delivery(format!("{location}/{order}"))
+                    }
+                    ["callback", "events"] => WantedResource::Events(parameter("cursor")),
+                    ["callback", "events", id] => WantedResource::Event(id.to_owned()),
+                    _ => WantedResource::Nothing,
                 }
             }
             _ => WantedResource::Nothing,
@@ -148,6 +157,15 @@ impl Dialect {
             }
             Self::Express247 | Self::Dash | Self::HubRise => (200, state.clone()),
         }
+    }
+
+    /// An event as HubRise's list has it: without the states.
+    pub(super) fn listed(event: &Value) -> Value {
+        let mut event = event.clone();
+        if let Some(fields) = event.as_object_mut() {
+            fields.retain(|name, _| !name.ends_with("_state"));
+        }
+        event
     }
 
     /// The answer with the `number`th token.

@@ -1,7 +1,8 @@
-//! The stand-in over HTTP, and below `/_fake` what a test or a newcomer tells it: `PUT /_fake/deliveries/ID` with the state in
-//! the API's own form, and `POST /_fake/faults` with what it does to the next requests.
+//! The stand-in over HTTP, and below `/_fake` what a test or a newcomer tells it: `PUT /_fake/deliveries/ID`, `timelines/ID` or
+//! `events/ID` with what the API says, in its own form, and `POST /_fake/faults` with what it does to the next requests.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +16,9 @@ use serde_json::{Value, json};
 
 use super::dialect::{ApiRequest, Dialect, WantedResource};
 use crate::adapters::http::{Caller, Handler, Response};
+
+/// Events on a page of the list.
+const PAGE: usize = 100;
 
 /// Larger than any body that it is sent.
 const LARGEST_BODY: usize = 64 * 1024;
@@ -49,6 +53,10 @@ pub struct ProviderStub {
 pub struct StubState {
     /// The state of each delivery by its id, as the API says it.
     pub deliveries: HashMap<String, Value>,
+    /// The steps of each delivery, as the API says them.
+    pub timelines: HashMap<String, Value>,
+    /// The events that were not acknowledged, by their ids.
+    pub events: BTreeMap<String, Value>,
     /// What it does to the next requests, one each.
     pub troubles: VecDeque<Trouble>,
     /// The ids that were asked for, and answered or not.
@@ -89,7 +97,7 @@ impl ProviderStub {
         }
         let (dialect, mut state) = (self.dialect, self.state());
         let wanted = dialect.wanted(request, &self.credential, state.tokens);
-        if let WantedResource::Delivery(id) = &wanted {
+        if let WantedResource::Delivery(id) | WantedResource::Event(id) = &wanted {
             state.asked.push(id.clone());
         }
         let trouble = state.troubles.pop_front();
@@ -113,7 +121,20 @@ impl ProviderStub {
             }
             Some(Trouble::Slow(_)) | None => None,
         };
+        let mut next_cursor = None;
         let (code, body) = instead.unwrap_or_else(|| match wanted {
+            WantedResource::Timeline(id) => {
+                state.timelines.get(&id).map_or_else(|| dialect.unknown(), |steps| dialect.delivery(steps))
+            }
+            WantedResource::Events(after) => {
+                let mut events = state.events.range((Bound::Excluded(after), Bound::Unbounded));
+                let page: Vec<_> = events.by_ref().take(PAGE).collect();
+                next_cursor = page.last().map(|(id, _)| (*id).clone()).filter(|_| events.next().is_some());
+                (200, page.into_iter().map(|(_, event)| Dialect::listed(event)).collect())
+            }
+            WantedResource::Event(id) => {
+                state.events.get(&id).map_or_else(|| dialect.unknown(), |event| (200, event.clone()))
+            }
             WantedResource::Delivery(id) => {
                 state.deliveries.get(&id).map_or_else(|| dialect.unknown(), |state| dialect.delivery(state))
             }
@@ -125,6 +146,9 @@ impl ProviderStub {
             WantedResource::Nothing => (404, json!({ "message": "no such path" })),
         });
         let mut response = response(code, "application/json", body.to_string().into_bytes());
+        if let Some(cursor) = next_cursor.and_then(|cursor| HeaderValue::from_str(&cursor).ok()) {
+            response.headers_mut().insert("x-cursor-next", cursor);
+        }
         if let Some(Trouble::TooMany(Some(seconds))) = trouble {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -141,6 +165,18 @@ impl ProviderStub {
             ("PUT", ["_fake", "deliveries", id @ ..]) => {
                 serde_json::from_slice(request.body).is_ok_and(|delivery: Value| {
                     state.deliveries.insert(id.join("/"), delivery);
+                    true
+                })
+            }
+            ("PUT", ["_fake", "timelines", id]) => {
+                serde_json::from_slice(request.body).is_ok_and(|steps: Value| {
+                    state.timelines.insert((*id).to_owned(), steps);
+                    true
+                })
+            }
+            ("PUT", ["_fake", "events", id]) => {
+                serde_json::from_slice(request.body).is_ok_and(|event: Value| {
+                    state.events.insert((*id).to_owned(), event);
                     true
                 })
             }
