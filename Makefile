@@ -5,7 +5,7 @@ SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run up down test docs manifests check fmt lint unit simulate fuzz bench costs soak attack nodes dashboards dashboard-preview
+.PHONY: help run up down test docs manifests check fmt lint unit simulate fuzz bench costs soak console-bench attack nodes dashboards dashboard-preview
 
 help: ## list what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +83,11 @@ soak: ## the whole fleet at half its rate with trouble mixed in: MINUTES=20 RATE
 	$(SERVERS) install
 	cargo build --release --quiet $(MEASURED)
 	$(BENCH) soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(RATE),--rate $(RATE)) $(if $(WRITE),--write $(WRITE))
+
+console-bench: ## the operator's pages with 100,000 parked messages: 3 minutes, GENERATION=today|debian12 MESSAGES=N WRITE=docs/console.md
+	$(SERVERS) install
+	cargo build --release --quiet --bin milepost --example bench
+	$(BENCH) console $(if $(MESSAGES),--messages $(MESSAGES)) $(if $(WRITE),--write $(WRITE))
 
 attack: ## webhooks of one provider while another's URL is held by 1,000 slow connections and 100 new ones a second: a minute and a half
 	cargo run --release --quiet --example slow_senders

@@ -1,9 +1,11 @@
 //! `make bench`, `make costs` and `make soak`: Milepost's processes measured beside bare programs that do the least that
-//! can be done, on a private RabbitMQ and Redis. docs/performance.md says what is measured and how.
+//! can be done, on a private RabbitMQ and Redis. docs/performance.md says what is measured and how. `make console-bench` measures
+//! the operator's pages: docs/console.md.
 
 mod backlog;
 mod broker;
 mod compare;
+mod console;
 mod costs;
 mod example;
 mod figures;
@@ -70,6 +72,8 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         write: Option<PathBuf>,
     },
+    /// The operator's pages with many parked messages; of several generations on the first
+    Console(console::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -89,6 +93,7 @@ fn main() -> anyhow::Result<()> {
                 Command::Soak { minutes, rate, write } => {
                     soak(generations[0], minutes, rate, write.as_deref()).await
                 }
+                Command::Console(args) => console(generations[0], &args).await,
             }
         };
         tokio::select! {
@@ -110,6 +115,15 @@ async fn soak(
     let text = format!("{}* servers: {servers}\n\n{}", machine::list(), soaked.table());
     show(&text, "soak", write)?;
     soaked.verdict()
+}
+
+async fn console(generation: Generation, args: &console::Arguments) -> anyhow::Result<()> {
+    let machine = machine::list();
+    let rig = Rig::new(generation, None).await?;
+    let servers = rig.servers.versions().await?;
+    let measured = console::run(&rig, args).await?;
+    let text = format!("{machine}* servers: {servers}\n\n{measured}");
+    show(&text, "console", args.write.as_deref())
 }
 
 /// Prints it, and puts it into the document.

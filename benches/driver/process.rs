@@ -60,7 +60,9 @@ impl Program {
     async fn is_ready(&self, readiness: Readiness) -> bool {
         match readiness {
             Readiness::Says => self.said().lines().any(|line| line == "ready"),
-            Readiness::Answers(admin) => get(admin, "/readyz").await.is_ok_and(|(status, _)| status == 200),
+            Readiness::Answers(admin) => {
+                get(admin, "/readyz", "").await.is_ok_and(|(status, _)| status == 200)
+            }
         }
     }
 
@@ -108,10 +110,10 @@ pub async fn free_address() -> anyhow::Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0").await?.local_addr()?)
 }
 
-/// A page of a program's admin port: status and body.
-pub async fn get(addr: SocketAddr, path: &str) -> anyhow::Result<(u16, String)> {
+/// What a program answers: status and body. Each line of `headers` has its end.
+pub async fn get(addr: SocketAddr, path: &str, headers: &str) -> anyhow::Result<(u16, String)> {
     let mut stream = TcpStream::connect(addr).await?;
-    let request = format!("GET {path} HTTP/1.1\r\nhost: bench\r\nconnection: close\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: bench\r\n{headers}connection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;

@@ -155,13 +155,8 @@ impl Rig {
 
     /// Starts a role with `more` in its configuration: the one program under the role's name, as in the image.
     pub async fn milepost(&self, role: &str, more: &[String]) -> anyhow::Result<Program> {
-        let admin = free_address().await?;
-        let mut more = more.to_vec();
-        more.push(format!("admin.addr = \"{admin}\""));
-        let text = settings(&self.servers, &more);
         let name = format!("milepost-{role}");
-        let file = self.servers.dir().join(&name).with_extension("toml");
-        fs::write(&file, text)?;
+        let (file, admin) = self.configure(&name, more).await?;
         let program = self.servers.dir().join(&name);
         if !program.exists() {
             symlink(self.programs.join("../milepost"), &program)?;
@@ -169,6 +164,23 @@ impl Rig {
         let arguments = ["--config", path(&file)?];
         let readiness = Readiness::Answers(admin);
         Program::start(&program, &arguments, readiness, self.servers.dir()).await
+    }
+
+    /// Starts the console, which is a command.
+    pub async fn console(&self, more: &[String]) -> anyhow::Result<Program> {
+        let (file, admin) = self.configure("console", more).await?;
+        let arguments = ["--config", path(&file)?, "console"];
+        let (program, readiness) = (self.programs.join("../milepost"), Readiness::Answers(admin));
+        Program::start(&program, &arguments, readiness, self.servers.dir()).await
+    }
+
+    /// Writes a configuration file. Returns it, and where the admin port is to be.
+    async fn configure(&self, name: &str, more: &[String]) -> anyhow::Result<(PathBuf, SocketAddr)> {
+        let admin = free_address().await?;
+        let more = [more, &[format!("admin.addr = \"{admin}\"")]].concat();
+        let file = self.servers.dir().join(name).with_extension("toml");
+        fs::write(&file, settings(&self.servers, &more))?;
+        Ok((file, admin))
     }
 }
 
@@ -198,6 +210,7 @@ fn load(text: &str) -> anyhow::Result<Config> {
     Ok(milepost::config::load(&sources, providers::ALL)?.config)
 }
 
-fn path(path: &Path) -> anyhow::Result<&str> {
+/// A path as an argument or a setting has it.
+pub fn path(path: &Path) -> anyhow::Result<&str> {
     path.to_str().context("a path that is text")
 }

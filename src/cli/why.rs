@@ -98,12 +98,12 @@ fn for_a_person(answer: &Explanation, now: Timestamp) -> String {
             "receipt {receipt}, of {at}, repeats {of}: its event was known, and is published once"
         );
     }
-    if !answer.referred.is_empty() {
-        let ids: Vec<_> = answer.referred.iter().map(|name| printable(&name.delivery_id)).collect();
+    if !answer.referred().is_empty() {
+        let ids: Vec<_> = answer.referred().iter().map(|name| printable(&name.delivery_id)).collect();
         let _ = writeln!(text, "{} is a reference of {}", printable(&answer.id), ids.join(", "));
     }
-    if !answer.referred_beyond.is_empty() {
-        let beyond = answer.referred_beyond.len();
+    let beyond = answer.referred_beyond();
+    if beyond > 0 {
         let _ = writeln!(text, "deliveries with this reference, not shown: {beyond}");
     }
     for delivery in &answer.remembered {

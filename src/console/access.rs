@@ -8,17 +8,16 @@ use std::time::Duration;
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier as _, SaltString};
 use axum::http::HeaderMap;
-use axum::http::header::COOKIE;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
+use super::cookie::{self, Reached};
 use crate::config::{ConsoleConfig, ConsoleUsers, Right};
 use crate::domain::secret::Secret;
 use crate::telemetry::metrics as m;
 
-pub(super) const COOKIE_NAME: &str = "milepost-console";
 /// Sessions at once; the one that is idle for longest gives way.
 const MOST_SESSIONS: usize = 1024;
 /// Passwords looked at at once: each takes some MiB and some tens of milliseconds.
@@ -111,7 +110,7 @@ impl Access {
         if let Some(name) = self.by_proxy(headers, peer) {
             return self.admit(name, users.by_proxy(name), name, false);
         }
-        let cookie = cookie(headers).ok_or_else(|| self.stranger(&users))?;
+        let cookie = cookie::value(headers).ok_or_else(|| self.stranger(&users))?;
         let (id, now) = (digest(cookie), Instant::now());
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         let session = sessions.get_mut(&id).ok_or_else(|| self.stranger(&users))?;
@@ -193,25 +192,23 @@ impl Access {
 
     /// Ends the session of a request.
     pub(super) fn log_out(&self, headers: &HeaderMap) {
-        if let Some(cookie) = cookie(headers) {
+        if let Some(cookie) = cookie::value(headers) {
             self.sessions.lock().unwrap_or_else(PoisonError::into_inner).remove(&digest(cookie));
         }
     }
 
+    /// How the browser that posts a form with these headers reached us.
+    #[must_use]
+    pub(super) fn reached(&self, headers: &HeaderMap) -> Reached {
+        Reached::read(headers, self.settings.addr.ip())
+    }
+
     /// The header that gives the cookie to the browser; an empty value takes it away.
     #[must_use]
-    pub(super) fn set_cookie(&self, value: &str) -> String {
-        // On loopback there is no TLS, and some browsers would not keep a secure cookie.
-        let secure = if self.settings.addr.ip().is_loopback() { "" } else { "; Secure" };
+    pub(super) fn set_cookie(&self, value: &str, reached: Reached) -> String {
         let age = if value.is_empty() { 0 } else { self.settings.session.as_secs() };
-        format!("{COOKIE_NAME}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={age}{secure}")
+        cookie::given(value, age, reached)
     }
-}
-
-fn cookie(headers: &HeaderMap) -> Option<&str> {
-    let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == COOKIE_NAME).map(|(_, value)| value)
 }
 
 fn digest(text: &str) -> [u8; 32] {

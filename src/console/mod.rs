@@ -5,6 +5,7 @@
 //! forms that are posted, with a token against forged ones.
 
 pub mod access;
+mod cookie;
 mod fleet;
 mod headers;
 mod live;

@@ -77,9 +77,9 @@ fn known(console: &Console, answer: &Explanation, now: Timestamp) -> Markup {
             @if let Some(repeat) = answer.repeated() {
                 p class="notice plain" { "Receipt " (code(&repeat.receipt.to_string())) ", of " (time(repeat.receipt.received_at(), now)) ", repeats an event that was known. It is published once." }
             }
-            @if !answer.referred.is_empty() {
-                p class="notice plain" { (code(&answer.id)) " is a reference of " @for (place, name) in answer.referred.iter().enumerate() { @if place > 0 { ", " } a href=(link(&name.delivery_id)) { (code(&name.delivery_id)) } }
-                    @if !answer.referred_beyond.is_empty() { ", and of " (answer.referred_beyond.len()) " deliveries more that are not shown" } "." }
+            @if !answer.referred().is_empty() {
+                p class="notice plain" { (code(&answer.id)) " is a reference of " @for (place, name) in answer.referred().iter().enumerate() { @if place > 0 { ", " } a href=(link(&name.delivery_id)) { (code(&name.delivery_id)) } }
+                    @if answer.referred_beyond() > 0 { ", and of " (answer.referred_beyond()) " deliveries more that are not shown" } "." }
             }
             @for delivery in &answer.remembered { section class="card" {
                 @let DeliveryName { provider, account, delivery_id } = &delivery.name;
@@ -110,10 +110,9 @@ fn acts(console: &Console, answer: &Explanation) -> Markup {
     let receipts: Vec<_> = answer.rows().0.into_keys().collect();
     let (entries, _) = console.trail.latest(|entry| {
         entry.ids.iter().any(|id| *id == answer.id || receipts.contains(id))
-            || entry
-                .which
-                .split_whitespace()
-                .any(|word| word == answer.id || answer.referred.iter().any(|name| word == name.delivery_id))
+            || entry.which.split_whitespace().any(|word| {
+                word == answer.id || answer.referred().iter().any(|name| word == name.delivery_id)
+            })
     });
     html! { @if !entries.is_empty() { h2 { "What operators did" } (super::audit::table(&entries)) } }
 }

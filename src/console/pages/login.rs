@@ -10,8 +10,13 @@ use maud::html;
 
 use crate::console::Console;
 use crate::console::access::LoginRefusal;
+use crate::console::cookie::Reached;
 use crate::console::page;
 use crate::console::web::{Posted, form, peer, see_other};
+
+/// Else the login would seem to do nothing.
+const IN_THE_CLEAR: &str = "This address is plain HTTP, at which a browser keeps no session of ours. Open the console by HTTPS, \
+                            or on its own machine or through a tunnel as http://localhost.";
 
 pub(in crate::console) async fn page(State(console): State<Arc<Console>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
@@ -50,6 +55,7 @@ fn shown(next: &str, wrong: Option<&str>) -> Response {
 
 /// Takes a name and a password.
 pub(in crate::console) async fn log_in(State(console): State<Arc<Console>>, request: Request) -> Response {
+    let reached = console.access.reached(request.headers());
     let fields = match form(request).await {
         Ok(fields) => fields,
         Err(refusal) => return refusal,
@@ -58,10 +64,13 @@ pub(in crate::console) async fn log_in(State(console): State<Arc<Console>>, requ
         .append_pair("next", fields.get("next").unwrap_or("/"))
         .finish();
     let next = next(&query);
+    if reached == Reached::InTheClear {
+        return (StatusCode::BAD_REQUEST, shown(&next, Some(IN_THE_CLEAR))).into_response();
+    }
     let (name, password) =
         (fields.get("name").unwrap_or_default(), fields.exact("password").unwrap_or_default());
     match console.access.log_in(name, password.to_owned()).await {
-        Ok(cookie) => with_cookie(see_other(&next), &console, &cookie),
+        Ok(cookie) => with_cookie(see_other(&next), &console, &cookie, reached),
         Err(LoginRefusal::Wrong) => {
             let page = shown(&next, Some("The name or the password is wrong."));
             (StatusCode::UNAUTHORIZED, page).into_response()
@@ -77,14 +86,14 @@ pub(in crate::console) async fn log_out(State(console): State<Arc<Console>>, req
     match Posted::from_request(request, &console).await {
         Ok(posted) => {
             console.access.log_out(&posted.headers);
-            with_cookie(see_other("/login"), &console, "")
+            with_cookie(see_other("/login"), &console, "", console.access.reached(&posted.headers))
         }
         Err(refusal) => refusal,
     }
 }
 
-fn with_cookie(mut response: Response, console: &Console, value: &str) -> Response {
-    if let Ok(cookie) = HeaderValue::from_str(&console.access.set_cookie(value)) {
+fn with_cookie(mut response: Response, console: &Console, value: &str, reached: Reached) -> Response {
+    if let Ok(cookie) = HeaderValue::from_str(&console.access.set_cookie(value, reached)) {
         response.headers_mut().insert(SET_COOKIE, cookie);
     }
     response

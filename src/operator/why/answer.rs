@@ -1,5 +1,6 @@
 //! What everybody knows, put together: one row for each event, by its first receipt.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Display;
 
@@ -20,10 +21,9 @@ pub struct Explanation {
     pub id: String,
     /// Of a delivery, what happened between is asked.
     between: (Option<Timestamp>, Option<Timestamp>),
-    /// The deliveries that have the id as a reference.
-    pub referred: Vec<DeliveryName>,
-    /// And those that have it and are left out.
-    pub referred_beyond: HashSet<DeliveryName>,
+    /// The deliveries that have the id as a reference: first those with parked messages, the one that was parked last before
+    /// the others, then those that were published last.
+    referring: Vec<DeliveryName>,
     pub parked: Vec<Entry>,
     /// The deliveries that the ledger remembers.
     pub remembered: Vec<RememberedDelivery>,
@@ -41,8 +41,7 @@ impl Explanation {
         Self {
             id,
             between,
-            referred: Vec::new(),
-            referred_beyond: HashSet::new(),
+            referring: Vec::new(),
             parked: Vec::new(),
             remembered: Vec::new(),
             hubrise: Vec::new(),
@@ -59,27 +58,43 @@ impl Explanation {
 
     /// Takes what was found in the parked queues: of what says the id as a reference, that of the deliveries shown.
     pub(super) fn parked(&mut self, mut found: Vec<Entry>) {
-        let sought = Sought::new(&self.id, &self.referred);
-        let by_reference = found.iter().rev().filter(|entry| !sought.names_parked(entry));
-        self.refers_to(by_reference.filter_map(delivery_of).collect::<Vec<_>>());
-        let sought = Sought::new(&self.id, &self.referred);
+        let known = Sought::new(&self.id, &self.referring);
+        let mut latest: Vec<_> = found.iter().rev().collect();
+        latest.sort_by_key(|entry| Reverse(entry.since()));
+        let parked = latest.into_iter().filter_map(|entry| match known.delivery_of(entry) {
+            Some(delivery) => Some(delivery.clone()),
+            None if known.names_parked(entry) => None,
+            None => delivery_of(entry),
+        });
+        let others = std::mem::take(&mut self.referring);
+        self.refers_to(parked.chain(others));
+        let sought = Sought::new(&self.id, self.referred());
         found.retain(|entry| sought.names_parked(entry));
         self.parked = found;
         self.asked.parked = true;
     }
 
-    /// Takes note of deliveries that have the id as a reference, up to a bound.
+    /// Takes note of deliveries that have the id as a reference, behind those that are known.
     fn refers_to(&mut self, deliveries: impl IntoIterator<Item = DeliveryName>) {
-        for delivery in deliveries {
-            if self.referred.contains(&delivery) {
-                continue;
-            }
-            if self.referred.len() < MOST_REFERRED {
-                self.referred.push(delivery);
-            } else {
-                self.referred_beyond.insert(delivery);
-            }
-        }
+        let mut known: HashSet<_> = self.referring.iter().cloned().collect();
+        self.referring.extend(deliveries.into_iter().filter(|delivery| known.insert(delivery.clone())));
+    }
+
+    /// All deliveries that are known to have the id as a reference.
+    pub(super) fn referring(&self) -> &[DeliveryName] {
+        &self.referring
+    }
+
+    /// Those of them that are shown.
+    #[must_use]
+    pub fn referred(&self) -> &[DeliveryName] {
+        &self.referring[..self.referring.len().min(MOST_REFERRED)]
+    }
+
+    /// How many of them are left out.
+    #[must_use]
+    pub fn referred_beyond(&self) -> usize {
+        self.referring.len() - self.referred().len()
     }
 
     pub(super) fn remembered(&mut self, deliveries: Vec<RememberedDelivery>) {
@@ -166,7 +181,7 @@ impl Explanation {
         for Repeat { receipt, of } in self.remembered.iter().flat_map(|delivery| &delivery.repeats) {
             rows.entry(of.to_string()).or_default().repeats.push(*receipt);
         }
-        let of_the_delivery = !self.referred.is_empty()
+        let of_the_delivery = !self.referring.is_empty()
             || self.remembered.iter().any(|known| known.name.delivery_id == self.id);
         let asked_for = self.published_as();
         let named = |receipt: &str, row: &Row<'_>| {
@@ -199,12 +214,12 @@ impl Explanation {
         let searched = self.asked.searched.as_ref().map(
             |searched| json!({"since": searched.since(), "until": searched.range.until, "kept_since": searched.kept_since}),
         );
-        let reference_of = self.referred.iter().map(|DeliveryName { provider, account, delivery_id }| {
+        let reference_of = self.referred().iter().map(|DeliveryName { provider, account, delivery_id }| {
             json!({"provider": provider, "account": account, "delivery_id": delivery_id})
         });
         json!({
             "id": self.id, "reference_of": reference_of.collect::<Vec<_>>(),
-            "reference_of_more": self.referred_beyond.len(), "deliveries": deliveries.collect::<Vec<_>>(), "events": events, "left_out": left_out,
+            "reference_of_more": self.referred_beyond(), "deliveries": deliveries.collect::<Vec<_>>(), "events": events, "left_out": left_out,
             "repeats": self.first_receipt().map(|first| first.to_string()),
             "hubrise": self.hubrise.iter().map(AtHubrise::as_json).collect::<Vec<_>>(),
             "searched": searched, "not_asked": unknown.collect::<Vec<_>>(),

@@ -72,14 +72,14 @@ pub async fn ask(
     }
     let range = range(question, answer.first_receipt(), now)?;
     search(config, (range, now), &mut answer).await;
-    let by_updates = answer.referred.clone();
+    let by_updates = answer.referring().len();
     look_for(config, &parked_of, &mut answer).await;
     // What does not say the reference itself is found by its delivery.
-    if !answer.referred.is_empty() {
-        search(config, (range, now), &mut answer).await;
-    }
-    if answer.referred != by_updates {
+    if answer.referring().len() > by_updates {
         look_for(config, &parked_of, &mut answer).await;
+    }
+    if !answer.referred().is_empty() {
+        search(config, (range, now), &mut answer).await;
     }
     let all = names.map(|names| [names, answer.deliveries()].concat());
     let remembered = match all {
@@ -104,7 +104,7 @@ pub async fn ask(
 
 /// Searches the updates for what the answer is about so far.
 async fn search(config: &Config, (range, now): (Range, Timestamp), answer: &mut Explanation) {
-    let sought = Sought::new(&answer.published_as(), &answer.referred);
+    let sought = Sought::new(&answer.published_as(), answer.referred());
     match publications::of(config.amqp.url.expose(), range, now, &sought).await {
         Ok(searched) => answer.searched(searched),
         Err(outage) => answer.unknown("the updates published", &outage),
@@ -113,7 +113,7 @@ async fn search(config: &Config, (range, now): (Range, Timestamp), answer: &mut 
 
 /// Looks among the parked messages for what the answer is about so far.
 async fn look_for(config: &Config, of: &ParkedOf<'_>, answer: &mut Explanation) {
-    let sought = Sought::new(&answer.id, &answer.referred);
+    let sought = Sought::new(&answer.id, answer.referring());
     match parked(&sought, config, of).await {
         Ok(parked) => answer.parked(parked),
         Err(error) => answer.unknown("the messages parked", &error),

@@ -4,6 +4,8 @@
 //! cost each update a write. So a search finds the deliveries by what says the reference, and then all else of theirs by
 //! their own ids.
 
+use std::collections::HashMap;
+
 use super::publications::Publication;
 use crate::adapters::redis::DeliveryName;
 use crate::operator::parked::entry::Entry;
@@ -11,17 +13,22 @@ use crate::sinks;
 
 pub struct Sought {
     id: String,
-    deliveries: Vec<DeliveryName>,
+    /// By their own ids: each parked message is compared with them.
+    deliveries: HashMap<String, Vec<DeliveryName>>,
 }
 
 impl Sought {
     pub(super) fn new(id: &str, deliveries: &[DeliveryName]) -> Self {
-        Self { id: id.to_owned(), deliveries: deliveries.to_vec() }
+        let mut by_id: HashMap<_, Vec<_>> = HashMap::new();
+        for delivery in deliveries {
+            by_id.entry(delivery.delivery_id.clone()).or_default().push(delivery.clone());
+        }
+        Self { id: id.to_owned(), deliveries: by_id }
     }
 
     /// Whether the JSON of an update may name it. Most updates do not, and are not even parsed.
     pub(super) fn may_be_in(&self, body: &[u8]) -> bool {
-        let ids = self.deliveries.iter().map(|delivery| delivery.delivery_id.as_str());
+        let ids = self.deliveries.keys().map(String::as_str);
         ids.chain([tidied(&self.id)]).any(|id| contains(body, id))
     }
 
@@ -29,7 +36,8 @@ impl Sought {
     pub(super) fn names_update(&self, publication: &Publication) -> bool {
         let Publication { id: event, subject, data, .. } = publication;
         let mut named = [event, subject, &data.receipt_id].into_iter().chain(&data.provider_event_id);
-        named.any(|name| *name == self.id) || self.deliveries.contains(&publication.delivery())
+        let mut deliveries = self.deliveries.get(subject).into_iter().flatten();
+        named.any(|name| *name == self.id) || deliveries.any(|delivery| *delivery == publication.delivery())
     }
 
     /// Whether a parked message is looked for, or says the id as a reference.
@@ -43,7 +51,13 @@ impl Sought {
         let content = &entry.content;
         let said = [&content.delivery_id, &content.provider_event_id, &content.event_id];
         let is_named = entry.about.id == self.id || said.into_iter().flatten().any(|said| *said == self.id);
-        is_named || self.deliveries.iter().any(|delivery| is_of(entry, delivery))
+        is_named || self.delivery_of(entry).is_some()
+    }
+
+    /// The delivery that is looked for and that a parked message is of.
+    pub(super) fn delivery_of(&self, entry: &Entry) -> Option<&DeliveryName> {
+        let of_that_id = self.deliveries.get(entry.content.delivery_id.as_ref()?)?;
+        of_that_id.iter().find(|delivery| is_of(entry, delivery))
     }
 
     /// Whether the id is one of these references.
@@ -53,11 +67,10 @@ impl Sought {
     }
 }
 
-/// A sink's message does not say which provider's the delivery is.
+/// Whether it is of this delivery, whose id it has. A sink's message does not say which provider's the delivery is.
 fn is_of(entry: &Entry, delivery: &DeliveryName) -> bool {
     let provider = entry.about.provider;
-    entry.content.delivery_id.as_ref() == Some(&delivery.delivery_id)
-        && entry.account() == delivery.account
+    entry.account() == delivery.account
         && (provider.as_str() == delivery.provider || sinks::ALL.contains(&provider))
 }
 

@@ -127,6 +127,35 @@ async fn a_forged_form_does_nothing() {
     assert!(location(&answer).starts_with("/acts/"), "the same form, as it should be");
 }
 
+/// A console in a container listens on all addresses: how a browser reached it, that one alone can say.
+#[tokio::test]
+async fn a_session_is_secure_but_on_the_browsers_own_machine() {
+    let vhost = Vhost::new().await;
+    let everywhere = ("MILEPOST__CONSOLE__ADDR", "0.0.0.0:0");
+    let served = Served::with(&vhost, &three_users("secure").await, &[everywhere]).await;
+    let log_in = async |host: &str, scheme: Option<&str>| {
+        let body = format!("name=alice&password={}", PASSWORD.replace(' ', "+"));
+        let request = served.stranger().request(reqwest::Method::POST, "/login").header("host", host);
+        let request = request.header("content-type", "application/x-www-form-urlencoded").body(body);
+        let origin = scheme.map(|scheme| format!("{scheme}://{host}"));
+        let request = origin.into_iter().fold(request, |request, origin| request.header("origin", origin));
+        let answer = request.send().await.expect("an answer");
+        let cookie = answer.headers().get(SET_COOKIE).map(|cookie| cookie.to_str().expect("text").to_owned());
+        (answer.status().as_u16(), cookie.map(|cookie| cookie.contains("; Secure")))
+    };
+    for (host, scheme) in
+        [("console.example", Some("https")), ("console.example", None), ("localhost", Some("https"))]
+    {
+        assert_eq!(log_in(host, scheme).await, (303, Some(true)), "{scheme:?} {host}");
+    }
+    for host in ["localhost:8070", "127.0.0.1:8070", "[::1]:8070"] {
+        assert_eq!(log_in(host, Some("http")).await, (303, Some(false)), "{host}");
+    }
+    for host in ["console.example:8070", "10.1.2.3:8070", "localhost.example:8070"] {
+        assert_eq!(log_in(host, Some("http")).await, (400, None), "the browser would not keep it: {host}");
+    }
+}
+
 #[tokio::test]
 async fn a_proxy_is_believed_where_it_is_and_nowhere_else() {
     let vhost = Vhost::new().await;

@@ -1,5 +1,8 @@
 //! What is done on the pages: replays, edits, discards, and what the audit log says of them.
 
+use std::fs::File;
+use std::io::{Seek as _, SeekFrom, Write as _};
+
 use futures_util::StreamExt as _;
 use lapin::types::FieldTable;
 use milepost::adapters::rabbit::topology::work_queue;
@@ -200,6 +203,51 @@ async fn a_discard_is_written_down_first() {
             .status(),
         400
     );
+}
+
+/// An export may be larger than the memory that the console is given, which is 512 MiB.
+#[tokio::test]
+async fn an_export_is_sent_without_being_held_in_memory() {
+    const LENGTH: u64 = 300 * 1024 * 1024;
+    let vhost = Vhost::new().await;
+    let exports = std::path::PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+        .join(format!("exports-{}", uuid::Uuid::new_v4()));
+    std::fs::create_dir(&exports).expect("a writable directory");
+    // What lies between its first bytes and its last takes no room on the disk.
+    let mut file = File::create(exports.join("milepost-discarded-large.jsonl")).expect("a new file");
+    file.write_all(b"the first").expect("written");
+    file.set_len(LENGTH - 8).expect("a sparse file");
+    file.seek(SeekFrom::End(0)).expect("a file");
+    file.write_all(b"the last").expect("written");
+    let directory = ("MILEPOST__CONSOLE__EXPORTS_DIR", exports.to_str().expect("text"));
+    let served = Served::with(&vhost, &three_users("large").await, &[directory]).await;
+    let alice = served.user("alice").await;
+    let before = served.process.peak_memory_kib();
+    let path = "/exports/milepost-discarded-large.jsonl";
+    let mut answer = alice.get(path).await;
+    assert_eq!((answer.status().as_u16(), answer.content_length()), (200, Some(LENGTH)));
+    let (mut length, mut head, mut tail) = (0, Vec::new(), Vec::new());
+    while let Some(piece) = answer.chunk().await.expect("the whole of it") {
+        length += piece.len() as u64;
+        head.extend(piece.iter().take(9_usize.saturating_sub(head.len())));
+        tail.extend_from_slice(&piece[piece.len().saturating_sub(8)..]);
+        tail.drain(..tail.len().saturating_sub(8));
+    }
+    assert_eq!((length, &head[..], &tail[..]), (LENGTH, &b"the first"[..], &b"the last"[..]));
+    let more = served.process.peak_memory_kib() - before;
+    assert!(more < 32 * 1024, "{more} KiB more");
+
+    // One that becomes shorter while it is sent does not look whole.
+    let mut answer = alice.get(path).await;
+    file.set_len(0).expect("a writable file");
+    let end = loop {
+        match answer.chunk().await {
+            Ok(Some(_)) => {}
+            end => break end,
+        }
+    };
+    assert!(end.is_err());
+    std::fs::remove_dir_all(&exports).expect("ours");
 }
 
 /// Two operators at once, one on the command line: each says who the other is, or both get what they want.
