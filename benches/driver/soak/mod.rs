@@ -64,8 +64,7 @@ pub async fn run(rig: &Rig, minutes: f64, rate: Option<f64>) -> anyhow::Result<S
     let long = Duration::from_secs_f64(minutes * 60.0);
     // Events are forgotten after a tenth of the time, or the keys in Redis would grow for 14 days.
     let ttl = (long.as_secs() / 10).max(10);
-    let remember: Vec<_> = providers::ALL.iter().map(|provider| forgetting(*provider, ttl)).collect();
-    let more = [remember.join("\n"), format!("worker.state_ttl_seconds = {ttl}")];
+    let more: Vec<_> = providers::ALL.iter().map(|provider| forgetting(*provider, ttl)).collect();
 
     let (receiver, addr) = rig.milepost_receiver(&more).await?;
     let mut programs = vec![("receiver".to_owned(), receiver)];
@@ -115,8 +114,7 @@ pub async fn run(rig: &Rig, minutes: f64, rate: Option<f64>) -> anyhow::Result<S
 fn forgetting(provider: &dyn Provider, seconds: u64) -> String {
     let id = provider.id();
     format!(
-        "providers.{id}.resend_horizon_seconds = {}\nproviders.{id}.dedup_ttl_seconds = {seconds}\n\
-         providers.{id}.content_ttl_seconds = {seconds}",
+        "providers.{id}.resend_horizon_seconds = {}\nproviders.{id}.dedup_ttl_seconds = {seconds}",
         seconds / 2
     )
 }
