@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::fake::provider::server::ProviderStubs;
 use super::run_hubrise::StandIn;
-use super::run_providers::{AskedStandIns, stands};
+use super::run_providers::{AskedStandIns, played};
 use super::sample_secrets::sample_secret;
 use super::send::delivered::{SendOutcome, Which};
 use super::send::post::Poster;
@@ -226,7 +226,7 @@ async fn play_one(webhooks: &Webhooks, target: Url, asked: Option<&ProviderStubs
         let which = Which { number: 0, step, sample: webhooks.content.name(step), duplicate: false };
         let webhook = webhooks.webhook(0, step)?;
         if let Some(asked) = asked {
-            stands(asked, webhooks.provider.id(), &webhook.body);
+            played(asked, webhooks.provider.id(), &webhook.body);
         }
         let delivered = poster.deliver(which, &webhook).await;
         anyhow::ensure!(

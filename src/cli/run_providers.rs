@@ -49,7 +49,7 @@ impl AskedStandIns {
 }
 
 /// A webhook was played: its provider says the same from now on.
-pub(super) fn stands(stubs: &ProviderStubs, provider: ProviderId, webhook: &[u8]) {
+pub(super) fn played(stubs: &ProviderStubs, provider: ProviderId, webhook: &[u8]) {
     let stub = stubs.0.iter().find(|stub| stub.dialect().provider() == provider);
     let said: Result<Value, _> = serde_json::from_slice(webhook);
     if let (Some(stub), Ok(said)) = (stub, said)

@@ -132,9 +132,6 @@ enum Relation {
 pub struct Precedence([u8; STATUSES]);
 
 impl Precedence {
-    /// No status is before another: what is known of an undocumented one.
-    pub const UNKNOWN: Self = Self([b'='; STATUSES]);
-
     fn over(self, other: Status) -> Relation {
         match self.0[other as usize] {
             b'<' => Relation::Always(Ordering::Greater),

@@ -132,11 +132,11 @@ impl TestFleet {
         Ok(())
     }
 
-    /// Gives the stand-in for a provider's API a delivery's state.
+    /// Has the stand-in for a provider's API know a delivery in this state.
     ///
     /// # Errors
     /// When it does not take that.
-    pub async fn stands(&self, provider: &str, address: &str, state: &Value) -> anyhow::Result<()> {
+    pub async fn knows(&self, provider: &str, address: &str, state: &Value) -> anyhow::Result<()> {
         let url = self.stand_ins.join(&format!("/{provider}/_fake/deliveries/{address}"))?;
         let answer = self.client.put(url).body(state.to_string()).send().await;
         let answer = answer.context("the stand-ins for the providers' APIs do not answer")?;

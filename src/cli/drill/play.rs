@@ -217,7 +217,7 @@ async fn happens(fleet: &TestFleet, provider: ProviderId, signed: &SignedWebhook
     let dialect = Dialect::ALL.into_iter().find(|dialect| dialect.provider() == provider);
     let said: Value = serde_json::from_slice(&signed.body)?;
     match dialect.and_then(|dialect| dialect.state_by(&said)) {
-        Some((address, state)) => fleet.stands(provider.as_str(), &address, &state).await,
+        Some((address, state)) => fleet.knows(provider.as_str(), &address, &state).await,
         None => Ok(()),
     }
 }

@@ -31,7 +31,7 @@ fn course(statuses: &[&str]) -> Statements {
 }
 
 fn stage(statuses: &[&str]) -> Option<&'static str> {
-    course(statuses).standing().map(|standing| standing.stage.as_str())
+    course(statuses).conclusion().map(|conclusion| conclusion.stage.as_str())
 }
 
 #[test]
@@ -68,11 +68,11 @@ fn a_step_back_that_no_rule_has_is_not_shown() {
     let mut course = course(&["assigned", "picked_up"]);
     let back = json!({ "previous_status": "picked_up", "order": "unexpected" });
     course.add(Statement::of(&update(3, "assigned", &back), &Overrides::new()).expect("a claim"));
-    assert_eq!(course.standing().map(|standing| standing.stage), Some(Stage::DropoffEnroute));
+    assert_eq!(course.conclusion().map(|conclusion| conclusion.stage), Some(Stage::DropoffEnroute));
     // Of what was before `unknown` nothing is known, so that `in_order` proves nothing.
     let back = json!({ "previous_status": "unknown", "order": "in_order" });
     course.add(Statement::of(&update(4, "assigned", &back), &Overrides::new()).expect("a claim"));
-    assert_eq!(course.standing().map(|standing| standing.stage), Some(Stage::DropoffEnroute));
+    assert_eq!(course.conclusion().map(|conclusion| conclusion.stage), Some(Stage::DropoffEnroute));
 }
 
 #[test]
@@ -85,14 +85,14 @@ fn a_status_that_a_connection_does_not_show_still_was() {
 #[test]
 fn times_are_those_of_the_first_of_each() {
     let seconds = |ms: Option<i64>| ms.map(|ms| (ms - NINE) / SECOND);
-    let standing = course(&["assigned", "pickup_en_route", "picked_up", "dropoff_en_route", "delivered"])
-        .standing()
-        .expect("a standing");
-    assert_eq!(seconds(standing.assigned_at_ms), Some(1));
-    assert_eq!(seconds(standing.pickup_at_ms), Some(3));
-    assert_eq!(seconds(standing.closed_at_ms), Some(5));
+    let conclusion = course(&["assigned", "pickup_en_route", "picked_up", "dropoff_en_route", "delivered"])
+        .conclusion()
+        .expect("a conclusion");
+    assert_eq!(seconds(conclusion.assigned_at_ms), Some(1));
+    assert_eq!(seconds(conclusion.pickup_at_ms), Some(3));
+    assert_eq!(seconds(conclusion.closed_at_ms), Some(5));
     // Another courier's.
-    let again = course(&["assigned", "picked_up", "assigned"]).standing().expect("a standing");
+    let again = course(&["assigned", "picked_up", "assigned"]).conclusion().expect("a conclusion");
     assert_eq!((seconds(again.assigned_at_ms), again.pickup_at_ms), (Some(3), None));
 }
 
@@ -127,7 +127,7 @@ proptest! {
         for claim in &claims {
             shuffled.add(*claim);
         }
-        prop_assert_eq!(shuffled.standing(), course(&statuses).standing());
+        prop_assert_eq!(shuffled.conclusion(), course(&statuses).conclusion());
     }
 
     #[test]

@@ -130,7 +130,7 @@ impl Statements {
     /// A delivery goes forwards until it starts over, and so the furthest status counts. Of two that close it the later
     /// one counts: it corrects the other.
     #[must_use]
-    pub fn standing(&self) -> Option<Conclusion> {
+    pub fn conclusion(&self) -> Option<Conclusion> {
         let start = self.0.iter().rposition(|claim| claim.restarts).unwrap_or_default();
         let current = &self.0[start..];
         let closed = current.iter().rfind(|claim| claim.stage.is_closed());

@@ -125,7 +125,7 @@ fn displaces(record: &OrderRecord, owner: &Owner, update: &Update) -> Result<(),
     if update.sequence < begun {
         return Err(Step::Done(OrderOutcome::Former));
     }
-    let stage = record.course.standing().map(|standing| standing.stage);
+    let stage = record.course.conclusion().map(|conclusion| conclusion.stage);
     match stage {
         // What was never shown needs no place at HubRise.
         None => Ok(()),

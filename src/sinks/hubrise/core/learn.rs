@@ -206,7 +206,7 @@ fn catch_up(record: &mut OrderRecord) {
     };
     let dated = DATED.into_iter().filter_map(|(field, dated)| Some((dated, at_ms(field)?)));
     let (before, current): (Vec<_>, Vec<_>) = dated.partition(|(dated, _)| *dated > stage);
-    let known = record.course.standing().map(|standing| standing.stage);
+    let known = record.course.conclusion().map(|conclusion| conclusion.stage);
     if known >= Some(stage) && before.is_empty() {
         return;
     }

@@ -195,19 +195,19 @@ impl OrderRecord {
     #[must_use]
     pub fn wanted(&self) -> Option<BTreeMap<Field, String>> {
         let owner = self.owner.as_ref()?;
-        let standing = self.course.standing()?;
+        let conclusion = self.course.conclusion()?;
         let mut wanted: BTreeMap<_, _> =
             self.said.iter().map(|(field, said)| (*field, said.value.clone())).collect();
         wanted.insert(Field::Ref, owner.delivery.clone());
-        wanted.insert(Field::Status, standing.stage.as_str().to_owned());
-        let closed = match standing.stage {
+        wanted.insert(Field::Status, conclusion.stage.as_str().to_owned());
+        let closed = match conclusion.stage {
             Stage::Delivered => Field::DeliveredAt,
             _ => Field::CancelledAt,
         };
         let times = [
-            (Field::AssignedAt, standing.assigned_at_ms),
-            (Field::PickupAt, standing.pickup_at_ms),
-            (closed, standing.closed_at_ms),
+            (Field::AssignedAt, conclusion.assigned_at_ms),
+            (Field::PickupAt, conclusion.pickup_at_ms),
+            (closed, conclusion.closed_at_ms),
         ];
         for (field, at_ms) in times {
             wanted.extend(at_ms.and_then(time_of_ms).map(|at| (field, at)));
