@@ -34,7 +34,10 @@ impl Lease {
         let asked = Instant::now();
         let ttl_ms = i64::try_from(self.ttl.as_millis()).unwrap_or(i64::MAX / 2);
         let take = |held: &mut LeaseHolder, now_ms: i64| {
-            let is_taken = held.as_ref().is_some_and(|(by, until)| *by != self.holder && *until > now_ms);
+            // A lease that is longer than any that is given is over: the store's clock jumped back.
+            let is_taken = held.as_ref().is_some_and(|(by, until)| {
+                *by != self.holder && *until > now_ms && *until <= now_ms.saturating_add(ttl_ms)
+            });
             if !is_taken {
                 *held = Some((self.holder.clone(), now_ms + ttl_ms));
             }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
-use milepost::adapters::memory::MemoryLedger;
+use milepost::adapters::memory::{MemoryCells, MemoryLedger};
 use milepost::domain::claim::{Claim, ClaimRequest, EventRef, Mark};
 use milepost::domain::envelope::Envelope;
 use milepost::domain::identity::{Account, ReceiptId};
@@ -16,6 +16,7 @@ use milepost::domain::order::StatusOrder;
 use milepost::domain::provider::Provider as _;
 use milepost::domain::retry::RetrySchedule;
 use milepost::domain::verdict::Outcome;
+use milepost::pipeline::lease::Lease;
 use milepost::pipeline::message::{ProcessSettings, Processor};
 use milepost::pipeline::parking::Parker;
 use milepost::pipeline::session::Session;
@@ -28,8 +29,17 @@ use crate::process::lock;
 
 #[test]
 fn seeds_that_failed_once() {
-    for seed in [LATE_REPLY, 1_579, 66, 893, 5_058_349] {
+    for seed in [LATE_REPLY, 1_579, 66, 893, 5_058_349, 479_786_471_666] {
         crate::check(seed);
+    }
+}
+
+/// A clock that is set.
+struct Set(Mutex<Timestamp>);
+
+impl Clock for Set {
+    fn now(&self) -> Timestamp {
+        *lock(&self.0)
     }
 }
 
@@ -135,6 +145,20 @@ async fn a_repeat_by_another_copy_of_the_webhook_says_what_the_first_said() {
     let updates = lock(&publisher.updates);
     assert_eq!(updates.len(), 3);
     assert_eq!(updates[1], updates[2]);
+}
+
+/// Seed 479786471666: a lease that its store's clock had put ten minutes ahead was believed, and no replica took it over.
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_the_clock_of_its_store_put_ahead_is_over() {
+    let clock = Arc::new(Set(Mutex::new(EPOCH)));
+    let cells = Arc::new(MemoryCells::new(Arc::clone(&clock) as Arc<dyn Clock>));
+    let lease = |holder: &str| Lease::new(cells.clone(), "test", holder.to_owned(), Duration::from_secs(15));
+    let (one, other) = (lease("one"), lease("other"));
+    assert!(one.renew().await.expect("it is there").is_some());
+    assert!(other.renew().await.expect("it is there").is_none());
+    *lock(&clock.0) = EPOCH - jiff::SignedDuration::from_mins(10);
+    assert!(other.renew().await.expect("it is there").is_some());
+    assert!(one.renew().await.expect("it is there").is_none());
 }
 
 /// See the last story.
