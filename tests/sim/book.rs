@@ -19,9 +19,12 @@ use crate::process::Process;
 use crate::trace::Trace;
 
 mod claims;
+mod pulls;
 mod sink;
 mod updates;
 
+pub use self::pulls::Form;
+use self::pulls::PullBook;
 use self::sink::SinkBook;
 pub use self::sink::{is_of_sink, named};
 
@@ -38,7 +41,7 @@ pub struct Violation {
     pub event: Option<usize>,
 }
 
-/// A request of a provider's.
+/// A request of a provider's, or what was pulled.
 #[derive(Debug, Clone)]
 pub struct Received {
     pub event: usize,
@@ -47,8 +50,11 @@ pub struct Received {
     pub truly_at: Timestamp,
     /// Whether that clock was right.
     pub certain: bool,
+    /// The provider was told so, if it sent it.
     pub accepted: bool,
     pub stored: bool,
+    pub pulled: bool,
+    pub form: Form,
 }
 
 /// One publish of an update.
@@ -71,6 +77,8 @@ pub struct Update {
     pub sequence: u64,
     pub order: String,
     pub raw_status: String,
+    pub terminal: bool,
+    pub changes: Vec<String>,
     pub receipt_id: String,
 }
 
@@ -81,6 +89,9 @@ pub struct Seen {
     pub event: usize,
     pub update: Update,
     pub forced: bool,
+    /// Whether its first receipt was pulled, and what it is of.
+    pub pulled: bool,
+    pub form: Form,
 }
 
 #[derive(Deserialize)]
@@ -140,6 +151,7 @@ pub struct Book {
     due: BinaryHeap<Reverse<Instant>>,
     pub acted: u32,
     pub sink: SinkBook,
+    pub pulls: PullBook,
 }
 
 impl Book {
@@ -165,6 +177,7 @@ impl Book {
             due: BinaryHeap::new(),
             acted: 0,
             sink: SinkBook::default(),
+            pulls: PullBook::default(),
         }
     }
 

@@ -4,6 +4,7 @@
 // Each of the two crates that share these modules leaves some of them unused.
 #![allow(dead_code)]
 
+mod api;
 mod book;
 mod consumer;
 mod dice;
@@ -17,6 +18,7 @@ mod planted;
 mod ports;
 mod process;
 mod provider;
+mod reconciler;
 mod regress;
 mod report;
 mod servers;

@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::book::{Book, Seen, is_of_sink};
+use milepost::domain::samples::SampleSource;
+
+use crate::book::{Book, Form, Received, Seen, Update, is_of_sink};
 use crate::hubrise::Hubrise;
 use crate::plan::{Kind, Plan};
 use crate::servers::ParkedCopy;
 
+pub mod recovery;
 mod sink;
 
 /// By how much two clocks that are right may differ, and a little more.
@@ -27,6 +30,8 @@ pub fn judge(plan: &Plan, parked: &[ParkedCopy], hubrise: &Hubrise, book: &mut B
     one_event_has_one_id(plan, book);
     sequences_are_unique(plan, book);
     subscribers_end_with_the_truth(plan, book);
+    recovery::each_pull_ends(plan, book);
+    recovery::only_news_is_pulled(plan, book);
     book.trace.note(None, || "the end".to_owned());
 }
 
@@ -40,9 +45,21 @@ struct Account {
     truly: Option<(jiff::Timestamp, jiff::Timestamp)>,
 }
 
-fn accounts(book: &Book) -> BTreeMap<usize, Account> {
+/// Whether a provider's webhooks have no id of their own: then equal content is one event, however it came.
+fn by_content(provider: &dyn SampleSource) -> bool {
+    matches!(provider.id().as_str(), "deliverect" | "dash")
+}
+
+/// What a receipt is of, as far as that makes it another event.
+fn form(plan: &Plan, event: usize, form: Form) -> Form {
+    if by_content(plan.events[event].provider) { Form::Webhook } else { form }
+}
+
+/// Of the receipts that are of this form.
+fn accounts(plan: &Plan, book: &Book, of: Form) -> BTreeMap<usize, Account> {
     let mut accounts = BTreeMap::new();
-    for received in book.receipts.values() {
+    let is_of = |received: &&Received| form(plan, received.event, received.form) == of;
+    for received in book.receipts.values().filter(is_of) {
         let account = accounts.entry(received.event).or_insert(Account {
             accepted: false,
             stored: false,
@@ -75,8 +92,9 @@ fn may_be_one(plan: &Plan, one: (usize, &Account), other: (usize, &Account)) -> 
 
 /// Each accepted webhook ends as exactly one of published, duplicate, ignored, parked.
 fn each_webhook_ends(plan: &Plan, parked: &BTreeSet<usize>, book: &mut Book) {
-    let published: BTreeSet<usize> = book.seen.iter().map(|seen| seen.event).collect();
-    let accounts = accounts(book);
+    let webhooks = book.seen.iter().filter(|seen| form(plan, seen.event, seen.form) == Form::Webhook);
+    let published: BTreeSet<usize> = webhooks.map(|seen| seen.event).collect();
+    let accounts = accounts(plan, book, Form::Webhook);
     for (event, account) in &accounts {
         let known = &plan.events[*event];
         let ended = match known.kind {
@@ -91,7 +109,8 @@ fn each_webhook_ends(plan: &Plan, parked: &BTreeSet<usize>, book: &mut Book) {
                             .is_some_and(|others| may_be_one(plan, (*event, account), (*other, others)))
                     })
                 };
-                !account.accepted || published.contains(event) || merged()
+                let no_news = book.pulls.no_news.contains(&known.content);
+                !account.accepted || published.contains(event) || no_news || merged()
             }
         };
         let discarded = book.discarded.contains(&known.content);
@@ -122,23 +141,24 @@ fn each_event_ends(plan: &Plan, book: &mut Book) {
 
 /// Nothing is published twice under two ids.
 fn one_event_has_one_id(plan: &Plan, book: &mut Book) {
-    let mut ids: BTreeMap<usize, BTreeSet<&str>> = BTreeMap::new();
-    for Seen { id, event, .. } in &book.seen {
-        ids.entry(*event).or_default().insert(id);
+    let mut ids: BTreeMap<(usize, Form), BTreeSet<&str>> = BTreeMap::new();
+    for seen in &book.seen {
+        ids.entry((seen.event, form(plan, seen.event, seen.form))).or_default().insert(&seen.id);
     }
-    let accounts = accounts(book);
+    let accounts = [Form::Webhook, Form::State, Form::Step].map(|form| accounts(plan, book, form));
     let twice: Vec<_> = ids
         .into_iter()
-        .filter(|(event, ids)| {
-            let Some(account) = accounts.get(event).filter(|account| account.certain) else { return false };
+        .filter(|((event, form), ids)| {
+            let account = accounts[*form as usize].get(event).filter(|account| account.certain);
+            let Some(account) = account else { return false };
             let known = &plan.events[*event];
             // Without an id, what is received beyond the horizon is another occurrence.
             let apart = account.truly.map(|(first, last)| last.duration_since(first).unsigned_abs());
-            let by_content = matches!(known.provider.id().as_str(), "deliverect" | "dash");
+            let by_content = by_content(known.provider) || *form != Form::Webhook;
             let beyond = apart.is_some_and(|apart| apart + CLOCKS >= known.provider.resend_horizon());
             ids.len() > 1 && !(by_content && beyond) && !book.lost.contains(&known.delivery)
         })
-        .map(|(event, ids)| (event, format!("{ids:?}")))
+        .map(|((event, _), ids)| (event, format!("{ids:?}")))
         .collect();
     for (event, says) in twice {
         book.violation("one event has two ids", Some(event), says);
@@ -163,28 +183,31 @@ fn sequences_are_unique(plan: &Plan, book: &mut Book) {
 
 /// A subscriber that follows the rule of docs/subscribe.md ends with the last status that was published, in any order of the updates.
 fn subscribers_end_with_the_truth(plan: &Plan, book: &mut Book) {
-    let accounts = accounts(book);
+    let uncertain: BTreeSet<usize> = book
+        .receipts
+        .values()
+        .filter(|received| !received.certain)
+        .map(|received| plan.events[received.event].delivery)
+        .collect();
     let deliveries: BTreeSet<usize> = plan.events.iter().map(|event| event.delivery).collect();
     for delivery in deliveries {
         let discarded = plan
             .events
             .iter()
             .any(|event| event.delivery == delivery && book.discarded.contains(&event.content));
-        let uncertain = accounts
-            .iter()
-            .any(|(event, account)| plan.events[*event].delivery == delivery && !account.certain);
-        if discarded || uncertain || book.lost.contains(&delivery) {
+        if discarded || uncertain.contains(&delivery) || book.lost.contains(&delivery) {
             continue;
         }
         let seen = || book.seen.iter().filter(|seen| plan.events[seen.event].delivery == delivery);
         let Some(last) = seen().map(|seen| seen.event).max_by_key(|event| plan.events[*event].order) else {
             continue;
         };
-        if !seen().all(|seen| plan.events[seen.event].ordered) {
+        if !seen().all(|seen| plan.events[seen.event].ordered) || recovery::is_untimed(plan, last, book) {
             continue;
         }
-        let forwards = follow(seen());
-        let backwards = follow(seen().collect::<Vec<_>>().into_iter().rev());
+        let status = |shown: Option<&Update>| shown.map(|update| update.raw_status.clone());
+        let forwards = status(follow(seen()));
+        let backwards = status(follow(seen().collect::<Vec<_>>().into_iter().rev()));
         let truth = &plan.events[last].raw_status;
         for (how, state) in [("as published", forwards), ("backwards", backwards)] {
             if state.as_ref() != Some(truth) {
@@ -197,13 +220,13 @@ fn subscribers_end_with_the_truth(plan: &Plan, book: &mut Book) {
 }
 
 /// The state of a subscriber: what has the highest sequence, and is not late.
-fn follow<'a>(seen: impl Iterator<Item = &'a Seen>) -> Option<String> {
-    let mut state: Option<(u64, String)> = None;
+fn follow<'a>(seen: impl Iterator<Item = &'a Seen>) -> Option<&'a Update> {
+    let mut state: Option<&Update> = None;
     for Seen { update, .. } in seen {
-        let newer = state.as_ref().is_none_or(|(sequence, _)| update.sequence > *sequence);
+        let newer = state.is_none_or(|last| update.sequence > last.sequence);
         if newer && update.order != "late" {
-            state = Some((update.sequence, update.raw_status.clone()));
+            state = Some(update);
         }
     }
-    state.map(|(_, status)| status)
+    state
 }

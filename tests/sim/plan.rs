@@ -14,8 +14,10 @@ use serde_json::Value;
 use crate::dice::Dice;
 
 mod draw;
+mod recovery;
 mod sink;
 
+pub use self::recovery::RecoveryPlan;
 pub use self::sink::{Order, OrderKind, SinkPlan};
 
 use self::draw::{fault, rates, raw_status, resends};
@@ -43,6 +45,7 @@ pub struct Plan {
     pub providers: Vec<&'static dyn SampleSource>,
     pub events: Vec<Event>,
     pub sink: Option<SinkPlan>,
+    pub recovery: Option<RecoveryPlan>,
     /// In order of time.
     pub steps: Vec<Step>,
 }
@@ -107,6 +110,8 @@ pub struct Step {
 pub enum What {
     /// A provider begins to send an event.
     Send(usize),
+    /// Something happens that the provider never sends, but for HubRise's list of missed events.
+    Untold(usize),
     /// A delivery's order comes into being at HubRise.
     Order(usize),
     /// A service says which order a delivery belongs to.
@@ -147,9 +152,15 @@ pub enum Fault {
     Hubrise(Option<usize>, Weather, u64),
     /// HubRise answers so for so many ms.
     HubriseAnswers(Trouble, u64),
+    /// A reconciler's connections to the provider's API, or everyone's.
+    Api(Option<usize>, Weather, u64),
+    /// Its answers take seconds.
+    ApiSlow(u64),
+    /// It answers so for so many ms.
+    ApiAnswers(Trouble, u64),
 }
 
-/// What HubRise does instead of answering.
+/// What HubRise or a provider's API does instead of answering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
     /// 500, and nothing was done.
@@ -195,6 +206,10 @@ pub enum Operator {
     Discard,
     /// A new secret, beside the old one; later the old one goes.
     Rotate,
+    /// Says that webhooks may have been missed for so long.
+    Recover {
+        since: Duration,
+    },
 }
 
 impl fmt::Display for Step {
@@ -226,6 +241,7 @@ impl Plan {
             providers,
             events: Vec::new(),
             sink: None,
+            recovery: None,
             steps: Vec::new(),
         };
         for delivery in 0..dice.pick(&[1_usize, 2, 2, 3]) {
@@ -233,6 +249,7 @@ impl Plan {
         }
         plan.sink();
         plan.break_things(&mut dice);
+        plan.recovery();
         plan.steps.sort_by_key(|step| step.at);
         plan
     }
@@ -242,6 +259,7 @@ impl Plan {
         self.receivers
             + self.workers * self.providers.len()
             + self.sink.as_ref().map_or(0, |sink| sink.replicas)
+            + self.recovery.as_ref().map_or(0, |plan| plan.replicas)
     }
 
     /// Tells this schedule's deliveries from others'.

@@ -44,11 +44,13 @@ pub enum Planted {
     LimitsOfOneReplica,
     LateIsShown,
     HubriseOutageSpendsAttempts,
+    OldStateIsNews,
+    PulledIsSent,
 }
 
 impl Planted {
     /// Each with the first seed that finds it, which another tests/sim/plan.rs changes (`make simulate PLANTED=1 FROM=1`).
-    pub const ALL: [(Self, u64, &'static str); 29] = [
+    pub const ALL: [(Self, u64, &'static str); 31] = [
         (Self::AnswersBeforeTheConfirm, 3, "the receiver answers before the confirm"),
         (Self::AcknowledgesWhatItTakes, 1, "a message is acknowledged when it is taken"),
         (Self::AcknowledgesBeforeMarking, 1, "a message is acknowledged before the mark is known to be made"),
@@ -82,6 +84,8 @@ impl Planted {
         (Self::LimitsOfOneReplica, 49, "each replica counts its own requests"),
         (Self::LateIsShown, 16, "a sink takes a late update for one in order"),
         (Self::HubriseOutageSpendsAttempts, 16, "an outage of HubRise counts as a failure of the update"),
+        (Self::PulledIsSent, 12, "what is pulled has a receipt as if it was sent"),
+        (Self::OldStateIsNews, 180, "a pulled state is published as news, however old"),
     ];
 }
 
@@ -146,6 +150,9 @@ pub fn planted_claim(world: &World, request: &ClaimRequest, planted: Option<Plan
         }
         match planted {
             Planted::OvertakenIsForgotten => grant.place.overtaken = false,
+            Planted::OldStateIsNews if receipt.is_pulled() => {
+                (grant.before, grant.place.overtaken) = (None, false);
+            }
             Planted::RepeatSaysAnother => grant.place.sequence += request.copy.token.0 % 1000,
             _ => {}
         }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use milepost::domain::claim::{Claim, ClaimRequest, EventRef, Mark};
+use milepost::domain::identity::ReceiptId;
 use milepost::domain::provider::ProviderId;
 use milepost::ports::{
     Clock, Inbox, Ledger, LedgerError, Outbound, PublishError, Publisher, Subscription, SubscriptionEnded,
 };
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::consumer::Consumer;
 use crate::link::CONFIRM_TIMEOUT;
@@ -32,12 +33,52 @@ impl Ports {
 
     async fn sent(&self, outbound: Outbound, send: Option<usize>) -> Result<(), PublishError> {
         let (world, process) = (Arc::clone(&self.world), Arc::clone(&self.process));
+        let pulled = pulled(&outbound);
         let effect = move || world.broker.take(&world, &process, outbound, send);
-        match self.process.call(&self.process.slot.broker, CONFIRM_TIMEOUT, effect).await {
+        let result = match self.process.call(&self.process.slot.broker, CONFIRM_TIMEOUT, effect).await {
             Ok(answer) => answer,
             Err(Lost::NotSent) => Err(PublishError::Unavailable),
             Err(Lost::NoReply) => Err(PublishError::Unconfirmed),
+        };
+        if let Some(receipt) = pulled.filter(|_| result.is_ok()) {
+            self.world.book().pulled(&self.process, receipt);
         }
+        result
+    }
+
+    /// Writes down what a reconciler is about to put into the intake.
+    fn begins_to_pull(&self, outbound: &Outbound) {
+        if let Outbound::Raw(envelope) = outbound
+            && pulled(outbound).is_some()
+        {
+            let certain = self.is_certain();
+            self.world.book().pulling(&self.process, envelope, self.world.true_time(), certain);
+        }
+    }
+
+    /// What was pulled, with a receipt as of a webhook that was sent.
+    fn as_if_sent(&self, outbound: Outbound) -> Outbound {
+        match outbound {
+            Outbound::Raw(envelope) if envelope.receipt.is_pulled() => {
+                let (mut random, mut envelope) = ([0; 10], envelope);
+                random.copy_from_slice(&envelope.receipt.as_bytes()[6..]);
+                envelope.receipt = ReceiptId::new(envelope.receipt.received_at(), &random);
+                self.world.book().pulling(
+                    &self.process,
+                    &envelope,
+                    self.world.true_time(),
+                    self.is_certain(),
+                );
+                Outbound::Raw(envelope)
+            }
+            outbound => outbound,
+        }
+    }
+
+    /// Whether the process's clock is right.
+    pub fn is_certain(&self) -> bool {
+        let (error, until) = self.world.clock_error(&self.process);
+        until <= Instant::now() || error.abs() < 1_000
     }
 
     /// Asks Redis.
@@ -48,6 +89,14 @@ impl Ports {
         let (world, process) = (Arc::clone(&self.world), Arc::clone(&self.process));
         let effect = move || effect(&world, &process);
         self.process.call(&self.process.slot.redis, RESPONSE_TIMEOUT, effect).await
+    }
+}
+
+/// The receipt of what was pulled.
+fn pulled(outbound: &Outbound) -> Option<ReceiptId> {
+    match outbound {
+        Outbound::Raw(envelope) => Some(envelope.receipt).filter(|receipt| receipt.is_pulled()),
+        _ => None,
     }
 }
 
@@ -65,10 +114,12 @@ impl Drop for Sending<'_> {
 #[async_trait]
 impl Publisher for Ports {
     async fn publish(&self, outbound: Outbound) -> Result<(), PublishError> {
+        let outbound = if self.has(Planted::PulledIsSent) { self.as_if_sent(outbound) } else { outbound };
         let send = match &outbound {
             Outbound::Update(event) => Some(self.world.book().sending(&self.process, event)),
             _ => None,
         };
+        self.begins_to_pull(&outbound);
         let unconfirmed = match &outbound {
             Outbound::Raw(_) => self.has(Planted::AnswersBeforeTheConfirm) && !self.process.is_operator(),
             Outbound::Later(..) => self.has(Planted::DelayedCopyUnconfirmed),
@@ -161,7 +212,7 @@ impl Ledger for Ports {
     }
 }
 
-fn away(lost: Lost) -> LedgerError {
+pub fn away(lost: Lost) -> LedgerError {
     LedgerError(format!("{lost:?}"))
 }
 

@@ -38,6 +38,8 @@ pub struct Slot {
     pub broker: Link,
     pub redis: Link,
     pub hubrise: Link,
+    /// The provider's API.
+    pub api: Link,
     crash_at: Mutex<Option<(u32, Stage, u64)>>,
     stalled_until: Mutex<Instant>,
     crashes: mpsc::UnboundedSender<(usize, u64)>,
@@ -47,11 +49,13 @@ impl Slot {
     pub fn new(number: usize, seed: u64, rates: Rates, crashes: mpsc::UnboundedSender<(usize, u64)>) -> Self {
         let link = |stream| Link::new(Dice::new(seed, 1000 + 2 * number as u64 + stream), rates);
         let hubrise = Link::new(Dice::new(seed, 2000 + number as u64), rates);
+        let api = Link::new(Dice::new(seed, 3000 + number as u64), rates);
         Self {
             number,
             broker: link(0),
             redis: link(1),
             hubrise,
+            api,
             crash_at: Mutex::new(None),
             stalled_until: Mutex::new(Instant::now()),
             crashes,
@@ -69,7 +73,7 @@ impl Slot {
     /// From now on nothing goes wrong by itself. A connection that gets no answers is its owner's to give up.
     pub fn calm(&self) {
         *lock(&self.crash_at) = None;
-        for link in [&self.broker, &self.redis, &self.hubrise] {
+        for link in [&self.broker, &self.redis, &self.hubrise, &self.api] {
             link.calm();
             if link.weather() != Weather::Silent {
                 link.set(Weather::Fine, Instant::now());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use milepost::domain::answer::{Answer, Rejection};
+use milepost::domain::answer::{Answer, Rejection, RejectionKind};
 use milepost::domain::authentication::Headers;
 use milepost::domain::samples::{SampleSource, SignedWebhook, Signing};
 use milepost::domain::secret::Secret;
@@ -11,9 +11,10 @@ use milepost::pipeline::receive::Receiver;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::Span;
 
-use crate::book::Received;
+use crate::book::{Form, Received};
 use crate::plan::{Event, Kind};
 use crate::process::{Process, lock};
+use crate::reconciler::refused;
 use crate::world::World;
 
 /// How long a provider waits for an answer.
@@ -59,7 +60,9 @@ pub async fn tell(world: Arc<World>, number: usize) {
     let mut waits = waits(event.provider).into_iter();
     loop {
         let answer = post(&world, number, &event).await;
-        if answer.is_some_and(|answer| accepts(event.provider, &answer)) {
+        let accepted = answer.is_some_and(|answer| accepts(event.provider, &answer));
+        world.api.missed(number, !accepted);
+        if accepted {
             break;
         }
         let Some(wait) = waits.next() else {
@@ -118,8 +121,8 @@ fn sign(world: &World, event: &Event) -> SignedWebhook {
 
 /// As `adapters/http` does it: what the headers say, then the body, then the broker.
 async fn receive(
-    world: &World,
-    process: &Process,
+    world: &Arc<World>,
+    process: &Arc<Process>,
     receiver: &Receiver,
     number: usize,
     provider: &dyn SampleSource,
@@ -137,6 +140,8 @@ async fn receive(
         certain,
         accepted: false,
         stored: false,
+        pulled: false,
+        form: Form::Webhook,
     };
     world.book().received(receipt.id, received);
     let destination = receiver.named(provider.id().as_str(), None)?;
@@ -148,6 +153,10 @@ async fn receive(
         Err(rejection) => Err(rejection),
     };
     process.alive().await;
+    let is_ours = outcome.as_ref().is_err_and(|why| why.kind() == RejectionKind::Unavailable);
+    if is_ours {
+        refused(world, process, provider);
+    }
     let answer = destination.answer(outcome);
     world.book().answered(receipt.id, outcome.is_ok(), answer.code, reaches);
     Some(answer)

@@ -25,7 +25,7 @@ pub fn report(plan: &Plan, planted: Option<Planted>, violation: &Violation) -> S
     );
     for step in &smaller.steps {
         let _ = writeln!(text, "{step}");
-        if let What::Send(event) = step.what {
+        if let What::Send(event) | What::Untold(event) = step.what {
             let event = &smaller.events[event];
             let _ = writeln!(
                 text,

@@ -6,11 +6,18 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
-use milepost::adapters::memory::{MemoryBroker, MemoryCells, MemoryLedger};
+use milepost::adapters::memory::{MemoryBroker, MemoryCells, MemoryGaps, MemoryLedger};
 use milepost::domain::claim::{Claim, ClaimRequest, EventRef, Mark};
 use milepost::domain::envelope::Envelope;
+use milepost::domain::gap::Gap;
+use milepost::domain::identity::Account;
+use milepost::domain::provider::ProviderId;
+use milepost::domain::silence::Cutoffs;
 use milepost::domain::verdict::ParkReason;
-use milepost::ports::{Cell, Cells as _, Clock, Ledger as _, Outbound, PublishError, Publisher as _, Swap};
+use milepost::ports::{
+    Cell, Cells as _, Clock, Gaps as _, Ledger as _, OpenDeliveries as _, OpenDelivery, Outbound,
+    PublishError, Publisher as _, Swap,
+};
 use tokio::time::Instant;
 
 use crate::plan::EPOCH;
@@ -152,13 +159,15 @@ enum Write {
     Claim(ClaimRequest),
     Mark(EventRef, Mark),
     Swap { key: String, old: Option<String>, new: String, ttl: Duration },
+    Gap(ProviderId, String, Gap),
 }
 
-/// Redis, with the ledger and the sink's cells in it.
+/// Redis, with the ledger, the gaps and the cells in it.
 pub struct Redis {
     time: Arc<RedisTime>,
     ledger: Mutex<Arc<MemoryLedger>>,
     cells: Mutex<Arc<MemoryCells>>,
+    gaps: Mutex<Arc<MemoryGaps>>,
     journal: Mutex<Option<Vec<(Instant, Timestamp, Write)>>>,
     /// For planted bugs: what a ledger that has the bug would know.
     pub planted: Mutex<PlantedState>,
@@ -180,7 +189,8 @@ impl Redis {
         let ledger = Mutex::new(Arc::new(MemoryLedger::new(time.clone())));
         let cells = Mutex::new(Arc::new(MemoryCells::new(time.clone())));
         let journal = Mutex::new(loses.then(Vec::new));
-        Self { time, ledger, cells, journal, planted: Mutex::default() }
+        let gaps = Mutex::default();
+        Self { time, ledger, cells, gaps, journal, planted: Mutex::default() }
     }
 
     pub fn now(&self) -> Timestamp {
@@ -223,6 +233,24 @@ impl Redis {
         swap
     }
 
+    /// The deliveries of the provider's one account that are not closed, the longest silent first.
+    pub fn open(&self, provider: ProviderId) -> Vec<OpenDelivery> {
+        let ledger = Arc::clone(&lock(&self.ledger));
+        let (account, all) = (Account::default_account(), Cutoffs::at(Timestamp::MAX));
+        let open = ledger.silent(provider, &account, &all, usize::MAX).now_or_never();
+        open.expect("it never waits").expect("it is never away")
+    }
+
+    pub fn note_gap(&self, provider: ProviderId, name: &str, gap: &Gap) {
+        self.note(|| Write::Gap(provider, name.to_owned(), gap.clone()));
+        drop(lock(&self.gaps).note(provider, name, gap).now_or_never());
+    }
+
+    pub fn gaps_since(&self, provider: ProviderId, since: Timestamp) -> Vec<Gap> {
+        let gaps = Arc::clone(&lock(&self.gaps));
+        gaps.since(provider, since).now_or_never().expect("it never waits").expect("it is never away")
+    }
+
     fn note(&self, write: impl FnOnce() -> Write) {
         if let Some(journal) = lock(&self.journal).as_mut() {
             journal.push((Instant::now(), self.now(), write()));
@@ -237,11 +265,12 @@ impl Redis {
         let lost = journal.drain(kept..).filter_map(|(_, _, write)| match write {
             Write::Claim(request) => Some(request.copy.receipt),
             Write::Mark(event, _) => Some(event.receipt),
-            Write::Swap { .. } => None,
+            Write::Swap { .. } | Write::Gap(..) => None,
         });
         let lost = lost.collect();
         let ledger = MemoryLedger::new(self.time.clone());
         let cells = MemoryCells::new(self.time.clone());
+        let gaps = MemoryGaps::default();
         for (_, at, write) in journal.iter() {
             lock(&self.time.state).1 = Some(*at);
             match write {
@@ -250,11 +279,13 @@ impl Redis {
                 Write::Swap { key, old, new, ttl } => {
                     drop(cells.swap(key, old.as_deref(), new, *ttl).now_or_never());
                 }
+                Write::Gap(provider, name, gap) => drop(gaps.note(*provider, name, gap).now_or_never()),
             }
         }
         lock(&self.time.state).1 = None;
         *lock(&self.ledger) = Arc::new(ledger);
         *lock(&self.cells) = Arc::new(cells);
+        *lock(&self.gaps) = Arc::new(gaps);
         lost
     }
 }

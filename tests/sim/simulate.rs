@@ -3,6 +3,7 @@
 // Each of the two crates that share these modules leaves some of them unused.
 #![allow(dead_code, missing_docs)]
 
+mod api;
 mod book;
 mod consumer;
 mod dice;
@@ -16,6 +17,7 @@ mod planted;
 mod ports;
 mod process;
 mod provider;
+mod reconciler;
 mod report;
 mod servers;
 mod shrink;

@@ -11,6 +11,7 @@ use milepost::sinks::HUBRISE;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::api::Api;
 use crate::book::{Book, Violation};
 use crate::dice::Dice;
 use crate::hubrise::Hubrise;
@@ -26,6 +27,7 @@ use crate::trace::Trace;
 
 mod faults;
 mod fleet;
+mod recovery;
 mod secrets;
 
 use self::fleet::Running;
@@ -68,6 +70,7 @@ pub struct World {
     pub redis: Arc<Redis>,
     pub spools: Spools,
     pub hubrise: Hubrise,
+    pub api: Api,
     /// Which token of HubRise's is in force.
     pub token: Mutex<u32>,
     pub dice: Mutex<Dice>,
@@ -111,6 +114,7 @@ impl World {
             spools: Spools::new(start, redis.clock()),
             redis,
             hubrise: Hubrise::new(plan.sink.as_ref()),
+            api: Api::default(),
             token: Mutex::new(0),
             dice: Mutex::new(Dice::new(plan.seed, 2)),
             start,
@@ -220,6 +224,13 @@ impl World {
             }
             next = Some(next.map_or(until, |next| next.min(until)));
         }
+        drop(telling);
+        if let Some(asked) = self.next_asked() {
+            if asked <= now {
+                return None;
+            }
+            next = Some(next.map_or(asked, |next| next.min(asked)));
+        }
         Some(next)
     }
 
@@ -261,6 +272,7 @@ impl World {
         *lock(&self.calm) = true;
         self.slots.iter().for_each(|slot| slot.calm());
         self.hubrise.calm();
+        self.api.calm();
         self.broker.subscriber_full(self.start);
         self.broker.queue_full(self.start);
         let deadline = || Instant::now() + ENDS_WITHIN;
@@ -279,6 +291,10 @@ impl World {
                     break;
                 }
             }
+        }
+        if self.plan.recovery.is_some() {
+            self.settle(deadline()).await;
+            self.recover().await;
         }
         if !self.settle(deadline()).await {
             let says = format!("{} messages after a replay", self.book().outstanding);

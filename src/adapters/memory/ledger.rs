@@ -66,11 +66,14 @@ impl Deliveries {
         self.open.insert(delivery.clone(), OpenDelivery { delivery, address, phase, updated_at });
     }
 
-    /// Those of an account, the longest silent first.
+    /// Those of an account, the longest silent first, and those of one moment by their ids, as a sorted set has them.
     fn open(&self, provider: ProviderId, account: &Account) -> Vec<OpenDelivery> {
         let is_own = |key: &DeliveryKey| key.provider == provider && key.account == *account;
         let mut open: Vec<_> = self.open.values().filter(|open| is_own(&open.delivery)).cloned().collect();
-        open.sort_by_key(|open| open.updated_at);
+        open.sort_by(|one, other| {
+            let place = |open: &OpenDelivery| (open.updated_at, open.delivery.delivery_id.clone());
+            place(one).cmp(&place(other))
+        });
         open
     }
 

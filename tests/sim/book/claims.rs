@@ -64,6 +64,9 @@ impl Book {
             format!("p{} marks {} {word}{vain}", process.id, event.name)
         });
         let name = (self.plan.events[about].delivery, event.name.clone());
+        if mark == Mark::Published(None) && event.receipt.is_pulled() {
+            self.pulls.no_news.insert(self.plan.events[about].content);
+        }
         if let Mark::Published(_) = mark {
             self.settled.insert((process.id, event.receipt));
             if let Some((_, id)) = self.begun.get(&name) {

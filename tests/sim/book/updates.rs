@@ -5,7 +5,7 @@ use milepost::domain::event::UpdateEvent;
 use milepost::domain::identity::ReceiptId;
 use milepost::ports::PublishError;
 
-use super::{Book, Held, Name, Published, Seen, Send, Update};
+use super::{Book, Form, Held, Name, Published, Seen, Send, Update};
 use crate::process::Process;
 
 impl Book {
@@ -64,7 +64,7 @@ impl Book {
         if let Some(says) = says {
             self.violation("an update is repeated without a cause", Some(about), says);
         }
-        if changed && !(any_forced || lost) {
+        if changed && !(any_forced || lost || self.is_told_as_a_step(about)) {
             self.violation("a repeat says something else", Some(about), id.clone());
         }
         self.sends.push(Send {
@@ -78,6 +78,11 @@ impl Book {
             update: parsed,
         });
         number
+    }
+
+    /// Whether it was pulled as a step of a timeline: the state says the same in more words, under the same id.
+    fn is_told_as_a_step(&self, event: usize) -> bool {
+        self.receipts.values().any(|received| received.event == event && received.form == Form::Step)
     }
 
     /// What a send is about.
@@ -104,7 +109,10 @@ impl Book {
         if self.plan.sink.is_some() {
             self.fed(&id, event, body);
         }
-        self.seen.push(Seen { id, event, update, forced });
+        let receipt: Option<ReceiptId> = update.receipt_id.parse().ok();
+        let first = receipt.and_then(|receipt| self.receipts.get(&receipt.spooled()));
+        let (pulled, form) = first.map_or((false, Form::Webhook), |first| (first.pulled, first.form));
+        self.seen.push(Seen { id, event, update, forced, pulled, form });
     }
 
     pub fn refused(&mut self, send: usize) {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::{OPERATOR, World};
 use crate::plan::{Fault, Operator, What};
 use crate::process::{Slot, lock};
-use crate::{operator, provider};
+use crate::{operator, provider, reconciler};
 
 /// A process's clock is corrected by Redis's this often.
 const CORRECTED_EVERY: Duration = Duration::from_secs(10);
@@ -18,8 +18,14 @@ impl World {
     pub(super) fn apply(self: &Arc<Self>, what: &What) {
         match what {
             What::Send(event) => {
+                self.api.happens(&self.plan, *event);
                 lock(&self.telling).insert(*event, None);
                 tokio::spawn(provider::tell(Arc::clone(self), *event));
+            }
+            What::Untold(event) => {
+                self.api.happens(&self.plan, *event);
+                self.api.missed(*event, true);
+                self.book().trace.note(Some(*event), || "happens, and is not told".to_owned());
             }
             What::Order(delivery) => {
                 if let Some(order) = self.plan.sink.as_ref().and_then(|sink| sink.orders.get(*delivery)) {
@@ -32,6 +38,10 @@ impl World {
             What::Operator(Operator::Rotate) => {
                 self.rotate();
                 *lock(&self.token) += 1;
+            }
+            What::Operator(Operator::Recover { since }) => {
+                let (ports, since) = (self.ports(self.plan.slots()), *since);
+                tokio::spawn(async move { reconciler::recover(&ports, since).await });
             }
             What::Operator(Operator::Replay { force }) => {
                 let (world, force) = (Arc::clone(self), *force);
@@ -92,6 +102,9 @@ impl World {
                 self.each(*slot, |slot| slot.hubrise.set(*weather, later(ms)));
             }
             Fault::HubriseAnswers(trouble, ms) => self.hubrise.answers(*trouble, later(ms)),
+            Fault::Api(slot, weather, ms) => self.each(*slot, |slot| slot.api.set(*weather, later(ms))),
+            Fault::ApiSlow(ms) => self.each(None, |slot| slot.api.slow(later(ms))),
+            Fault::ApiAnswers(trouble, ms) => self.api.answers(*trouble, later(ms)),
             Fault::Slow(ms) => self.each(None, |slot| slot.broker.slow(later(ms))),
         }
     }

@@ -19,6 +19,7 @@ use tokio::time::{sleep, timeout};
 use super::World;
 use crate::ports::Ports;
 use crate::process::{Process, lock};
+use crate::reconciler::reconciler;
 use crate::sink;
 use crate::spool::{LIMITS, SpoolPort};
 
@@ -30,6 +31,7 @@ enum Role {
     Receiver,
     Worker(&'static dyn SampleSource),
     Sink,
+    Reconciler,
 }
 
 /// A process that runs, and what it is.
@@ -41,10 +43,12 @@ pub(super) struct Running {
 
 impl World {
     fn role_of(&self, slot: usize) -> Role {
+        let reconcilers = self.plan.recovery.as_ref().map_or(0, |recovery| recovery.replicas);
         let Some(worker) = slot.checked_sub(self.plan.receivers) else { return Role::Receiver };
         match self.plan.providers.get(worker / self.plan.workers) {
             Some(provider) => Role::Worker(*provider),
-            None => Role::Sink,
+            None if slot < self.plan.slots() - reconcilers => Role::Sink,
+            None => Role::Reconciler,
         }
     }
 
@@ -71,6 +75,12 @@ impl World {
                     tokio::join!(updates.run(stop.clone()), links.run(stop));
                 })
             }),
+            Role::Reconciler => self
+                .plan
+                .recovery
+                .as_ref()
+                .and_then(|recovery| reconciler(&ports, &self.plan, recovery))
+                .map(|reconciler| tokio::spawn(reconciler.run(stop, || {}))),
         };
         let receiver = matches!(role, Role::Receiver).then(|| Arc::new(self.receiver(ports)));
         if let Some(task) = &task {

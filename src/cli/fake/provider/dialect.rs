@@ -32,7 +32,7 @@ pub enum Dialect {
 }
 
 /// A request, as far as answering it needs.
-pub(super) struct ApiRequest<'a> {
+pub struct ApiRequest<'a> {
     pub method: &'a str,
     pub path: &'a str,
     pub query: Vec<(String, String)>,
@@ -40,7 +40,8 @@ pub(super) struct ApiRequest<'a> {
     pub body: &'a [u8],
 }
 
-pub(super) enum WantedResource {
+/// What a request is for.
+pub enum WantedResource {
     Delivery(String),
     /// The steps of a delivery.
     Timeline(String),
@@ -66,7 +67,9 @@ impl Dialect {
         })
     }
 
-    pub(super) fn wanted(self, request: &ApiRequest<'_>, credential: &str, tokens: u32) -> WantedResource {
+    /// What is wanted of the API that takes `credential` and has given out so many tokens.
+    #[must_use]
+    pub fn wanted(self, request: &ApiRequest<'_>, credential: &str, tokens: u32) -> WantedResource {
         let parameter = |name: &str| {
             request
                 .query
@@ -149,7 +152,8 @@ impl Dialect {
     }
 
     /// The answer with a delivery.
-    pub(super) fn delivery(self, state: &Value) -> (u16, Value) {
+    #[must_use]
+    pub fn delivery(self, state: &Value) -> (u16, Value) {
         match self {
             Self::Telyport => {
                 let at = "2025-02-12T13:07:20.000Z";
@@ -160,7 +164,8 @@ impl Dialect {
     }
 
     /// An event as HubRise's list has it: without the states.
-    pub(super) fn listed(event: &Value) -> Value {
+    #[must_use]
+    pub fn listed(event: &Value) -> Value {
         let mut event = event.clone();
         if let Some(fields) = event.as_object_mut() {
             fields.retain(|name, _| !name.ends_with("_state"));
@@ -169,12 +174,14 @@ impl Dialect {
     }
 
     /// The answer with the `number`th token.
-    pub(super) fn token(number: u32) -> (u16, Value) {
+    #[must_use]
+    pub fn token(number: u32) -> (u16, Value) {
         (200, json!({ "token": format!("{TOKEN}{number}") }))
     }
 
     /// The answer where there is no such delivery.
-    pub(super) fn unknown(self) -> (u16, Value) {
+    #[must_use]
+    pub fn unknown(self) -> (u16, Value) {
         match self {
             Self::Telyport => telyport_error(404, "E101", "order_not_found"),
             Self::Express247 => (200, json!({ "errorCode": "ORDERCODE_NOT_FOUND", "errorMessage": "?" })),
@@ -184,7 +191,8 @@ impl Dialect {
     }
 
     /// The answer to a wrong credential.
-    pub(super) fn denied(self) -> (u16, Value) {
+    #[must_use]
+    pub fn denied(self) -> (u16, Value) {
         match self {
             Self::Telyport => telyport_error(401, "E002", "API_KEY_INVALID"),
             Self::Express247 => (200, json!({ "errorCode": "APIKEY_NOT_FOUND", "errorMessage": "?" })),
@@ -194,7 +202,8 @@ impl Dialect {
     }
 
     /// The answer to too many requests.
-    pub(super) fn limited(self) -> (u16, Value) {
+    #[must_use]
+    pub fn limited(self) -> (u16, Value) {
         match self {
             Self::Express247 => (200, json!({ "errorCode": "APIKEY_LIMIT", "errorMessage": "?" })),
             Self::Telyport | Self::Dash => (429, json!({ "message": "too many requests" })),
@@ -203,7 +212,8 @@ impl Dialect {
     }
 
     /// The answer in a bad hour of the provider's.
-    pub(super) fn error(self) -> (u16, Value) {
+    #[must_use]
+    pub fn error(self) -> (u16, Value) {
         match self {
             Self::Telyport => telyport_error(500, "E004", "internal_server_error"),
             Self::Express247 => (200, json!({ "errorCode": "EXCEPTION", "errorMessage": "?" })),
