@@ -71,8 +71,7 @@ impl Deliveries {
         let is_own = |key: &DeliveryKey| key.provider == provider && key.account == *account;
         let mut open: Vec<_> = self.open.values().filter(|open| is_own(&open.delivery)).cloned().collect();
         open.sort_by(|one, other| {
-            let place = |open: &OpenDelivery| (open.updated_at, open.delivery.delivery_id.clone());
-            place(one).cmp(&place(other))
+            (one.updated_at, &one.delivery.delivery_id).cmp(&(other.updated_at, &other.delivery.delivery_id))
         });
         open
     }
