@@ -148,11 +148,12 @@ pub trait Timeline: Sync + Send {
     /// What asks for it at `path`, which is configured, with the token or else the credential.
     fn ask(&self, path: &str, delivery_id: &str, with: &Secret) -> PullRequest;
 
-    /// A webhook for each step that has one, the oldest first.
+    /// A webhook for each step that has one, the oldest first; `state` is the delivery's present one as a webhook, which has
+    /// what a step does not say.
     ///
     /// # Errors
     /// Why there are none to read.
-    fn read(&self, delivery_id: &str, answer: &PullAnswer) -> Result<Vec<Bytes>, NoAnswer>;
+    fn read(&self, delivery_id: &str, state: &[u8], answer: &PullAnswer) -> Result<Vec<Bytes>, NoAnswer>;
 }
 
 /// The JSON of an answer with a code of success, most often an object; all others as most APIs mean them.

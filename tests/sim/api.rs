@@ -9,7 +9,7 @@ use bytes::Bytes;
 use milepost::cli::fake::provider::dialect::{ApiRequest, Dialect, WantedResource};
 use milepost::domain::identity::Account;
 use milepost::domain::provider::{Decoded, ProviderId};
-use milepost::domain::pull::{Pull, PullAnswer, PullRequest};
+use milepost::domain::pull::{PullAnswer, PullRequest};
 use milepost::domain::secret::Secret;
 use milepost::ports::ProviderApi;
 use serde_json::{Value, json};
@@ -196,9 +196,14 @@ impl State {
         });
         let (told, steps): (Vec<usize>, Vec<Value>) = steps.unzip();
         let mut answered = Answered::plain(dialect.delivery(&Value::Array(steps)));
-        let timeline = plan.events[events[0]].provider.pull().and_then(Pull::timeline);
-        let webhooks = timeline.and_then(|timeline| timeline.read(id, &answered.answer).ok());
-        for (webhook, event) in webhooks.into_iter().flatten().zip(told) {
+        let webhooks = || {
+            let now = &plan.events[*events.last()?];
+            let (_, state) = dialect.state_by(&serde_json::from_slice(&now.body).ok()?)?;
+            let pull = now.provider.pull()?;
+            let state = pull.read(id, &Answered::plain(dialect.delivery(&state)).answer).ok()?;
+            pull.timeline()?.read(id, &state, &answered.answer).ok()
+        };
+        for (webhook, event) in webhooks().into_iter().flatten().zip(told) {
             answered.tells.push((webhook, event, Form::Step));
         }
         answered

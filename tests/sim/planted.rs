@@ -85,7 +85,7 @@ impl Planted {
         (Self::LateIsShown, 16, "a sink takes a late update for one in order"),
         (Self::HubriseOutageSpendsAttempts, 16, "an outage of HubRise counts as a failure of the update"),
         (Self::PulledIsSent, 12, "what is pulled has a receipt as if it was sent"),
-        (Self::OldStateIsNews, 180, "a pulled state is published as news, however old"),
+        (Self::OldStateIsNews, 488, "a pulled state is published as news, however old"),
     ];
 }
 

@@ -184,13 +184,23 @@ fn telyports_timeline_becomes_a_webhook_for_each_step_that_has_one_in_the_order_
         { "event": "RETURN_DONE", "time": "today" },
         "WAREHOUSE_PICK_DONE",
     ]);
+    let state = json!({ "event": "ORDER.STATUS_UPDATED", "data": {
+        "orderID": "IN1", "status": "DROPCOMPLETED", "updatedAt": 1_739_365_700_000_i64, "businessOrderID": "#5",
+        "additionalProperties": { "agentName": "Ann" },
+    } });
     let read = |data: Value| {
-        let steps = timeline.read("IN1", &answer(200, &json!({ "status": "success", "data": data })));
+        let steps = timeline.read(
+            "IN1",
+            state.to_string().as_bytes(),
+            &answer(200, &json!({ "status": "success", "data": data })),
+        );
         steps.map(|steps| {
             let update = |body: &[u8]| match TELYPORT.decode(body).expect("it can be read") {
                 Decoded::Update(update) => {
                     let update = update.update;
                     let at = update.event_time.expect("a time").utc.as_millisecond();
+                    let reference = update.references.and_then(|references| references.merchant_order);
+                    assert_eq!((reference.as_deref(), update.courier), (Some("#5"), None));
                     (update.delivery_id, update.status.as_str(), at)
                 }
                 Decoded::Ignored => panic!("ignored"),
@@ -209,7 +219,8 @@ fn telyports_timeline_becomes_a_webhook_for_each_step_that_has_one_in_the_order_
     for odd in [json!({ "orderID": "IN2", "timeline": [] }), json!({}), json!("none")] {
         assert_eq!(read(odd), Err(NoAnswer::Odd));
     }
-    assert_eq!(timeline.read("IN1", &answer(404, &json!({}))), Err(NoAnswer::Unknown));
+    let read = timeline.read("IN1", state.to_string().as_bytes(), &answer(404, &json!({})));
+    assert_eq!(read, Err(NoAnswer::Unknown));
 }
 
 #[test]

@@ -71,34 +71,35 @@ impl Asker {
         delivery_id: &str,
         address: Option<&str>,
     ) -> Result<(), AskFailure> {
-        self.ask_timeline(ports, delivery_id).await?;
         let (pull, path) = (self.pull, self.path.clone());
         let address = address.unwrap_or(delivery_id);
         let ask = |with: &Secret| pull.ask(&path, address, with);
-        let webhook = self.request(ports, ask, |answer| pull.read(delivery_id, answer)).await?;
-        self.publish(ports, webhook, delivery_id).await
+        let state = self.request(ports, ask, |answer| pull.read(delivery_id, answer)).await?;
+        for step in self.steps(ports, delivery_id, &state).await? {
+            self.publish(ports, step, delivery_id).await?;
+        }
+        self.publish(ports, state, delivery_id).await
     }
 
-    /// The steps before what is now, where the provider keeps them and its path is known. Without them the state is asked
-    /// for all the same.
-    async fn ask_timeline(&mut self, ports: &ReconcilerPorts, delivery_id: &str) -> Result<(), AskFailure> {
+    /// The steps before the state, where the provider keeps them and their path is known. Without them the state is published
+    /// all the same.
+    async fn steps(
+        &mut self,
+        ports: &ReconcilerPorts,
+        delivery_id: &str,
+        state: &[u8],
+    ) -> Result<Vec<Bytes>, NoAnswer> {
         let Some((timeline, path)) = self.pull.timeline().zip(self.timeline_path.clone()) else {
-            return Ok(());
+            return Ok(Vec::new());
         };
         let ask = |with: &Secret| timeline.ask(&path, delivery_id, with);
-        match self.request(ports, ask, |answer| timeline.read(delivery_id, answer)).await {
-            Ok(steps) => {
-                for webhook in steps {
-                    self.publish(ports, webhook, delivery_id).await?;
-                }
-                Ok(())
-            }
-            Err(why) if why.is_of_account() => Err(why.into()),
-            Err(why) => {
+        match self.request(ports, ask, |answer| timeline.read(delivery_id, state, answer)).await {
+            Err(why) if !why.is_of_account() => {
                 let (provider, account) = (self.provider, &self.account);
                 tracing::info!(%provider, %account, delivery.id = delivery_id, why = why.as_str(), "no timeline was pulled");
-                Ok(())
+                Ok(Vec::new())
             }
+            steps => steps,
         }
     }
 

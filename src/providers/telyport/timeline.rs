@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::domain::instant;
 use crate::domain::number::Number;
@@ -36,7 +36,7 @@ impl Timeline for TelyportTimeline {
         super::pull::ask(path, delivery_id, with)
     }
 
-    fn read(&self, delivery_id: &str, answer: &PullAnswer) -> Result<Vec<Bytes>, NoAnswer> {
+    fn read(&self, delivery_id: &str, state: &[u8], answer: &PullAnswer) -> Result<Vec<Bytes>, NoAnswer> {
         let entries = match super::pull::data(answer)? {
             Value::Array(entries) => entries,
             Value::Object(order) => match list(delivery_id, order) {
@@ -47,7 +47,16 @@ impl Timeline for TelyportTimeline {
         };
         let mut steps: Vec<_> = entries.iter().filter_map(step).collect();
         steps.sort_by_key(|(at, _)| *at);
-        Ok(steps.into_iter().map(|(at, status)| webhook(delivery_id, at, status)).collect())
+        let mut webhook: Value = serde_json::from_slice(state).map_err(|_| NoAnswer::Odd)?;
+        let data = webhook.get_mut("data").and_then(Value::as_object_mut).ok_or(NoAnswer::Odd)?;
+        // They are the present state's own.
+        data.remove("additionalProperties");
+        let mut step = |(at, status): (Timestamp, &str)| {
+            webhook["data"]["status"] = status.into();
+            webhook["data"]["updatedAt"] = at.as_millisecond().into();
+            Bytes::from(webhook.to_string())
+        };
+        Ok(steps.into_iter().map(&mut step).collect())
     }
 }
 
@@ -75,9 +84,4 @@ fn step(entry: &Value) -> Option<(Timestamp, &'static str)> {
         _ => None,
     });
     Some((at?, event?.1))
-}
-
-fn webhook(delivery_id: &str, at: Timestamp, status: &str) -> Bytes {
-    let data = json!({ "orderID": delivery_id, "status": status, "updatedAt": at.as_millisecond() });
-    json!({ "event": "ORDER.STATUS_UPDATED", "data": data }).to_string().into()
 }

@@ -12,7 +12,7 @@ use milepost::sinks::{HUBRISE, HUBRISE_LINKS, SinkOutcome, Verdict, WaitReason};
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::{Book, Form, copy};
+use super::{Book, copy};
 use crate::hubrise::Answered;
 use crate::log;
 use crate::plan::{Order, OrderKind, Trouble};
@@ -203,10 +203,7 @@ impl Book {
             Verdict::Done(SinkOutcome::Unlinked) => {
                 let linked = self.sink.linked.get(&self.plan.events[event].delivery);
                 let in_time = linked.is_some_and(|at| *at < began) && !self.sink.redis_lost;
-                // A step of a timeline has no reference.
-                let by_rule =
-                    order.by_rule && !self.seen.iter().any(|seen| seen.id == id && seen.form == Form::Step);
-                if by_rule || in_time {
+                if order.by_rule || in_time {
                     self.violation("an update is dropped that is linked", Some(event), id);
                 }
             }

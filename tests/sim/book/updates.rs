@@ -64,7 +64,7 @@ impl Book {
         if let Some(says) = says {
             self.violation("an update is repeated without a cause", Some(about), says);
         }
-        if changed && !(any_forced || lost || self.is_told_as_a_step(about)) {
+        if changed && !(any_forced || lost) {
             self.violation("a repeat says something else", Some(about), id.clone());
         }
         self.sends.push(Send {
@@ -78,11 +78,6 @@ impl Book {
             update: parsed,
         });
         number
-    }
-
-    /// Whether it was pulled as a step of a timeline: the state says the same in more words, under the same id.
-    fn is_told_as_a_step(&self, event: usize) -> bool {
-        self.receipts.values().any(|received| received.event == event && received.form == Form::Step)
     }
 
     /// What a send is about.
