@@ -149,7 +149,7 @@ pub trait Timeline: Sync + Send {
     fn ask(&self, path: &str, delivery_id: &str, with: &Secret) -> PullRequest;
 
     /// A webhook for each step that has one, the oldest first; `state` is the delivery's present one as a webhook, which has
-    /// what a step does not say.
+    /// the references that a step does not say.
     ///
     /// # Errors
     /// Why there are none to read.

@@ -245,6 +245,11 @@ async fn killed_after_it_published_and_before_that_counts_the_repeat_is_merged()
     let mut stage = Stage::set("recovery-published").await;
     stage.assigned("IN1").await;
     stage.says("IN1", "PICKUPCOMPLETED", LATER);
+    // Until then its webhook would be back in the queue, and be taken for what was pulled.
+    stage
+        .worker()
+        .measures("milepost_messages_settled_total{provider=\"telyport\",outcome=\"published\"} 1")
+        .await;
     stage.worker = None;
     for copies in [1, 2] {
         let reconciler = ready(stage.reconciler()).await;

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::domain::instant;
 use crate::domain::number::Number;
@@ -46,17 +46,10 @@ impl Timeline for TelyportTimeline {
             _ => return Err(NoAnswer::Odd),
         };
         let mut steps: Vec<_> = entries.iter().filter_map(step).collect();
-        steps.sort_by_key(|(at, _)| *at);
-        let mut webhook: Value = serde_json::from_slice(state).map_err(|_| NoAnswer::Odd)?;
-        let data = webhook.get_mut("data").and_then(Value::as_object_mut).ok_or(NoAnswer::Odd)?;
-        // They are the present state's own.
-        data.remove("additionalProperties");
-        let mut step = |(at, status): (Timestamp, &str)| {
-            webhook["data"]["status"] = status.into();
-            webhook["data"]["updatedAt"] = at.as_millisecond().into();
-            Bytes::from(webhook.to_string())
-        };
-        Ok(steps.into_iter().map(&mut step).collect())
+        steps.sort_by_key(|step| step.at);
+        let state: Value = serde_json::from_slice(state).map_err(|_| NoAnswer::Odd)?;
+        let reference = state.pointer("/data/businessOrderID");
+        Ok(steps.into_iter().map(|step| webhook(delivery_id, reference, step)).collect())
     }
 }
 
@@ -73,15 +66,38 @@ fn list(delivery_id: &str, order: Map<String, Value>) -> Option<Vec<Value>> {
     })
 }
 
-fn step(entry: &Value) -> Option<(Timestamp, &'static str)> {
-    let event = NAMES.iter().find_map(|name| {
+/// A step that has a webhook.
+#[derive(Clone, Copy)]
+struct Step {
+    at: Timestamp,
+    /// The timeline's event.
+    event: &'static str,
+    status: &'static str,
+}
+
+fn step(entry: &Value) -> Option<Step> {
+    let (event, status) = NAMES.iter().find_map(|name| {
         let said = entry.get(name)?.as_str()?;
-        STEPS.iter().find(|(event, _)| *event == said)
-    });
+        STEPS.iter().find(|(event, _)| *event == said).copied()
+    })?;
     let at = TIMES.iter().find_map(|name| match entry.get(name)? {
         Value::Number(number) => instant::from_epoch(&Number::parse(&number.to_string())?),
         Value::String(text) => instant::from_text(text, None),
         _ => None,
+    })?;
+    Some(Step { at, event, status })
+}
+
+/// Of the order it has the merchant's reference alone, which does not change: asked for again, a step is the same bytes. The
+/// timeline's word makes it another event than the state, which may say more of the same moment.
+fn webhook(delivery_id: &str, reference: Option<&Value>, step: Step) -> Bytes {
+    let Step { at, event, status } = step;
+    let mut data = json!({
+        "orderID": delivery_id, "status": status, "updatedAt": at.as_millisecond(),
+        "additionalProperties": { "timelineEvent": event },
     });
-    Some((at?, event?.1))
+    if let Some(reference) = reference {
+        data["businessOrderID"] = reference.clone();
+    }
+    json!({ "event": "ORDER.STATUS_UPDATED", "data": data }).to_string().into()
 }
