@@ -76,6 +76,7 @@ impl Served {
 
     /// Asks as nobody.
     fn stranger(&self) -> Browser {
+        milepost::adapters::tls::install_crypto_provider();
         let client = Client::builder().redirect(Policy::none()).no_proxy().tls_certs_only([]).build();
         Browser { client: client.expect("a client"), url: self.url.clone(), cookie: None }
     }
