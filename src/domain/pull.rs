@@ -85,7 +85,7 @@ impl NoAnswer {
     /// Whether it is about every delivery of the account, and not about the one that was asked for.
     #[must_use]
     pub const fn is_of_account(self) -> bool {
-        matches!(self, Self::Denied | Self::Limited(_) | Self::Unavailable)
+        self.may_pass() || matches!(self, Self::Denied)
     }
 }
 

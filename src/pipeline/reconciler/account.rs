@@ -41,6 +41,13 @@ pub struct Source {
     pub most_deliveries: usize,
 }
 
+impl Source {
+    /// Requests of one round, at most: a minute's worth, so that the choice stays fresh.
+    fn at_once(&self) -> usize {
+        usize::try_from(self.per_minute).unwrap_or(usize::MAX)
+    }
+}
+
 /// A delivery that was asked for.
 struct LastQuery {
     at: Timestamp,
@@ -108,8 +115,7 @@ impl AskedAccount {
         self.asked.retain(|id, _| ids.contains(id.as_str()));
         let due: Vec<_> = silent.iter().filter(|open| self.is_due(open, gap, now)).collect();
         self.show_pending(due.len());
-        let at_once = usize::try_from(self.source.per_minute).unwrap_or(usize::MAX);
-        for (asked, open) in due.iter().take(at_once).enumerate() {
+        for (asked, open) in due.iter().take(self.source.at_once()).enumerate() {
             if !self.is_active() {
                 break;
             }
@@ -119,7 +125,7 @@ impl AskedAccount {
             }
             self.show_pending(due.len() - asked - 1);
         }
-        let more = due.len() > at_once || more_missed;
+        let more = due.len() > self.source.at_once() || more_missed;
         Ok(if more { Duration::ZERO } else { self.settings.look_every })
     }
 
@@ -142,8 +148,7 @@ impl AskedAccount {
         let Some(missed) = self.missed.as_mut().filter(|missed| missed.is_due(gap_ends, now)) else {
             return Ok(false);
         };
-        let at_once = usize::try_from(self.source.per_minute).unwrap_or(usize::MAX);
-        match missed.publish(&mut self.asker, &self.ports, now, at_once).await {
+        match missed.publish(&mut self.asker, &self.ports, now, self.source.at_once()).await {
             Err(AskFailure::NoAnswer(why)) if !why.may_pass() => {
                 let (provider, account) = (self.source.provider, &self.source.account);
                 tracing::warn!(%provider, %account, why = why.as_str(), "the provider's list of events cannot be read");

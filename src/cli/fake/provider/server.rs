@@ -162,21 +162,14 @@ impl ProviderStub {
         let mut state = self.state();
         let path: Vec<_> = request.path.trim_start_matches('/').split('/').collect();
         let done = match (request.method, &path[..]) {
-            ("PUT", ["_fake", "deliveries", id @ ..]) => {
-                serde_json::from_slice(request.body).is_ok_and(|delivery: Value| {
-                    state.deliveries.insert(id.join("/"), delivery);
-                    true
-                })
-            }
-            ("PUT", ["_fake", "timelines", id]) => {
-                serde_json::from_slice(request.body).is_ok_and(|steps: Value| {
-                    state.timelines.insert((*id).to_owned(), steps);
-                    true
-                })
-            }
-            ("PUT", ["_fake", "events", id]) => {
-                serde_json::from_slice(request.body).is_ok_and(|event: Value| {
-                    state.events.insert((*id).to_owned(), event);
+            ("PUT", ["_fake", kind @ ("deliveries" | "timelines" | "events"), id @ ..]) => {
+                serde_json::from_slice(request.body).is_ok_and(|said: Value| {
+                    let id = id.join("/");
+                    match *kind {
+                        "deliveries" => state.deliveries.insert(id, said),
+                        "timelines" => state.timelines.insert(id, said),
+                        _ => state.events.insert(id, said),
+                    };
                     true
                 })
             }
