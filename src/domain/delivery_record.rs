@@ -154,16 +154,28 @@ impl DeliveryRecord {
     /// event within the resend horizon of the first receipt ("anchor") of the event, and an event of its own beyond. A
     /// receipt that is an anchor belongs to itself. Another belongs to the first anchor there was, not to the nearest:
     /// a later one could be nearer, and a copy that alone carries an event on would be taken for another's.
+    ///
+    /// A state that the provider was asked for and that has no time is no resend of one that was published, once the
+    /// delivery has another: it has returned to it.
     fn anchor(&self, identity: &EventName, request: &ClaimRequest) -> ReceiptId {
-        let receipt = request.copy.receipt;
+        let ClaimRequest { copy: CopyInHand { receipt, replay, .. }, moment, .. } = request;
+        let receipt = *receipt;
         let EventName::ByContent { content } = identity else { return receipt };
         let anchors = self.anchors.get(content).map_or(&[][..], Vec::as_slice);
         let near = |anchor: &&ReceiptId| {
             let apart = anchor.received_at().duration_since(receipt.received_at()).unsigned_abs();
             apart <= request.horizon
         };
+        let state = self.legs.get(&leg_name(request.leg.as_deref())).and_then(|leg| leg.state);
+        let has_another =
+            moment.is_of_request() && state.is_some_and(|state| state.status() != moment.status);
+        let is_past = |anchor: &ReceiptId| {
+            let event = self.events.get(&identity.of_occurrence(*anchor, *replay));
+            has_another && event.is_some_and(|event| event.progress == Progress::Done)
+        };
         let own = anchors.contains(&receipt).then_some(receipt);
-        own.or_else(|| anchors.iter().find(near).copied()).unwrap_or(receipt)
+        let begun = || anchors.iter().filter(near).find(|anchor| !is_past(anchor)).copied();
+        own.or_else(begun).unwrap_or(receipt)
     }
 
     /// Remembers the copy's id or anchor. Returns whether the provider used the id before, with other content.

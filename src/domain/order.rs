@@ -14,6 +14,10 @@
 //! 5. Receipt: the later is further on.
 //!
 //! A provider time that lies more than [`TOLERANCE`] after the receipt cannot be right and tells nothing.
+//!
+//! A delivery's present state that was pulled stands at the time of the request, if the answer has no time of its own.
+//! That is a time of our clock and not of the provider's. So it is compared in rule 3 with times of every kind, and never
+//! in rule 1: behind a provider's clock that is slow, a step forward stays one.
 //! `adapters/redis/order.lua` has the same rule.
 
 use std::cmp::Ordering;
@@ -37,9 +41,11 @@ pub enum TimeKind {
     Change,
     /// Another one, taken because that is missing.
     Substitute,
+    /// Our own: when the provider was asked how the delivery stands, and its answer had no time.
+    Asked,
 }
 
-/// A provider's time that can be compared, to the microsecond: as fine as a Lua number holds exactly.
+/// A time of an update that can be compared, to the microsecond: as fine as a Lua number holds exactly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EventTime {
     pub at: Timestamp,
@@ -51,7 +57,7 @@ pub struct EventTime {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
     pub status: Status,
-    /// When, by the provider's clock.
+    /// When, by the provider's clock, or by ours if it was asked.
     pub event_time: Option<EventTime>,
     /// When it was received, to the millisecond.
     pub received_at: Timestamp,
@@ -68,32 +74,41 @@ impl Moment {
         Self { status, event_time, received_at }
     }
 
+    /// Whether its time is that of a request: the provider was asked, and its answer had none.
+    #[must_use]
+    pub fn is_of_request(&self) -> bool {
+        self.event_time.is_some_and(|time| time.kind == TimeKind::Asked)
+    }
+
     /// Whether this is less, equally or further on than `other`. `precedence` is that of this moment's status.
     #[must_use]
     pub fn compare(&self, other: &Self, precedence: Precedence) -> Ordering {
         let apart = self.event_time.zip(other.event_time).map(|(one, other)| one.at.duration_since(other.at));
         let received_apart = self.received_at.duration_since(other.received_at);
-        let same_kind = self.event_time.map(|time| time.kind) == other.event_time.map(|time| time.kind);
+        let asked = self.is_of_request() || other.is_of_request();
+        let kind = |moment: &Self| moment.event_time.map(|time| time.kind);
+        let comparable = asked || kind(self) == kind(other);
         let together = apart.unwrap_or(received_apart).abs() <= TOLERANCE;
         match (apart, precedence.over(other.status)) {
-            (Some(apart), _) if apart.abs() > TOLERANCE => sign(apart),
+            (Some(apart), _) if apart.abs() > TOLERANCE && !asked => sign(apart),
             (_, Relation::Always(order)) => order,
-            (Some(apart), _) if same_kind && !apart.is_zero() => sign(apart),
+            (Some(apart), _) if comparable && !apart.is_zero() => sign(apart),
             (_, Relation::Usually(order)) if together => order,
             _ => sign(received_apart),
         }
     }
 
-    /// The letter for the kind of its provider time: `c` or `s`.
+    /// The letter for the kind of its time: `c`, `s` or `a`.
     #[must_use]
     pub fn kind_code(&self) -> &'static str {
         match self.event_time.map(|time| time.kind).unwrap_or_default() {
             TimeKind::Change => "c",
             TimeKind::Substitute => "s",
+            TimeKind::Asked => "a",
         }
     }
 
-    /// This moment, with the provider's time of `before` if it has none of its own.
+    /// This moment, with the time of `before` if it has none of its own.
     #[must_use]
     pub fn with_time_of(self, before: &Self) -> Self {
         Self { event_time: self.event_time.or(before.event_time), ..self }
@@ -210,7 +225,7 @@ fn closure(mut steps: Relations) -> Relations {
 #[error("not a moment")]
 pub struct MomentError;
 
-/// `provider time in µs or nothing,kind (c|s),receipt in ms,status`: what the ledger keeps.
+/// `time in µs or nothing,kind (c|s|a),receipt in ms,status`: what the ledger keeps.
 impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(EventTime { at, .. }) = self.event_time {
@@ -234,6 +249,7 @@ fn parse(text: &str) -> Option<Moment> {
     let kind = match kind {
         "c" => TimeKind::Change,
         "s" => TimeKind::Substitute,
+        "a" => TimeKind::Asked,
         _ => return None,
     };
     let event_time = match at {

@@ -20,7 +20,7 @@ use crate::domain::envelope::Envelope;
 use crate::domain::event::UpdateEvent;
 use crate::domain::history::Failure;
 use crate::domain::identity::{DeliveryKey, EventId, ReceiptId};
-use crate::domain::order::{Moment, StatusOrder};
+use crate::domain::order::{Moment, StatusOrder, TimeKind};
 use crate::domain::provider::{Decoded, DecodedUpdate, Provider};
 use crate::domain::retry::RetrySchedule;
 use crate::domain::state::{Change, Course, DeliveryState, Order};
@@ -172,7 +172,7 @@ impl Processor {
             let detail = "its claim ran out five times";
             return Ok(self.park(ParkReason::CrashLoop, detail, envelope, Some(grant), session).await?);
         }
-        if envelope.receipt.is_pulled() && self.says_nothing_new(update, grant, request) {
+        if is_answer(update, envelope.receipt) && self.says_nothing_new(update, grant, request) {
             self.mark(grant, Mark::Published(None), session).await?;
             return Ok(Outcome::Duplicate);
         }
@@ -194,7 +194,7 @@ impl Processor {
         }
     }
 
-    /// Whether a pulled state is what was published, or older. Subscribers have it then: the provider was asked, and nothing
+    /// Whether an answer is what was published, or older. Subscribers have it then: the provider was asked, and nothing
     /// happened.
     fn says_nothing_new(&self, update: &DecodedUpdate, grant: &Grant, request: &ClaimRequest) -> bool {
         let (course, _) = self.course(update, grant, request);
@@ -391,8 +391,19 @@ impl Processor {
     }
 }
 
-/// When an update that was received as `receipt` happened, and what.
-fn moment(DecodedUpdate { update, time_kind, .. }: &DecodedUpdate, receipt: ReceiptId) -> Moment {
-    let event_time = update.event_time.as_ref().map(|time| (time.utc, *time_kind));
-    Moment::new(update.status, event_time, receipt.received_at())
+/// Whether it says how a delivery stands, and is no event that the provider has an id of: those are pulled, too, from a list of
+/// what it could not hand over.
+fn is_answer(update: &DecodedUpdate, receipt: ReceiptId) -> bool {
+    receipt.is_pulled() && update.identity.provider_event_id.is_none()
+}
+
+/// When an update that was received as `receipt` happened, and what. An answer without a time says what stands when the
+/// provider is asked.
+fn moment(decoded: &DecodedUpdate, receipt: ReceiptId) -> Moment {
+    let received_at = receipt.received_at();
+    let event_time = match &decoded.update.event_time {
+        Some(time) => Some((time.utc, decoded.time_kind)),
+        None => is_answer(decoded, receipt).then_some((received_at, TimeKind::Asked)),
+    };
+    Moment::new(decoded.update.status, event_time, received_at)
 }

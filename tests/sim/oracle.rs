@@ -109,7 +109,7 @@ fn each_webhook_ends(plan: &Plan, parked: &BTreeSet<usize>, book: &mut Book) {
                             .is_some_and(|others| may_be_one(plan, (*event, account), (*other, others)))
                     })
                 };
-                let no_news = book.pulls.no_news.contains(&known.content);
+                let no_news = by_content(known.provider) && book.pulls.no_news.contains(&known.content);
                 !account.accepted || published.contains(event) || no_news || merged()
             }
         };
@@ -202,7 +202,7 @@ fn subscribers_end_with_the_truth(plan: &Plan, book: &mut Book) {
         let Some(last) = seen().map(|seen| seen.event).max_by_key(|event| plan.events[*event].order) else {
             continue;
         };
-        if !seen().all(|seen| plan.events[seen.event].ordered) || recovery::is_untimed(plan, last, book) {
+        if !seen().all(|seen| plan.events[seen.event].ordered) {
             continue;
         }
         let status = |shown: Option<&Update>| shown.map(|update| update.raw_status.clone());

@@ -9,7 +9,6 @@ use jiff::{SignedDuration, Timestamp};
 use milepost::domain::journey::Personal;
 use milepost::domain::samples::SampleSource;
 use milepost::providers::SAMPLE_SOURCES;
-use serde_json::Value;
 
 use crate::dice::Dice;
 
@@ -20,7 +19,7 @@ mod sink;
 pub use self::recovery::RecoveryPlan;
 pub use self::sink::{Order, OrderKind, SinkPlan};
 
-use self::draw::{fault, rates, raw_status, resends};
+use self::draw::{event_time, fault, rates, raw_status, resends};
 
 /// When every schedule begins.
 pub const EPOCH: Timestamp = Timestamp::constant(1_767_225_600, 0);
@@ -289,13 +288,20 @@ impl Plan {
         for (order, name) in names.iter().enumerate() {
             let step = u32::try_from(order).unwrap_or(0);
             let sample = provider.samples().iter().find(|sample| sample.name == *name).expect("a sample");
-            let mut body: Value = serde_json::from_str(sample.body).expect("JSON");
             let shift = SignedDuration::from_secs(i64::from(step) * (gap - 180));
             let begun = EPOCH - BEFORE + shift;
             let number = delivery as u64;
-            provider.personalize(&mut body, &Personal { tag: &tag, number, steps: &names, step, begun });
+            let mut personal = Personal { tag: &tag, number, steps: &names, step, begun };
+            let mut body = draw::body(provider, sample, &personal);
+            // Where a provider is asked, its clock is right: then it says when it happens.
+            if recovery::may_have_one(self.seed)
+                && let Some(time) = event_time(provider, &body)
+            {
+                personal.begun += (EPOCH + Duration::from_millis(at)).duration_since(time);
+                body = draw::body(provider, sample, &personal);
+            }
             let raw_status = raw_status(provider, &body);
-            let body: Bytes = serde_json::to_vec(&body).expect("JSON").into();
+            let body: Bytes = body.to_string().into();
             let event = Event {
                 provider,
                 delivery,

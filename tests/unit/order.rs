@@ -41,6 +41,7 @@ fn second(provider: &dyn Provider, first: Moment, second: Moment) -> Order {
 
 const CHANGE: TimeKind = TimeKind::Change;
 const SUBSTITUTE: TimeKind = TimeKind::Substitute;
+const ASKED: TimeKind = TimeKind::Asked;
 
 #[test]
 fn a_time_far_after_the_receipt_orders_nothing() {
@@ -105,10 +106,35 @@ fn times_far_apart_decide_whatever_the_statuses_say() {
 }
 
 #[test]
+fn a_state_that_was_asked_for_stands_from_then_on() {
+    // Asked at 1,000 s; 247Express's answers have no time.
+    let back_on_the_road = moment(Status::DropoffEnRoute, Some((1000.0, ASKED)), 1000.0);
+    let held = |time, received| moment(Status::OnHold, Some((time, CHANGE)), received);
+    assert_eq!(
+        second(&EXPRESS_247, held(990.0, 991.0), back_on_the_road),
+        Order::InOrder,
+        "a legal step back"
+    );
+    assert_eq!(second(&EXPRESS_247, back_on_the_road, held(990.0, 1100.0)), Order::Late, "sent again");
+    assert_eq!(
+        second(&EXPRESS_247, back_on_the_road, held(1090.0, 1100.0)),
+        Order::InOrder,
+        "held once more"
+    );
+    // A step forward is one, also by a provider's clock that is an hour slow; and a step back that there is not is none.
+    let delivered = moment(Status::Delivered, Some((-2500.0, CHANGE)), 1100.0);
+    assert_eq!(second(&EXPRESS_247, back_on_the_road, delivered), Order::InOrder);
+    assert_eq!(second(&EXPRESS_247, delivered, back_on_the_road), Order::Late, "an answer of before");
+}
+
+#[test]
 fn a_moment_is_kept_as_text() {
     let kept = moment(Status::Assigned, Some((1.5, SUBSTITUTE)), 2.0);
     assert_eq!(kept.to_string(), "1739365640500000,s,1739365641000,F");
     assert_eq!(kept.to_string().parse::<Moment>().expect("a moment"), kept);
+    let asked = moment(Status::Assigned, Some((2.0, ASKED)), 2.0);
+    assert_eq!(asked.to_string(), "1739365641000000,a,1739365641000,F");
+    assert_eq!(asked.to_string().parse::<Moment>().expect("a moment"), asked);
     let silent = moment(Status::Unknown, None, 2.0);
     assert_eq!(silent.to_string(), ",c,1739365641000,Z");
     assert_eq!(silent.to_string().parse::<Moment>().expect("a moment"), silent);

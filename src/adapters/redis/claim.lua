@@ -31,6 +31,21 @@ local name = by_id and string.sub(marker, 2) .. content .. forced or ''
 local kept = redis.call('HMGET', key, 'n', 's' .. leg, 'c' .. leg, 'h', marker, 'e' .. name, 'p' .. name, 'w')
 local last, stands, claimed, in_hand, noted, event, progress, waiting = unpack(kept, 1, 8)
 
+local held, held_progress
+if in_hand and in_hand ~= '' then
+  held, held_progress = string.match(in_hand, '^([^,]+),(.*)$')
+end
+
+-- Whether the event that a receipt began is published, and the delivery has another status than the one asked for.
+local function is_past(other)
+  if kind ~= 'a' or not stands or string.match(stands, '^[^,]*,%l,%d+,(%a)') == status then
+    return false
+  end
+  local began = content .. '.' .. string.sub(other, 25) .. forced
+  local known, unfinished = unpack(redis.call('HMGET', key, 'e' .. began, 'p' .. began), 1, 2)
+  return known and not unfinished and held ~= began
+end
+
 local anchor, anchored = receipt, false
 if not by_id then
   if noted then
@@ -40,7 +55,8 @@ if not by_id then
       if other == receipt then
         first, anchored = receipt, true
         break
-      elseif not first and math.abs(tonumber(string.sub(other, 1, 12), 16) - received) <= tonumber(horizon) then
+      elseif not first and math.abs(tonumber(string.sub(other, 1, 12), 16) - received) <= tonumber(horizon)
+        and not is_past(other) then
         first, anchored = other, true
       end
     end
@@ -59,10 +75,6 @@ local function repeated()
   end
 end
 
-local held, held_progress
-if in_hand and in_hand ~= '' then
-  held, held_progress = string.match(in_hand, '^([^,]+),(.*)$')
-end
 if event then
   if held == name then
     progress = 'P,' .. held_progress

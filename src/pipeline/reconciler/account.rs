@@ -48,6 +48,10 @@ impl Source {
     }
 }
 
+fn is_active(holding: &watch::Receiver<Option<Instant>>) -> bool {
+    holding.borrow().is_some_and(|until| Instant::now() < until)
+}
+
 /// A delivery that was asked for.
 struct LastQuery {
     at: Timestamp,
@@ -116,7 +120,7 @@ impl AskedAccount {
         let due: Vec<_> = silent.iter().filter(|open| self.is_due(open, gap, now)).collect();
         self.show_pending(due.len());
         for (asked, open) in due.iter().take(self.source.at_once()).enumerate() {
-            if !self.is_active() {
+            if !is_active(&self.holding) {
                 break;
             }
             match self.ask(open).await {
@@ -127,10 +131,6 @@ impl AskedAccount {
         }
         let more = due.len() > self.source.at_once() || more_missed;
         Ok(if more { Duration::ZERO } else { self.settings.look_every })
-    }
-
-    fn is_active(&self) -> bool {
-        self.holding.borrow().is_some_and(|until| Instant::now() < until)
     }
 
     /// When gaps of this account ended, or were last noted.
@@ -148,7 +148,8 @@ impl AskedAccount {
         let Some(missed) = self.missed.as_mut().filter(|missed| missed.is_due(gap_ends, now)) else {
             return Ok(false);
         };
-        match missed.publish(&mut self.asker, &self.ports, now, self.source.at_once()).await {
+        let is_active = || is_active(&self.holding);
+        match missed.publish(&mut self.asker, &self.ports, now, self.source.at_once(), is_active).await {
             Err(AskFailure::NoAnswer(why)) if !why.may_pass() => {
                 let (provider, account) = (self.source.provider, &self.source.account);
                 tracing::warn!(%provider, %account, why = why.as_str(), "the provider's list of events cannot be read");

@@ -168,7 +168,8 @@ impl Asker {
         let answer = self.send(ports, &request).await?;
         let token = self.pull.token(&answer);
         self.count(token.as_ref().map_or_else(|why| why.as_str(), |_| "ok"));
-        let token = token?;
+        // A failure to sign in is about no delivery: each is asked for again.
+        let token = token.map_err(|why| if why.is_of_account() { why } else { NoAnswer::Unavailable })?;
         self.token = Some((token.clone(), credential));
         Ok(token)
     }

@@ -32,13 +32,15 @@ impl MissedEvents {
         gap_ends.iter().any(|end| *end >= oldest && self.read_at.is_none_or(|read_at| read_at <= *end))
     }
 
-    /// Puts at most `most` of the events that are not done into the intake. Returns whether there are more.
+    /// Puts at most `most` of the events that are not done into the intake, for as long as this process `is_active`. Returns
+    /// whether there are more.
     pub(super) async fn publish(
         &mut self,
         asker: &mut Asker,
         ports: &ReconcilerPorts,
         now: Timestamp,
         most: usize,
+        is_active: impl Fn() -> bool,
     ) -> Result<bool, AskFailure> {
         let list = self.list;
         let listed = self.read_list(asker, ports).await.inspect_err(|why| {
@@ -51,6 +53,9 @@ impl MissedEvents {
         let left: Vec<_> = listed.into_iter().filter(|id| !self.done.contains(id)).collect();
         let more = left.len() > most;
         for id in left.into_iter().take(most) {
+            if !is_active() {
+                return Ok(true);
+            }
             let ask = |with: &Secret| list.event(&id, with);
             match asker.request(ports, ask, |answer| list.read_event(&id, answer)).await {
                 Ok(webhook) => asker.publish(ports, webhook, &id).await?,

@@ -31,7 +31,7 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        (0..9_usize, 0..3_u32, 0..2_u32, 0..4_u8, any::<bool>(), any::<bool>()).prop_map(
+        (0..12_usize, 0..3_u32, 0..2_u32, 0..4_u8, any::<bool>(), any::<bool>()).prop_map(
             |(copy, attempt, crashes, replay, lease_over, fresh_token)| Step::Claim {
                 copy,
                 attempt,
@@ -41,12 +41,12 @@ fn step() -> impl Strategy<Value = Step> {
                 fresh_token
             }
         ),
-        (0..8_usize, 0..4_u8, 1..3_u32, 0..7_u8)
+        (0..8_usize, 0..4_u8, 1..3_u32, 0..9_u8)
             .prop_map(|(claim, mark, attempt, after)| { Step::Mark { claim, mark, attempt, after } }),
     ]
 }
 
-/// Nine copies: three contents, of which two have times of the provider's, of either kind, that run against the
+/// Twelve copies: four contents, of which three have times, one of each kind, that run against the
 /// receipts'; three receipts at three times, the second within the horizon of both others, and the third of another leg of
 /// the delivery. Their statuses come before and after each other in every way there is.
 fn copies(by_id: bool) -> Vec<ClaimRequest> {
@@ -59,9 +59,11 @@ fn copies(by_id: bool) -> Vec<ClaimRequest> {
         let mut copy = received_at(resend(&first), millis);
         copy.leg = (millis == 1_100_000).then(|| "courier-2".to_owned());
         copies.push(copy.clone());
-        for (content, status, kind) in
-            [(9, Status::Created, TimeKind::Change), (10, Status::PickedUp, TimeKind::Substitute)]
-        {
+        for (content, status, kind) in [
+            (9, Status::Created, TimeKind::Change),
+            (10, Status::PickedUp, TimeKind::Substitute),
+            (11, Status::Assigned, TimeKind::Asked),
+        ] {
             let mut copy = received_at(resend(&copy), millis);
             copy.identity.fingerprint = Fingerprint([content; 32]);
             copy.moment = Moment::new(status, Some((at(1_110_000 - millis / 20), kind)), at(millis));
@@ -95,13 +97,14 @@ fn comparable(claim: Claim, given: &mut Vec<u64>) -> Claim {
     }
 }
 
-/// Where a delivery may stand: three statuses at three times, two of them said by the provider.
+/// Where a delivery may stand: four moments, three of which have a time.
 fn state(which: u8) -> DeliveryState {
     let (status, event_time) = [
         (Status::Assigned, Some((at(1_000_000), TimeKind::Change))),
         (Status::PickedUp, Some((at(1_000_001), TimeKind::Substitute))),
+        (Status::PickedUp, Some((at(1_000_000), TimeKind::Asked))),
         (Status::Delivered, None),
-    ][usize::from(which % 3)];
+    ][usize::from(which % 4)];
     let update = DeliveryUpdate::new("D-1".to_owned(), status, String::new());
     let moment = Moment::new(status, event_time, at(1_000_000 + i64::from(which)));
     let rules = TELYPORT.transitions();

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use milepost::domain::claim::{Claim, ClaimRequest, EventRef, Mark};
 use milepost::domain::identity::{EventId, ReceiptId};
 
-use super::{Book, Held, Send};
+use super::{Book, Form, Held, Send};
 use crate::process::Process;
 
 impl Book {
@@ -64,7 +64,9 @@ impl Book {
             format!("p{} marks {} {word}{vain}", process.id, event.name)
         });
         let name = (self.plan.events[about].delivery, event.name.clone());
-        if mark == Mark::Published(None) && event.receipt.is_pulled() {
+        let received = self.receipts.get(&event.receipt.spooled());
+        let is_answer = received.is_some_and(|received| received.pulled && received.form != Form::Webhook);
+        if mark == Mark::Published(None) && is_answer {
             self.pulls.no_news.insert(self.plan.events[about].content);
         }
         if let Mark::Published(_) = mark {

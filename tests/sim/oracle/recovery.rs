@@ -33,19 +33,6 @@ fn excused(plan: &Plan, book: &Book) -> BTreeSet<usize> {
         .collect()
 }
 
-/// Whether an event was pulled, and the answer said no time: 247Express's and HubRise's have none. What happened before
-/// it and is received later then passes for newer; and asked again within its horizon, the same state is a duplicate.
-pub fn is_untimed(plan: &Plan, event: usize, book: &Book) -> bool {
-    let known = &plan.events[event];
-    let same = |seen: &&Seen| {
-        let other = &plan.events[seen.event];
-        other.delivery == known.delivery && other.raw_status == known.raw_status
-    };
-    let untimed = matches!(known.provider.id().as_str(), "247express" | "hubrise");
-    let is_state = |seen: &Seen| seen.form == Form::State;
-    untimed && (book.pulls.no_news.contains(&known.content) || book.seen.iter().filter(same).any(is_state))
-}
-
 /// Deliveries of which something was published, that are open for all that subscribers know, and that the provider has in
 /// another state.
 pub fn wrong(plan: &Plan, api: &Api, book: &Book) -> Vec<Wrong> {
@@ -65,7 +52,7 @@ pub fn wrong(plan: &Plan, api: &Api, book: &Book) -> Vec<Wrong> {
             let of_delivery = || book.seen.iter().filter(|seen| plan.events[seen.event].delivery == delivery);
             // What closes a delivery is the last that is asked for.
             let shown = follow(of_delivery())?;
-            if shown.terminal || shown.raw_status == event.raw_status || is_untimed(plan, truth, book) {
+            if shown.terminal || shown.raw_status == event.raw_status {
                 return None;
             }
             let says = format!("it is shown as {}, and is {}", shown.raw_status, event.raw_status);
@@ -87,7 +74,6 @@ pub fn each_pull_ends(plan: &Plan, book: &mut Book) {
     let lost: BTreeSet<usize> = pulled
         .map(|received| received.event)
         .filter(|event| !excused.contains(&plan.events[*event].delivery) && !published(*event))
-        .filter(|event| !is_untimed(plan, *event, book))
         .collect();
     for event in lost {
         book.violation("a pulled webhook is lost", Some(event), plan.events[event].raw_status.clone());

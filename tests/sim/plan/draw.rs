@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+use milepost::domain::journey::{Personal, Sample};
+use milepost::domain::provider::Decoded;
 use milepost::domain::samples::SampleSource;
 use serde_json::Value;
 
@@ -25,6 +28,19 @@ pub(super) fn resends(provider: &dyn SampleSource, horizon: u64, dice: &mut Dice
     };
     let count = dice.pick(&[0, 0, 0, 1, 1, 2]);
     (0..count).map(|_| if dice.happens(0.5) { dice.below(2_000) } else { dice.below(longest) }).collect()
+}
+
+/// A sample as a webhook of a delivery of its own.
+pub(super) fn body(provider: &dyn SampleSource, sample: &Sample, personal: &Personal<'_>) -> Value {
+    let mut body = serde_json::from_str(sample.body).expect("JSON");
+    provider.personalize(&mut body, personal);
+    body
+}
+
+/// When the provider says that it happened.
+pub(super) fn event_time(provider: &dyn SampleSource, body: &Value) -> Option<Timestamp> {
+    let Ok(Decoded::Update(decoded)) = provider.decode(body.to_string().as_bytes()) else { return None };
+    Some(decoded.update.event_time?.utc)
 }
 
 pub(super) fn raw_status(provider: &dyn SampleSource, body: &Value) -> String {

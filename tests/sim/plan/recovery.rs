@@ -12,6 +12,11 @@ use crate::dice::Dice;
 const ONE_IN: u64 = 7;
 const AT: u64 = 5;
 
+/// Whether this seed's schedule has a reconciler, if one of its providers can be asked.
+pub(super) fn may_have_one(seed: u64) -> bool {
+    seed % ONE_IN == AT
+}
+
 /// The reconcilers, and the provider that they ask.
 #[derive(Clone)]
 pub struct RecoveryPlan {
@@ -32,7 +37,7 @@ pub struct RecoveryPlan {
 impl Plan {
     /// Adds reconcilers, or none.
     pub(super) fn recovery(&mut self) {
-        if self.seed % ONE_IN != AT {
+        if !may_have_one(self.seed) {
             return;
         }
         let mut dice = Dice::new(self.seed, 4);
