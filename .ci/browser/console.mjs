@@ -83,7 +83,7 @@ await logIn(page, "operator");
 
 // Now, live: the script has replaced what the page began with.
 await page.getByText("Live.").waitFor();
-await until("the receiver has said how it does", async () => (await page.locator("main table").textContent()).includes("may wait"));
+await until("the receiver has said how it does", async () => (await page.locator("main table").textContent()).includes("tolerates"));
 await sound(page, "now");
 await picture(page, "now");
 
