@@ -215,7 +215,7 @@ async fn slow(address: SocketAddr, kind: usize) {
     }
 }
 
-/// Confirms whatever it is given, as a broker does: not at once.
+/// Confirms every publish with a delay, as a broker does.
 struct Confirming;
 
 #[async_trait::async_trait]

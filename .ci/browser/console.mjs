@@ -83,7 +83,7 @@ await logIn(page, "operator");
 
 // Now, live: the script has replaced what the page began with.
 await page.getByText("Live.").waitFor();
-await until("the receiver has said how it does", async () => (await page.locator("main table").textContent()).includes("may wait"));
+await until("the receiver has said how it does", async () => (await page.locator("main table").textContent()).includes("tolerates"));
 await sound(page, "now");
 await picture(page, "now");
 
@@ -132,7 +132,7 @@ const tail = spawn(process.env.MILEPOST, ["tail", "--json", "--count", "12", "--
 let published = "";
 tail.stdout.on("data", (data) => { published += data; });
 await new Promise((attached) => tail.stderr.on("data", (data) => { if (`${data}`.includes("reading updates")) attached(); }));
-const mended = Date.now();
+const fixed = Date.now();
 await page.getByRole("link", { name: "Parked", exact: true }).click();
 await page.getByRole("row", { name: /unknown_status/ }).getByRole("link", { name: "Replay" }).click();
 await page.getByText("Replay 12 messages").waitFor();
@@ -145,7 +145,7 @@ await sound(page, "act");
 await picture(page, "act");
 await until("the update is published", () => published.includes("IN-FORMAT-3"));
 tail.kill();
-console.log(`found why in ${why} ms, replayed the group in ${Date.now() - mended} ms`);
+console.log(`found why in ${why} ms, replayed the group in ${Date.now() - fixed} ms`);
 
 // The delivery is published now.
 await page.goto(`${base}/delivery?id=IN-FORMAT-3&since=1h`);

@@ -1,5 +1,5 @@
-//! What Milepost's own messages say: a few are made at the start of a row, and one of them is what floors and peers are
-//! told to send. So they send what Milepost sends, no more, whatever that comes to be.
+//! Milepost's own messages: a few are made at the start of a row, and floors and peers send a copy of one of
+//! them. So they send exactly what Milepost sends, also after Milepost changes.
 
 use std::time::Duration;
 

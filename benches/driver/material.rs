@@ -65,7 +65,7 @@ impl Kind {
     }
 }
 
-/// The steps of the provider's first journey, which ends well; each larger than `bytes`, by items nobody knows.
+/// The steps of the provider's first journey, which ends well; unknown items pad each to more than `bytes`.
 fn journey(provider: &dyn SampleSource, bytes: usize) -> Vec<Value> {
     let padded = |name: &&str| {
         let sample = provider.samples().iter().find(|sample| sample.name == *name).expect("its own sample");

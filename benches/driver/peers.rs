@@ -66,7 +66,7 @@ impl Peers {
     }
 }
 
-/// What a worker is told.
+/// A peer worker's settings.
 pub fn worker_settings(
     amqp_url: &str,
     redis_url: &str,
@@ -85,7 +85,7 @@ pub fn worker_settings(
     })
 }
 
-/// What a receiver is told.
+/// A peer receiver's settings.
 pub fn receiver_settings(amqp_url: &str, addr: SocketAddr, example: &Example) -> Value {
     json!({
         "amqpUrl": amqp_url,

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-/// Replaces what stands between the lines `<!-- name: begin -->` and `<!-- name: end -->` of a file.
+/// Replaces the text between the lines `<!-- name: begin -->` and `<!-- name: end -->` of a file.
 pub fn replace(file: &Path, name: &str, text: &str) -> anyhow::Result<()> {
     let old = fs::read_to_string(file).with_context(|| file.display().to_string())?;
     let (begin, end) = (format!("<!-- {name}: begin -->\n"), format!("<!-- {name}: end -->\n"));

@@ -62,7 +62,7 @@ pub async fn run(
         stop(side, programs).await?;
         figures
     };
-    // Whatever was handed out is settled: nothing comes back, and nothing more came out.
+    // Every delivered message is acknowledged: the input queues are empty, and nothing more was published.
     if side == Side::Milepost {
         rig.broker.expect(&inputs, 0).await?;
     }
@@ -206,8 +206,9 @@ impl Run<'_> {
     }
 }
 
-/// Closes a listener's channel. RabbitMQ settles for it what it was handed, and what is not settled when the channel
-/// closes comes back into a quorum queue: seen in one of a dozen runs when it was closed at once.
+/// Closes a listener's channel. RabbitMQ settles the messages that it delivered there; those that are not
+/// settled when the channel closes return to a quorum queue: seen in one of a dozen runs when it was closed
+/// at once.
 pub async fn leave(channel: &Channel) -> anyhow::Result<()> {
     sleep(Duration::from_millis(300)).await;
     Ok(channel.close(200, "bye".into()).await?)

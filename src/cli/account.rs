@@ -127,7 +127,7 @@ fn recovery(account: &ProviderAccount) -> String {
         return said;
     }
     let unheard = account.unheard;
-    writeln!(said, "  open then and not heard of since: {unheard} deliveries").expect("a text takes all");
+    writeln!(said, "  open then, without an update since: {unheard} deliveries").expect("a text takes all");
     let asked = match (account.provider.pull(), account.is_asked) {
         (None, _) => "it cannot be asked for deliveries",
         (Some(_), false) => "it could be asked, and no credential is configured: recovery.providers",

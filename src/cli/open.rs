@@ -1,4 +1,4 @@
-//! `milepost open`: which deliveries are not closed, and for how long nothing was heard of each.
+//! `milepost open`: which deliveries are not closed, and how long ago each had its last update.
 
 use std::time::Duration;
 
@@ -31,10 +31,10 @@ pub struct Args {
     /// Only of this account
     #[arg(long, value_name = "NAME")]
     pub account: Option<Account>,
-    /// Only those not heard of for so long, such as 2h [default: all]
+    /// Only those without an update for so long, such as 2h [default: all]
     #[arg(long, value_name = "SPAN", value_parser = duration, conflicts_with = "silent")]
     pub silent_for: Option<Duration>,
-    /// Only those not heard of for longer than their provider usually is silent, as providers.NAME.silent_after_seconds has it
+    /// Only those without an update for longer than providers.NAME.silent_after_seconds
     #[arg(long)]
     pub silent: bool,
     /// List at most so many of each account, the longest silent
@@ -93,7 +93,7 @@ fn table(counts: &[OpenInPhase]) -> Table {
 
 fn list(listed: &[OpenDelivery], now: Timestamp) -> Table {
     let mut table = Table::new(&[
-        ("LAST HEARD OF", Align::Right),
+        ("LAST UPDATE", Align::Right),
         ("PROVIDER", Align::Left),
         ("ACCOUNT", Align::Left),
         ("PHASE", Align::Left),

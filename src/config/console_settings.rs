@@ -34,7 +34,7 @@ pub struct ConsoleConfig {
     pub exports_dir: Option<PathBuf>,
     /// The metrics of receivers and workers; of a name with several addresses, each is asked.
     pub metrics: Vec<Url>,
-    /// Where a trace can be seen; `{trace}` stands for its id.
+    /// Where a trace can be seen; `{trace}` is replaced by its id.
     pub trace_url: Option<String>,
 }
 

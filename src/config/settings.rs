@@ -107,15 +107,15 @@ pub struct HttpConfig {
     pub max_body_bytes: usize,
     /// How long a request's headers may take.
     pub header_timeout: Duration,
-    /// How long a kept-alive connection may wait for its next request.
+    /// How long a kept-alive connection is kept open without a request.
     pub idle_timeout: Duration,
     /// How long a request's body may take.
     pub body_timeout: Duration,
     /// How many bytes of it have to come each second, if any.
     pub min_body_rate: Option<NonZeroU32>,
-    /// Requests of a provider in flight before its further ones are told to come back.
+    /// Requests of a provider in flight before its further ones get 503.
     pub max_requests_in_flight: usize,
-    /// Body bytes of a provider in flight before its further requests are told to come back.
+    /// Body bytes of a provider in flight before its further requests get 503.
     pub max_bytes_in_flight: usize,
     /// Open connections; a further one takes the place of one that has proved nothing.
     pub max_connections: usize,
@@ -206,7 +206,7 @@ pub struct WorkerConfig {
     pub claim_lease: Duration,
     /// How long a stopping worker may finish what it has in flight.
     pub drain_deadline: Duration,
-    /// How long a message may wait in the worker's hands for Redis or RabbitMQ to come back.
+    /// How long the worker keeps a message while Redis or RabbitMQ cannot be reached.
     pub outage_patience: Duration,
 }
 

@@ -20,9 +20,9 @@ use crate::telemetry::metrics as m;
 
 /// Sessions at once; the one that is idle for longest gives way.
 const MOST_SESSIONS: usize = 1024;
-/// Passwords looked at at once: each takes some MiB and some tens of milliseconds.
+/// Passwords checked at once: each takes some MiB and some tens of milliseconds.
 const AT_ONCE: usize = 2;
-/// And so many may wait for that.
+/// Logins at once, waiting or being checked; a further one is refused.
 const MOST_WAITING: usize = 16;
 /// A wrong password takes this much longer, and keeps its place for it: guesses are few.
 const WRONG: Duration = Duration::from_millis(750);

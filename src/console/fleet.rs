@@ -62,19 +62,19 @@ pub(super) struct ProviderView {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LossClock {
     Unknown,
-    /// We refuse it: so long until the first is lost, or since when it is.
-    LostIn(SignedDuration),
-    /// We take it: for so long an outage may last.
-    MayWait(SignedDuration),
+    /// We refuse it: the time until the first refused webhook is lost; negative once it is lost.
+    LosesDataIn(SignedDuration),
+    /// We accept it: how long an outage can last before a webhook is lost.
+    Tolerates(SignedDuration),
 }
 
 impl LossClock {
     pub(super) fn tone(self) -> Tone {
         match self {
             Self::Unknown => Tone::Plain,
-            Self::MayWait(_) => Tone::Good,
-            Self::LostIn(left) if left >= SignedDuration::from_mins(30) => Tone::Warn,
-            Self::LostIn(_) => Tone::Bad,
+            Self::Tolerates(_) => Tone::Good,
+            Self::LosesDataIn(left) if left >= SignedDuration::from_mins(30) => Tone::Warn,
+            Self::LosesDataIn(_) => Tone::Bad,
         }
     }
 }
@@ -188,11 +188,11 @@ fn loss_clock<'a>(receivers: impl Iterator<Item = &'a Counters>, now: Timestamp)
     }
     let Some(gives_up) = gives_up else { return LossClock::Unknown };
     match since.filter(|_| refused > accepted) {
-        None => LossClock::MayWait(seconds(gives_up)),
+        None => LossClock::Tolerates(seconds(gives_up)),
         Some(since) => {
             #[allow(clippy::cast_precision_loss)] // Seconds since 1970 fit a float's 53 bits.
             let now = now.as_millisecond() as f64 / 1000.0;
-            LossClock::LostIn(seconds(since.max(accepted) + gives_up - now))
+            LossClock::LosesDataIn(seconds(since.max(accepted) + gives_up - now))
         }
     }
 }

@@ -18,7 +18,7 @@ const FIRST_RECEIPT: i64 = 1_739_365_200_000;
 /// What a provider says and has documented no payload of: Deliverect's counterpart of 84.
 const WITHOUT_SAMPLE: [(&str, &str); 1] = [("deliverect", "88")];
 /// Words that no provider documents; the second for those that have numbers.
-const NOBODYS: [&str; 2] = ["SOMETHING_NEW", "999"];
+const UNDOCUMENTED: [&str; 2] = ["SOMETHING_NEW", "999"];
 
 /// An event of each status of `provider`, in the order of [`Status::ALL`].
 pub(super) fn of(provider: &dyn SampleSource) -> Vec<(Status, Value)> {
@@ -37,7 +37,7 @@ pub(super) fn of(provider: &dyn SampleSource) -> Vec<(Status, Value)> {
 fn bodies(provider: &dyn SampleSource) -> Vec<String> {
     let mut bodies: Vec<_> = provider.samples().iter().map(|sample| sample.body.to_owned()).collect();
     let of_provider = WITHOUT_SAMPLE.iter().filter(|(name, _)| *name == provider.id().as_str());
-    let words = of_provider.map(|(_, word)| *word).chain(NOBODYS);
+    let words = of_provider.map(|(_, word)| *word).chain(UNDOCUMENTED);
     let reworded: Vec<_> = words.filter_map(|word| reworded(provider, word)).collect();
     bodies.extend(reworded);
     bodies

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::{Map, Value};
 
 const INTRODUCTION: &str = include_str!("text/events.md");
-/// Stands in the introduction for the list of what holds personal data.
+/// The introduction's placeholder for the list of fields that hold personal data.
 const PERSONAL: &str = "{personal}";
 /// The definition of `data`.
 const DATA: &str = "DeliveryUpdate";

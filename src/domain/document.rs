@@ -74,8 +74,8 @@ impl<'a> Document<'a> {
     }
 
     /// Takes a field if `read` understands it. An absent field is `None`; so is a `null`, which stays for
-    /// [`Self::into_extra`], so that "there is none" is told from "not said"; and so is one that `read` refuses, which
-    /// stays too, and is counted.
+    /// [`Self::into_extra`], so that "there is none" differs from "not said"; and so is one that `read`
+    /// refuses, which stays too, and is counted.
     pub fn read<T>(&mut self, name: &str, read: impl FnOnce(&'a RawValue) -> Option<T>) -> Option<T> {
         let raw = self.peek(name)?;
         if raw.get() == "null" {

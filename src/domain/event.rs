@@ -75,8 +75,8 @@ pub struct Data<'a> {
     update: &'a DeliveryUpdate,
     #[serde(flatten)]
     course: &'a Course,
-    /// Names the webhook in Milepost's logs. A UUID of version 7 if the provider sent it, of version 8 if it was asked where the
-    /// delivery stands.
+    /// Names the webhook in Milepost's logs. A UUID of version 7 if the provider sent it, of version 8 if
+    /// Milepost asked the provider for the delivery's state.
     #[schemars(extend("format" = "uuid"))]
     receipt_id: String,
     /// When the webhook was first received.

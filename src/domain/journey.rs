@@ -26,7 +26,7 @@ pub struct Personal<'a> {
     pub tag: &'a str,
     /// Which delivery of the run.
     pub number: u64,
-    /// The names of the samples that the delivery is told with, in order.
+    /// The names of the samples that make up the journey, in order.
     pub steps: &'a [&'static str],
     pub step: u32,
     /// When the delivery begins, and its first step happens.

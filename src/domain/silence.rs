@@ -80,7 +80,7 @@ impl Cutoffs {
         OPEN_PHASES.into_iter().zip(self.0)
     }
 
-    /// Whether a delivery that is in `phase` and was last heard of at `updated_at` is meant.
+    /// Whether a delivery that is in `phase` and had its last update at `updated_at` is meant.
     #[must_use]
     pub fn include(&self, phase: Phase, updated_at: Timestamp) -> bool {
         self.iter().any(|(open, time)| open == phase && updated_at < time)

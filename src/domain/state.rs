@@ -102,7 +102,7 @@ pub struct Course {
     pub previous_status: Option<Status>,
 }
 
-/// The parts whose changes are told, in the order they are told in, and in which a state keeps their digests.
+/// The parts whose changes an event lists. The list and the digests in a state are in this order.
 const PARTS: [Change; 6] =
     [Change::Courier, Change::Position, Change::Eta, Change::Proof, Change::Reason, Change::Reference];
 
@@ -120,8 +120,8 @@ pub struct DeliveryState {
 }
 
 impl DeliveryState {
-    /// What `update`, which happened at `moment`, is in the course of a delivery that stood at `before`; and where the
-    /// delivery stands after it, if that moves it on. `precedence` is that of the update's status.
+    /// What `update`, which happened at `moment`, is in the course of a delivery that was in state `before`;
+    /// and the delivery's state after it, if that moves it on. `precedence` is that of the update's status.
     ///
     /// A late update moves nothing. Nor does one that a closed delivery should not have had, unless it closes it
     /// otherwise.

@@ -29,7 +29,7 @@ pub struct ProviderAccount {
     pub stretches: Vec<Stretch>,
     /// Whether its accounts can be asked.
     pub is_asked: bool,
-    /// Deliveries that were open then, and of which nothing was heard since.
+    /// Deliveries that were open then and have had no update since.
     pub unheard: usize,
     /// Updates that are published because we asked, since then. Nothing if the broker could not be asked.
     pub recovered: Option<Vec<Publication>>,

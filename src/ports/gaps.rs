@@ -10,7 +10,7 @@ use crate::domain::provider::ProviderId;
 /// Of a provider so many gaps are kept, the newest.
 pub const MOST_GAPS: usize = 1_000;
 
-/// Of a provider so many webhooks that were refused are told from others, the newest.
+/// Of a provider so many refused webhooks are remembered, the newest.
 pub const MOST_CONTENTS: usize = 10_000;
 
 #[async_trait]

@@ -1,4 +1,4 @@
-//! Which deliveries are not closed, and since when nothing was heard of each.
+//! Which deliveries are not closed, and when each had its last update.
 //!
 //! The ledger keeps it: a delivery comes in, or moves, when an update of it is marked published, and leaves when one closes
 //! it. It is an index: a delivery that it lacks comes in with the next update, and of one that it names the ledger's
@@ -72,7 +72,8 @@ pub trait OpenDeliveries: Send + Sync {
     /// When the ledger is away.
     async fn forget(&self, delivery: &DeliveryKey) -> Result<(), LedgerError>;
 
-    /// Forgets those not heard of since `oldest`, and the longest silent ones beyond `most`; 1,000 of each at a time.
+    /// Forgets those without an update since `oldest`, and the longest silent ones beyond `most`; 1,000 of
+    /// each at a time.
     ///
     /// # Errors
     /// When the ledger is away.

@@ -22,8 +22,8 @@ pub async fn read<T: Default + DeserializeOwned>(
     Ok((parsed(value.as_deref()), now_ms))
 }
 
-/// Changes a value by `change`, which is told the store's time in milliseconds. It is called again whenever somebody
-/// else changed the value meanwhile. A value that it leaves as it is is not written.
+/// Changes a value by `change`, which gets the store's time in milliseconds. It is called again whenever
+/// another process changed the value meanwhile. A value that it does not change is not written.
 ///
 /// # Errors
 /// When the store is away.

@@ -1,8 +1,8 @@
 //! What the orchestrator asks: is the process ready for work, and is it alive.
 //!
 //! The two are kept apart because their consequences are: one that is not ready gets no traffic, one that is not
-//! alive is killed. So an outage of a dependency belongs to [`Readiness`], and only a loop of our own that stands
-//! still to [`Heartbeat`].
+//! alive is killed. So an outage of a dependency belongs to [`Readiness`], and only a stalled loop of our own
+//! to [`Heartbeat`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

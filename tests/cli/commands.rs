@@ -53,7 +53,7 @@ fn tail_begins_and_ends_with_a_time() {
 #[test]
 fn a_misuse_ends_with_2() {
     for wrong in [
-        &["send", "nobody"][..],
+        &["send", "no-such-provider"][..],
         &["send"],
         &["send", "telyport", "--reorder", "0.5"],
         &["send", "telyport", "--duplicates", "1.1"],
@@ -115,7 +115,7 @@ fn an_unusable_configuration_ends_with_78_and_no_password_is_repeated() {
 }
 
 #[test]
-fn the_exported_topology_is_of_the_virtual_host_asked_for_and_needs_no_server() {
+fn topology_export_takes_a_virtual_host_and_needs_no_server() {
     for (words, vhost) in
         [(&["topology", "export"][..], "the/shop"), (&["topology", "export", "--vhost", "other"], "other")]
     {
@@ -178,7 +178,7 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
 }
 
 #[test]
-fn what_only_waits_ends_when_it_is_told_to() {
+fn wait_ends_on_sigterm() {
     let mut waiting = Command::new(env!("CARGO_BIN_EXE_milepost"));
     let mut waiting = waiting.arg("wait").env_clear().spawn().expect("it runs");
     // Both handlers are there once /proc says that SIGTERM (bit 14) is caught.
@@ -228,5 +228,5 @@ fn called_by_a_roles_name_it_is_that_role() {
         assert_eq!(said, unusable(Path::new(binary)).1);
     }
     // No role: the operator's binary, which misses a command.
-    assert_eq!(named("milepost-worker-nobody").0, Some(2));
+    assert_eq!(named("milepost-worker-unknown").0, Some(2));
 }

@@ -1,4 +1,4 @@
-//! A provider and a receiver that do as they are told.
+//! A provider and a receiver that a test controls.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -85,7 +85,7 @@ impl SampleSource for Fake {
     fn journeys(&self) -> &'static [Journey] {
         &[
             Journey { name: "whole", steps: &["new", "done"] },
-            Journey { name: "mended", steps: &["new", "done", "new", "moved", "done"] },
+            Journey { name: "reopened", steps: &["new", "done", "new", "moved", "done"] },
         ]
     }
 
@@ -164,7 +164,7 @@ async fn answer(receiver: Receiver, request: HttpRequest<Incoming>) -> Response<
     response.body(Full::from(body)).expect("a response")
 }
 
-/// Answers whatever comes to `listener`.
+/// Answers every request to `listener`.
 pub fn serve<F>(listener: TcpListener, answer: impl Fn(HttpRequest<Incoming>) -> F + Clone + Send + 'static)
 where
     F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
@@ -182,7 +182,7 @@ where
     });
 }
 
-/// A port that refuses connections until it is made to listen. Nobody else can take it meanwhile.
+/// A port that refuses connections until it listens. It is bound, so no other process can take it.
 pub fn closed_port() -> (TcpSocket, SocketAddr) {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.bind(([127, 0, 0, 1], 0).into()).expect("a port");

@@ -12,9 +12,9 @@ use tokio::sync::Barrier;
 
 use crate::fake::{Receiver, args, sent, serve, share};
 
-/// What `milepost send fake --journey mended` asks.
-fn mended(to: &str) -> Args {
-    Args { journey: Some(Some("mended".to_owned())), ..args(to) }
+/// What `milepost send fake --journey reopened` asks.
+fn reopened(to: &str) -> Args {
+    Args { journey: Some(Some("reopened".to_owned())), ..args(to) }
 }
 
 /// What came of each delivery, in the order in which it came.
@@ -34,7 +34,7 @@ fn step(number: usize, status: &str, at: &str) -> String {
     format!(r#"{{"at":"2025-01-01T00:{at}Z","id":"0000000000000007-{number}","status":"{status}"}}"#)
 }
 
-/// The journey "mended" of a delivery.
+/// The journey "reopened" of a delivery.
 fn steps(number: usize) -> [String; 5] {
     let steps =
         [("NEW", "00:07"), ("DONE", "03:07"), ("NEW", "06:07"), ("MOVED", "09:07"), ("DONE", "12:07")];
@@ -46,7 +46,7 @@ async fn each_step_is_sent_when_the_one_before_it_was_accepted() {
     // The first of some deliveries are not stored at first: nothing of them may come before they are.
     let answers = [(503, ""), (200, ""), (503, ""), (200, ""), (200, ""), (503, ""), (200, "")];
     let (receiver, address) = Receiver::started(&answers).await;
-    let mut args = mended(&format!("http://{address}"));
+    let mut args = reopened(&format!("http://{address}"));
     args.count = 4;
     let (exit, lines) = sent(&args).await;
     assert_eq!((exit, lines.len()), (Exit::Done, 20));
@@ -77,7 +77,7 @@ async fn deliveries_are_sent_side_by_side() {
             Response::new(Full::default())
         }
     });
-    let mut args = mended(&format!("http://{address}"));
+    let mut args = reopened(&format!("http://{address}"));
     (args.journey, args.count, args.concurrency) = (Some(None), 3, 3);
     let (exit, lines) = sent(&args).await;
     assert_eq!(exit, Exit::Done);
@@ -91,7 +91,7 @@ async fn deliveries_are_sent_side_by_side() {
 async fn one_seed_makes_the_same_run_again_disturbed_or_not() {
     let (receiver, address) = Receiver::started(&[(200, "")]).await;
     let (again, address_again) = Receiver::started(&[(200, "")]).await;
-    let mut args = mended(&format!("http://{address}"));
+    let mut args = reopened(&format!("http://{address}"));
     (args.count, args.reorder, args.duplicates) = (5, share("0.4"), share("0.3"));
     let (exit, lines) = sent(&args).await;
     assert_eq!(exit, Exit::Done);
@@ -123,7 +123,7 @@ async fn one_seed_makes_the_same_run_again_disturbed_or_not() {
 #[tokio::test]
 async fn every_step_swapped_and_every_webhook_twice() {
     let (receiver, address) = Receiver::started(&[(200, "")]).await;
-    let mut args = mended(&format!("http://{address}"));
+    let mut args = reopened(&format!("http://{address}"));
     (args.reorder, args.duplicates) = (share("1"), share("1"));
     assert_eq!(sent(&args).await.0, Exit::Done);
     let steps = steps(0);
@@ -150,7 +150,7 @@ async fn single_samples_may_come_twice_too() {
 #[tokio::test]
 async fn after_a_refusal_the_rest_of_the_delivery_is_not_sent() {
     let (receiver, address) = Receiver::started(&[(200, ""), (401, "no"), (200, "")]).await;
-    let mut args = mended(&format!("http://{address}"));
+    let mut args = reopened(&format!("http://{address}"));
     (args.count, args.concurrency) = (2, 1);
     let (exit, lines) = sent(&args).await;
     let outcomes: Vec<_> = lines.iter().map(|line| line["outcome"].as_str().expect("text")).collect();

@@ -122,7 +122,7 @@ fn what_changes_something_says_what_of() {
         "--all --rate 0",
         "--all --max-failures 1.1",
         "--all --no-ramp --max-failures 0.5",
-        "--provider nobody",
+        "--provider no-such-provider",
         "--since yesterday",
     ] {
         assert!(replay(wrong).is_none(), "{wrong}");
@@ -243,7 +243,7 @@ fn a_group_knows_its_first_and_last() {
 }
 
 #[test]
-fn each_replay_is_heard_of_once() {
+fn each_replay_has_one_result() {
     let mut results = ReplayResults::default();
     for id in ["published", "refused", "failed", "unsent", "silent"] {
         results.expect(id);

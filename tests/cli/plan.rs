@@ -25,8 +25,12 @@ fn shares() {
 }
 
 #[test]
-fn of_nothing_asked_the_steps_in_order_and_of_everything_all_swapped_and_twice() {
+fn steps_are_in_order_by_default() {
     assert_eq!(steps(&plan(7, 5, "0", "0").of(0)), [0, 1, 2, 3, 4]);
+}
+
+#[test]
+fn shares_of_one_swap_and_repeat_every_step() {
     assert_eq!(steps(&plan(7, 5, "1", "0").of(0)), [1, 0, 3, 2, 4]);
     let both = plan(7, 3, "1", "1").of(0);
     assert_eq!(steps(&both), [1, 1, 0, 0, 2, 2]);

@@ -91,7 +91,7 @@ async fn samples_are_listed_and_chosen_by_name() {
     assert_eq!(run_into(&args, &mut out).await.expect("listed"), Exit::Done);
     assert_eq!(
         out,
-        b"new\nmoved\ndone\n--journey whole: new, done\n--journey mended: new, done, new, moved, done\n"
+        b"new\nmoved\ndone\n--journey whole: new, done\n--journey reopened: new, done, new, moved, done\n"
     );
     assert_eq!(receiver.requests(), []);
     (args.list, args.sample) = (false, Some("done".to_owned()));
@@ -101,7 +101,7 @@ async fn samples_are_listed_and_chosen_by_name() {
 }
 
 #[tokio::test]
-async fn what_makes_no_sense_is_a_misuse_and_sends_nothing() {
+async fn invalid_arguments_are_a_misuse_and_send_nothing() {
     let away = args("http://192.0.2.1/");
     let mut basic = args("http://127.0.0.1:1/");
     basic.auth = Some("basic".to_owned());

@@ -41,7 +41,7 @@ fn a_redis_that_is_away_is_one_line() {
 }
 
 #[test]
-fn of_several_servers_that_are_away_each_is_said_once_a_line() {
+fn each_unreachable_server_is_named_once_a_line() {
     let check = says(&["topology", "check"]).join("\n");
     assert!(
         check.contains(&format!("{NO_RABBIT}. Remedy: look at amqp.url, and whether RabbitMQ runs")),
@@ -56,7 +56,7 @@ fn of_several_servers_that_are_away_each_is_said_once_a_line() {
     assert_eq!(why.iter().filter(|line| line.ends_with(NO_REDIS)).count(), 1, "{why:?}");
 }
 
-/// Beside `make run`, which listens on no server's port, a command finds nobody at the usual addresses.
+/// Beside `make run`, which listens on no server's port, no server answers at the usual addresses.
 #[test]
 fn beside_a_fleet_in_memory_a_command_says_that_it_cannot_look_into_it() {
     for (words, from) in [(&["parked", "list"][..], true), (&["why", "x"], false)] {

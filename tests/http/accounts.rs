@@ -138,5 +138,5 @@ async fn refusals_name_so_many_accounts_and_no_more() {
     assert_eq!([series("shop-0"), series("shop-199"), series("shop-200")], [Some(1), Some(1), None]);
     assert_eq!(series("(other)"), Some(100));
     let lines = said(&log, "INFO", r#""message":"webhook rejected""#);
-    assert_eq!(lines.len(), 201, "one for each that is told apart, and one for all others");
+    assert_eq!(lines.len(), 201, "one for each account with its own label, and one for all others");
 }

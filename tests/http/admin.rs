@@ -1,4 +1,4 @@
-//! What the orchestrator and the scraper are told.
+//! What the orchestrator and the scraper get as an answer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,4 +1,4 @@
-//! What senders are told.
+//! What senders get as an answer.
 
 use milepost::domain::answer::{Answer, RejectionKind};
 use milepost::domain::authentication::AuthScheme;
@@ -135,10 +135,10 @@ async fn no_account_but_a_configured_one_is_known() {
 }
 
 #[tokio::test]
-async fn a_path_nobody_owns_is_404_under_one_label() {
+async fn an_unknown_path_is_404_under_one_label() {
     let (server, publisher) = server("somebody").await;
     for path in
-        ["/", "/webhooks", "/webhooks/", "/webhooks/nobody", "/webhooks/nobody/x", "//webhooks/somebody"]
+        ["/", "/webhooks", "/webhooks/", "/webhooks/no-such", "/webhooks/no-such/x", "//webhooks/somebody"]
     {
         let reply = server.exchange(signed(path, "", BODY)).await;
         assert_eq!((reply.code, reply.body.as_str(), path), (404, "no such webhook\n", path));
@@ -148,7 +148,7 @@ async fn a_path_nobody_owns_is_404_under_one_label() {
     let unknown =
         metric(r#"milepost_http_requests_total{provider="unknown",code="404",result="unknown_provider"}"#);
     assert!(unknown >= Some(6));
-    assert_eq!(metric(r#"milepost_webhooks_rejected_total{provider="nobody""#), None);
+    assert_eq!(metric(r#"milepost_webhooks_rejected_total{provider="no-such""#), None);
 }
 
 /// A contract like that of the providers that delete what is answered with 4xx, or read only the body.

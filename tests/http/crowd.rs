@@ -24,9 +24,9 @@ async fn connect_from(server: &Server, last: u8) -> Client {
     Client(within(socket.connect(server.address)).await.unwrap())
 }
 
-/// 512 silent connections stalled everybody for as long as a head may take.
+/// 512 silent connections once stalled all other senders for the header timeout.
 #[tokio::test]
-async fn silent_connections_keep_nobody_out() {
+async fn silent_connections_do_not_block_others() {
     let mut setup = Setup { provider: "silenced", ..Setup::default() };
     setup.limits.max_connections = 8;
     let (server, _publisher) = start(setup).await;
@@ -41,7 +41,7 @@ async fn silent_connections_keep_nobody_out() {
 }
 
 #[tokio::test]
-async fn what_has_proved_nothing_gives_way_before_what_has_the_longest_waiting_first() {
+async fn unproven_connections_are_evicted_first_then_the_longest_idle() {
     let mut setup = Setup { provider: "ranked", ..Setup::default() };
     setup.limits.max_connections = 5;
     let (server, _publisher) = start(setup).await;

@@ -1,4 +1,4 @@
-//! How long a kept-alive connection may wait for its next request, and how long that request may take to begin.
+//! How long an idle connection is kept open, and how long its next request may take to begin.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ async fn an_idle_connection_outlives_the_header_timeout() {
 }
 
 #[tokio::test]
-async fn it_does_so_also_after_a_refused_request_whose_body_came_later() {
+async fn an_idle_connection_stays_open_after_a_refusal_with_a_late_body() {
     let mut setup = Setup { provider: "refused-late", ..Setup::default() };
     setup.limits.header_timeout = SHORT;
     let (server, _publisher) = start(setup).await;

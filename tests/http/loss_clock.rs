@@ -69,7 +69,7 @@ async fn it_starts_with_the_first_refusal_and_one_webhook_taken_stops_it() {
 
 /// Several receivers share one clock: whether the last webhook anywhere was accepted.
 #[tokio::test]
-async fn the_last_of_each_is_told() {
+async fn the_last_accepted_and_the_last_refused_are_measured() {
     let receiver = Receiver::of("last").await;
     let times = || (receiver.time("last_accepted"), receiver.time("last_refused"));
     receiver.sent(1_000, "default", Err(PublishError::Unavailable)).await;
@@ -96,7 +96,7 @@ async fn what_anybody_may_send_neither_starts_nor_stops_it() {
     let receiver = Receiver::of("anybody").await;
     let anything = |path: &str| format!("POST {path} HTTP/1.1\r\nhost: m\r\ncontent-length: 2\r\n\r\n{{}}");
     let post_anything = async || {
-        for path in ["/webhooks/anybody", "/webhooks/anybody/no-such-account", "/webhooks/nobody"] {
+        for path in ["/webhooks/anybody", "/webhooks/anybody/no-such-account", "/webhooks/no-such-provider"] {
             let code = receiver.server.exchange(anything(path)).await.code;
             assert!([404, 503].contains(&code), "{path}: {code}");
         }

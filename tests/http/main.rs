@@ -1,5 +1,5 @@
-//! The HTTP ports over real sockets on loopback: what providers are told, what reaches the publisher, and that every
-//! wait, size and count is bounded.
+//! The HTTP ports over real sockets on loopback: what providers get as an answer, what reaches the publisher,
+//! and that every wait, size and count is bounded.
 
 mod accounts;
 mod admin;

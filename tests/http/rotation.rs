@@ -51,8 +51,9 @@ impl Rotated {
     }
 }
 
+/// No request fails meanwhile.
 #[tokio::test]
-async fn an_old_secret_is_refused_only_once_no_file_holds_it_and_no_request_fails_meanwhile() {
+async fn an_old_secret_is_accepted_until_no_file_holds_it() {
     let rotated =
         Rotated::start("rotated", &[("current", "old"), ("next", "old"), ("other", "steady")]).await;
     let done = CancellationToken::new();

@@ -91,7 +91,7 @@ async fn a_slow_body_gives_way_to_the_next_request_of_its_provider() {
     assert_eq!(publisher.taken().len(), 2);
 }
 
-/// Whoever it was may send it again.
+/// The sender can retry: 503 with `Retry-After`.
 fn assert_evicted(reply: &Reply) {
     assert_eq!((reply.code, reply.header("retry-after")), (503, Some("7")));
     assert_eq!(reply.header("connection"), Some("close"));

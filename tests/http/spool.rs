@@ -62,7 +62,7 @@ async fn what_neither_store_took_is_answered_503_with_the_brokers_reason() {
 }
 
 #[tokio::test]
-async fn what_the_broker_confirmed_or_nobody_proved_to_be_is_not_spooled() {
+async fn confirmed_and_forged_webhooks_are_not_spooled() {
     let (server, publisher, spool) = server("unspooled", false).await;
     assert_eq!(server.exchange(signed("/webhooks/unspooled", "", BODY)).await.code, 200);
     publisher.reply(Err(PublishError::Unavailable));

@@ -12,8 +12,8 @@ use crate::support::fixtures::{TELYPORT, account, at};
 use crate::support::process::{Process, Program, SECRET};
 use crate::support::servers::{OwnServers, redis_gaps_at};
 
-/// Nobody listens there.
-const NOBODY: &str = "amqp://guest:guest@127.0.0.1:1/%2f";
+/// Nothing listens there.
+const UNREACHABLE: &str = "amqp://guest:guest@127.0.0.1:1/%2f";
 /// 2026-03-02T10:00:00Z.
 const TEN: i64 = 1_772_445_600_000;
 
@@ -59,7 +59,7 @@ async fn gaps_that_overlap_are_told_as_one_with_what_may_be_lost() {
     gaps.accepted(DASH.id(), &accepted).await.expect("noted");
 
     let window = "--since 2026-03-02T10:00:00Z --until 2026-03-02T11:00:00Z";
-    let (said, stderr) = says(window, NOBODY, &redis.redis_url).await;
+    let (said, stderr) = says(window, UNREACHABLE, &redis.redis_url).await;
     let first = "  2026-03-02T10:00:00Z to 2026-03-02T10:06:20Z (380 s): refused 214 requests, and for a time no receiver ran; \
                  of 3 different webhooks among them 1 surely came again; it sends again for 120 s: what was refused in the first \
                  260 s may be lost";
@@ -79,7 +79,7 @@ async fn gaps_that_overlap_are_told_as_one_with_what_may_be_lost() {
     assert!(stderr.join("\n").contains("what was recovered is not known: "), "{stderr:?}");
 
     let words = format!("{window} --provider dash --json");
-    let (said, _) = says(&words, NOBODY, &redis.redis_url).await;
+    let (said, _) = says(&words, UNREACHABLE, &redis.redis_url).await;
     let known: Value = serde_json::from_str(&said[0]).expect("JSON");
     let expected = json!({
         "from": "2026-03-02T10:00:00Z", "until": "2026-03-02T10:06:20Z", "refused": 214, "webhooks": 3, "came_again": 1,

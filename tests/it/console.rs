@@ -74,7 +74,7 @@ impl Served {
         Self { process, url }
     }
 
-    /// Asks as nobody.
+    /// A browser without a session.
     fn stranger(&self) -> Browser {
         milepost::adapters::tls::install_crypto_provider();
         let client = Client::builder().redirect(Policy::none()).no_proxy().tls_certs_only([]).build();

@@ -86,9 +86,9 @@ async fn updates_say_what_changed_and_how_they_fit() {
     assert!(sequences.is_sorted_by(|one, next| one < next), "{sequences:?}");
 }
 
-/// Invariant 3, with a course: an update that one full queue refused is the same to the byte when it comes again,
-/// although others of its delivery went out meanwhile; and whatever order they come through in at last, none moves the
-/// delivery back.
+/// Invariant 3, with a course: an update that one full queue refused is the same to the byte when it comes
+/// again, although others of its delivery went out meanwhile; and in whichever order they are published at
+/// last, none moves the delivery back.
 #[tokio::test]
 async fn updates_that_are_retried_say_what_they_said_and_move_nothing_back() {
     let vhost = Vhost::new().await;

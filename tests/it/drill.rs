@@ -126,12 +126,14 @@ fn listed(row: &Value, name: &str) -> u64 {
     list.values().map(|statuses| statuses.as_array().map_or(0, Vec::len) as u64).sum()
 }
 
+/// Out of reach is what neither a store nor a pull can recover.
+///
 /// A delivery of each provider begins every 12 s, and has a webhook every 12 s: of every second one six to nine in all, of the
 /// others two to four. The broker goes after 60 s and comes after 240. What Dash sends in the first minute of that it gives up.
 /// Of its 20 deliveries one alone begins and ends in that minute, so that none of its four webhooks ever comes: the sixth. The
 /// ends of three others are in it, too, and are asked for.
 #[tokio::test]
-async fn three_minutes_without_a_broker_lose_what_no_store_and_no_pull_can_reach_and_nothing_else() {
+async fn three_minutes_without_a_broker_lose_only_what_is_out_of_reach() {
     let fleet = DrilledFleet::start().await;
     let amqp = fleet.servers.amqp_url.clone();
     drop(Subscriber::bind(&amqp, "of-the-drill", FieldTable::default()).await);

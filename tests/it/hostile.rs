@@ -56,7 +56,7 @@ fn fleet(vhost: &Vhost) -> Process {
         .spawn()
 }
 
-/// Posts a case about a delivery of its own, and checks what its sender is told.
+/// Posts a case about a delivery of its own, and checks the answer to its sender.
 async fn post(client: &Client, to: &str, provider: &dyn SampleSource, number: usize, case: Case) -> Posted {
     let what = format!("{}, {}", provider.id(), case.name);
     let delivery = format!("D{number}");

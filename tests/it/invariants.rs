@@ -44,7 +44,7 @@ async fn after_a_marker(real: &Real, subscriber: &mut Subscriber, marker: &str) 
 
 /// Invariant 2 and the whole protocol: each distinct event once, each message accounted for.
 #[tokio::test]
-async fn each_event_is_published_once_whatever_is_sent_again() {
+async fn each_event_is_published_once_despite_resends() {
     let vhost = Vhost::new().await;
     let real = Real::on(&vhost).await;
     let mut subscriber = subscriber(&real).await;
@@ -304,7 +304,7 @@ async fn a_worker_that_cannot_publish_takes_nothing() {
     worker.stop().await;
 }
 
-/// A gauge that kept what a lost subscription had in flight would alert on messages that nobody holds.
+/// A gauge that kept what a lost subscription had in flight would alert on messages that no worker holds.
 #[tokio::test]
 async fn a_lost_subscription_leaves_nothing_in_flight() {
     let recorder = PrometheusBuilder::new().build_recorder();

@@ -16,7 +16,7 @@ const SECRET: &str = "of the front's sender";
 const HEADER_TIMEOUT_MS: u64 = 200;
 const POSTS: usize = 5;
 
-/// haproxy never closes what is idle here, so that whatever closes a connection is the receiver.
+/// haproxy never closes an idle connection here, so only the receiver closes connections.
 #[tokio::test]
 async fn a_proxy_that_keeps_connections_meets_none_that_is_being_closed() {
     let place = Place::free();

@@ -58,9 +58,9 @@ async fn send(real: &Real, delivery: usize) {
     }
 }
 
-/// The queue gives the steps of a delivery to the workers by turns. While one of them has a step in hand the next waits,
-/// and is claimed before the one after that, whoever asks first. What is left is a step whose worker had not asked at all
-/// when the other one claimed the next.
+/// The queue gives the steps of a delivery to the workers by turns. While one of them has a step in hand the
+/// next waits, and is claimed before the one after that, in whichever order the workers ask. What is left is
+/// a step whose worker had not asked at all when the other one claimed the next.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_workers_leave_hardly_any_update_late_or_unexpected() {
     let vhost = Vhost::new().await;

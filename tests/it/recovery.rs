@@ -91,7 +91,7 @@ impl Stage {
         self.subscriber.take_until(|taken| taken.order.len() > before).await;
     }
 
-    /// The provider says from now on that the delivery stands there.
+    /// The provider reports this status of the delivery from now on.
     fn says(&self, delivery: &str, status: &str, updated_at: i64) {
         let order = json!({ "orderID": delivery, "status": status, "updatedAt": updated_at });
         self.stub.state().deliveries.insert(delivery.to_owned(), order);
@@ -241,7 +241,7 @@ async fn killed_after_it_asked_another_one_asks_again() {
 }
 
 #[tokio::test]
-async fn killed_after_it_published_and_before_that_counts_the_repeat_is_merged() {
+async fn a_reconciler_killed_after_its_publish_makes_a_repeat_that_is_merged() {
     let mut stage = Stage::set("recovery-published").await;
     stage.assigned("IN1").await;
     stage.says("IN1", "PICKUPCOMPLETED", LATER);
@@ -302,7 +302,7 @@ async fn a_provider_that_fails_is_asked_again() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_costs_nobody_else_anything() {
+async fn an_unreadable_answer_affects_no_other_delivery() {
     let mut stage = Stage::set("recovery-odd").await;
     let odd = [Trouble::Page, Trouble::Huge(1_000_000), Trouble::Redirect];
     for delivery in ["IN1", "IN2", "IN3", "IN4", "IN5"] {

@@ -152,7 +152,7 @@ async fn dash_is_asked_with_a_token_and_with_another_one_when_it_has_run_out() {
 }
 
 #[tokio::test]
-async fn events_that_hubrise_could_not_hand_over_come_out_though_their_deliveries_are_not_known() {
+async fn missed_events_of_unknown_deliveries_are_published() {
     let mut stage = Stage::set(&HUBRISE, Dialect::HubRise, 1_000).await;
     stage.missed("ev1", "d-one", "pending");
     stage.missed("ev2", "d-two", "pickup_enroute");
@@ -174,8 +174,9 @@ async fn events_that_hubrise_could_not_hand_over_come_out_though_their_deliverie
     assert_eq!(["ev1", "ev2", "ev3", "ev5"].map(|id| stage.asked(id)), [1, 1, 0, 1]);
 }
 
+/// An event that is gone or odd affects no other.
 #[tokio::test]
-async fn a_list_of_events_is_read_page_by_page_and_an_event_that_is_gone_or_odd_costs_no_other() {
+async fn missed_events_are_read_page_by_page() {
     let mut stage = Stage::set(&HUBRISE, Dialect::HubRise, 1_000).await;
     for number in 0..250 {
         stage.missed(&format!("ev{number:03}"), &format!("d-{number:03}"), "pending");

@@ -63,7 +63,7 @@ async fn in_a_cluster_they_need_no_more() {
     need_no_more(&group.servers.values().map(String::as_str).collect::<Vec<_>>(), &url).await;
 }
 
-/// Redis notes whatever it denied to anybody. That our library may not be named is nothing.
+/// Redis logs every command that it denied. That our library may not be named does not matter.
 fn nothing_was_denied(server: &str) {
     let denied = redis_cli(server, &["ACL", "LOG"]);
     let entries = denied.split("count").skip(1).filter(|entry| !entry.contains("client|setinfo"));

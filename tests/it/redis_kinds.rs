@@ -1,4 +1,4 @@
-//! Redis as people have it: Sentinels, a Cluster, and what is told of one that is taken for another.
+//! Redis with Sentinels and as a Cluster, and the error when one is configured as the other.
 
 mod failover;
 mod loss;

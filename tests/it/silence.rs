@@ -55,7 +55,7 @@ async fn a_connection_on_which_nothing_is_confirmed_is_given_up_and_made_anew() 
 
 /// Declaring takes each node of a cluster, so that one that hangs would keep every role from being ready.
 #[tokio::test]
-async fn at_a_reconnect_what_is_there_is_not_declared_again_and_what_is_missing_is() {
+async fn a_reconnect_declares_only_what_is_missing() {
     let vhost = Vhost::new().await;
     let mut proxy = Proxy::to(&vhost.amqp_url);
     proxy.open();
@@ -115,7 +115,7 @@ async fn a_receiver_that_was_ready_once_stays_so_and_answers_503_at_once() {
 
 /// As a broker's name with several addresses has one, of which the first belongs to a node that is gone.
 #[tokio::test]
-async fn an_address_that_does_not_answer_is_passed_over_within_its_share_of_the_time() {
+async fn an_address_that_does_not_answer_is_skipped_after_its_share_of_the_time() {
     const LIMIT: Duration = Duration::from_secs(2);
     let vhost = Vhost::new().await;
     let alive: AMQPUri = vhost.amqp_url.parse().expect("a URL");

@@ -173,8 +173,8 @@ async fn what_no_queue_is_bound_for_is_caught() {
     let vhost = Vhost::new().await;
     vhost.declare(SECOND, &[TELYPORT]).await;
     let channel = confirming(&vhost).await;
-    publish(&channel, WEBHOOKS, "nobody", "lost?").await;
-    publish(&channel, "milepost.delay.v1.delivery", "0.0.nobody", "lost?").await;
+    publish(&channel, WEBHOOKS, "unbound", "lost?").await;
+    publish(&channel, "milepost.delay.v1.delivery", "0.0.unbound", "lost?").await;
     eventually("both are caught", || async { (depth(&channel, UNROUTED).await == 2).then_some(()) }).await;
 }
 

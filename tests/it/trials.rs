@@ -1,5 +1,5 @@
-//! Messages come back whenever their worker's connection is lost. However often, those that are not to blame are not
-//! parked; the one that kills its worker is.
+//! Messages are redelivered whenever their worker's connection is lost. However often, those that are not to
+//! blame are not parked; the one that kills its worker is.
 //!
 //! The worker that dies is this test binary, executed again, as in `crash.rs`.
 

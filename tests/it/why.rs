@@ -45,7 +45,7 @@ async fn waiting() -> Vec<String> {
 }
 
 #[tokio::test]
-async fn what_waits_is_what_the_ledger_says_is_retrying() {
+async fn waiting_lists_what_the_ledger_has_as_retrying() {
     let (first, second) = (claim(), claim());
     let [one, two] = [granted(&first).await, granted(&second).await];
     let ledger = redis_ledger();
@@ -55,7 +55,7 @@ async fn what_waits_is_what_the_ledger_says_is_retrying() {
         assert!(ledger.mark(event, mark).await.expect("answered"));
     }
     let both = [&second.delivery.delivery_id, &first.delivery.delivery_id];
-    assert_eq!(waiting().await.iter().collect::<Vec<_>>(), both, "the next to come back is first");
+    assert_eq!(waiting().await.iter().collect::<Vec<_>>(), both, "the next retry is first");
     let known = inspector().waiting().await.expect("answered");
     let known = known.iter().find(|event| event.delivery.delivery_id == *both[1]).expect("it waits");
     let due = known.record.deadline.expect("a time").duration_since(Timestamp::now());
@@ -115,7 +115,7 @@ async fn why_between(vhost: &Vhost, id: &str, words: &str) -> (Option<i32>, Valu
     (code, serde_json::from_str(&stdout.join("\n")).expect("JSON"))
 }
 
-/// What a person is told.
+/// What `milepost why` prints.
 async fn told(vhost: &Vhost, id: &str, words: &str) -> String {
     let program = Program::milepost("why").arg(id).args(words);
     let program = program.env("MILEPOST_AMQP_URL", &vhost.amqp_url).env("MILEPOST_REDIS_URL", &redis_url());
@@ -370,7 +370,7 @@ async fn a_search_ends_where_it_began_though_more_is_published_all_the_time() {
             );
             publish.await.expect("sent");
             published.fetch_add(1, Ordering::Relaxed);
-            // Well below the pause that the end of a stream is told by.
+            // Well below the pause by which the end of a stream is recognised.
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
@@ -390,9 +390,9 @@ fn events(answer: &Value) -> &[Value] {
     answer["events"].as_array().expect("a list")
 }
 
-/// A refusal is not stored anywhere: whoever asks is told where to look.
+/// A refusal is not stored anywhere: the answer says where to look.
 #[tokio::test]
-async fn a_receipt_that_nobody_knows_is_said_to_be_one_of_few_things() {
+async fn an_unknown_receipt_gets_a_list_of_causes() {
     let vhost = Vhost::new().await;
     let real = Real::on(&vhost).await;
     let stranger = webhook(&Uuid::new_v4().to_string(), "e", "NEW");
@@ -445,12 +445,12 @@ async fn a_receipt_older_than_what_the_stream_keeps_is_said_to_be() {
 
 /// At three in the morning one of the servers is down: the others are asked all the same.
 #[tokio::test]
-async fn who_cannot_be_asked_is_named_and_the_others_are_asked() {
+async fn an_unreachable_server_is_named_and_the_others_are_asked() {
     let request = claim();
     granted(&request).await;
-    let nobody = "amqp://127.0.0.1:1/%2f";
+    let unreachable = "amqp://127.0.0.1:1/%2f";
     let program = Program::milepost("why").arg(&request.delivery.delivery_id);
-    let program = program.env("MILEPOST_AMQP_URL", nobody).env("MILEPOST_REDIS_URL", &redis_url());
+    let program = program.env("MILEPOST_AMQP_URL", unreachable).env("MILEPOST_REDIS_URL", &redis_url());
     let (code, stdout, _) = program.output().await;
     let said = stdout.join("\n");
     assert_eq!(code, Some(0), "{said}");

@@ -80,7 +80,7 @@ impl Api {
         lock(&self.state).trouble = None;
     }
 
-    /// The event that says how a delivery truly stands.
+    /// The event that has a delivery's true state.
     pub fn truth(&self, delivery: usize) -> Option<usize> {
         lock(&self.state).happened.get(&delivery)?.last().copied()
     }
@@ -240,7 +240,7 @@ struct Answered {
     answer: PullAnswer,
     /// The webhooks that the answer amounts to, and the plan's events that say the same.
     tells: Vec<(Bytes, usize, Form)>,
-    /// It says something about the delivery that was asked for alone, and not how it stands.
+    /// It is about the requested delivery alone, and does not have its state.
     own_fault: bool,
 }
 

@@ -1,7 +1,8 @@
 //! The second store: each provider's spool in the simulated Redis, and a process's way to it.
 //!
-//! Redis writes to its disk once a second, as with `appendfsync everysec`. When it goes down it comes back with what was on the
-//! disk: an append is proved once its second is over, and what is not proved may be lost, a removal as well.
+//! Redis writes to its disk once a second, as with `appendfsync everysec`. When it goes down it restarts with
+//! what was on the disk: an append is proved once its second is over, and what is not proved may be lost, a
+//! removal as well.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -40,7 +41,7 @@ struct Kept {
     /// By process.
     drainers: BTreeMap<u32, MemorySpool>,
     journal: Vec<(Instant, Write)>,
-    /// How often Redis came back without its last writes.
+    /// How often Redis restarted without its last writes.
     losses: u64,
     entries: u64,
     /// Wakes those who wait in the order in which they came: a watch channel's order is chance.
@@ -87,7 +88,7 @@ impl Spools {
         result
     }
 
-    /// Redis goes down, and comes back with what was on its disk.
+    /// Redis goes down, and restarts with what was on its disk.
     pub fn lose(&self) {
         let (on_disk, providers) = (self.on_disk(), lock(&self.kept).keys().copied().collect::<Vec<_>>());
         for provider in providers {

@@ -1,4 +1,4 @@
-//! What holds for every body, whatever is in it: shared by the property tests and the fuzz targets.
+//! What holds for every body: shared by the property tests and the fuzz targets.
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -1,7 +1,7 @@
 //! Arrows point downwards only, and invariant 10: `domain` and `providers` do no IO and read no clock.
 //!
-//! Each module's source may name those modules and libraries that its layer has. A library nobody thought of is
-//! refused in the lower layers until it is added to `layers`, which is the moment to think of it.
+//! Each module's source may name those modules and libraries that its layer has. A library that is in no list
+//! is refused in the lower layers until it is added to `layers`, which is the moment to think of it.
 
 mod layers;
 mod paths;

@@ -28,7 +28,7 @@ fn headers(
 }
 
 #[test]
-fn whatever_the_headers_alone_can_refuse_is_refused_without_the_body() {
+fn headers_that_prove_nothing_are_refused_without_the_body() {
     use Rejection::{MissingCredential, NoSecret, WrongCredential};
     let short = &DIGEST[..62];
     let rows = [
@@ -52,7 +52,7 @@ fn whatever_the_headers_alone_can_refuse_is_refused_without_the_body() {
         let what = format!("{authentication:?} {header:?}");
         let outcome = headers(authentication.clone(), header, &[SECRET]).map(|_| ());
         assert_eq!(outcome, Err(expected), "{what}");
-        // Without a secret of ours nothing can be told from anything.
+        // Without a configured secret no credential can be checked.
         assert_eq!(headers(authentication, header, &[]).map(|_| ()), Err(NoSecret), "{what}");
     }
     let by_key = Authentication::BodyKey { field: "ApiKey" };

@@ -88,7 +88,7 @@ fn pending_delivery_is_picked_up_by_express_and_staged_by_logistic() {
 }
 
 #[test]
-fn a_status_nobody_documented_is_published_as_unknown() {
+fn an_undocumented_status_is_published_as_unknown() {
     for raw in ["RETURNING", "failed", "FAILED ", "7", "Đang giao"] {
         let (update, unreadable) = published(&DASH, &failed(|body| body["status"] = raw.into()));
         assert_eq!(
@@ -170,7 +170,7 @@ const NESTED: &[&str] = &[
 ];
 
 proptest! {
-    /// Whatever else a delivery has, it is an update, and every value of it is in the update.
+    /// A delivery with any other fields is an update, and every value of it is in the update.
     #[test]
     fn optional_fields_never_cost_an_update(
         fields in any_object_with(NAMES),

@@ -1,4 +1,4 @@
-//! Dash's secret in a header, and what its sender is told.
+//! Dash's secret in a header, and the answers to its sender.
 
 use bytes::Bytes;
 use milepost::domain::answer::{Answer, Rejection, RejectionKind};
@@ -43,7 +43,7 @@ fn the_header_is_the_one_the_account_chose() {
 }
 
 #[test]
-fn without_a_secret_of_ours_nobody_is_refused_as_false() {
+fn without_a_configured_secret_no_credential_is_called_wrong() {
     assert_eq!(open(None, "x-dash-signature", "one", &[]), Err(Rejection::NoSecret));
     let nothing = support::open(&DASH, AuthScheme::Header, &Pairs::<&str>(&[]), body(BODY), &[]);
     assert_eq!(nothing, Err(Rejection::NoSecret));

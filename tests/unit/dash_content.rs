@@ -63,8 +63,9 @@ fn every_documented_payload_is_an_event_of_its_own() {
     assert_eq!(distinct.len(), 16);
 }
 
+/// Absent, null and empty differ, too.
 #[test]
-fn whatever_differs_is_another_event_and_absent_null_and_empty_differ() {
+fn any_difference_makes_another_event() {
     let mut different = vec![failed(|_| {})];
     for path in [
         "/failedCount",

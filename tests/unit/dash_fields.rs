@@ -153,7 +153,7 @@ fn items_keep_their_places() {
 }
 
 #[test]
-fn null_and_empty_say_nothing_and_null_is_told() {
+fn null_fields_are_kept_in_extra_and_empty_fields_are_left_out() {
     let names = [
         "providerOrderID",
         "failedCount",
@@ -209,7 +209,7 @@ fn the_event_time_is_updated_at_or_else_the_status_own() {
         ("CANCELLED", Some("cancelledAt")),
         ("PENDING_PICKUP", None),
         ("QUEUEING", None),
-        ("NOBODY_KNOWS", None),
+        ("UNDOCUMENTED", None),
     ];
     let names = ["pickupAt", "completedAt", "failedAt", "cancelledAt", "createdAt"];
     for (status, own) in own {

@@ -44,7 +44,7 @@ fn a_resend_is_one_within_a_minute() {
 }
 
 #[test]
-fn a_status_nobody_documented_is_published_as_unknown() {
+fn an_undocumented_status_is_published_as_unknown() {
     let rows = [
         (json!(82), "82"),
         (json!(-80), "-80"),
@@ -361,7 +361,7 @@ fn a_personal_sample_is_a_delivery_of_its_own() {
 }
 
 proptest! {
-    /// Whatever else an order has, it is an update, and every value of it is in the update.
+    /// An order with any other fields is an update, and every value of it is in the update.
     #[test]
     fn optional_fields_never_cost_an_update(
         body in any_object_with(&LISTED),

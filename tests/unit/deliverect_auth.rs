@@ -1,4 +1,4 @@
-//! Deliverect's signature and token, and what its sender is told.
+//! Deliverect's signature and token, and the answers to its sender.
 
 use milepost::domain::answer::{Answer, Rejection, RejectionKind};
 use milepost::domain::authentication::{AuthScheme, Authentication};
@@ -154,7 +154,7 @@ fn what_is_not_one_object_is_refused_once_it_is_authentic() {
             Err(Rejection::NotAnObject),
             "{text}"
         );
-        // Whoever could not prove who they are learns nothing of the body.
+        // A sender without a valid credential learns nothing about the body.
         assert_eq!(
             by(AuthScheme::Hmac, SIGNATURE, &"0".repeat(64)),
             Err(Rejection::WrongCredential),
@@ -168,7 +168,7 @@ fn what_is_not_one_object_is_refused_once_it_is_authentic() {
     }
 }
 
-/// It is stored and parked where a person can see it: its sender could not mend it.
+/// It is stored, then parked for the operator: its sender could not fix it.
 #[test]
 fn an_object_that_cannot_be_decoded_is_taken() {
     let deep = format!("{{\"x\":{}{}}}", "[".repeat(500), "]".repeat(500));

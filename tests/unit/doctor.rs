@@ -281,8 +281,9 @@ fn a_redis_that_refuses_writes_fails_by_its_word() {
     assert_eq!(of(&on_redis(|_| {}), "redis_writes").level, Level::Ok);
 }
 
+/// A primary without a replica is a warning.
 #[test]
-fn each_primary_of_a_cluster_is_looked_at_and_one_without_a_replica_is_warned_of() {
+fn each_primary_of_a_cluster_is_checked() {
     let address = |port: u16| Some(format!("10.0.0.1:{port}"));
     let findings = on_redis(|facts| {
         let forgets = Some("allkeys-lru".to_owned());

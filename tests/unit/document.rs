@@ -272,7 +272,7 @@ proptest! {
 }
 
 #[test]
-fn what_was_not_taken_is_one_line_and_otherwise_as_it_was_sent() {
+fn extra_fields_are_kept_verbatim_on_one_line() {
     let body = "{\"a\": {\n  \"b c\" : [ 1.50,\t\"x \\\" y\" ]\r\n}, \"d\": 1E+2}";
     let mut extra = Extra::new();
     Document::parse(body.as_bytes()).unwrap().into_extra("", &mut extra);

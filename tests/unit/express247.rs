@@ -23,7 +23,7 @@ fn fingerprint(body: &Value) -> String {
 }
 
 #[test]
-fn a_status_nobody_documented_is_published_as_unknown() {
+fn an_undocumented_status_is_published_as_unknown() {
     for raw in ["17", "025", "25 ", "DANGDIPHAT", "-25"] {
         let (update, _) = published(&EXPRESS_247, &delivering(|body| body["Status"] = raw.into()));
         assert_eq!(
@@ -189,7 +189,7 @@ const NAMES: &[&str] = &[
 ];
 
 proptest! {
-    /// Whatever else an order has, it is an update, and every value of it is in the update.
+    /// An order with any other fields is an update, and every value of it is in the update.
     #[test]
     fn optional_fields_never_cost_an_update(body in any_object_with(NAMES)) {
         let mut body = body;

@@ -1,4 +1,4 @@
-//! 247Express's credential, and what its sender is told.
+//! 247Express's credential, and the answers to its sender.
 
 use bytes::Bytes;
 use milepost::domain::answer::{Rejection, RejectionKind};
@@ -141,7 +141,7 @@ fn a_byte_order_mark_is_taken_and_stays() {
     );
 }
 
-/// `\u0073` is an `s`. Whoever reads the event decodes it.
+/// `\u0073` is an `s`: every reader of the event decodes it.
 #[test]
 fn a_live_secret_in_escapes_is_found_wherever_it_is() {
     const SECRET: &str = "samples/of \"keys\" é";
@@ -193,7 +193,7 @@ fn escapes_within_escapes_without_end_are_refused_at_once() {
 }
 
 #[test]
-fn without_a_secret_of_ours_nobody_is_refused_as_false() {
+fn without_a_configured_secret_no_credential_is_called_wrong() {
     for sent in ["", "{}", BROKEN, r#"{"ApiKey":"x"}"#] {
         assert_eq!(by_key(sent, &[]), Err(Rejection::NoSecret));
         assert_eq!(basic(None, sent, &[]), Err(Rejection::NoSecret));
@@ -304,7 +304,7 @@ fn signing_puts_the_key_where_it_belongs() {
 }
 
 proptest! {
-    /// Whatever the body: its key's value alone is blanked, and the key is nowhere in what is stored.
+    /// For every body only its key's value is blanked, and the key is nowhere in what is stored.
     #[test]
     fn only_the_key_is_blanked(
         fields in any_object_with(&["OrderCode", "Status", "Description", "Time"]),

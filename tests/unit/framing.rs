@@ -16,7 +16,7 @@ fn post(headers: &str, body: &str) -> String {
 }
 
 #[test]
-fn a_body_is_no_head_whatever_is_in_it() {
+fn a_body_is_never_read_as_a_head() {
     let inner = post("content-length: 9\r\ntransfer-encoding: chunked\r\n", "");
     let length = inner.len();
     let bodies = [

@@ -243,7 +243,7 @@ proptest! {
         HUBRISE.personalize(&mut body, &Personal { tag: "tag", number: 1, steps: &[], step: u32::MAX, begun });
     }
 
-    /// Whatever else a delivery has, it is an update, and every value of it is in the update.
+    /// A delivery with any other fields is an update, and every value of it is in the update.
     #[test]
     fn optional_fields_never_cost_an_update(state in any_object_with(NAMES), more in any_json()) {
         let mut state = state;

@@ -1,4 +1,4 @@
-//! HubRise's signature, what its sender is told, and what makes two of its webhooks one event.
+//! HubRise's signature, the answers to its sender, and what makes two of its webhooks one event.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -204,7 +204,7 @@ fn the_fingerprint_is_over_the_new_state_and_not_over_its_envelope() {
 #[test]
 fn the_fingerprint_of_a_resource_is_over_all_of_it() {
     let state = resource(|_| {});
-    let mut different = vec![resource(|_| {}), resource(|body| body["unheard_of"] = json!(1))];
+    let mut different = vec![resource(|_| {}), resource(|body| body["undocumented"] = json!(1))];
     for name in state.as_object().expect("an object").keys().filter(|name| *name != "id" && *name != "status")
     {
         let values =

@@ -24,7 +24,7 @@ fn assert_unreadable(name: &str, value: &Value, place: &str) {
 }
 
 #[test]
-fn fields_nobody_documented_are_kept() {
+fn undocumented_fields_are_kept() {
     let (update, unreadable) = published(
         &HUBRISE,
         &callback(|body| {

@@ -66,12 +66,12 @@ fn an_event_with_an_id_is_the_same_whichever_receipt_it_came_by() {
 }
 
 #[test]
-fn an_event_without_an_id_is_told_apart_by_its_anchor() {
+fn an_event_without_an_id_is_identified_by_its_anchor() {
     assert_ne!(BY_RECEIPT.id(), Event { receipt: OTHER_RECEIPT, ..BY_RECEIPT }.id());
 }
 
 #[test]
-fn whatever_makes_an_event_changes_its_id() {
+fn each_part_of_an_events_identity_changes_its_id() {
     let events = [
         BY_ID,
         BY_RECEIPT,

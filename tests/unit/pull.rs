@@ -1,4 +1,4 @@
-//! How each provider is asked where a delivery stands, and what its answers amount to.
+//! How each provider is asked for a delivery's state, and what its answers amount to.
 
 use std::time::Duration;
 
@@ -84,7 +84,7 @@ fn requests_are_as_documented() {
     assert_eq!(parts(&sign_in), three(["auth/providers/token", "", ""]));
     assert_eq!(sign_in.post, Some(json!({ "client_key": "key", "client_secret": "secret" })));
     let dash = ask(&DASH, "DE-1/2", "token");
-    assert_eq!(dash.path, ["deliveries", "DE-1/2"], "an id is one segment, whatever is in it");
+    assert_eq!(dash.path, ["deliveries", "DE-1/2"], "an id is one segment, also with a slash in it");
     assert_eq!(parts(&dash).2, "authorization=Bearer token");
     let hubrise = ask(&HUBRISE, "3r4s3-1/5dpm9", "token");
     assert_eq!(parts(&hubrise).0, "locations/3r4s3-1/orders/5dpm9/delivery");
@@ -125,7 +125,7 @@ fn dash_answers_with_its_webhook() {
 }
 
 #[test]
-fn telyport_answers_with_an_order_of_which_the_fields_of_its_webhook_are_taken() {
+fn telyports_answer_is_decoded_as_its_webhook() {
     let order = json!({
         "orderID": "IN1", "status": "STARTED", "updatedAt": 1_739_365_639_201_i64, "businessOrderID": "#5",
         "additionalProperties": { "agentName": "Ann" }, "pickAddress": { "street": "Home" },
@@ -171,8 +171,9 @@ fn hubrise_answers_with_the_delivery_of_an_order_that_its_updates_name() {
     assert_eq!(HUBRISE.address(&elsewhere), None, "what is no id gets into no path");
 }
 
+/// A step that has no webhook, or no time, is left out.
 #[test]
-fn telyports_timeline_becomes_a_webhook_for_each_step_that_has_one_in_the_order_of_their_times() {
+fn telyports_timeline_becomes_webhooks_in_the_order_of_time() {
     let timeline = pull(&TELYPORT).timeline().expect("it has one");
     let request = timeline.ask("order/timeline", "IN1", &secret("key"));
     assert_eq!(parts(&request), three(["order/timeline", "orderID=IN1", "x-api-key=key"]));
@@ -223,8 +224,9 @@ fn telyports_timeline_becomes_a_webhook_for_each_step_that_has_one_in_the_order_
     assert_eq!(read, Err(NoAnswer::Unknown));
 }
 
+/// Only events of deliveries are taken from the list.
 #[test]
-fn hubrises_list_of_events_has_those_of_deliveries_and_each_is_what_its_callback_is() {
+fn an_event_in_hubrises_list_equals_its_callback() {
     let list = pull(&HUBRISE).missed_events().expect("it has one");
     assert_eq!(
         parts(&list.list(None, &secret("token"))),

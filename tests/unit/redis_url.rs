@@ -7,7 +7,7 @@ fn shown(url: &str) -> String {
 }
 
 #[test]
-fn each_kind_is_told_by_its_scheme_and_shown_without_what_is_secret() {
+fn each_scheme_names_its_kind_and_no_secret_is_shown() {
     for (url, target) in [
         ("redis://user:hunter2@one", "one:6379"),
         ("rediss://:hunter2@one:1/3", "one:1"),
@@ -24,7 +24,7 @@ fn each_kind_is_told_by_its_scheme_and_shown_without_what_is_secret() {
 }
 
 #[test]
-fn tls_is_asked_for_of_each_server_unless_the_sentinels_are_said_to_have_none() {
+fn each_server_gets_tls_but_sentinels_configured_without_it() {
     let tls = |url: &str| format!("{:?}", RedisTarget::parse(url).expect("a URL")).matches("TcpTls").count();
     assert_eq!(tls("redis-sentinel://one,two"), 0);
     assert_eq!(tls("rediss-sentinel://one,two"), 2);

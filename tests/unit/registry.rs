@@ -58,7 +58,7 @@ fn providers_are_found_by_name() {
         assert_eq!(by_name(id.as_str()).map(Provider::id), Some(id));
         assert_eq!(sample_source(id.as_str()).map(|source| source.id()), Some(id));
     }
-    for unknown in ["nobody", ""] {
+    for unknown in ["unknown", ""] {
         assert!(by_name(unknown).is_none() && sample_source(unknown).is_none());
     }
 }

@@ -87,7 +87,7 @@ fn a_new_delivery_is_inserted_and_only_news_changes_it() {
     assert_eq!(run(&json!([events])), json!([expected]));
 }
 
-/// In whatever order the events of a delivery come, it ends with the highest sequence that is not late.
+/// In any order of its events, a delivery ends with the highest sequence that is not late.
 #[test]
 fn the_order_of_events_does_not_matter() {
     let events = [

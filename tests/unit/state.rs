@@ -63,7 +63,7 @@ fn courier(name: &str) -> Option<Courier> {
 }
 
 #[test]
-fn a_first_update_changes_whatever_it_says() {
+fn a_first_update_changes_every_part_that_it_has() {
     let update = DeliveryUpdate { courier: courier("Ann"), ..said(Status::PickedUp, 0) };
     let (course, state) = advance(None, &update, 1);
     let expected = Course {
@@ -77,7 +77,7 @@ fn a_first_update_changes_whatever_it_says() {
 }
 
 #[test]
-fn each_part_that_differs_is_told_and_nothing_else() {
+fn changes_list_exactly_the_parts_that_differ() {
     let position = || Position::new("1.5".parse().expect("a decimal"), "2".parse().expect("a decimal"));
     let base = said(Status::Assigned, 0);
     let text = |text: &str| Some(text.to_owned());
@@ -142,7 +142,7 @@ fn an_older_update_is_late_and_moves_nothing() {
 }
 
 #[test]
-fn an_update_that_was_overtaken_is_late_whatever_was_published() {
+fn an_overtaken_update_is_late_after_any_state() {
     let update = said(Status::Assigned, 9);
     let place = Place { sequence: 7, overtaken: true };
     for before in [None, Some(&after(&[said(Status::Created, 0)]))] {
@@ -201,7 +201,7 @@ fn text_that_is_no_state_is_refused() {
 }
 
 proptest! {
-    /// What the ledger keeps is read back as it was, and stays small whatever the provider sent.
+    /// A state in the ledger is read back unchanged, and stays small for all that a provider can send.
     #[test]
     fn a_state_survives_the_ledger(
         status in 0..Status::ALL.len(),

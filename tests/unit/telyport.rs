@@ -235,7 +235,7 @@ const NAMES: &[&str] = &[
 ];
 
 proptest! {
-    /// Whatever else an order has, it is an update, and every value of it is in the update.
+    /// An order with any other fields is an update, and every value of it is in the update.
     #[test]
     fn optional_fields_never_cost_an_update(data in any_object_with(NAMES), more in any_json()) {
         let mut data = data;

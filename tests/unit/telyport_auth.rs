@@ -1,4 +1,4 @@
-//! Telyport's signature, what its sender is told, and what makes two of its webhooks one event.
+//! Telyport's signature, the answers to its sender, and what makes two of its webhooks one event.
 
 use milepost::domain::answer::{Answer, Rejection, RejectionKind};
 use milepost::domain::authentication::AuthScheme;

@@ -121,7 +121,7 @@ fn every_documented_status_is_in_its_providers_transitions() {
 }
 
 #[test]
-fn what_is_listed_is_allowed_and_what_is_not_listed_is_not() {
+fn exactly_the_listed_transitions_are_allowed() {
     for provider in ALL {
         let rules = provider.transitions();
         let listed: Vec<_> = rules.iter().collect();

@@ -20,7 +20,7 @@ start_redis() {
         ! has_tls || tls=(--tls-port "$rediss_port" --tls-auth-clients no
             --tls-cert-file "$dir/tls/server.pem" --tls-key-file "$dir/tls/server.key"
             --tls-ca-cert-file "$dir/tls/ca.pem")
-        # A member of a group writes down what it is told there.
+        # A member of a group writes to its configuration file what the group decides.
         ! in_group || configure_redis_member
         launch redis "${inside[@]}" "$server" ${group_config:+"$group_config"} \
             --bind 127.0.0.1 --port "$redis_port" --dir "$dir/redis" \

@@ -35,7 +35,7 @@ CONF
 }
 
 # New connections get the new certificates: RabbitMQ reads the files again once
-# it has forgotten them, and Redis when it is told their names.
+# it has forgotten them, and Redis when CONFIG SET names them.
 renew_certificates() {
     local name
     certify next-ca "/CN=Milepost's next throw-away CA"

@@ -348,7 +348,7 @@ def causes():
 
 
 def traffic():
-    """What is told from days of traffic, by what was recorded of it."""
+    """Alerts that compare with the traffic of the last days, from recorded series."""
     yield Alert(
         "MilepostProviderSilent",
         "ticket",

@@ -1,4 +1,4 @@
-"""The loss clock: how long until the first webhook that we refused is gone for good.
+"""The loss clock: time until the first refused webhook is lost.
 
 A receiver says of itself alone since when it has been refusing. The fleet refuses a provider when the last of its
 webhooks, by whichever receiver, was refused: since then, but at the earliest since the last one that was accepted.

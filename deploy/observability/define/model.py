@@ -24,7 +24,7 @@ def le(bound):
 
 @dataclass(frozen=True)
 class Query:
-    """PromQL, and the name of each series it gives, in which {{label}} stands for a label's value."""
+    """PromQL, and the name of each series it gives, in which {{label}} is replaced by that label's value."""
 
     expr: str
     legend: str

@@ -3,7 +3,7 @@
 --
 -- KEYS[1]  the delivery, a hash of
 --   n        the last sequence number
---   s<leg>   where the leg stands: moment, terminal, digests        c<leg>  the furthest moment claimed of it
+--   s<leg>   the leg's state: moment, terminal, digests             c<leg>  the furthest moment claimed of it
 --   h        the claim in hand: event's name, attempt, deadline ms (none: released), crashes, token; empty: none
 --   b        what the update in hand says of the course: overtaken (1) and traced (2) added up, where the leg stood
 --   t        the traceparent of its first receipt, if it was traced
@@ -29,7 +29,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local name = by_id and string.sub(marker, 2) .. content .. forced or ''
 local kept = redis.call('HMGET', key, 'n', 's' .. leg, 'c' .. leg, 'h', marker, 'e' .. name, 'p' .. name, 'w')
-local last, stands, claimed, in_hand, noted, event, progress, waiting = unpack(kept, 1, 8)
+local last, current, claimed, in_hand, noted, event, progress, waiting = unpack(kept, 1, 8)
 
 local held, held_progress
 if in_hand and in_hand ~= '' then
@@ -147,7 +147,7 @@ elseif first == receipt then
 end
 
 set('h', string.format('%s,%s,%d,%s,%s', name, attempt, now + lease, crashes, token))
-local sequence, overtaken, before, id_reused = nil, 0, stands or '', '0'
+local sequence, overtaken, before, id_reused = nil, 0, current or '', '0'
 if event then
   anchor, sequence = string.match(event, '^(%x+),(%d+)')
   repeated()

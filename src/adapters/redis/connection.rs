@@ -31,8 +31,8 @@ pub struct RedisSettings {
     pub response_timeout: Duration,
 }
 
-/// A connection to a Cluster mends itself, unless a node of it hangs: so it is not made anew before this time.
-const CLUSTER_MENDS: Duration = Duration::from_secs(2);
+/// A Cluster connection reconnects by itself unless a node hangs: it is not replaced before this time.
+const CLUSTER_RECONNECTS: Duration = Duration::from_secs(2);
 
 /// Why there can be no connection.
 #[derive(Debug, Error)]
@@ -139,7 +139,7 @@ impl RedisConnection {
         let mut current = self.lock();
         if current.generation == lease.generation {
             match error.code() {
-                None if lease.connection.is_cluster() && current.made.elapsed() < CLUSTER_MENDS => {}
+                None if lease.connection.is_cluster() && current.made.elapsed() < CLUSTER_RECONNECTS => {}
                 // The pool's PING tells whether it can still be used.
                 None => current.connection = None,
                 // A primary that was demoted keeps its connections and answers PING, so the pool would give this
@@ -202,7 +202,7 @@ impl RedisConnection {
 
 /// Why no connection was made.
 pub(super) enum NotMade {
-    /// Redis of another kind than the URL says answers there: waiting mends nothing.
+    /// Redis of another kind than the URL says answers there: waiting does not help.
     OtherKind(String),
     /// Nothing answers, or not as it should.
     Unreachable(String),

@@ -2,7 +2,7 @@
 --
 -- KEYS[1]  the delivery
 -- ARGV     event's name, token, what (D|R|K|P: released),
---   D: event (first receipt, sequence, status), leg, where it stands now (nothing: where it stood), how the event's status
+--   D: event (first receipt, sequence, status), leg, its new state (empty: unchanged), how the event's status
 --      relates to the others, ttl ms
 --   R: attempt, due in ms, reason
 --   K: reason, receipt
@@ -15,12 +15,12 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 if what == 'D' then
   local event, leg, after, relations, ttl = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
-  local in_hand, stands = unpack(redis.call('HMGET', key, 'h', 's' .. leg), 1, 2)
+  local in_hand, current = unpack(redis.call('HMGET', key, 'h', 's' .. leg), 1, 2)
   local held = in_hand and string.sub(in_hand, 1, #name + 1) == name .. ','
   event = string.format('%s,%d', event, now)
-  if stands and after ~= '' then
+  if current and after ~= '' then
     local at, kind, received = string.match(after, '^(%-?%d*),(%l),(%d+)')
-    if is_behind(at, kind, received, relations, stands) then
+    if is_behind(at, kind, received, relations, current) then
       after = ''
     end
   end

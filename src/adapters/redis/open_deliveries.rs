@@ -122,7 +122,7 @@ impl RedisLedger {
     }
 }
 
-/// The score below which a phase's deliveries were last heard of before `time`, as an exclusive bound.
+/// The score below which a phase's deliveries had their last update before `time`, as an exclusive bound.
 fn before(base: i64, time: Timestamp) -> String {
     format!("({}", base + time.as_millisecond().clamp(0, SPAN - 1))
 }

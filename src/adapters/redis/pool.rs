@@ -78,7 +78,8 @@ fn single(target: &RedisTarget, timeout: Duration) -> RedisResult<deadpool_redis
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(timeout))
         .set_response_timeout(Some(timeout));
-    // A script call is one small write; left to wait for the last one's acknowledgement it may wait 40 ms.
+    // A script call is one small write. With Nagle's algorithm it waits up to 40 ms, until the last write is
+    // acknowledged.
     let no_delay = TcpSettings::default().set_nodelay(true);
     // Unwrap safety: a target of this kind has its one host.
     let host = target.hosts.first().expect("a host").clone().set_tcp_settings(no_delay);

@@ -145,7 +145,7 @@ pub(super) fn by_hand(broker: &Broker) -> [Finding; 2] {
             "dead_letter_confirm_timeout",
             "dead-letter confirm timeout",
             "dead_letter_worker_publisher_confirm_timeout",
-            "should be 5000; at its default a delayed message may wait 180 s more after a restart",
+            "should be 5000; at its default a delayed message can be 180 s late after a restart",
         ),
     ]
 }

@@ -92,7 +92,7 @@ fn piece(state: &ActState) -> Markup {
                 dt { "Replayed" } dd { (number(tally.replayed)) }
                 dt { "Seen published" } dd { (number(tally.published)) }
                 dt { "Failed again" } dd { @if tally.failed > 0 { (badge(Tone::Bad, &number(tally.failed))) } @else { "0" } }
-                dt { "No outcome heard" } dd { (number(tally.replayed.saturating_sub(tally.published + tally.failed))) span class="hint" { " duplicates and ignored events make none" } }
+                dt { "Without a result" } dd { (number(tally.replayed.saturating_sub(tally.published + tally.failed))) span class="hint" { " duplicates and ignored events have none" } }
             }
         }
         @if let Some(file) = state.ended.as_ref().and_then(|ended| ended.file.as_ref()) {

@@ -11,7 +11,7 @@ use crate::console::web::PageRequest;
 pub(in crate::console) async fn page(uri: Uri, asked: PageRequest) -> Response {
     let (path, title) = MENU.into_iter().find(|(path, _)| *path == uri.path()).unwrap_or(MENU[0]);
     let content = html! {
-        p class="notice plain" role="status" { "This fleet is in memory, in one process: there is no RabbitMQ and no Redis that this page could ask. " strong { "Now" } " has how it stands, and the process's own output has each update and each refusal." }
+        p class="notice plain" role="status" { "This fleet is in memory, in one process: there is no RabbitMQ and no Redis that this page could ask. " strong { "Now" } " shows its state, and the process's own output has each update and each refusal." }
         p { code { "make up" } " starts the same fleet on a private RabbitMQ and Redis, and " code { "milepost run --amqp URL --redis URL" } " on those there are. Then this page works." }
     };
     page::page(&asked.visitor, path, title, &content)

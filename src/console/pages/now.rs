@@ -27,7 +27,7 @@ pub(in crate::console) async fn page(State(console): State<Arc<Console>>, asked:
                 dt { "Behind" } dd { "Messages that wait for a worker." }
                 dt { "Waiting" } dd { "Events that wait for a retry." }
                 dt { "Parked" } dd { "Messages that no retry can help, or that ran out of retries. They are kept whole until an operator replays them." }
-                dt { "Loss clock" } dd { "\"Lost in\": we refuse this provider's webhooks; the time until the first of them is lost. Others: for how long an outage may last." }
+                dt { "Loss clock" } dd { "\"Loses data in\": we refuse this provider's webhooks; the time until the first refused webhook is lost. \"Tolerates\": how long an outage can last before a webhook is lost." }
             }
         }
     };
@@ -92,8 +92,10 @@ fn row(view: &ProviderView) -> Markup {
 fn clock(clock: LossClock) -> String {
     match clock {
         LossClock::Unknown => "?".to_owned(),
-        LossClock::LostIn(left) if left.is_negative() => format!("lost since {}", length(left.abs())),
-        LossClock::LostIn(left) => format!("lost in {}", length(left)),
-        LossClock::MayWait(left) => format!("may wait {}", length(left)),
+        LossClock::LosesDataIn(left) if left.is_negative() => {
+            format!("losing data for {}", length(left.abs()))
+        }
+        LossClock::LosesDataIn(left) => format!("loses data in {}", length(left)),
+        LossClock::Tolerates(left) => format!("tolerates {}", length(left)),
     }
 }

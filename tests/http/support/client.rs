@@ -53,7 +53,7 @@ impl Client {
         assert_eq!(String::from_utf8_lossy(&rest), "");
     }
 
-    /// Waits until the server closes the connection, whatever it says before.
+    /// Waits until the server closes the connection, and ignores what it sends before.
     pub async fn waits_for_the_end(&mut self) {
         let mut sink = [0; 1024];
         while self.0.read(&mut sink).await.is_ok_and(|read| read > 0) {}

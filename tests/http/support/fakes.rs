@@ -1,4 +1,4 @@
-//! A provider, a publisher and a clock that do as they are told.
+//! A provider, a publisher and a clock that a test controls.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -62,7 +62,7 @@ impl Provider for TestProvider {
     }
 }
 
-/// Takes webhooks and confirms them as it is told.
+/// Takes webhooks and answers each publish with the reply that the test set.
 pub struct FakePublisher {
     taken: watch::Sender<Vec<Envelope>>,
     gate: Semaphore,
@@ -110,7 +110,7 @@ impl Publisher for FakePublisher {
     }
 }
 
-/// Takes webhooks and proves them as it is told, and hands out none.
+/// Takes webhooks, answers each append with the reply that the test set, and hands out none.
 pub struct FakeSpool {
     taken: watch::Sender<Vec<Envelope>>,
     gate: Semaphore,

@@ -7,7 +7,7 @@ use crate::support::eventually;
 use crate::support::servers::Vhost;
 
 #[tokio::test]
-async fn nobody_sees_anything_without_a_session() {
+async fn no_page_is_served_without_a_session() {
     let vhost = Vhost::new().await;
     let served = Served::with(&vhost, &three_users("session").await, &[]).await;
     let mut browser = served.stranger();
@@ -16,7 +16,7 @@ async fn nobody_sees_anything_without_a_session() {
         assert_eq!(answer.status(), 303, "{path}");
         assert!(location(&answer).starts_with("/login?next=%2F"), "{path}");
     }
-    for (name, password) in [("alice", "wrong"), ("nobody", PASSWORD), ("*", PASSWORD), ("", "")] {
+    for (name, password) in [("alice", "wrong"), ("stranger", PASSWORD), ("*", PASSWORD), ("", "")] {
         let answer = browser.log_in(name, password).await;
         assert_eq!(answer.status(), 401, "{name}");
         assert!(!answer.headers().contains_key(SET_COOKIE));
@@ -31,7 +31,7 @@ async fn nobody_sees_anything_without_a_session() {
     let other = served.user("alice").await;
 
     assert_eq!(location(&browser.submit("/logout", &[]).await), "/login");
-    assert_eq!(browser.get("/").await.status(), 303, "the session is over, whatever the browser kept");
+    assert_eq!(browser.get("/").await.status(), 303, "the session is over, also with the old cookie");
     assert_eq!(other.get("/").await.status(), 200, "another session is not");
 }
 
@@ -177,7 +177,7 @@ async fn a_proxy_is_believed_where_it_is_and_nowhere_else() {
     };
     assert_eq!(ask(&here, &["alice"]).await, 200);
     assert_eq!(ask(&here, &["bob"]).await, 403, "anybody may see, and not act");
-    assert_eq!(ask(&here, &[]).await, 403, "nobody has a password");
+    assert_eq!(ask(&here, &[]).await, 403, "a request without a user is refused");
     assert_eq!(ask(&here, &["alice", "bob"]).await, 403, "two names are none");
     assert_eq!(ask(&elsewhere, &["alice"]).await, 403);
     let request = here.stranger().request(reqwest::Method::GET, "/").header("x-forwarded-user", "bob");

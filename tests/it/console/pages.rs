@@ -112,7 +112,7 @@ async fn a_fleet_in_memory_has_pages_that_say_what_they_cannot_ask() {
     let alice = served.user("alice").await;
     // Whether the deliveries are played before or after the first look: it is a rate.
     let now = alice.sees("/", "/s</td>").await;
-    assert!(now.contains("telyport") && now.contains("may wait") && !now.contains("notice bad"), "{now}");
+    assert!(now.contains("telyport") && now.contains("tolerates") && !now.contains("notice bad"), "{now}");
     for path in ["/delivery?id=x", "/parked", "/waiting", "/subscribers", "/health", "/acts", "/audit"] {
         let page = alice.page(path).await;
         assert!(page.contains("This fleet is in memory") && page.contains("make up"), "{path}: {page}");

@@ -60,13 +60,13 @@ on_both! {
     every_repeat_carries_the_first_receipt
     without_an_id_a_receipt_within_the_horizon_is_the_same_event_on_either_side
     without_an_id_a_receipt_beyond_the_horizon_is_an_event_of_its_own
-    without_an_id_an_anchor_belongs_to_itself_whatever_is_nearer
-    without_an_id_a_copy_stays_with_its_event_whatever_comes_nearer_later
+    without_an_id_an_anchor_is_its_own_event_beside_a_nearer_one
+    without_an_id_a_copy_stays_with_its_event_after_a_nearer_one
     an_event_is_forgotten_after_its_ttl
     a_takeover_goes_on_with_the_highest_attempt
     a_replay_forgets_the_crashes_before_it
     a_claim_says_where_the_delivery_stood
-    a_repeat_says_what_the_first_said_whatever_came_between
+    a_repeat_equals_the_first_despite_updates_between
     a_repeat_after_a_park_says_what_the_first_said
     an_older_state_never_overwrites_a_newer_one
     an_older_event_claimed_after_a_newer_one_is_overtaken
@@ -76,7 +76,7 @@ on_both! {
     a_delivery_is_bounded_and_forgets_the_oldest
     while_an_event_is_in_hand_the_others_of_its_delivery_wait
     of_those_that_wait_the_one_received_first_is_next
-    one_that_waits_and_asks_no_more_is_not_waited_for
+    a_waiting_event_that_asks_no_more_blocks_no_other
     a_lease_that_ran_out_holds_up_nothing
     a_lease_longer_than_any_that_is_given_is_over
     a_lost_state_costs_the_state_and_the_sequence_still_grows
@@ -89,7 +89,7 @@ fn granted(claim: Claim) -> Grant {
     }
 }
 
-/// Where a delivery stands that was last said to be at `status` at second `seconds`.
+/// The state of a delivery whose last update said `status` at second `seconds`.
 fn standing(status: Status, seconds: i64) -> DeliveryState {
     let update = DeliveryUpdate::new("D-1".to_owned(), status, String::new());
     let moment = happened(status, seconds);
@@ -116,7 +116,7 @@ fn next(first: &ClaimRequest, id: &str) -> ClaimRequest {
     next
 }
 
-/// Claims and completes an event, after which the delivery stands at `after`.
+/// Claims and completes an event, after which the delivery is in state `after`.
 async fn done(ledger: &dyn Ledger, request: &ClaimRequest, after: DeliveryState) -> Grant {
     let grant = granted(ledger.claim(request).await.unwrap());
     assert!(ledger.mark(&grant.event, Mark::Published(Some(after))).await.unwrap());
@@ -330,7 +330,7 @@ async fn without_an_id_a_receipt_beyond_the_horizon_is_an_event_of_its_own(ledge
     }
 }
 
-async fn without_an_id_an_anchor_belongs_to_itself_whatever_is_nearer(ledger: &dyn Ledger) {
+async fn without_an_id_an_anchor_is_its_own_event_beside_a_nearer_one(ledger: &dyn Ledger) {
     let mut first = received_at(claim(), 1_000_000);
     first.identity.provider_event_id = None;
     let first_grant = granted(ledger.claim(&first).await.unwrap());
@@ -343,7 +343,7 @@ async fn without_an_id_an_anchor_belongs_to_itself_whatever_is_nearer(ledger: &d
     assert_eq!(ledger.claim(&redelivery(&second)).await.unwrap(), Claim::Done);
 }
 
-async fn without_an_id_a_copy_stays_with_its_event_whatever_comes_nearer_later(ledger: &dyn Ledger) {
+async fn without_an_id_a_copy_stays_with_its_event_after_a_nearer_one(ledger: &dyn Ledger) {
     let mut first = received_at(claim(), 1_000_000);
     (first.identity.provider_event_id, first.copy.lease) = (None, Duration::ZERO);
     granted(ledger.claim(&first).await.unwrap());
@@ -402,7 +402,7 @@ async fn a_claim_says_where_the_delivery_stood(ledger: &dyn Ledger) {
     assert_eq!(elsewhere.before, None);
 }
 
-async fn a_repeat_says_what_the_first_said_whatever_came_between(ledger: &dyn Ledger) {
+async fn a_repeat_equals_the_first_despite_updates_between(ledger: &dyn Ledger) {
     let mut first = claim();
     first.copy.lease = Duration::ZERO;
     let grant = granted(ledger.claim(&first).await.unwrap());
@@ -558,7 +558,7 @@ async fn of_those_that_wait_the_one_received_first_is_next(ledger: &dyn Ledger) 
 }
 
 /// Its worker may have gone away.
-async fn one_that_waits_and_asks_no_more_is_not_waited_for(ledger: &dyn Ledger) {
+async fn a_waiting_event_that_asks_no_more_blocks_no_other(ledger: &dyn Ledger) {
     let mut first = received_at(claim(), 1_000_000);
     first.copy.lease = 16 * BRIEF;
     let grant = granted(ledger.claim(&first).await.unwrap());

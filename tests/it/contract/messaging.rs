@@ -124,8 +124,8 @@ on_each! {
     a_webhook_arrives_whole
     another_providers_queue_is_not_touched
     the_prefetch_bounds_what_is_handed_out
-    what_is_not_settled_comes_back_in_order
-    what_is_settled_does_not_come_back
+    unsettled_messages_are_redelivered_in_order
+    settled_messages_are_not_redelivered
     settling_out_of_order_settles_just_those
     a_stopped_subscription_hands_out_nothing_more
     a_delayed_message_waits_at_least_its_delay_and_overtakes_nothing_shorter
@@ -171,7 +171,7 @@ async fn the_prefetch_bounds_what_is_handed_out(broker: Broker) {
     assert_eq!(bodies(&mut subscription, 1).await, ["3"]);
 }
 
-async fn what_is_not_settled_comes_back_in_order(broker: Broker) {
+async fn unsettled_messages_are_redelivered_in_order(broker: Broker) {
     for body in ["1", "2", "3"] {
         broker.publish(Outbound::Raw(envelope(TELYPORT, body))).await;
     }
@@ -182,7 +182,7 @@ async fn what_is_not_settled_comes_back_in_order(broker: Broker) {
     assert_eq!(bodies(&mut subscription, 3).await, ["1", "2", "3"]);
 }
 
-async fn what_is_settled_does_not_come_back(broker: Broker) {
+async fn settled_messages_are_not_redelivered(broker: Broker) {
     for body in ["1", "2", "3"] {
         broker.publish(Outbound::Raw(envelope(TELYPORT, body))).await;
     }
@@ -209,7 +209,7 @@ async fn settling_out_of_order_settles_just_those(broker: Broker) {
     let mut subscription = broker.subscribe(10).await;
     assert_eq!(bodies(&mut subscription, 1).await, ["3"]);
     let more = tokio::time::timeout(Duration::from_millis(300), subscription.next()).await;
-    assert!(more.is_err(), "a settled message came back");
+    assert!(more.is_err(), "a settled message was redelivered");
 }
 
 async fn a_stopped_subscription_hands_out_nothing_more(broker: Broker) {

@@ -11,7 +11,7 @@ use crate::support::eventually;
 use crate::support::fixtures::claim;
 use crate::support::servers::{redis_ledger_at, redis_url};
 
-/// A replica of nobody: it answers, and refuses every write.
+/// A replica whose primary does not exist: it answers, and refuses every write.
 struct Replica(Child, String);
 
 impl Replica {

@@ -61,7 +61,7 @@ async fn the_doctor_sees_what_happens_to_a_node() {
     a_node_that_is_down_fails(&cluster).await;
     a_node_that_hangs_is_named_in_time(&cluster).await;
     a_partition_fails(&cluster).await;
-    a_drained_node_is_told_where_the_broker_says_it(&cluster).await;
+    a_drained_node_is_reported(&cluster).await;
 }
 
 /// The declarations ask for it: all of them were made on one node.
@@ -162,7 +162,7 @@ async fn a_partition_fails(cluster: &Cluster) {
     eventually_sound(cluster, "n1").await;
 }
 
-async fn a_drained_node_is_told_where_the_broker_says_it(cluster: &Cluster) {
+async fn a_drained_node_is_reported(cluster: &Cluster) {
     let overview = cluster.ask("n1", "overview").await.expect("an answer");
     let is_old = overview["rabbitmq_version"].as_str().expect("a version").starts_with("3.10.");
     cluster.run("tool", "n2", &["rabbitmq-upgrade", "drain"]);

@@ -63,7 +63,7 @@ async fn a_minority_takes_nothing_until_a_second_node_is_back() {
             cluster.run("kill-rabbit", node, &[]);
         }
         sleep(AWAY);
-        // At once: a node that was not the last to end may wait for the others.
+        // At once: a node that did not end last can wait for the others before it starts.
         let starting =
             ["n2", "n3"].map(|node| cluster.command("start-rabbit", node).spawn().expect("it runs"));
         for mut start in starting {

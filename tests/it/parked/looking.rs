@@ -209,7 +209,7 @@ async fn what_the_broker_parked_has_its_reason() {
 }
 
 #[tokio::test]
-async fn a_second_operator_is_told_so() {
+async fn a_second_operator_gets_an_error_that_names_the_first() {
     let vhost = Vhost::new().await;
     let real = Real::on(&vhost).await;
     let ids = park(&real, vec![exhausted(0)]).await;

@@ -123,7 +123,7 @@ fn subject(event: &[u8]) -> String {
     event["subject"].as_str().expect("a subject").to_owned()
 }
 
-/// What comes back while the command runs is not replayed by it again; its history grows by one.
+/// What is parked again while the command runs is not replayed by it again; its history grows by one.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_fails_again_is_replayed_once_and_remembers() {
     let vhost = Vhost::new().await;

@@ -87,7 +87,7 @@ async fn without_a_worker_nothing_is_replayed_unless_it_is_said() {
     assert_eq!(real.waiting(TELYPORT).await, 5);
 }
 
-/// What is neither on the parked queue nor with the workers is lost; here nobody works yet.
+/// A message that is neither on the parked queue nor on the work queue is lost. No worker runs here.
 async fn everyone_is_somewhere(real: &Real, ids: &[String]) -> (usize, u32) {
     eventually("the broker has given back what was held", || async {
         let (parked, queued) =

@@ -110,7 +110,7 @@ async fn a_file_that_is_not_ours_parks_nothing() {
     real.parked(TELYPORT).await;
     for wrong in [
         "hunter2".to_owned(),
-        sound.replace("\"provider\":\"telyport\"", "\"provider\":\"nobody\""),
+        sound.replace("\"provider\":\"telyport\"", "\"provider\":\"no-such-provider\""),
         sound.replace("mp-reason", "x-death"),
         sound.replace("\"body\":\"", "\"body\":\"!"),
     ] {

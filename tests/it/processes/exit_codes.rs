@@ -23,7 +23,7 @@ async fn a_bad_configuration_is_78_and_every_problem_is_on_standard_error() {
 async fn bad_usage_is_2() {
     let (code, _, stderr) = Program::receiver("amqp://127.0.0.1/%2f").arg("--nonsense").output().await;
     assert_eq!(code, Some(2), "{stderr:?}");
-    let (code, _, stderr) = Program::milepost("send nobody").output().await;
+    let (code, _, stderr) = Program::milepost("send no-such-provider").output().await;
     assert_eq!(code, Some(2), "{stderr:?}");
     assert!(
         stderr.join("\n").contains("the providers are telyport, 247express, deliverect, dash, hubrise"),

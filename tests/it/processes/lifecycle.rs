@@ -1,4 +1,4 @@
-//! From the start to the end: ready when it can work, and drained when it is told to go.
+//! From start to end: ready when it can work, and drained on SIGTERM.
 
 use milepost::domain::authentication::AuthScheme;
 use milepost::domain::samples::{SampleSource as _, SignedWebhook, Signing};

@@ -21,7 +21,7 @@ fn complaints(process: &Process) -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn a_start_that_is_well_warns_of_nothing_and_an_outage_is_said_in_our_own_words() {
+async fn a_sound_start_logs_no_warning_and_an_outage_logs_our_words() {
     let vhost = Vhost::new().await;
     let mut broker = Proxy::to(&vhost.amqp_url);
     broker.open();
@@ -60,7 +60,7 @@ async fn a_queue_that_refuses_updates_is_named_in_the_log_and_readiness_has_a_no
     assert_eq!(line["subject"], "queue theirs-full");
 }
 
-/// Whoever tries a signature by hand needs to see why it is refused.
+/// A developer who tries a signature by hand needs to see why it is refused.
 #[tokio::test]
 async fn a_fleet_in_memory_logs_what_it_refuses() {
     let fleet = Program::milepost("run --http 127.0.0.1:0 --admin 127.0.0.1:0").spawn();

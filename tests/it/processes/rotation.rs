@@ -235,10 +235,9 @@ async fn the_passwords_of_both_servers_are_changed_under_a_working_fleet() {
     }
 }
 
-/// The new connection needs room beside the old one, which stays until there is.
+/// The new connection needs room beside the old one, which stays until there is. The log names the limit.
 #[tokio::test]
-async fn a_virtual_host_at_its_limit_of_connections_is_named_and_the_rotation_gets_through_once_there_is_room()
- {
+async fn a_rotation_waits_for_a_virtual_host_at_its_connection_limit() {
     let vhost = Vhost::new().await;
     let mut secret = Mounted::new("rotated-limit", &[("amqp", &vhost.amqp_url)]);
     let receiver = Program::bare(RECEIVER)

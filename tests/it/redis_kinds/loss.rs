@@ -69,7 +69,7 @@ async fn what_redis_lost_is_repeated_with_the_same_id_and_never_lost() {
     // That nothing differs would be another promise.
     assert!(["received_at", "receipt_id", "sequence"].iter().all(|field| differing.contains(*field)));
 
-    // Whoever drops what it has by its id, and else goes by the sequence, has each delivery's last status.
+    // A subscriber that drops known ids, and otherwise goes by the sequence, has each delivery's last status.
     let (mut known, mut state) = (BTreeSet::new(), BTreeMap::new());
     let mut seen = BTreeMap::<_, usize>::new();
     for id in &subscriber.order {

@@ -81,7 +81,7 @@ impl Books {
             assert_eq!(statuses, told, "{delivery:?}");
         }
         let unsent: Vec<_> = published.keys().filter(|delivery| !accepted.contains_key(*delivery)).collect();
-        assert!(unsent.is_empty(), "nobody sent {unsent:?}");
+        assert!(unsent.is_empty(), "published but never sent: {unsent:?}");
         self.balance_parked(rounds);
     }
 
@@ -93,7 +93,7 @@ impl Books {
         // One whose answer was lost with its receiver is parked, and so is the one that was sent for it again.
         let again: u64 = unreadable.map(|sent| sent.tries - 1).sum();
         let more = self.parked.len() - receipts.len();
-        assert!(more as u64 <= again, "{more} are parked that nobody sent");
+        assert!(more as u64 <= again, "{more} are parked that were never sent");
     }
 
     /// Whether the rule of docs/subscribe.md leads to the last status of each delivery.
@@ -109,8 +109,8 @@ impl Books {
                     applied = Some(update);
                 }
             }
-            let stands = applied.map(|last| last.status.as_str());
-            assert_eq!(stands, accepted[&delivery].last().copied(), "{delivery:?}: {updates:?}");
+            let status = applied.map(|last| last.status.as_str());
+            assert_eq!(status, accepted[&delivery].last().copied(), "{delivery:?}: {updates:?}");
         }
     }
 

@@ -13,14 +13,14 @@ use crate::support::front::{Front, Place};
 use crate::support::process::{Process, Program, RECEIVER};
 use crate::support::servers::{Vhost, depth};
 
-/// How long a receiver that is told to end goes on. The front needs a fifth of a second to notice; the rest is for a
-/// busy machine.
+/// How long a receiver serves on after SIGTERM. The front needs a fifth of a second to notice; the rest is
+/// for a busy machine.
 const SHUTDOWN_DELAY: (&str, &str) = ("MILEPOST__HTTP__SHUTDOWN_DELAY_MS", "2500");
 
 /// A version of Milepost.
 pub struct Version {
     binaries: PathBuf,
-    /// Whether its receivers go on for a while when they are told to end.
+    /// Whether its receivers serve on for a while after SIGTERM.
     pub takes_leave: bool,
 }
 
@@ -148,7 +148,7 @@ impl Fleet {
             }
             left
         };
-        // What a worker holds comes back to its queue when it ends without having settled it; so this is looked at again.
+        // An unsettled message returns to its queue when its worker ends; so this is checked again.
         eventually("the queues are empty", || async { left().await.is_empty().then_some(()) }).await;
         for worker in self.workers.iter_mut().flat_map(|deployment| &mut deployment.replicas) {
             end(worker, "TERM").await;

@@ -135,7 +135,7 @@ async fn two_replicas_keep_the_limits_together() {
     assert!(!minutes.is_empty() && minutes.values().all(|requests| *requests <= MOST), "{minutes:?}");
 }
 
-/// What HubRise itself says is obeyed: whatever waits for its limit arrives, and spends no attempt.
+/// HubRise's own limits are obeyed: an update that waits for one arrives later, and spends no attempt.
 #[tokio::test]
 async fn updates_that_hubrise_has_no_room_for_wait_and_arrive() {
     let args = Args { per_minute: 20, per_hour: 10_000, per_day: 10_000, faster: 20, ..Args::sample() };

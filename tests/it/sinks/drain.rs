@@ -8,7 +8,7 @@ use crate::support::eventually;
 use crate::support::servers::Vhost;
 
 #[tokio::test]
-async fn a_sink_that_is_told_to_stop_finishes_its_request_and_leaves_the_rest() {
+async fn a_stopping_sink_finishes_its_request_and_leaves_the_rest() {
     let (vhost, hubrise) = (Vhost::new().await, StandIn::start().await);
     let mut first = ready(hubrise.connected(sink(&vhost), "shop", &TELYPORT)).await;
     hubrise.trouble(FaultKind::Slow(800), 1000);

@@ -120,8 +120,8 @@ fn courses(subscriber: &Subscriber) -> BTreeMap<(String, String), Vec<String>> {
     courses
 }
 
-/// The rule that a connection has without being told any: the merchant's reference is the order's id, with or without
-/// "#", in whatever case.
+/// The default rule of a connection: the merchant's reference is the order's id, with or without "#", in
+/// upper or lower case.
 #[tokio::test]
 async fn a_reference_that_is_the_orders_id_needs_no_rule() {
     let (vhost, hubrise) = (Vhost::new().await, StandIn::start().await);

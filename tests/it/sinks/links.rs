@@ -49,7 +49,7 @@ async fn updates_wait_for_a_link_and_then_arrive() {
 }
 
 #[tokio::test]
-async fn what_is_never_linked_is_dropped_in_time_and_why_says_so() {
+async fn an_update_that_is_never_linked_is_dropped_and_why_says_so() {
     let (vhost, hubrise) = (Vhost::new().await, StandIn::start().await);
     let program = connected(&hubrise, sink(&vhost)).env("MILEPOST__SINKS__HUBRISE__UNLINKED_SECONDS", "1");
     let sink = ready(program).await;

@@ -166,7 +166,7 @@ impl Headers for Sent {
     }
 }
 
-/// What the processes that crash are told; nothing in an ordinary run of the tests.
+/// The settings of a process that has to crash; none in an ordinary run of the tests.
 async fn told() -> Option<Crashing> {
     let [point, amqp_url, redis_url] = [POINT, AMQP_URL, REDIS_URL].map(std::env::var);
     let (Ok(point), Ok(amqp_url), Ok(redis_url)) = (point, amqp_url, redis_url) else { return None };

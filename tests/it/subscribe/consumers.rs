@@ -37,7 +37,7 @@ fn python(vhost: &Vhost, words: &str) -> Program {
     Program::at("/usr/bin/python3").arg(script).args(words).env("AMQP_URL", &vhost.amqp_url)
 }
 
-/// Cargo builds examples with the tests, and names their place to nobody.
+/// Cargo builds examples with the tests, and has no variable for their place.
 fn rust(vhost: &Vhost, words: &str) -> Program {
     let mut path: PathBuf = std::env::current_exe().expect("this test's path");
     path.pop();

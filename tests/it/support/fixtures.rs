@@ -43,7 +43,7 @@ pub fn envelope(provider: ProviderId, body: impl Into<Bytes>) -> Envelope {
     Envelope { content_type, ..Envelope::new(receipt, provider, account(), body.into()) }
 }
 
-/// A claim on an event with an id, of a delivery nobody else has.
+/// A claim on an event with an id, of a new delivery.
 pub fn claim() -> ClaimRequest {
     let receipt = receipt_at(at(1_739_365_639_201));
     ClaimRequest {

@@ -24,7 +24,8 @@ impl Place {
     }
 }
 
-/// A port below those that Linux gives to outgoing connections, so that it is still free when a process comes back.
+/// A port below those that Linux gives to outgoing connections, so that it is still free when a process
+/// restarts.
 fn free_port() -> u16 {
     loop {
         let port = rand::random_range(10_000..20_000);

@@ -64,7 +64,7 @@ async fn a_wrong_password_is_said_to_be_one() {
     amqp.set_password(Some("the-password")).expect("it may have one");
     let mut redis: reqwest::Url = servers.redis.parse().expect("a URL");
     let redis_address = format!("{}:{}", redis.host_str().expect("a host"), redis.port().expect("a port"));
-    redis.set_username("nobody").expect("it may have one");
+    redis.set_username("stranger").expect("it may have one");
     redis.set_password(Some("the-password")).expect("it may have one");
     let wrong = Servers { amqp: amqp.to_string(), management: None, redis: redis.to_string() };
     let (code, lines, stderr) = wrong.program("topology check").output().await;
@@ -142,7 +142,7 @@ async fn administer(vhost: &Vhost, method: reqwest::Method, path: &str, body: &s
 }
 
 #[tokio::test]
-async fn a_user_with_few_rights_is_told_what_it_may_see() {
+async fn a_user_with_few_rights_gets_the_checks_that_it_may_see() {
     let vhost = Vhost::new().await;
     let servers = Servers::sound(&vhost).await;
     let name = vhost.amqp_url.rsplit('/').next().expect("a virtual host");

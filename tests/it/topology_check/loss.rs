@@ -1,4 +1,4 @@
-//! What would cost messages: subscribers that refuse, messages nobody was bound for, policies.
+//! What would lose messages: subscribers that refuse, messages without a binding, policies.
 
 use lapin::options::{
     BasicPublishOptions, ConfirmSelectOptions, ExchangeBindOptions, ExchangeDeclareOptions,
@@ -61,7 +61,7 @@ async fn a_message_that_nothing_was_bound_for_is_a_warning() {
     let channel = vhost.channel().await;
     channel.confirm_select(ConfirmSelectOptions::default()).await.expect("confirms");
     let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
-    let publish = channel.basic_publish(WEBHOOKS.into(), "nobody".into(), options, b"lost?", properties);
+    let publish = channel.basic_publish(WEBHOOKS.into(), "unbound".into(), options, b"lost?", properties);
     assert!(publish.await.expect("sent").await.expect("answered").is_ack());
     for servers in [servers.clone(), servers.without_management()] {
         let said = servers.check().await;

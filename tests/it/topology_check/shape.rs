@@ -15,7 +15,7 @@ async fn on_sound_servers_everything_is_ok() {
     let vhost = Vhost::new().await;
     let servers = Servers::sound(&vhost).await;
     // What policies apply is known with the broker's next statistics.
-    let said = eventually("all that can be told is told", || async {
+    let said = eventually("every check has an answer but those by hand", || async {
         let said = servers.check().await;
         (said.checks("skipped") == BTreeSet::from(BY_HAND)).then_some(said)
     })

@@ -14,7 +14,7 @@ async fn spans(process: &Process, result: &str) -> f64 {
     process.metric("milepost_trace_spans_total", &[&format!(r#"result="{result}""#)]).await
 }
 
-/// It takes connections and never says a word. More webhooks pass than spans may wait for it.
+/// The collector accepts connections and never answers. More webhooks pass than the queue of spans holds.
 #[tokio::test]
 async fn a_collector_that_hangs_costs_spans_which_are_counted_and_no_webhook() {
     let hangs = TcpListener::bind("127.0.0.1:0").await.expect("a port");

@@ -21,9 +21,9 @@ async fn settled(worker: &Process, outcome: &str, count: f64) {
     .await;
 }
 
-/// Nothing of our own choosing is sampled here.
+/// A failure in a trace that is not exported is found by its receipt.
 #[tokio::test]
-async fn only_what_the_provider_chose_is_exported_and_a_failure_in_the_rest_is_found_by_its_receipt() {
+async fn with_a_ratio_of_0_only_traces_that_the_provider_sampled_are_exported() {
     let (vhost, collector) = (Vhost::new().await, Collector::start().await);
     let (mut receiver, mut worker) = fleet(&vhost, &collector.endpoint, "0.0").await;
     assert_eq!(post(&receiver, telyport_body("d1", "e1", "NEW"), SECRET, None).await.0, 200);
@@ -34,7 +34,7 @@ async fn only_what_the_provider_chose_is_exported_and_a_failure_in_the_rest_is_f
     assert_eq!(code, 200);
     settled(&worker, "published", 2.0).await;
     settled(&worker, "parked", 1.0).await;
-    // The end of a process brings out whatever there is.
+    // A process exports the spans that are left when it ends.
     for process in [&mut receiver, &mut worker] {
         process.signal("TERM");
         assert_eq!(process.exit().await, Some(0));

@@ -18,7 +18,7 @@ use crate::log;
 use crate::plan::{Order, OrderKind, Trouble};
 use crate::process::Process;
 
-/// A lease that was lost, or ended early, is over after so long whatever happens.
+/// A lease that was lost, or ended early, is over after this time at the latest.
 const LEASES_END: Duration = Duration::from_secs(60);
 /// Between the admission of a request and its way to HubRise passes half a lease at most, and the time that its process
 /// is stopped meanwhile.
@@ -301,7 +301,7 @@ impl Book {
         number
     }
 
-    /// HubRise answers, whoever gets to know of it.
+    /// HubRise answers; the answer may still be lost on its way.
     pub fn answered_by_hubrise(&mut self, number: usize, answered: &Answered) {
         self.acted += 1;
         let Asked { order, request, .. } = &self.sink.asked[number];

@@ -122,7 +122,7 @@ fn each_update_ends(plan: &Plan, hubrise: &Hubrise, parked: &BTreeSet<String>, b
             fed.outcomes
                 .iter()
                 .any(|outcome| *outcome != SinkOutcome::Ignored)
-                .then_some("what HubRise said is told to HubRise")
+                .then_some("an update from HubRise is sent back to HubRise")
         } else if parked.contains(&id) {
             (!hopeless).then_some("a message is parked without a cause")
         } else if fed.outcomes.is_empty() {

@@ -36,7 +36,7 @@ fn required(shape: &Shape) -> Vec<Case> {
     cases
 }
 
-/// A number for a text and back, where it is required; and statuses nobody documented.
+/// A number for a text and back, where it is required; and undocumented statuses.
 fn words(shape: &Shape) -> Vec<Case> {
     let as_number = {
         let mut update = (shape.update)();
@@ -51,7 +51,7 @@ fn words(shape: &Shape) -> Vec<Case> {
         update["status"] = json!("unknown");
         update["phase"] = json!("unknown");
         update["terminal"] = json!(false);
-        // Dash's services are told by their statuses.
+        // Dash's services are recognised by their statuses.
         update.as_object_mut().expect("an object").remove("service");
         update["raw_status"] = raw.as_str().map_or_else(|| raw.to_string(), str::to_owned).into();
         let body = with(shape.least, shape.status, raw.clone());
@@ -99,7 +99,7 @@ fn optional(shape: &Shape) -> Vec<Case> {
     let mut update = (shape.update)();
     update["extra"]["surprise"] = more.clone();
     let body = with(shape.least, "/surprise", more);
-    cases.push(case(shape, "a field nobody documented", &body, Expected::Published(update, 0)));
+    cases.push(case(shape, "an undocumented field", &body, Expected::Published(update, 0)));
     cases
 }
 
@@ -164,7 +164,7 @@ fn own(shape: &Shape) -> Vec<Case> {
                 Expected::Parked(ParkReason::MissingField, "new_state"),
             ),
         ],
-        // The others have no kinds of event: a field of that name is one nobody documented.
+        // The others have no kinds of event: a field of that name is undocumented.
         _ => {
             let mut update = (shape.update)();
             update["extra"]["event"] = json!("ORDER.PAID");

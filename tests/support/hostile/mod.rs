@@ -29,7 +29,7 @@ pub struct Case {
     pub name: String,
     pub scheme: AuthScheme,
     pub expected: Expected,
-    /// `@` stands for the delivery's id, so that each use of the case has a delivery of its own.
+    /// `@` is replaced by the delivery's id, so that each use of the case has a delivery of its own.
     body: Vec<u8>,
     /// What a wrong sender does to a webhook that is signed right.
     tamper: fn(SignedWebhook) -> SignedWebhook,
@@ -98,7 +98,7 @@ pub fn cases(shape: &Shape) -> Vec<Case> {
     cases
 }
 
-/// What the sender is told: the code and the body (the table "What the receiver answers").
+/// What the sender gets: the code and the body (the table "What the receiver answers").
 pub fn answer(provider: &str, scheme: AuthScheme, expected: &Expected) -> (u16, &'static str) {
     let refusal = match (expected, provider) {
         (Expected::Refused(refusal), _) => *refusal,
@@ -121,7 +121,7 @@ pub fn answer(provider: &str, scheme: AuthScheme, expected: &Expected) -> (u16, 
             (415, r#"{"IsError":true,"ErrorMessage":"send the body uncompressed"}"#)
         }
         (_, Refusal::NotAuthentic) => (401, "not authentic\n"),
-        // HubRise deletes whatever is answered below 500.
+        // HubRise deletes a callback that is answered below 500.
         ("hubrise", _) => (503, "cannot store it now, send it again\n"),
         (_, Refusal::NotAnObject) => (400, "the body is not one JSON object\n"),
         (_, Refusal::TooLarge) => (413, "the body is too large\n"),

@@ -1,4 +1,4 @@
-//! The paths that a source file names, such as `std::fs::read`, whatever way its `use` lines group them. Reads as
+//! The paths that a source file names, such as `std::fs::read`, however its `use` lines group them. Reads as
 //! much of Rust as that takes; renaming (`use a as b`) is not followed.
 
 use std::iter::Peekable;
@@ -14,7 +14,7 @@ pub struct NamedPath {
 /// Every path of `source`, without those in comments and literals.
 pub fn paths(source: &str) -> Vec<NamedPath> {
     let mut found = Vec::new();
-    // What stands before each open brace: the path of a `use` group, or nothing.
+    // The path before each open brace: that of a `use` group, or nothing.
     let mut groups = vec![Vec::new()];
     let mut path: Vec<String> = Vec::new();
     let mut continues = false;

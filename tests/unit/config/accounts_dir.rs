@@ -75,8 +75,9 @@ fn each_file_is_an_account_and_each_line_a_secret() {
     assert_eq!(scheme, [AuthScheme::Basic; 2]);
 }
 
+/// It has no secret, and the good accounts beside it keep theirs.
 #[test]
-fn a_bad_account_between_good_ones_is_a_warning_that_never_quotes_it_and_has_no_secret() {
+fn a_bad_account_is_a_warning_that_never_quotes_it() {
     let place = directory("accounts-bad");
     write(&place, "a-good", "u:one");
     write(&place, "b-bad", "u:fine\ns3cret-without-a-colon");
@@ -214,7 +215,7 @@ fn an_account_with_a_section_of_its_own_is_not_taken_from_the_directory() {
 
 /// Counted, not timed: what a look costs is the files that it reads and the credentials that it makes anew.
 #[test]
-fn of_five_thousand_accounts_a_look_reads_only_those_that_changed() {
+fn a_look_reads_only_changed_accounts() {
     let place = directory("accounts-many");
     for number in 0..5_000 {
         write(&place, &format!("shop-{number}"), format!("u:{number}"));

@@ -14,7 +14,7 @@ fn users(name: &str, text: &str) -> String {
 }
 
 #[test]
-fn it_is_off_until_it_is_told_where_to_listen() {
+fn it_is_off_without_an_address() {
     assert!(from_toml("").expect("usable").config.console.is_none());
     assert!(from_toml("console.proxy_from = [\"10.0.0.0/8\"]").expect("usable").config.console.is_none());
 }
@@ -89,7 +89,7 @@ fn a_user_is_what_the_file_says() {
     assert_eq!((alice.rights.as_slice(), hash), (&[Right::See, Right::Act][..], HASH));
     assert!(users.with_password("bob").is_none() && users.has_passwords());
     assert_eq!(users.by_proxy("bob"), [Right::See, Right::Personal]);
-    assert_eq!(users.by_proxy("carol"), [], "nobody is anybody");
+    assert_eq!(users.by_proxy("carol"), [], "an unlisted user has no rights");
 }
 
 #[test]

@@ -159,7 +159,7 @@ fn a_flag_wins_over_everything_and_is_named_where_it_is_wrong() {
     let sources = Sources { base: toml, variables, flags: flag("amqp://flag"), ..Sources::default() };
     let config = load(&sources, PROVIDERS).expect("valid").config;
     assert_eq!(config.amqp.url.expose(), "amqp://flag");
-    assert!(config.amqp.url_file.is_empty(), "a URL that is typed stands in for the file");
+    assert!(config.amqp.url_file.is_empty(), "a URL on the command line replaces the file");
     assert_eq!(config.redis.url.expose(), "redis://variable");
     let variables = vec![("MILEPOST_AMQP_URL".into(), "amqp://variable".into())];
     let sources = Sources { variables, flags: flag("foo"), ..Sources::default() };

@@ -1,4 +1,4 @@
-//! No secret is ever printed, whatever is wrong around it (invariant 9).
+//! No secret is ever printed, also when the configuration around it is wrong (invariant 9).
 
 use milepost::config::{Sources, load};
 use proptest::prelude::*;

@@ -100,7 +100,7 @@ fn a_file_that_was_deleted_beside_a_good_one_is_taken_back() {
     fs::remove_file(&paths[0]).expect("it was there");
     assert_eq!(look(&mut files), Some(vec![]));
     assert_eq!(secrets(&files), ["u:two"]);
-    // The last one may be in use still, whatever became of its file.
+    // The last secret is kept although its file is gone: it may still be in use.
     fs::remove_file(&paths[1]).expect("it was there");
     assert_eq!(look(&mut files), Some(vec!["current".to_owned(), "next".to_owned()]));
     assert_eq!(secrets(&files), ["u:two"]);

@@ -104,7 +104,7 @@ fn with_examples(name: &str, chosen: impl Fn(usize, usize) -> bool) -> Result<Lo
         let by_file =
             (0..section.len()).any(|line| section[line].text.starts_with("url_file") && in_force(line));
         for line in (0..section.len()).filter(|&line| in_force(line)) {
-            // A file stands in for `url`, and no role starts without it.
+            // A file replaces `url`, and no role starts without it.
             match section[line].text.split_once(" = ").map(|(key, _)| key) {
                 Some("url") if by_file => {}
                 Some("url_file") => toml += &url_file(name, &section[0].text),

@@ -129,7 +129,7 @@ fn loopback_needs_no_https() {
     }
 }
 
-/// Whoever mounts the file may be late, and must not keep the other connections from their work.
+/// The file may be mounted late. The other connections must work meanwhile.
 #[test]
 fn a_token_file_that_is_not_there_is_a_warning() {
     let loaded = from_toml(&connection("token_file = \"/no/such/file\"\n#token =")).expect("usable");

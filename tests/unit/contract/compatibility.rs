@@ -1,4 +1,5 @@
-//! Whoever validates by the schema of an older version takes the events of this one (docs/events.md, "What may change").
+//! A subscriber that validates by the schema of an older version takes the events of this one
+//! (docs/events.md, "What may change").
 
 use std::collections::{BTreeMap, BTreeSet};
 

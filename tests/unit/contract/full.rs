@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 
 use super::{encoded, origin};
 
-/// Begins whatever in the event is about a person.
+/// Every value of the event that is personal data begins with this.
 pub fn personal(what: &str) -> Option<String> {
     Some(format!("PERSONAL {what}"))
 }

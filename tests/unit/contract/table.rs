@@ -29,7 +29,7 @@ fn the_words_in_the_table_become_the_statuses_beside_them() {
 }
 
 #[test]
-fn whatever_a_provider_says_is_in_the_table() {
+fn every_status_of_a_provider_is_in_the_table() {
     let rows = rows();
     for provider in SAMPLE_SOURCES {
         let id = provider.id().as_str();

@@ -1,4 +1,4 @@
-//! The schemas are true of whatever is published.
+//! Every published event fits the schemas.
 
 use milepost::providers::SAMPLE_SOURCES;
 use proptest::prelude::*;
@@ -72,7 +72,7 @@ fn collect_pointers(value: &Value, prefix: &str, pointers: &mut Vec<String>) {
 
 proptest! {
     #[test]
-    fn whatever_a_provider_sends_its_event_fits((at, body) in any_webhook()) {
+    fn every_published_event_fits_the_schema((at, body) in any_webhook()) {
         thread_local! {
             static EVENT: jsonschema::Validator = validator(&read_json(EVENT_SCHEMA));
         }

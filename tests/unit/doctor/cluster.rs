@@ -56,7 +56,7 @@ fn one_node_has_no_partitions_and_khepri_does_not_ask() {
 }
 
 #[test]
-fn each_trouble_of_a_node_is_told() {
+fn each_trouble_of_a_node_is_reported() {
     for (but, level, says) in [
         (json!({ "running": false, "applications": [] }), Level::Fail, "is down"),
         (json!({ "partitions": ["rabbit@one"] }), Level::Fail, "was parted from rabbit@one"),
@@ -111,8 +111,9 @@ fn one_node_that_leads_all_of_several_queues_is_a_warning() {
     assert!(of(&findings, "members").says.starts_with("rabbit@one leads all 16 queues"), "{findings:?}");
 }
 
+/// The check of the nodes is skipped.
 #[test]
-fn a_user_who_may_not_see_the_nodes_is_told_so_and_queues_are_compared_with_each_other() {
+fn without_rights_to_see_nodes_queues_are_compared_with_each_other() {
     let findings = on_broker(|found| {
         found.nodes = None;
         for (number, queue) in found.queues.iter_mut().enumerate() {

@@ -40,11 +40,11 @@ fn a_redis_that_proves_nothing_is_a_warning_for_those_who_spool() {
     let findings = spoken(|spool| spool.proof = Err("it keeps no append-only file"));
     assert_eq!(wrong(&findings), [(Level::Warn, "spool_durable", "spool")]);
     assert!(of(&findings, "spool_durable").says.contains("503"));
-    let nobody = spoken(|spool| {
+    let without_spooling = spoken(|spool| {
         spool.proof = Err("it keeps no append-only file");
         spool.spooling.clear();
     });
-    assert_eq!(wrong(&nobody), []);
+    assert_eq!(wrong(&without_spooling), []);
 }
 
 #[test]

@@ -182,7 +182,7 @@ proptest! {
         check(SAMPLE_SOURCES[provider], replaced(body, &values).as_bytes());
     }
 
-    /// Whatever is in a webhook, every reader takes the event, and what it was is still in there.
+    /// With any value in a webhook, every reader takes the event, and the value is still in it.
     #[test]
     fn odd_json_anywhere_is_published_so_that_every_reader_takes_it(
         (provider, body) in any_sample(), at in any::<Index>(), odd in odd_json(),
@@ -210,9 +210,9 @@ proptest! {
         }
     }
 
-    /// Nobody gets in by chance, and nothing panics on the way.
+    /// No random credential is accepted, and nothing panics on the way.
     #[test]
-    fn whoever_proves_nothing_is_refused(
+    fn a_random_credential_is_refused(
         bytes in prop::collection::vec(any::<u8>(), 0..300), object in any_json(), proof in ".{0,80}",
     ) {
         let names = ["x-telyport-signature", "x-server-authorization-hmac-sha256", "x-hubrise-hmac-sha256",
@@ -222,8 +222,8 @@ proptest! {
             let headers = names.map(|name| (name, proof.clone()));
             for (provider, how) in SAMPLE_SOURCES.iter().flat_map(|one| one.authentication().iter().map(move |how| (one, how))) {
                 for body in [bytes.clone(), object.to_string().into_bytes()] {
-                    let nobodys = &["the secret of nobody"];
-                    prop_assert!(open(*provider, how.scheme(), &Pairs(&headers), body.into(), nobodys).is_err());
+                    let secret = &["a secret that was not used"];
+                    prop_assert!(open(*provider, how.scheme(), &Pairs(&headers), body.into(), secret).is_err());
                 }
             }
         }

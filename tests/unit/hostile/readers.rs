@@ -1,4 +1,5 @@
-//! Readers of other languages, as processes of their own, read whatever is published for the hostile webhooks.
+//! Readers of other languages, as processes of their own, read every event that is published for the hostile
+//! webhooks.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};

@@ -43,7 +43,7 @@ fn a_success_of_somebody_elses_is_none() {
 }
 
 #[test]
-fn what_is_missing_is_told_from_a_wrong_path() {
+fn a_missing_order_differs_from_a_wrong_path() {
     let missing = error("not_found", "Order does not exist");
     assert_eq!(answer(&Request::GetOrder, 404, &missing), ApiAnswer::NotFound);
     assert_eq!(answer(&Request::GetOrder, 404, b""), ApiAnswer::NotFound);

@@ -1,4 +1,4 @@
-//! Whatever the order and the faults, in the end HubRise shows the delivery's last state.
+//! With any order and any faults, HubRise shows the delivery's last state in the end.
 //!
 //! The sink itself runs here, two replicas of it, against the stand-in's rules. Time is a number, the broker a list, and
 //! every step of every message (a read, a swap, a request, its answer) is taken one by one in an order that chance

@@ -274,7 +274,7 @@ fn nothing_is_sent_after_the_end_but_a_correction() {
 }
 
 #[test]
-fn of_an_update_that_was_overtaken_by_the_end_its_time_is_shown() {
+fn an_update_overtaken_by_the_end_still_sets_its_time() {
     let mut order = Order::with(&assigned());
     order.sent(&after("picked_up", 3, "delivered", &json!({ "time": "2026-03-02T09:30:00Z" })));
     let overtaken = json!({ "time": "2026-03-02T09:20:00Z", "tracking_url": "https://t.example/1" });

@@ -43,7 +43,7 @@ fn an_order_is_found_in_a_reference() {
 }
 
 #[test]
-fn of_several_locations_the_reference_has_to_say_which() {
+fn with_several_locations_the_reference_must_name_one() {
     let known = &["3r4s3-1", "3r4s3-2"];
     assert_eq!(found("{order}", "7kq2m", known), None);
     assert_eq!(found("{location}:{order}", "3r4s3-2:7kq2m", known).as_deref(), Some("3r4s3-2/7kq2m"));

@@ -141,7 +141,7 @@ fn each_histogram_has_buckets_for_what_it_measures() {
 
 #[test]
 fn installed_twice_it_is_the_same_and_keeps_its_counts() {
-    let first = Metrics::install(Role::Worker(TELYPORT), PROVIDERS).expect("nobody else's");
+    let first = Metrics::install(Role::Worker(TELYPORT), PROVIDERS).expect("no other recorder is installed");
     metrics::gauge!(table::CONFIG_LAST_RELOAD).set(1_700_000_000.0);
     let second = Metrics::install(Role::Run, PROVIDERS).expect("the same");
     for scrape in [first.render(), second.render()] {

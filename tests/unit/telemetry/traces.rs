@@ -88,7 +88,7 @@ async fn a_senders_trace_is_taken_up_and_sent_on_with_its_state() {
 }
 
 #[tokio::test]
-async fn a_trace_nobody_samples_keeps_its_id_and_is_not_exported() {
+async fn an_unsampled_trace_keeps_its_id_and_is_not_exported() {
     let exported = Exported::default();
     let (traces, dispatch) = tracing_to(&exported);
     let onward = with_default(&dispatch, || {
@@ -105,7 +105,7 @@ async fn a_trace_nobody_samples_keeps_its_id_and_is_not_exported() {
 }
 
 #[tokio::test]
-async fn a_sender_that_sent_a_trace_decides_once_it_is_authentic_and_the_ratio_decides_for_the_others() {
+async fn an_authentic_trace_decides_sampling_and_else_the_ratio_does() {
     let span = || tracing::info_span!(target: "milepost", "request");
     let none = TraceContext::default();
     for ratio in [0.0, 1.0] {
@@ -202,7 +202,7 @@ async fn a_log_line_within_a_trace_names_it() {
 
 #[tokio::test]
 async fn a_collector_that_is_gone_costs_spans_and_nothing_else() {
-    // Nobody listens on port 1.
+    // Nothing listens on port 1.
     let traces = Traces::otlp("http://127.0.0.1:1", "milepost-test").expect("an endpoint");
     let started = Instant::now();
     with_default(&Dispatch::new(Registry::default().with(traces.layer())), || {

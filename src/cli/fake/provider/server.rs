@@ -79,7 +79,7 @@ impl ProviderStub {
         Arc::new(Self { dialect, credential: credential.to_owned(), state: Mutex::default() })
     }
 
-    /// Whose API it stands in for.
+    /// The provider's API that it imitates.
     #[must_use]
     pub const fn dialect(&self) -> Dialect {
         self.dialect

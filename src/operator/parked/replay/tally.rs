@@ -34,7 +34,7 @@ impl fmt::Display for Tally {
             f,
             "replayed {replayed}: {published} seen published, {failed} failed again, {silent} without a result"
         )?;
-        write!(f, " (duplicates and ignored events make no sound)")?;
+        write!(f, " (duplicates and ignored events have no result)")?;
         if *unfit > 0 {
             write!(f, "; {unfit} left, as they are no webhooks of a receiver")?;
         }

@@ -192,7 +192,7 @@ fn is_ours(record: &OrderRecord, carrier: &Carrier, delivery: &DeliverySeen) -> 
     same_carrier && of_owner || made_by_us && (cancelled || !delivery.contains_key(&Field::Ref))
 }
 
-/// By these a delivery is told from another carrier's. HubRise requires the first.
+/// These fields distinguish a delivery from another carrier's. HubRise requires the first.
 const NAMES: [Field; 3] = [Field::Carrier, Field::CarrierRef, Field::Ref];
 
 /// What HubRise shows beyond what our record knows counts as claimed at the times it has beside it, so that an older
