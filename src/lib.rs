@@ -1,10 +1,11 @@
 //! Milepost takes in delivery-status webhooks, stores each one durably before it answers, normalizes it to one
 //! vocabulary, and publishes it once in effect.
 //!
-//! The modules, in reading order; each uses only those before it, which `tests/unit/architecture.rs` checks:
+//! The modules, in reading order; which may use which, docs/ARCHITECTURE.md has as a table and `tests/unit/architecture.rs`
+//! checks:
 //!
 //! * [`domain`]: what a delivery update is. Pure.
-//! * [`providers`]: the companies' words, one file each. Pure.
+//! * [`providers`]: the companies' words. Pure.
 //! * [`ports`]: what the pipeline needs of the world.
 //! * [`telemetry`]: metrics, health, logs and traces.
 //! * [`pipeline`]: receive a webhook; process a message; run a worker.

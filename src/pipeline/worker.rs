@@ -31,7 +31,7 @@ const BATCH: usize = 64;
 /// The numbers of a worker.
 #[derive(Debug, Clone)]
 pub struct WorkerSettings {
-    /// The most messages in in_flight.
+    /// Messages in flight, at most.
     pub prefetch: u16,
     /// How long a drain finishes what is in flight before it gives the rest back.
     pub drain_deadline: Duration,
@@ -115,7 +115,7 @@ impl<W: Work> Worker<W> {
     }
 
     /// Subscribes once the ledger answers and the broker takes messages: without them every message taken would only
-    /// wait, and each time it were given back would count towards the queue's delivery limit.
+    /// wait, and be given back.
     ///
     /// Why it cannot yet is worth a `warning` once it takes longer than any start does.
     async fn subscribe(&self, warning: bool) -> Option<Box<dyn Subscription>> {

@@ -1,4 +1,4 @@
-//! The providers, one file each, and the one table that registers them.
+//! The providers, a file each with a directory for its parts, and the one table that registers them.
 
 mod dash;
 mod deliverect;

@@ -156,13 +156,30 @@ fn one_event_has_one_id(plan: &Plan, book: &mut Book) {
             let apart = account.truly.map(|(first, last)| last.duration_since(first).unsigned_abs());
             let by_content = by_content(known.provider) || *form != Form::Webhook;
             let beyond = apart.is_some_and(|apart| apart + CLOCKS >= known.provider.resend_horizon());
-            ids.len() > 1 && !(by_content && beyond) && !book.lost.contains(&known.delivery)
+            let excused = by_content && beyond || *form == Form::State && is_returned_to(plan, book, *event);
+            ids.len() > 1 && !excused && !book.lost.contains(&known.delivery)
         })
         .map(|((event, _), ids)| (event, format!("{ids:?}")))
         .collect();
     for (event, says) in twice {
         book.violation("one event has two ids", Some(event), says);
     }
+}
+
+/// Whether a pulled state was published again after another status of its delivery: then it says what stands.
+fn is_returned_to(plan: &Plan, book: &Book, event: usize) -> bool {
+    let known = &plan.events[event];
+    let of_delivery = book.seen.iter().filter(|seen| plan.events[seen.event].delivery == known.delivery);
+    let mut ids = BTreeSet::new();
+    let mut has_another = true;
+    for seen in of_delivery {
+        if seen.event != event || seen.form != Form::State {
+            has_another |= plan.events[seen.event].raw_status != known.raw_status;
+        } else if ids.insert(&seen.id) && !std::mem::take(&mut has_another) {
+            return false;
+        }
+    }
+    true
 }
 
 /// Two updates of a delivery never have one sequence number.

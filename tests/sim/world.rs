@@ -283,22 +283,29 @@ impl World {
                 let says = format!("{} messages after {ENDS_WITHIN:?}", book.outstanding);
                 return book.violation("something waits for ever", None, says);
             }
-            let ports = self.ports(self.plan.slots());
-            while !self.broker.parked().is_empty() {
-                let before = self.broker.parked().len();
-                operator::replay(self, &ports, false).await;
-                if self.broker.parked().len() >= before {
-                    break;
-                }
-            }
+            self.replay().await;
         }
         if self.plan.recovery.is_some() {
             self.settle(deadline()).await;
             self.recover().await;
+            self.settle(deadline()).await;
+            self.replay().await;
         }
         if !self.settle(deadline()).await {
             let says = format!("{} messages after a replay", self.book().outstanding);
             self.book().violation("something waits for ever", None, says);
+        }
+    }
+
+    /// Replays what is parked, but for what no replay can help.
+    async fn replay(self: &Arc<Self>) {
+        let ports = self.ports(self.plan.slots());
+        while !self.broker.parked().is_empty() {
+            let before = self.broker.parked().len();
+            operator::replay(self, &ports, false).await;
+            if self.broker.parked().len() >= before {
+                break;
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{ReconcilerPorts, Source};
@@ -46,6 +47,8 @@ pub(super) struct Asker {
     account: Account,
     every: Duration,
     next: Instant,
+    /// When the last request was made.
+    asked_at: Timestamp,
     /// A token, and the credential that it was got with.
     token: Option<(Secret, Secret)>,
 }
@@ -60,6 +63,7 @@ impl Asker {
             account: source.account.clone(),
             every: Duration::from_mins(1) / source.per_minute.max(1),
             next: Instant::now(),
+            asked_at: Timestamp::MIN,
             token: None,
         }
     }
@@ -75,10 +79,12 @@ impl Asker {
         let address = address.unwrap_or(delivery_id);
         let ask = |with: &Secret| pull.ask(&path, address, with);
         let state = self.request(ports, ask, |answer| pull.read(delivery_id, answer)).await?;
+        // A state without a time is of then: what happens while its answer is on the way is newer.
+        let asked_at = self.asked_at;
         for step in self.steps(ports, delivery_id, &state).await? {
-            self.publish(ports, step, delivery_id).await?;
+            self.publish(ports, step, ports.clock.now(), delivery_id).await?;
         }
-        self.publish(ports, state, delivery_id).await
+        self.publish(ports, state, asked_at, delivery_id).await
     }
 
     /// The steps before the state, where the provider keeps them and their path is known. Without them the state is published
@@ -103,14 +109,15 @@ impl Asker {
         }
     }
 
-    /// Puts a webhook into the intake; `id` is its delivery's or its event's, for the log.
+    /// Puts a webhook into the intake, with a receipt of this time; `id` is its delivery's or its event's, for the log.
     pub(super) async fn publish(
         &self,
         ports: &ReconcilerPorts,
         body: Bytes,
+        at: Timestamp,
         id: &str,
     ) -> Result<(), AskFailure> {
-        let receipt = ReceiptId::pulled(ports.clock.now(), &chance::random());
+        let receipt = ReceiptId::pulled(at, &chance::random());
         let webhook = Envelope {
             content_type: Some("application/json".to_owned()),
             ..Envelope::new(receipt, self.provider, self.account.clone(), body)
@@ -177,6 +184,7 @@ impl Asker {
     async fn send(&mut self, ports: &ReconcilerPorts, request: &PullRequest) -> Result<PullAnswer, NoAnswer> {
         tokio::time::sleep_until(self.next).await;
         self.next = Instant::now() + self.every;
+        self.asked_at = ports.clock.now();
         let sent = ports.api.send(self.provider, request).await;
         sent.map_err(|why| {
             let (provider, account) = (self.provider, &self.account);

@@ -58,7 +58,7 @@ impl MissedEvents {
             }
             let ask = |with: &Secret| list.event(&id, with);
             match asker.request(ports, ask, |answer| list.read_event(&id, answer)).await {
-                Ok(webhook) => asker.publish(ports, webhook, &id).await?,
+                Ok(webhook) => asker.publish(ports, webhook, ports.clock.now(), &id).await?,
                 Err(why) if why.is_of_account() => return Err(why.into()),
                 // Handed over meanwhile, or nothing that we can read.
                 Err(why) => tracing::info!(event.id = id, why = why.as_str(), "nothing was pulled"),
