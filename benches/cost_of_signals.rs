@@ -107,7 +107,7 @@ impl Fleet {
         tokio::spawn(async move { worker.run(CancellationToken::new()).await });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("bound");
-        let limits = config.http.limits();
+        let limits = config.http.limits.within_open_files();
         let receiver = roles::receiver(&backends, &config, &[&TELYPORT], &mut Reload::default());
         let webhooks = WebhookPort::new(receiver, limits, sample_ratio);
         let stopping = Stopping { delay: Duration::ZERO, drain: MINUTE };

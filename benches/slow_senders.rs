@@ -241,7 +241,7 @@ async fn receive() {
     };
     let endpoints = ALL.iter().map(endpoint).collect();
     let receiver = Receiver::new(endpoints, Arc::new(Confirming), Arc::new(SystemClock));
-    let limits = config.http.limits();
+    let limits = config.http.limits.within_open_files();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     println!("{}", listener.local_addr().expect("bound"));
     let stopping = Stopping { delay: Duration::ZERO, drain: Duration::ZERO };

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
 
@@ -11,20 +10,17 @@ use super::life::Life;
 use super::reload::Reload;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::memory::{MemoryBroker, MemoryCells, MemoryGaps, MemoryLedger, MemorySpool};
-use crate::adapters::rabbit::topology::{LINKS, SinkQueue, Topology, TopologySettings, UPDATES};
-use crate::adapters::rabbit::{DelayLevels, Pace, RabbitInbox, RabbitPublisher, RabbitSettings};
+use crate::adapters::rabbit::topology::{LINKS, SinkQueue, Topology, UPDATES};
+use crate::adapters::rabbit::{DELAY_UNIT, DelayLevels, Pace, RabbitInbox, RabbitPublisher, RabbitSettings};
 use crate::adapters::redis::{
     RedisCells, RedisClock, RedisConnection, RedisGaps, RedisLedger, RedisSettings, RedisSpool,
 };
 use crate::config::Config;
 use crate::domain::provider::ProviderId;
-use crate::ports::{Cells, Clock, Gaps, Inbox, Ledger, OpenDeliveries, Publisher, Spool, SpoolLimits};
+use crate::ports::{Cells, Clock, Gaps, Inbox, Ledger, OpenDeliveries, Publisher, Spool};
 use crate::providers;
 use crate::sinks::{HUBRISE, HUBRISE_LINKS};
 use crate::telemetry::recorder::Role;
-
-/// The resolution of the delay levels: part of the queues' arguments, so the same for every role there ever is.
-const DELAY_UNIT: Duration = Duration::from_secs(1);
 
 /// What a process runs on.
 #[derive(Clone)]
@@ -53,7 +49,7 @@ impl Backends {
         let spooling =
             providers::ALL.iter().map(|provider| provider.id()).filter(|id| config.provider(*id).spool);
         let spools = spooling.map(|id| {
-            let spool = MemorySpool::new(spool_limits(config), Arc::clone(&clock));
+            let spool = MemorySpool::new(config.spool.limits, Arc::clone(&clock));
             (id, Arc::new(spool) as Arc<dyn Spool>)
         });
         let backends = Self {
@@ -111,7 +107,7 @@ impl Backends {
         let mut spools = BTreeMap::<ProviderId, Arc<dyn Spool>>::new();
         if matches!(role, Role::Receiver | Role::Run) {
             for &provider in providers.iter().filter(|id| config.provider(**id).spool) {
-                let (limits, timeout) = (spool_limits(config), config.spool.timeout);
+                let (limits, timeout) = (config.spool.limits, config.spool.timeout);
                 let spool = RedisSpool::new(&redis, provider, limits, timeout).context("the Redis URL")?;
                 let spool = Arc::new(spool);
                 let followed = Arc::clone(&spool);
@@ -163,18 +159,12 @@ pub fn redis_settings(config: &Config) -> RedisSettings {
     RedisSettings { url: config.redis.url.expose().into(), response_timeout: config.redis.response_timeout }
 }
 
-/// How much each provider's spool may hold.
-#[must_use]
-pub fn spool_limits(config: &Config) -> SpoolLimits {
-    SpoolLimits { max_entries: config.spool.max_entries, max_bytes: config.spool.max_bytes }
-}
-
 /// What `role` needs on the broker in order to serve `providers`. A role that publishes updates needs the sinks' queues, so
 /// that no update misses one that is not there yet. What operators did concerns the console alone: no webhook waits for it.
 #[must_use]
 pub fn role_topology(config: &Config, role: Role, providers: &[ProviderId]) -> Topology {
     match role {
-        Role::Receiver | Role::Reconciler => Topology::intake(&topology_settings(config), providers),
+        Role::Receiver | Role::Reconciler => Topology::intake(&config.topology.settings, providers),
         Role::Worker(_) | Role::Sink(_) | Role::Run => updates_topology(config, providers),
         Role::Console => whole_topology(config, providers),
     }
@@ -187,8 +177,8 @@ pub fn whole_topology(config: &Config, providers: &[ProviderId]) -> Topology {
 }
 
 fn updates_topology(config: &Config, providers: &[ProviderId]) -> Topology {
-    let settings = topology_settings(config);
-    Topology::new(&settings, providers).and_sinks(&settings, &sink_queues(config))
+    let settings = &config.topology.settings;
+    Topology::new(settings, providers).and_sinks(settings, &sink_queues(config))
 }
 
 fn sink_queues(config: &Config) -> Vec<SinkQueue> {
@@ -211,17 +201,5 @@ pub fn rabbit_settings(config: &Config, role: &str) -> RabbitSettings {
         name: format!("milepost {role}"),
         connect_timeout: config.amqp.connect_timeout,
         confirm_timeout: config.amqp.confirm_timeout,
-    }
-}
-
-/// What differs between installations' topologies.
-#[must_use]
-pub fn topology_settings(config: &Config) -> TopologySettings {
-    TopologySettings {
-        updates_max_age: config.topology.updates_max_age.as_str().to_owned(),
-        updates_max_bytes: config.topology.updates_max_bytes,
-        updates_segment_bytes: config.topology.updates_segment_bytes,
-        parked_max_bytes: config.topology.parked_max_bytes,
-        delay_unit: DELAY_UNIT,
     }
 }

@@ -101,7 +101,7 @@ impl Process {
             }
         };
         self.require("broker", connected_once.clone());
-        let limits = config.http.limits();
+        let limits = config.http.limits.within_open_files();
         let spools = roles::spools(backends, config, served);
         let spooling = if spools.is_empty() { Duration::ZERO } else { config.spool.timeout };
         for spool in spools.values() {
@@ -111,7 +111,7 @@ impl Process {
         let webhooks = WebhookPort::new(receiver, limits, config.tracing.sample_ratio);
         // Every request ends by itself within its own timeouts.
         let storing = config.amqp.confirm_timeout + spooling;
-        let drain = config.http.header_timeout + config.http.body_timeout + storing;
+        let drain = limits.header_timeout + limits.body_timeout + storing;
         let stopping = Stopping { delay: config.http.shutdown_delay, drain };
         let noted = Arc::clone(&webhooks);
         let (watched, publisher) = (Arc::clone(&webhooks), Arc::clone(&backends.publisher));
@@ -267,7 +267,7 @@ impl Process {
         let readiness = Arc::new(self.readiness);
         let rendering = self.metrics.clone();
         let admin = AdminPort::new(move || rendering.render(), Arc::clone(&readiness), self.heartbeats);
-        let (closing, limits) = (self.life.closing.clone(), config.http.limits());
+        let (closing, limits) = (self.life.closing.clone(), config.http.limits.within_open_files());
         let stopping = Stopping { delay: Duration::ZERO, drain: Duration::from_secs(1) };
         self.life.plumbing("admin", server::serve(self.operators, admin, limits, closing, stopping));
         self.life.background("metrics", self.metrics.upkeep());

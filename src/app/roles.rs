@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::backends::{Backends, spool_limits};
+use super::backends::Backends;
 use super::reload::Reload;
 use crate::adapters::hubrise::{self, HubriseClient};
 use crate::adapters::provider_api::{self, ProviderClient};
@@ -59,7 +59,7 @@ pub fn spools(
     let spooling = |provider: &&'static dyn Provider| {
         let id = provider.id();
         let spool = Arc::clone(backends.spools.get(&id)?);
-        Some((id, Arc::new(Spooling::new(id, spool, spool_limits(config)))))
+        Some((id, Arc::new(Spooling::new(id, spool, config.spool.limits))))
     };
     providers.iter().filter_map(spooling).collect()
 }
@@ -78,7 +78,8 @@ pub fn worker<W: Work>(
     let name = work.queue().as_str();
     metrics::gauge!(INFLIGHT_LIMIT, "provider" => name).set(f64::from(prefetch));
     #[allow(clippy::cast_precision_loss)] // Of 8 PiB and more.
-    metrics::gauge!(PARKED_LIMIT_BYTES, "provider" => name).set(config.topology.parked_max_bytes as f64);
+    metrics::gauge!(PARKED_LIMIT_BYTES, "provider" => name)
+        .set(config.topology.settings.parked_max_bytes as f64);
     Worker {
         inbox: Arc::clone(&backends.inbox),
         processor: work,

@@ -21,8 +21,11 @@ use super::settings::{
 };
 use super::sinks;
 use super::urls::RedactedUrl;
-use crate::adapters::rabbit::topology::TopologyMode;
+use crate::adapters::http::HttpLimits;
+use crate::adapters::rabbit::DELAY_UNIT;
+use crate::adapters::rabbit::topology::{TopologyMode, TopologySettings};
 use crate::domain::provider::Provider;
+use crate::ports::SpoolLimits;
 use crate::telemetry::logging::{self, LogFormat};
 
 /// RabbitMQ 4 takes no larger message unless told to.
@@ -39,6 +42,11 @@ const LONGEST_DELAY_MS: u64 = 5 * 60 * 1000;
 const LEASE_MARGIN_MS: u64 = 1_000;
 /// Under this the worker waits for the broker's round trips.
 const STARVING_PREFETCH: u16 = 64;
+
+/// After this the next answer closes its connection, so that senders find new replicas.
+const MAX_CONNECTION_AGE: Duration = Duration::from_mins(10);
+/// Any sender can have webhooks refused, at any rate.
+const REFUSAL_LOG_PAUSE: Duration = Duration::from_mins(1);
 
 /// The configuration, if there is no problem with it.
 pub(super) fn check(raw: &Sections, providers: &[&dyn Provider], findings: &mut Findings) -> Option<Config> {
@@ -111,7 +119,8 @@ fn spool(raw: &SpoolSection, max_body_bytes: u64, findings: &mut Findings) -> Op
         findings.problem("spool.max_bytes", "must not be below http.max_body_bytes");
     }
     let timeout = findings.millis("spool.timeout_ms", raw.timeout_ms);
-    Some(SpoolConfig { max_entries: max_entries?, max_bytes: max_bytes?, timeout: timeout? })
+    let limits = SpoolLimits { max_entries: max_entries?, max_bytes: max_bytes? };
+    Some(SpoolConfig { limits, timeout: timeout? })
 }
 
 type ReadUrl = fn(&str) -> Result<RedactedUrl, &'static str>;
@@ -173,8 +182,7 @@ fn http(raw: &HttpSection, findings: &mut Findings) -> Option<HttpConfig> {
     if raw.max_bytes_in_flight < raw.max_body_bytes && findings.all_read("http") {
         findings.problem("http.max_bytes_in_flight", "must not be below max_body_bytes");
     }
-    Some(HttpConfig {
-        addr: addr?,
+    let limits = HttpLimits {
         max_body_bytes: max_body_bytes?,
         header_timeout: header_timeout?,
         idle_timeout: idle_timeout?,
@@ -184,9 +192,11 @@ fn http(raw: &HttpSection, findings: &mut Findings) -> Option<HttpConfig> {
         max_bytes_in_flight: bytes?,
         max_connections: connections?,
         max_connections_per_peer: per_peer.map(|most: usize| (most > 0).then_some(most))?,
+        max_connection_age: MAX_CONNECTION_AGE,
+        refusal_log_pause: REFUSAL_LOG_PAUSE,
         retry_after: retry_after?,
-        shutdown_delay: shutdown_delay.map(Duration::from_millis)?,
-    })
+    };
+    Some(HttpConfig { addr: addr?, limits, shutdown_delay: shutdown_delay.map(Duration::from_millis)? })
 }
 
 pub(super) fn address(key: &str, text: &str, findings: &mut Findings) -> Option<SocketAddr> {
@@ -208,14 +218,14 @@ fn topology(raw: &TopologySection, findings: &mut Findings) -> Option<TopologyCo
     let updates_segment_bytes =
         findings.number("topology.updates_segment_bytes", raw.updates_segment_bytes, SEGMENT_BYTES);
     let parked_max_bytes = findings.number("topology.parked_max_bytes", raw.parked_max_bytes, 1..=most);
-    Some(TopologyConfig {
-        mode: mode?,
-        gate: raw.gate,
+    let settings = TopologySettings {
         updates_max_age: updates_max_age?,
         updates_max_bytes: updates_max_bytes?,
         updates_segment_bytes: updates_segment_bytes?,
         parked_max_bytes: parked_max_bytes?,
-    })
+        delay_unit: DELAY_UNIT,
+    };
+    Some(TopologyConfig { mode: mode?, gate: raw.gate, settings })
 }
 
 fn worker(raw: &WorkerSection, findings: &mut Findings) -> Option<WorkerConfig> {

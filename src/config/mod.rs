@@ -27,7 +27,7 @@ pub use error::{ConfigError, Problem};
 pub use load::{Flag, Loaded, Sources, load, operator_name};
 pub use secret_files::{SecretFiles, Unusable};
 pub use settings::{
-    AccountSettings, AdminConfig, AmqpConfig, Config, HttpConfig, HubriseSink, LogConfig, MaxAge, Open,
+    AccountSettings, AdminConfig, AmqpConfig, Config, HttpConfig, HubriseSink, LogConfig, Open,
     ProviderSettings, Recovery, RecoverySource, RedisConfig, RemoteConfig, SpoolConfig, TopologyConfig,
     TracingConfig, WorkerConfig,
 };

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
-use std::str::FromStr;
 use std::time::Duration;
 
 use url::Url;
@@ -12,21 +10,17 @@ use super::accounts_dir::AccountsDir;
 use super::console_settings::ConsoleConfig;
 use super::secret_files::SecretFiles;
 use super::urls::RedactedUrl;
-use crate::adapters::http::{HttpLimits, connections_within};
-use crate::adapters::rabbit::topology::TopologyMode;
+use crate::adapters::http::HttpLimits;
+use crate::adapters::rabbit::topology::{TopologyMode, TopologySettings};
 use crate::domain::authentication::Credentials;
 use crate::domain::identity::Account;
 use crate::domain::provider::ProviderId;
 use crate::domain::retry::RetrySchedule;
 use crate::domain::secret::Secret;
 use crate::domain::silence::UsualSilence;
+use crate::ports::SpoolLimits;
 use crate::sinks::hubrise::settings::Settings;
 use crate::telemetry::logging::LogFormat;
-
-/// After this the next answer closes its connection, so that senders find new replicas.
-const MAX_CONNECTION_AGE: Duration = Duration::from_mins(10);
-/// Any sender can have webhooks refused, at any rate.
-const REFUSAL_LOG_PAUSE: Duration = Duration::from_mins(1);
 
 /// Everything that can be configured. `config/milepost.toml` says what each setting is for.
 #[derive(Debug, Clone)]
@@ -92,10 +86,8 @@ pub struct RedisConfig {
 /// Where webhooks go that the broker cannot confirm: each provider that spools has one such spool.
 #[derive(Debug, Clone)]
 pub struct SpoolConfig {
-    /// Webhooks that each may hold.
-    pub max_entries: u64,
-    /// Bytes that each may hold.
-    pub max_bytes: u64,
+    /// What each may hold.
+    pub limits: SpoolLimits,
     /// How long storing one may take, the proof that it is durable included.
     pub timeout: Duration,
 }
@@ -104,48 +96,10 @@ pub struct SpoolConfig {
 #[derive(Debug, Clone)]
 pub struct HttpConfig {
     pub addr: SocketAddr,
-    pub max_body_bytes: usize,
-    /// How long a request's headers may take.
-    pub header_timeout: Duration,
-    /// How long a kept-alive connection is kept open without a request.
-    pub idle_timeout: Duration,
-    /// How long a request's body may take.
-    pub body_timeout: Duration,
-    /// How many bytes of it have to come each second, if any.
-    pub min_body_rate: Option<NonZeroU32>,
-    /// Requests of a provider in flight before its further ones get 503.
-    pub max_requests_in_flight: usize,
-    /// Body bytes of a provider in flight before its further requests get 503.
-    pub max_bytes_in_flight: usize,
-    /// Open connections; a further one takes the place of one that has proved nothing.
-    pub max_connections: usize,
-    /// Open connections from one address, if that is limited.
-    pub max_connections_per_peer: Option<usize>,
-    /// What a 503 says in `Retry-After`.
-    pub retry_after: Duration,
+    /// Of connections as many as are configured, whatever this process may have open.
+    pub limits: HttpLimits,
     /// How long webhooks are still taken after the signal to stop.
     pub shutdown_delay: Duration,
-}
-
-impl HttpConfig {
-    /// What a port allows its callers. Of connections no more than the system lets this process have open.
-    #[must_use]
-    pub fn limits(&self) -> HttpLimits {
-        HttpLimits {
-            max_body_bytes: self.max_body_bytes,
-            header_timeout: self.header_timeout,
-            idle_timeout: self.idle_timeout,
-            body_timeout: self.body_timeout,
-            min_body_rate: self.min_body_rate,
-            max_requests_in_flight: self.max_requests_in_flight,
-            max_bytes_in_flight: self.max_bytes_in_flight,
-            max_connections: connections_within(self.max_connections),
-            max_connections_per_peer: self.max_connections_per_peer,
-            max_connection_age: MAX_CONNECTION_AGE,
-            refusal_log_pause: REFUSAL_LOG_PAUSE,
-            retry_after: self.retry_after,
-        }
-    }
 }
 
 #[derive(Debug, Clone)]
@@ -160,40 +114,7 @@ pub struct TopologyConfig {
     pub mode: TopologyMode,
     /// Whether a role is not ready until the doctor has found nothing that fails.
     pub gate: bool,
-    /// How long the stream of updates keeps an update.
-    pub updates_max_age: MaxAge,
-    /// How large the stream of updates may grow.
-    pub updates_max_bytes: u64,
-    /// How large a segment of the stream of updates is.
-    pub updates_segment_bytes: u64,
-    /// How many bytes a parked queue holds before it refuses more: a body counts as 1 KiB at least.
-    pub parked_max_bytes: u64,
-}
-
-/// An age as RabbitMQ writes it for streams, such as `7D`: a number and one of `Y M D h m s`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MaxAge(String);
-
-impl MaxAge {
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for MaxAge {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let number = text.strip_suffix(['Y', 'M', 'D', 'h', 'm', 's']).unwrap_or_default();
-        let valid = number.bytes().all(|byte| byte.is_ascii_digit())
-            && number.parse::<u32>().is_ok_and(|number| number > 0);
-        if valid {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err("must be a number and one of Y M D h m s, such as 7D")
-        }
-    }
+    pub settings: TopologySettings,
 }
 
 #[derive(Debug, Clone)]

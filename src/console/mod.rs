@@ -109,7 +109,7 @@ pub async fn add(
         draining.drain().await;
     });
     process.beats("console");
-    let (address, limits) = (settings.addr, config.http.limits());
+    let (address, limits) = (settings.addr, config.http.limits.within_open_files());
     let console = Arc::new(Console {
         config: config.clone(),
         access: Access::new(settings.clone(), users),

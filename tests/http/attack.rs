@@ -34,7 +34,7 @@ fn slow_senders_to_one_provider_cost_the_others_no_refusal() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 #[ignore = "started by the test above, with enough open files"]
 async fn scene() {
-    let defaults = load(&Sources::default(), &[]).unwrap().config.http.limits();
+    let defaults = load(&Sources::default(), &[]).unwrap().config.http.limits;
     let mut setup =
         Setup { provider: "attacked", beside: Some("spared"), limits: defaults, ..Setup::default() };
     // Fewer than the attacker has.

@@ -16,7 +16,7 @@ const SEGMENT: u64 = 64 * 1024;
 
 async fn declared(vhost: &Vhost, segment: u64) -> Channel {
     let settings = TopologySettings {
-        updates_max_age: "1s".to_owned(),
+        updates_max_age: "1s".parse().expect("an age"),
         updates_segment_bytes: segment,
         ..topology_settings(SECOND)
     };

@@ -19,7 +19,7 @@ const TELYPORT: ProviderId = ProviderId::new("telyport");
 
 fn topology() -> Topology {
     let settings = TopologySettings {
-        updates_max_age: "7D".to_owned(),
+        updates_max_age: "7D".parse().expect("an age"),
         updates_max_bytes: 1 << 32,
         updates_segment_bytes: 1 << 22,
         parked_max_bytes: 1 << 28,

@@ -24,7 +24,6 @@ mod watched;
 pub mod webhooks;
 
 pub use caller::Caller;
-pub use open_files::connections_within;
 
 use std::error::Error;
 use std::num::NonZeroU32;
@@ -35,6 +34,8 @@ use http_body_util::Full;
 use hyper::Request;
 use hyper::body::{Body, Incoming};
 use metrics::Gauge;
+
+use self::open_files::connections_within;
 
 /// What one port allows its callers.
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +63,14 @@ pub struct HttpLimits {
     pub refusal_log_pause: Duration,
     /// What every 503 says in `Retry-After`, in whole seconds.
     pub retry_after: Duration,
+}
+
+impl HttpLimits {
+    /// The same, with no more connections than this process may have open.
+    #[must_use]
+    pub fn within_open_files(self) -> Self {
+        Self { max_connections: connections_within(self.max_connections), ..self }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -6,7 +6,7 @@ const RESERVED: usize = 128;
 
 /// So many connections as `wanted`, or as the system's limit on open files leaves room for.
 #[must_use]
-pub fn connections_within(wanted: usize) -> usize {
+pub(super) fn connections_within(wanted: usize) -> usize {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     soft_limit(&limits).map_or(wanted, |limit| wanted.min(limit - RESERVED.min(limit / 4)))
 }

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use crate::domain::provider::ProviderId;
 
+/// The resolution of the delay levels in production: part of the queues' arguments, so the same for every role there ever is.
+pub const DELAY_UNIT: Duration = Duration::from_secs(1);
 /// How many levels there are: delays of up to 2^12 - 1 units.
 pub const LEVELS: usize = 12;
 /// Where a delayed message ends: work queues are bound to it by `#.<provider>`.

@@ -11,6 +11,7 @@ pub mod envelope;
 mod inbox;
 pub mod inspect;
 pub mod management;
+mod max_age;
 pub mod parked;
 mod publisher;
 pub mod subscriptions;
@@ -18,6 +19,7 @@ pub mod topology;
 pub mod updates_log;
 
 pub use connection::{ConnectError, RabbitSettings, connect, connect_to_first};
-pub use delay::{DelayLevels, LEVELS};
+pub use delay::{DELAY_UNIT, DelayLevels, LEVELS};
 pub use inbox::RabbitInbox;
+pub use max_age::MaxAge;
 pub use publisher::{Pace, RabbitPublisher};

@@ -13,6 +13,7 @@ use lapin::types::{AMQPValue, FieldTable};
 pub use self::declaring::TopologyError;
 pub(super) use self::declaring::failed;
 use super::delay::{self, DelayLevels};
+use super::max_age::MaxAge;
 use crate::domain::provider::ProviderId;
 
 /// Receivers publish here, by provider.
@@ -80,8 +81,8 @@ pub enum TopologyMode {
 /// What may differ between installations.
 #[derive(Debug, Clone)]
 pub struct TopologySettings {
-    /// How long the stream keeps updates, as RabbitMQ writes it: `7D`.
-    pub updates_max_age: String,
+    /// How long the stream keeps updates.
+    pub updates_max_age: MaxAge,
     /// How many bytes of updates the stream keeps.
     pub updates_max_bytes: u64,
     /// How large a segment of the stream is: it goes as a whole, and the one that is written to never.
@@ -189,7 +190,7 @@ impl Topology {
         self.updates_exchange();
         let log = [
             ("x-queue-type", text("stream")),
-            ("x-max-age", text(&settings.updates_max_age)),
+            ("x-max-age", text(settings.updates_max_age.as_str())),
             ("x-max-length-bytes", bytes(settings.updates_max_bytes)),
             ("x-stream-max-segment-size-bytes", bytes(settings.updates_segment_bytes)),
             (LEADER_LOCATOR, text(BALANCED)),

@@ -135,7 +135,7 @@ impl Probe {
         let looked_at = if role == Role::Run { providers } else { &[] };
         Ok(Self {
             spools: looked_at.iter().map(spool).collect(),
-            spool_max_bytes: config.spool.max_bytes,
+            spool_max_bytes: config.spool.limits.max_bytes,
             rabbit: rabbit_settings(config, &role.to_string()),
             management,
             topology: role_topology(config, role, providers),

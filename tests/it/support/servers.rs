@@ -46,7 +46,7 @@ pub fn redis_cells_at(url: &str) -> RedisCells {
 /// Topology numbers for tests: as in production, but the delay levels count `unit`.
 pub fn topology_settings(unit: Duration) -> TopologySettings {
     TopologySettings {
-        updates_max_age: "7D".to_owned(),
+        updates_max_age: "7D".parse().expect("an age"),
         updates_max_bytes: 100_000_000,
         updates_segment_bytes: 4_194_304,
         parked_max_bytes: 268_435_456,

@@ -114,7 +114,7 @@ pub const LAYERS: [Layer; 24] = [
     // Its sections hold types of the adapters, and their libraries read the URLs.
     Layer {
         path: "config/",
-        modules: &["domain", "telemetry", "sinks", "adapters"],
+        modules: &["domain", "ports", "telemetry", "sinks", "adapters"],
         libraries: AllBut(&["anyhow", "hyper", "reqwest", "tokio"]),
     },
     Layer {

@@ -71,7 +71,7 @@ fn the_general_scheme_sets_any_key_over_the_file() {
     ];
     let config = from_file("general.toml", "worker.prefetch = 100", &variables).expect("valid").config;
     assert_eq!(config.worker.prefetch, 64);
-    assert_eq!(config.topology.updates_max_age.as_str(), "12h");
+    assert_eq!(config.topology.settings.updates_max_age.as_str(), "12h");
     assert_eq!(config.log.filter, "info,milepost::pipeline=debug");
     let telyport = config.provider(TELYPORT);
     let account: Account = "shop_1".parse().expect("a name");
