@@ -152,7 +152,6 @@ impl Process {
         self.life.role("drainer", async move { drained.drain(publisher.as_ref(), lease, stopping).await });
     }
 
-    /// Adds a worker for each provider.
     pub fn workers(&mut self, backends: &Backends, config: &Config, served: &[&'static dyn Provider]) {
         for &provider in served {
             let processor = roles::processor(backends, config, provider);

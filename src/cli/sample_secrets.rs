@@ -4,7 +4,6 @@
 
 use crate::domain::provider::ProviderId;
 
-/// The secret of the sample account of `provider`.
 #[must_use]
 pub fn sample_secret(provider: ProviderId) -> String {
     format!("sample-secret-{provider}")

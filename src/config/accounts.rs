@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::accounts_dir::AccountsDir;
 use super::findings::Findings;
 use super::secret_files::{Check, SecretFiles, Unusable};
-use super::sections::{AccountSection, DEDUP_TTL_SECONDS, ProviderSection, RetrySection, Sections};
+use super::sections::{AccountSection, DEDUP_TTL_SECONDS, ProviderSection, Sections};
 use super::settings::{AccountSettings, ProviderSettings};
 use crate::domain::authentication::{AuthScheme, Authentication, Credentials};
 use crate::domain::identity::Account;
@@ -49,12 +49,7 @@ fn settings(
     findings: &mut Findings,
 ) -> Option<ProviderSettings> {
     let path = format!("providers.{}", provider.id());
-    let retry = match (&section.retry, common) {
-        (None, _) => common.cloned(),
-        (Some(own), Some(_)) => findings.retry(&format!("{path}.retry"), &own.over(&raw.retry)),
-        // What is wrong with `[retry]` was said there; here only the provider's own numbers count.
-        (Some(own), None) => findings.retry(&format!("{path}.retry"), &own.over(&RetrySection::default())),
-    };
+    let retry = findings.own_retry(&format!("{path}.retry"), section.retry.as_ref(), &raw.retry, common);
     let horizon = section.resend_horizon_seconds.unwrap_or(provider.resend_horizon().as_secs());
     let resend_horizon =
         findings.seconds(&format!("{path}.resend_horizon_seconds"), horizon, 1..=LONGEST_HORIZON_SECONDS);

@@ -37,7 +37,6 @@ pub struct AccountsDir {
     complete: bool,
 }
 
-/// A file as it was last read.
 #[derive(Debug, Clone)]
 struct ReadFile {
     stamp: Option<Stamp>,

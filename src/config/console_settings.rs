@@ -77,7 +77,6 @@ impl Right {
     }
 }
 
-/// A user of the console.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConsoleUser {
@@ -87,7 +86,6 @@ pub struct ConsoleUser {
     pub rights: Vec<Right>,
 }
 
-/// The users of the console, by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConsoleUsers {

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::error::Problem;
-use super::sections::RetrySection;
+use super::sections::{RetryOverride, RetrySection};
 use crate::domain::retry::{RetrySchedule, ScheduleError};
 
 /// No timeout needs to be longer, and clocks can add this much without overflowing.
@@ -87,6 +87,22 @@ impl Findings {
         };
         self.problem(&format!("{key}.{name}"), error);
         None
+    }
+
+    /// The schedule where a section may have numbers of its own over those of `[retry]`, of which `common` is made.
+    pub(super) fn own_retry(
+        &mut self,
+        key: &str,
+        own: Option<&RetryOverride>,
+        raw: &RetrySection,
+        common: Option<&RetrySchedule>,
+    ) -> Option<RetrySchedule> {
+        match (own, common) {
+            (None, _) => common.cloned(),
+            (Some(own), Some(_)) => self.retry(key, &own.over(raw)),
+            // What is wrong with `[retry]` was said there: here the section's own numbers alone count.
+            (Some(own), None) => self.retry(key, &own.over(&RetrySection::default())),
+        }
     }
 
     /// How long to remember an event: at least twice the resend horizon, or a late resend would be published

@@ -67,7 +67,7 @@ fn source(
         is_path(timeline_path)
     });
     let timeline_path = findings.value(&format!("{path}.timeline_path"), timeline_path.transpose());
-    if section.accounts.is_empty() {
+    if section.accounts.is_empty() && findings.all_read(path) {
         findings.problem(path, "has no account: nothing could be asked");
     }
     let base = base?;
@@ -113,7 +113,9 @@ fn credential(
         }
     }
     match (&section.credential, &section.credential_file) {
-        (None, None) => findings.problem(path, "has neither credential_file nor credential"),
+        (None, None) if findings.all_read(path) => {
+            findings.problem(path, "has neither credential_file nor credential");
+        }
         (Some(_), Some(_)) => findings.problem(path, "has credential_file and credential: leave one out"),
         _ => {}
     }

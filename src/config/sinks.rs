@@ -31,14 +31,11 @@ pub(super) fn hubrise(
     findings: &mut Findings,
 ) -> Option<HubriseSink> {
     let key = |name: &str| format!("sinks.hubrise.{name}");
-    let schedule = match &raw.retry {
-        None => common.cloned(),
-        Some(own) => findings.retry(&key("retry"), &own.over(retry)),
-    };
+    let schedule = findings.own_retry(&key("retry"), raw.retry.as_ref(), retry, common);
     let prefetch = findings.number(&key("prefetch"), raw.prefetch, 1..=u64::from(u16::MAX));
     let request_timeout = findings.millis(&key("request_timeout_ms"), raw.request_timeout_ms);
     let lease = findings.millis(&key("lease_ms"), raw.lease_ms);
-    if raw.lease_ms <= raw.request_timeout_ms.saturating_mul(2) {
+    if raw.lease_ms <= raw.request_timeout_ms.saturating_mul(2) && findings.all_read("sinks.hubrise") {
         // Otherwise a request could still be under way when another replica takes its order over.
         findings.problem(&key("lease_ms"), "must be above twice request_timeout_ms");
     }
@@ -98,7 +95,9 @@ fn remote(
         Secret::new(text.as_bytes()).ok_or("must not be empty")
     });
     match (&written, &section.token_file) {
-        (None, None) => findings.problem(path, "has neither token_file nor token"),
+        (None, None) if findings.all_read(path) => {
+            findings.problem(path, "has neither token_file nor token");
+        }
         (Some(_), Some(_)) => findings.problem(path, "has token_file and token: leave one out"),
         _ => {}
     }
@@ -115,8 +114,9 @@ fn connection(
     known: &[&dyn Provider],
     findings: &mut Findings,
 ) -> Option<Connection> {
-    if section.locations.is_empty() {
-        findings.problem(&format!("{path}.locations"), "has no location");
+    let key = format!("{path}.locations");
+    if section.locations.is_empty() && findings.all_read(&key) {
+        findings.problem(&key, "has no location");
     }
     for (at, location) in section.locations.iter().enumerate() {
         findings.value(&format!("{path}.locations.{at}"), is_location(location));
@@ -127,8 +127,9 @@ fn connection(
         .enumerate()
         .filter_map(|(at, text)| findings.value(&format!("{path}.accounts.{at}"), account(text, known)));
     let accounts: Vec<_> = accounts.collect();
-    if section.accounts.is_empty() {
-        findings.problem(&format!("{path}.accounts"), "has no account: nothing would be written");
+    let key = format!("{path}.accounts");
+    if section.accounts.is_empty() && findings.all_read(&key) {
+        findings.problem(&key, "has no account: nothing would be written");
     }
     let from = section.references.iter().enumerate().filter_map(|(at, word)| {
         let named = ReferenceKind::ALL.into_iter().find(|source| source.as_str() == word);

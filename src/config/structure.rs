@@ -74,6 +74,7 @@ fn expected_type(expected: &str) -> &str {
         "a boolean" => "true or false",
         "a map" => "a table",
         "a sequence" => "a list",
+        "path string" => "a path",
         other => other,
     }
 }

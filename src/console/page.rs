@@ -43,7 +43,6 @@ impl Tone {
     }
 }
 
-/// A page of a visitor's.
 pub(super) fn page(visitor: &Visitor, here: &str, title: &str, content: &Markup) -> Response {
     let menu = html! {
         nav aria-label="Pages" { ul {
@@ -121,7 +120,6 @@ fn asset(kind: &'static str, text: &'static str) -> Response {
     response
 }
 
-/// A column of a table.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum TableColumn {
     Text(&'static str),
@@ -142,7 +140,6 @@ pub(super) fn table(label: &str, columns: &[TableColumn], rows: &Markup) -> Mark
     } } }
 }
 
-/// A word with its tone.
 pub(super) fn badge(tone: Tone, words: &str) -> Markup {
     html! { span class={ "badge " (tone.class()) } { (words) } }
 }

@@ -98,7 +98,6 @@ impl FormFields {
     }
 }
 
-/// A request to see a page.
 pub(super) struct PageRequest {
     pub(super) visitor: Visitor,
     pub(super) fields: FormFields,

@@ -13,9 +13,7 @@ const TRACESTATE_MAX_BYTES: usize = 512;
 /// W3C trace context, carried as HTTP and AMQP headers: that of the sender, which every copy of the message keeps.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TraceContext {
-    /// `traceparent`.
     pub traceparent: Option<String>,
-    /// `tracestate`.
     pub tracestate: Option<String>,
 }
 

@@ -107,7 +107,6 @@ impl ReceiptId {
         Some(receipt.received_at())
     }
 
-    /// Its 16 bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()

@@ -131,7 +131,6 @@ impl AuditEntry {
     }
 }
 
-/// A writer of the audit log.
 pub struct AuditLog(AuditWriter);
 
 impl AuditLog {

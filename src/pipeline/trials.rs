@@ -38,7 +38,6 @@ impl Trials {
         Self(cells)
     }
 
-    /// The trial of a message.
     pub(super) fn of(&self, message: &Envelope) -> Trial<'_> {
         let key = format!("mp:trial:{}:{}", message.provider, Parked::id_of(None, &message.body));
         Trial { cells: &*self.0, key, name: chance::random() }

@@ -34,7 +34,6 @@ macro_rules! register {
 // manifests (CONTRIBUTING.md); a test names what is missing.
 register!(TELYPORT, EXPRESS_247, DELIVERECT, DASH, HUBRISE);
 
-/// The provider named `name`.
 #[must_use]
 pub fn by_name(name: &str) -> Option<&'static dyn Provider> {
     ALL.iter().copied().find(|provider| provider.id().as_str() == name)

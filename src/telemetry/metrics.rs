@@ -30,7 +30,6 @@ impl MetricKind {
 pub struct Metric {
     /// Its full name.
     pub name: &'static str,
-    /// Its kind.
     pub kind: MetricKind,
     /// Its unit, when it has one.
     pub unit: Option<Unit>,

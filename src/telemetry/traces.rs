@@ -27,7 +27,7 @@ use super::export;
 use crate::domain::envelope::TraceContext;
 
 /// The semantic conventions that our spans keep to: 1.37.0, those for HTTP servers and those for messaging with RabbitMQ.
-pub const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.37.0";
+const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.37.0";
 /// How long one export may take.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The start of our own modules' and binaries' names. Libraries' spans are not exported: the exporter's own

@@ -22,7 +22,6 @@ struct SpoolEntries {
     lease: Option<(u64, Timestamp)>,
 }
 
-/// One provider's spool in memory.
 pub struct MemorySpool {
     limits: SpoolLimits,
     clock: Arc<dyn Clock>,

@@ -25,7 +25,6 @@ pub enum AuditError {
     Unconfirmed,
 }
 
-/// A writer of the audit log.
 pub struct AuditWriter {
     settings: RabbitSettings,
     session: Option<(Connection, Channel)>,

@@ -109,7 +109,6 @@ pub enum LogError {
     NotAStream(&'static str),
 }
 
-/// A reader of the updates log.
 pub struct UpdatesLog {
     stream: &'static str,
     uris: Vec<AMQPUri>,

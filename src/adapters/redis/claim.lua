@@ -38,7 +38,7 @@ end
 
 -- Whether the event that a receipt began is published, and the delivery has another status than the one asked for.
 local function is_past(other)
-  if kind ~= 'a' or not stands or string.match(stands, '^[^,]*,%l,%d+,(%a)') == status then
+  if kind ~= 'a' or not current or string.match(current, '^[^,]*,%l,%d+,(%a)') == status then
     return false
   end
   local began = content .. '.' .. string.sub(other, 25) .. forced

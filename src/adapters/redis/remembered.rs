@@ -37,7 +37,6 @@ pub struct WaitingEvent {
     pub record: EventRecord,
 }
 
-/// A delivery, and what is remembered of it.
 #[derive(Debug, Clone)]
 pub struct RememberedDelivery {
     pub name: DeliveryName,

@@ -41,7 +41,6 @@ struct Description {
     spools: Vec<String>,
 }
 
-/// A test fleet that runs.
 pub struct TestFleet {
     pub webhooks: Url,
     /// The account of every provider.
@@ -144,7 +143,6 @@ impl TestFleet {
         Ok(())
     }
 
-    /// Whether it spools for this provider.
     #[must_use]
     pub fn spools(&self, provider: ProviderId) -> bool {
         self.spools.iter().any(|name| name == provider.as_str())

@@ -62,7 +62,6 @@ impl FastClock {
     }
 }
 
-/// A try that has ended.
 struct EndedTry {
     webhook: usize,
     at_ms: u64,

@@ -5,7 +5,6 @@ use serde_json::Value;
 use super::mask::mask;
 use crate::domain::document::without_mark;
 
-/// A body to be shown.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ShownBody {
     /// JSON: masked, or with nothing but credentials masked.

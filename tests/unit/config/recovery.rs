@@ -59,6 +59,7 @@ fn what_makes_no_sense_says_why() {
         ),
         (source("dhl", "", key), "recovery.providers.dhl: no such provider"),
         (source("dash", "", key), "accounts.paris.credential: must be client_key:client_secret"),
+        (source("telyport", "", "credential_file = 5"), "credential_file: must be a path, not a number"),
         (source("telyport", "", ""), "accounts.paris: has neither credential_file nor credential"),
         (source("telyport", "base_url = \"http://example.com\"", key), "base_url: must be an https:// URL"),
         (source("telyport", "path = \"/order\"", key), "path: must be a path without a slash at its ends"),

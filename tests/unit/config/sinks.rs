@@ -17,6 +17,9 @@ fn connection(lines: &str) -> String {
 /// Each makes exactly one problem of the connection `paris`.
 const OF_A_CONNECTION: &[(&str, &str)] = &[
     ("#token =", "sinks.hubrise.connections.paris: has neither token_file nor token"),
+    ("#token =\ntoken_file = 5", "sinks.hubrise.connections.paris.token_file: must be a path, not a number"),
+    ("locations = 5", "sinks.hubrise.connections.paris.locations: must be a list, not a number"),
+    ("accounts = 5", "sinks.hubrise.connections.paris.accounts: must be a list, not a number"),
     ("token = \"a b\"", "sinks.hubrise.connections.paris.token: must be letters, digits and signs alone"),
     ("locations = []", "sinks.hubrise.connections.paris.locations: has no location"),
     (
@@ -72,6 +75,11 @@ const OF_THE_SINK: &[(&str, &str)] = &[
     ("sinks.hubrise.prefetch = 0", "sinks.hubrise.prefetch: must be from 1 to 65535"),
     ("sinks.hubrise.patterns = [\"\"]", "sinks.hubrise.patterns.0: must be a pattern, such as telyport.#"),
     ("sinks.hubrise.base_url = \"http://h\"", "sinks.hubrise.base_url: must be an https:// URL"),
+    ("sinks.hubrise.lease_ms = \"x\"", "sinks.hubrise.lease_ms: must be a whole number from 0, not a string"),
+    (
+        "retry.jitter = 2\nsinks.hubrise.retry.initial_ms = 2000",
+        "retry.jitter: the jitter must be from 0 to 0.9",
+    ),
     ("sinks.hubrise.retry.jitter = 2", "sinks.hubrise.retry.jitter: the jitter must be from 0 to 0.9"),
 ];
 

@@ -57,9 +57,7 @@ pub enum FaultKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FieldName {
-    /// `driver_phone`.
     DriverPhone,
-    /// `status`.
     Status,
     Nothing,
 }

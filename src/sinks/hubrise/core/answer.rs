@@ -83,7 +83,6 @@ pub struct ApiRejection {
     pub text: String,
 }
 
-/// Reads the answer to `request`.
 #[must_use]
 pub fn read(request: &Request, raw: &RawAnswer) -> ApiAnswer {
     let body = raw.body.as_deref().map(AnswerBody::read);
