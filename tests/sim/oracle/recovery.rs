@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{by_content, follow};
 use crate::api::{Api, address};
 use crate::book::{Book, Form, Received, Seen};
-use crate::plan::Plan;
+use crate::plan::{Event, Plan};
 
 /// A delivery that is shown otherwise than its provider has it, though asking would tell.
 pub struct Wrong {
@@ -62,13 +62,16 @@ pub fn wrong(plan: &Plan, api: &Api, book: &Book) -> Vec<Wrong> {
         .collect()
 }
 
-/// Each webhook that was pulled and confirmed ends: it, or something of its delivery that is further on, is published.
+/// Each webhook that was pulled and confirmed ends: it, its status, or something of its delivery that is further on, is published.
+/// That a delivery does not stay wrong is looked at while it recovers.
 pub fn each_pull_ends(plan: &Plan, book: &mut Book) {
     let excused = excused(plan, book);
     let published = |event: usize| {
-        let (delivery, order) = (plan.events[event].delivery, plan.events[event].order);
+        let pulled = &plan.events[event];
         let mut seen = book.seen.iter().map(|seen| &plan.events[seen.event]);
-        seen.any(|seen| seen.delivery == delivery && seen.order >= order)
+        // The same status as one before, whose end was never told, is no news.
+        let ends_it = |seen: &Event| seen.order >= pulled.order || seen.raw_status == pulled.raw_status;
+        seen.any(|seen| seen.delivery == pulled.delivery && ends_it(seen))
     };
     let pulled = book.pulls.confirmed.iter().filter_map(|receipt| book.receipts.get(&receipt.spooled()));
     let lost: BTreeSet<usize> = pulled
