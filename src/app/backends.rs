@@ -11,7 +11,7 @@ use super::reload::Reload;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::memory::{MemoryBroker, MemoryCells, MemoryGaps, MemoryLedger, MemorySpool};
 use crate::adapters::rabbit::topology::{LINKS, SinkQueue, Topology, UPDATES};
-use crate::adapters::rabbit::{DELAY_UNIT, DelayLevels, Pace, RabbitInbox, RabbitPublisher, RabbitSettings};
+use crate::adapters::rabbit::{DelayLevels, Pace, RabbitInbox, RabbitPublisher, RabbitSettings};
 use crate::adapters::redis::{
     RedisCells, RedisClock, RedisConnection, RedisGaps, RedisLedger, RedisSettings, RedisSpool,
 };
@@ -82,7 +82,7 @@ impl Backends {
             rabbit.clone(),
             role_topology(config, role, providers),
             config.topology.mode,
-            DelayLevels::new(DELAY_UNIT),
+            DelayLevels::new(config.topology.settings.delay_unit),
             if role == Role::Receiver { Pace::Each } else { Pace::Bursts },
         );
         life.plumbing("publisher", Arc::clone(&publisher).run(life.closing.clone()));

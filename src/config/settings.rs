@@ -96,7 +96,7 @@ pub struct SpoolConfig {
 #[derive(Debug, Clone)]
 pub struct HttpConfig {
     pub addr: SocketAddr,
-    /// Of connections as many as are configured, whatever this process may have open.
+    /// `max_connections` is as configured; [`HttpLimits::within_open_files`] bounds it.
     pub limits: HttpLimits,
     /// How long webhooks are still taken after the signal to stop.
     pub shutdown_delay: Duration,

@@ -158,8 +158,7 @@ impl DeliveryRecord {
     /// A state that the provider was asked for and that has no time is no resend of one that was published, once the
     /// delivery has another: it has returned to it.
     fn anchor(&self, identity: &EventName, request: &ClaimRequest) -> ReceiptId {
-        let ClaimRequest { copy: CopyInHand { receipt, replay, .. }, moment, .. } = request;
-        let receipt = *receipt;
+        let ClaimRequest { copy: CopyInHand { receipt, replay, .. }, moment, .. } = *request;
         let EventName::ByContent { content } = identity else { return receipt };
         let anchors = self.anchors.get(content).map_or(&[][..], Vec::as_slice);
         let near = |anchor: &&ReceiptId| {
@@ -170,7 +169,7 @@ impl DeliveryRecord {
         let has_another =
             moment.is_of_request() && state.is_some_and(|state| state.status() != moment.status);
         let is_past = |anchor: &ReceiptId| {
-            let event = self.events.get(&identity.of_occurrence(*anchor, *replay));
+            let event = self.events.get(&identity.of_occurrence(*anchor, replay));
             has_another && event.is_some_and(|event| event.progress == Progress::Done)
         };
         let own = anchors.contains(&receipt).then_some(receipt);

@@ -36,19 +36,18 @@ if in_hand and in_hand ~= '' then
   held, held_progress = string.match(in_hand, '^([^,]+),(.*)$')
 end
 
--- Whether the event that a receipt began is published, and the delivery has another status than the one asked for.
-local function is_past(other)
-  if kind ~= 'a' or not current or string.match(current, '^[^,]*,%l,%d+,(%a)') == status then
-    return false
-  end
-  local began = content .. '.' .. string.sub(other, 25) .. forced
-  local known, unfinished = unpack(redis.call('HMGET', key, 'e' .. began, 'p' .. began), 1, 2)
-  return known and not unfinished and held ~= began
-end
-
 local anchor, anchored = receipt, false
 if not by_id then
   if noted then
+    -- Whether the event that a receipt began is published, and the delivery has another status than the one asked for.
+    local function is_past(other)
+      if kind ~= 'a' or not current or string.match(current, '^[^,]*,%l,%d+,(%a)') == status then
+        return false
+      end
+      local began = content .. '.' .. string.sub(other, 25) .. forced
+      local known, unfinished = unpack(redis.call('HMGET', key, 'e' .. began, 'p' .. began), 1, 2)
+      return known and not unfinished and held ~= began
+    end
     local first
     for from = 1, #noted, 32 do
       local other = string.sub(noted, from, from + 31)
