@@ -15,9 +15,9 @@ use backoff::exponential::ExponentialBackoffBuilder;
 use thiserror::Error;
 
 /// What the delay levels can express: 12 binary digits of seconds (docs/ARCHITECTURE.md, "The topology").
-pub const LONGEST_DELAY: Duration = Duration::from_secs(4095);
+const LONGEST_DELAY: Duration = Duration::from_secs(4095);
 /// The resolution of the delay levels, and so the shortest wait worth asking for.
-pub const SHORTEST_DELAY: Duration = Duration::from_secs(1);
+const SHORTEST_DELAY: Duration = Duration::from_secs(1);
 /// Below this a schedule would hardly grow, and its table would be long.
 const LEAST_MULTIPLIER: f64 = 1.1;
 
@@ -87,7 +87,7 @@ impl RetrySchedule {
     }
 
     /// The wait after the attempt numbered `attempt` (from 0) failed, or `None`: there is no further one.
-    /// `sample` is uniform in `0..1` and only ever shortens the wait, to [`SHORTEST_DELAY`] at the least.
+    /// `sample` is uniform in `0..1` and only ever shortens the wait, to 1 s at the least.
     #[must_use]
     pub fn delay_after(&self, attempt: u32, sample: f64) -> Option<Duration> {
         let interval = self.intervals.get(usize::try_from(attempt).ok()?)?;

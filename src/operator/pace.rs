@@ -29,11 +29,8 @@ impl SendPace {
         }
     }
 
-    /// Takes a turn at `now`.
-    ///
-    /// # Errors
-    /// How long to wait for one.
-    pub fn turn_at(&mut self, now: Instant) -> Result<(), Duration> {
+    /// Takes a turn at `now`, or says how long to wait for one.
+    fn turn_at(&mut self, now: Instant) -> Result<(), Duration> {
         let Some(per_second) = self.per_second else { return Ok(()) };
         let passed = now.saturating_duration_since(self.counted_until);
         self.counted_until = now;
@@ -44,5 +41,34 @@ impl SendPace {
         }
         self.turns -= 1.0;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+
+    use super::SendPace;
+
+    #[test]
+    fn turns_come_at_their_rate_and_a_stall_is_made_up_for_in_part() {
+        let start = Instant::now();
+        let after = |millis| start + Duration::from_millis(millis);
+        let mut pace = SendPace::new(Some(100.0), start);
+        assert_eq!(pace.turn_at(start), Ok(()));
+        assert_eq!(pace.turn_at(start), Err(Duration::from_millis(10)));
+        assert_eq!(pace.turn_at(after(10)), Ok(()));
+        assert_eq!(pace.turn_at(after(20)), Ok(()));
+        assert_eq!(pace.turn_at(after(20)), Err(Duration::from_millis(10)));
+        // After a minute's stall: what was missed in 100 ms, and not what was missed in a minute.
+        let turns = (0..1000).filter(|_| pace.turn_at(after(60_000)).is_ok()).count();
+        assert_eq!(turns, 10);
+        let mut slow = SendPace::new(Some(0.5), start);
+        assert_eq!(slow.turn_at(after(60_000)), Ok(()));
+        assert_eq!(slow.turn_at(after(60_000)), Err(Duration::from_secs(2)));
+        let mut unpaced = SendPace::new(None, start);
+        assert!((0..1000).all(|_| unpaced.turn_at(start).is_ok()));
     }
 }

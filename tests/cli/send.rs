@@ -11,7 +11,6 @@ use milepost::cli::send::delivered::{Delivered, ProviderReply, SendOutcome, Whic
 use milepost::cli::send::tally::SendTally;
 use milepost::cli::send::{run_into, target};
 use milepost::domain::provider::ProviderId;
-use milepost::operator::pace::SendPace;
 use reqwest::header::HeaderName;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -173,26 +172,6 @@ async fn so_many_at_once_and_no_more() {
     (args.count, args.concurrency) = (12, 4);
     let (exit, lines) = sent(&args).await;
     assert_eq!((exit, lines.len(), seen.load(Ordering::SeqCst)), (Exit::Done, 12, 4));
-}
-
-#[test]
-fn turns_come_at_their_rate_and_a_stall_is_made_up_for_in_part() {
-    let start = Instant::now();
-    let after = |millis| start + Duration::from_millis(millis);
-    let mut pace = SendPace::new(Some(100.0), start);
-    assert_eq!(pace.turn_at(start), Ok(()));
-    assert_eq!(pace.turn_at(start), Err(Duration::from_millis(10)));
-    assert_eq!(pace.turn_at(after(10)), Ok(()));
-    assert_eq!(pace.turn_at(after(20)), Ok(()));
-    assert_eq!(pace.turn_at(after(20)), Err(Duration::from_millis(10)));
-    // After a minute's stall: what was missed in 100 ms, and not what was missed in a minute.
-    let turns = (0..1000).filter(|_| pace.turn_at(after(60_000)).is_ok()).count();
-    assert_eq!(turns, 10);
-    let mut slow = SendPace::new(Some(0.5), start);
-    assert_eq!(slow.turn_at(after(60_000)), Ok(()));
-    assert_eq!(slow.turn_at(after(60_000)), Err(Duration::from_secs(2)));
-    let mut unpaced = SendPace::new(None, start);
-    assert!((0..1000).all(|_| unpaced.turn_at(start).is_ok()));
 }
 
 #[test]

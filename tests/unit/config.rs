@@ -42,3 +42,13 @@ fn from_toml(toml: &str) -> Result<Loaded, ConfigError> {
 fn refusal(toml: &str) -> String {
     from_toml(toml).expect_err("it makes no sense").to_string()
 }
+
+/// Each of these lines, made a configuration, with what its error says below the first line.
+fn report(lines: &[&str], configuration: impl Fn(&str) -> String) -> String {
+    let problems = |lines: &&str| {
+        let refusal = refusal(&configuration(lines));
+        let problems = refusal.strip_prefix("the configuration is not valid:\n").expect("the first line");
+        format!("{lines}\n{problems}\n")
+    };
+    lines.iter().map(problems).collect::<Vec<_>>().join("\n")
+}

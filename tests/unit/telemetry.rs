@@ -5,4 +5,3 @@ mod metrics;
 mod reference;
 mod seldom;
 mod traces;
-mod usage;
