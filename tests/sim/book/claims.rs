@@ -29,13 +29,18 @@ impl Book {
         match claim {
             Claim::Done | Claim::Stale => {
                 self.settled.insert((process.id, receipt));
+                self.copies.insert(receipt);
             }
             Claim::Busy(_) | Claim::Behind(_) => {}
             Claim::Granted(grant) => {
                 let name = (self.plan.events[event].delivery, grant.event.name.clone());
                 let id = EventId::new(&request.delivery, &request.identity, grant.origin.receipt);
                 let forced = grant.event.name.contains('!');
-                self.begun.entry(name.clone()).or_insert_with(|| (event, id.as_str().to_owned()));
+                // A request that Redis carried out long after the worker had asked again begins nothing: its message ended
+                // as a copy, and a state that was pulled is an event of its own once the delivery has moved on.
+                if !self.copies.contains(&receipt) {
+                    self.begun.entry(name.clone()).or_insert_with(|| (event, id.as_str().to_owned()));
+                }
                 let held = Held {
                     id: id.as_str().to_owned(),
                     token: grant.event.token,
