@@ -131,8 +131,8 @@ pub struct Book {
     ids: BTreeMap<String, Known>,
     pub seen: Vec<Seen>,
     held: BTreeMap<Name, Held>,
-    /// Receipts of messages that were found to be copies of what is known.
-    copies: HashSet<ReceiptId>,
+    /// Receipts of messages that were found to be duplicates.
+    duplicates: HashSet<ReceiptId>,
     /// Every event that was ever claimed: about which event of the plan, and its id.
     pub begun: BTreeMap<Name, (usize, String)>,
     /// The ids that were marked done.
@@ -167,7 +167,7 @@ impl Book {
             ids: BTreeMap::new(),
             seen: Vec::new(),
             held: BTreeMap::new(),
-            copies: HashSet::new(),
+            duplicates: HashSet::new(),
             begun: BTreeMap::new(),
             ended: BTreeSet::new(),
             leaseless: HashSet::new(),

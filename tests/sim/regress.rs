@@ -29,7 +29,7 @@ use crate::process::lock;
 
 #[test]
 fn seeds_that_failed_once() {
-    for seed in [LATE_REPLY, 1_579, 66, 893, 5_058_349, 479_786_471_666, 30_030_607, 30_125_891] {
+    for seed in [LATE_REPLY, 1_579, 66, 893, 5_058_349, 479_786_471_666, 30_030_607, 30_125_891, 31_001_882] {
         crate::check(seed);
     }
 }

@@ -29,7 +29,9 @@ impl Book {
         match claim {
             Claim::Done | Claim::Stale => {
                 self.settled.insert((process.id, receipt));
-                self.copies.insert(receipt);
+                if *claim == Claim::Done {
+                    self.duplicates.insert(receipt);
+                }
             }
             Claim::Busy(_) | Claim::Behind(_) => {}
             Claim::Granted(grant) => {
@@ -37,8 +39,8 @@ impl Book {
                 let id = EventId::new(&request.delivery, &request.identity, grant.origin.receipt);
                 let forced = grant.event.name.contains('!');
                 // A request that Redis carried out long after the worker had asked again begins nothing: its message ended
-                // as a copy, and a state that was pulled is an event of its own once the delivery has moved on.
-                if !self.copies.contains(&receipt) {
+                // as a duplicate, and a state that was pulled is an event of its own once the delivery has moved on.
+                if forced || !self.duplicates.contains(&receipt) {
                     self.begun.entry(name.clone()).or_insert_with(|| (event, id.as_str().to_owned()));
                 }
                 let held = Held {
