@@ -74,10 +74,11 @@ bench: ## receiver and workers beside bare programs: 14 minutes a generation (QU
 	$(if $(PEERS),benches/peers/install target/peers)
 	$(BENCH) compare $(if $(QUICK),--quick) $(if $(ROWS),--rows $(ROWS)) $(if $(PEERS),--peers target/peers) $(if $(JSON),--json $(JSON)) $(if $(WRITE),--write $(WRITE))
 
-costs: ## what each property, header and byte of a message costs RabbitMQ: 8 minutes a generation, GENERATION=... WRITE=docs/performance.md
+costs: ## what each property, header and byte of a message costs RabbitMQ, and an event in the ledger Redis: 9 minutes a generation, GENERATION=... WRITE=docs/performance.md
 	$(SERVERS) install
 	cargo build --release --quiet --example bench
 	$(BENCH) costs $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(WRITE),--write $(WRITE))
+	$(BENCH) ledger $(if $(WRITE),--write $(WRITE))
 
 soak: ## the whole fleet at half its rate with trouble mixed in: MINUTES=20 RATE=EVENTS/S GENERATION=today|debian12 WRITE=docs/performance.md
 	$(SERVERS) install

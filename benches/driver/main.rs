@@ -10,6 +10,7 @@ mod costs;
 mod example;
 mod figures;
 mod http;
+mod ledger;
 mod machine;
 mod material;
 mod peers;
@@ -60,6 +61,15 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         write: Option<PathBuf>,
     },
+    /// What an event in the ledger costs Redis, beside less
+    Ledger {
+        /// How often each is measured
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        rounds: usize,
+        /// Put the tables into this document too
+        #[arg(long, value_name = "FILE")]
+        write: Option<PathBuf>,
+    },
     /// For a long time, with trouble mixed in; of several generations on the first
     Soak {
         /// How long
@@ -89,6 +99,10 @@ fn main() -> anyhow::Result<()> {
                 Command::Costs { rounds, burst, write } => {
                     let text = machine::list() + &costs::run(&generations, rounds, burst).await?;
                     show(&text, "costs", write.as_deref())
+                }
+                Command::Ledger { rounds, write } => {
+                    let text = machine::list() + &ledger::run(&generations, rounds).await?;
+                    show(&text, "ledger", write.as_deref())
                 }
                 Command::Soak { minutes, rate, write } => {
                     soak(generations[0], minutes, rate, write.as_deref()).await

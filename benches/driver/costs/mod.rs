@@ -79,7 +79,7 @@ fn tabulate(cells: &[Cell]) -> String {
 }
 
 /// What else the machine does makes a burst dearer, never cheaper.
-fn lower_quartile(costs: &[f64]) -> f64 {
+pub fn lower_quartile(costs: &[f64]) -> f64 {
     let mut costs = costs.to_vec();
     costs.sort_by(f64::total_cmp);
     costs.get(costs.len() / 4).copied().unwrap_or(f64::NAN)
