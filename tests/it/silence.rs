@@ -4,6 +4,7 @@ mod addresses;
 mod declaring;
 mod memory;
 mod receiver;
+mod worker;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
