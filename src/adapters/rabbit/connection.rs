@@ -100,6 +100,15 @@ impl ConnectError {
         }
     }
 
+    pub(super) const fn is_timeout(&self) -> bool {
+        matches!(self, Self::TimedOut(_))
+    }
+
+    /// The user may not configure what was to be declared.
+    pub(super) fn is_no_right(&self) -> bool {
+        matches!(self, Self::Topology(error) if error.is_no_right())
+    }
+
     /// Why no connection to any of `uris` could be made.
     pub(super) fn to(uris: &[AMQPUri], error: Self) -> Self {
         Self::at(uris.iter().map(host).collect::<Vec<_>>().join(", "), error)

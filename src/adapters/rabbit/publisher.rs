@@ -131,31 +131,31 @@ impl RabbitPublisher {
         Ok(Opened { url, connection, link, channel })
     }
 
-    /// Looks whether the broker has what is needed, and declares it when it does not, or was never asked to. Declaring
-    /// takes each node of a cluster; when one of them hangs and all is there, a look must do.
+    /// Looks whether the broker has what is needed. Until this process declared that once it does so as well: a look compares
+    /// no arguments and sees no bindings. But declaring takes each node of a cluster, of which one may hang, and a right: when
+    /// all is there, it gets no more time than connecting does, and may be refused.
     async fn prepare(&self, connection: &Connection) -> Result<(), ConnectError> {
         let limit = 3 * self.settings.connect_timeout;
-        let look = || async {
+        let looking = async {
             let channel = connection.create_channel().await?;
-            self.topology.verify(&channel).await?;
-            Ok(())
+            Ok(self.topology.verify(&channel).await?)
         };
-        if self.mode == TopologyMode::Verify {
-            return within(limit, look()).await;
-        }
-        if self.declared.load(Ordering::Relaxed) && within(limit, look()).await.is_ok() {
-            return Ok(());
+        let looked = within(limit, looking).await;
+        let there = looked.is_ok();
+        if self.mode == TopologyMode::Verify || (there && self.declared.load(Ordering::Relaxed)) {
+            return looked;
         }
         let declaring = async {
             let channel = connection.create_channel().await?;
-            self.topology.apply(&channel).await?;
-            Ok(())
+            Ok(self.topology.apply(&channel).await?)
         };
-        match within(limit, declaring).await {
-            Err(ConnectError::TimedOut(_)) => within(limit, look()).await?,
-            declared => declared?,
+        match within(if there { self.settings.connect_timeout } else { limit }, declaring).await {
+            Ok(()) => self.declared.store(true, Ordering::Relaxed),
+            Err(error) if there && (error.is_timeout() || error.is_no_right()) => {
+                tracing::warn!(%error, "publishing: the topology is there, but could not be declared");
+            }
+            Err(error) => return Err(error),
         }
-        self.declared.store(true, Ordering::Relaxed);
         Ok(())
     }
 
