@@ -119,7 +119,7 @@ async fn each_address_has_its_share(url: &str) {
     let mut other = uri;
     other.authority.host = "other.example".to_owned();
     let refused = connect_to_first(vec![Place::new(other, alive)], "tls", LIMIT).await;
-    let error = refused.err().expect("another name").to_string();
+    let error = refused.expect_err("another name").to_string();
     assert!(error.contains("invalid peer certificate"), "{error}");
 }
 

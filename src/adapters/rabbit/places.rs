@@ -57,8 +57,9 @@ impl Place {
             })
         };
         let properties = ConnectionProperties::default().with_connection_name(name.into());
-        let connection = Connection::connector(uri, default_runtime()?, connect, properties).await?;
-        Ok((connection, link.proven()))
+        // It is large, and in everything that connects.
+        let connecting = Box::pin(Connection::connector(uri, default_runtime()?, connect, properties));
+        Ok((connecting.await?, link.proven()))
     }
 }
 

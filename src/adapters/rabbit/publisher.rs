@@ -326,8 +326,6 @@ impl Publisher for RabbitPublisher {
     }
 
     fn ready(&self) -> bool {
-        !self.blocked.load(Ordering::Relaxed)
-            && !self.answers.none_since().is_some()
-            && self.channel.is_open()
+        !self.blocked.load(Ordering::Relaxed) && self.answers.none_since().is_none() && self.channel.is_open()
     }
 }
