@@ -1,9 +1,13 @@
 //! `amqps://` and `rediss://`, on servers whose certificates a throw-away CA signed.
 
+use std::net::TcpListener;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use bytes::Bytes;
 use lapin::types::FieldTable;
+use lapin::uri::AMQPUri;
+use milepost::adapters::rabbit::{Place, connect_to_first};
 use milepost::domain::authentication::AuthScheme;
 use milepost::domain::samples::{SampleSource as _, Signing};
 use milepost::domain::secret::Secret;
@@ -76,6 +80,47 @@ async fn without_the_ca_neither_server_is_trusted(amqps: &str, rediss: &str) {
         let log = program.stderr.all().join("\n");
         assert!(!log.contains("amqp-password") && !log.contains("redis-password"), "{log}");
     }
+}
+
+/// What the child below connects to.
+const CHILDS_URL: &str = "MILEPOST_TEST_CHILDS_AMQPS_URL";
+
+/// As a name with several addresses has one, of which the first hangs. The CA is trusted by a variable, so this runs itself
+/// again as a child.
+#[tokio::test]
+async fn with_tls_each_address_of_a_name_has_its_share_of_the_time() {
+    if let Ok(url) = std::env::var(CHILDS_URL) {
+        return each_address_has_its_share(&url).await;
+    }
+    let servers = OwnServers::start_with("tls-addresses", &["--tls", "--without-redis"]);
+    let amqps = servers.value("MILEPOST_AMQPS_URL").replace("127.0.0.1", "localhost");
+    let test = "tls::with_tls_each_address_of_a_name_has_its_share_of_the_time";
+    let mut child = Command::new(std::env::current_exe().expect("this binary"));
+    child.args(["--exact", test]).env(CHILDS_URL, amqps);
+    let output = child.env("SSL_CERT_FILE", servers.value("MILEPOST_TLS_CA")).output().expect("it runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+}
+
+async fn each_address_has_its_share(url: &str) {
+    const LIMIT: Duration = Duration::from_secs(4);
+    milepost::adapters::tls::install_crypto_provider();
+    let uri: AMQPUri = url.parse().expect("a URL");
+    // It takes connections, and does not shake hands.
+    let silent = TcpListener::bind("[::1]:0").expect("a port");
+    let alive = format!("127.0.0.1:{}", uri.authority.port).parse().expect("an address");
+    let addresses = [silent.local_addr().expect("bound"), alive];
+    let places = addresses.map(|address| Place::new(uri.clone(), address)).to_vec();
+    let connected = connect_to_first(places, "tls", LIMIT).await;
+    let (connection, link) = connected.expect("the second one");
+    assert!(connection.status().connected() && link.address() == alive, "{link:?}");
+
+    // The certificate is for `localhost` and for the address: it is the name that counts.
+    let mut other = uri;
+    other.authority.host = "other.example".to_owned();
+    let refused = connect_to_first(vec![Place::new(other, alive)], "tls", LIMIT).await;
+    let error = refused.expect_err("another name").to_string();
+    assert!(error.contains("invalid peer certificate"), "{error}");
 }
 
 #[tokio::test]

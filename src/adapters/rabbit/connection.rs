@@ -3,30 +3,22 @@
 //! lapin's own recovery gives up after 16 tries and resumes consumers silently, so it is off: the owner of a
 //! connection makes a new one, with new channels, when it is lost.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use lapin::options::ConfirmSelectOptions;
 use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
-use lapin::uri::{AMQPScheme, AMQPUri};
-use lapin::{Channel, Connection, ConnectionProperties, ErrorKind};
-use rand::seq::SliceRandom as _;
+use lapin::uri::AMQPUri;
+use lapin::{Channel, Connection, ErrorKind};
 use thiserror::Error;
 
+use super::places::{Link, connect_to_first, places, uris};
 use super::topology::TopologyError;
 use crate::adapters::live_url::LiveUrl;
-use crate::domain::hosts::each_host;
 use crate::domain::retry::reconnect_delay;
 
 /// Closing is bounded: a broker that does not answer is disconnected.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// A broker that is silent for two of these is gone. A URL may say another number.
-const HEARTBEAT_SECONDS: u16 = 10;
-/// The largest frame. lapin keeps two buffers of 32 frames a connection: with RabbitMQ's 128 KiB these are 8 MiB, most of
-/// what a process holds. Webhooks have some KiB, and larger ones come in pieces.
-const FRAME_BYTES: u32 = 32 * 1024;
-/// However many addresses a broker has, each is given so long.
-const LEAST_TIME: Duration = Duration::from_secs(1);
 
 /// How to reach RabbitMQ, and who we say we are.
 #[derive(Clone)]
@@ -108,10 +100,22 @@ impl ConnectError {
         }
     }
 
+    pub(super) const fn is_timeout(&self) -> bool {
+        matches!(self, Self::TimedOut(_))
+    }
+
+    /// The user may not configure what was to be declared.
+    pub(super) fn is_no_right(&self) -> bool {
+        matches!(self, Self::Topology(error) if error.is_no_right())
+    }
+
     /// Why no connection to any of `uris` could be made.
     pub(super) fn to(uris: &[AMQPUri], error: Self) -> Self {
-        let address = |uri: &AMQPUri| format!("{}:{}", uri.authority.host, uri.authority.port);
-        let address = uris.iter().map(address).collect::<Vec<_>>().join(", ");
+        Self::at(uris.iter().map(host).collect::<Vec<_>>().join(", "), error)
+    }
+
+    /// Why no connection to `address` could be made.
+    pub(super) fn at(address: String, error: Self) -> Self {
         match error {
             Self::Refused(error) => match refusal(&error) {
                 Some(AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED)) => Self::Credentials(address),
@@ -125,6 +129,11 @@ impl ConnectError {
             other => other,
         }
     }
+}
+
+/// The host that a URL names, with its port.
+pub(super) fn host(uri: &AMQPUri) -> String {
+    format!("{}:{}", uri.authority.host, uri.authority.port)
 }
 
 fn refusal(error: &lapin::Error) -> Option<&AMQPErrorKind> {
@@ -148,66 +157,20 @@ fn words(error: &lapin::Error) -> String {
 /// # Errors
 /// See [`ConnectError`].
 pub async fn connect(settings: &RabbitSettings, purpose: &str) -> Result<Connection, ConnectError> {
+    connect_avoiding(None, settings, purpose).await.map(|(connection, _)| connection)
+}
+
+/// The same, to the `avoided` address only if no other one answers.
+pub(super) async fn connect_avoiding(
+    avoided: Option<SocketAddr>,
+    settings: &RabbitSettings,
+    purpose: &str,
+) -> Result<(Connection, Link), ConnectError> {
     let name = format!("{} {purpose}", settings.name);
     let uris = uris(&settings.url.now()).ok_or(ConnectError::Url)?;
     let limit = settings.connect_timeout;
-    let connecting = async { connect_to_first(addresses(&uris).await?, &name, limit).await };
+    let connecting = async { connect_to_first(places(&uris, avoided).await?, &name, limit).await };
     within(limit, connecting).await.map_err(|error| ConnectError::to(&uris, error))
-}
-
-/// What a URL says for each of the hosts that it names; nothing if it is no AMQP URL.
-pub(super) fn uris(url: &str) -> Option<Vec<AMQPUri>> {
-    let each = each_host(url).into_iter().map(|url| {
-        let mut uri: AMQPUri = url.parse().ok()?;
-        uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
-        uri.query.frame_max.get_or_insert(FRAME_BYTES);
-        Some(uri)
-    });
-    each.collect()
-}
-
-/// Connects to the first of these that answers. Each has its share of the time, so that a dead one does not take it all.
-///
-/// # Errors
-/// The last one's.
-pub async fn connect_to_first(
-    uris: Vec<AMQPUri>,
-    name: &str,
-    limit: Duration,
-) -> Result<Connection, ConnectError> {
-    let mut tried = Err(ConnectError::NoAddress);
-    let each = (limit / u32::try_from(uris.len().max(1)).unwrap_or(1)).max(LEAST_TIME);
-    for uri in uris {
-        let properties = ConnectionProperties::default().with_connection_name(name.into());
-        tried = within(each, async { Ok(Connection::connect_uri(uri, properties).await?) }).await;
-        if tried.is_ok() {
-            break;
-        }
-    }
-    tried
-}
-
-/// The same broker by each of its hosts and each address of a host's name, in any order, so that a dead one costs its share
-/// of the time and connections spread. With TLS the names themselves: the certificates are for those.
-///
-/// # Errors
-/// When no name has an address.
-pub(super) async fn addresses(uris: &[AMQPUri]) -> Result<Vec<AMQPUri>, ConnectError> {
-    let mut found = Vec::new();
-    for uri in uris {
-        if uri.scheme == AMQPScheme::AMQPS {
-            found.push(uri.clone());
-            continue;
-        }
-        let name = (uri.authority.host.as_str(), uri.authority.port);
-        for address in tokio::net::lookup_host(name).await.into_iter().flatten() {
-            let mut uri = uri.clone();
-            uri.authority.host = address.ip().to_string();
-            found.push(uri);
-        }
-    }
-    found.shuffle(&mut rand::rng());
-    if found.is_empty() { Err(ConnectError::NoAddress) } else { Ok(found) }
 }
 
 /// Waits until the URL is another than `used`, then until `open` succeeds with it. A caller that waits goes on with the

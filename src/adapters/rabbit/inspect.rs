@@ -9,9 +9,8 @@ use lapin::types::FieldTable;
 use lapin::{Channel, Connection, ErrorKind};
 
 use super::compare::{Compared, ObjectKind, ObjectState, binding_name};
-use super::connection::{
-    ConnectError, RabbitSettings, addresses, close, connect, connect_to_first, uris, within,
-};
+use super::connection::{ConnectError, RabbitSettings, close, connect, host, within};
+use super::places::{connect_to_first, places, uris};
 use super::topology::Topology;
 
 const ACCESS_REFUSED: u16 = 403;
@@ -29,29 +28,21 @@ pub struct Host {
 
 /// Connects to each place that the URL names, all at once: [`connect`] passes over those that do not answer.
 pub async fn each_host(settings: &RabbitSettings) -> Vec<Host> {
-    let mut places = Vec::new();
+    let mut found = Vec::new();
     for uri in uris(&settings.url.now()).unwrap_or_default() {
-        match addresses(std::slice::from_ref(&uri)).await {
-            Ok(found) => places.extend(found.into_iter().map(|place| (place, None))),
-            Err(error) => places.push((uri, Some(error))),
+        match places(std::slice::from_ref(&uri), None).await {
+            Ok(places) => found.extend(places.into_iter().map(|place| (place.to_string(), Ok(place)))),
+            Err(error) => found.push((host(&uri), Err(error))),
         }
     }
-    let each = places.into_iter().map(|(uri, error)| async move {
-        let address = format!("{}:{}", uri.authority.host, uri.authority.port);
-        let uris = [uri.clone()];
+    let each = found.into_iter().map(|(address, place)| async move {
         let connecting = async {
-            match error {
-                Some(error) => Err(error),
-                None => connect_to_first(vec![uri], "milepost check", settings.connect_timeout).await,
-            }
+            let (connection, _) =
+                connect_to_first(vec![place?], "milepost check", settings.connect_timeout).await?;
+            close(&connection).await;
+            Ok(())
         };
-        let answer = match connecting.await {
-            Ok(connection) => {
-                close(&connection).await;
-                Ok(())
-            }
-            Err(error) => Err(ConnectError::to(&uris, error)),
-        };
+        let answer = connecting.await.map_err(|error| ConnectError::at(address.clone(), error));
         Host { address, answer }
     });
     join_all(each).await

@@ -10,9 +10,9 @@ use serde_json::Value;
 use thiserror::Error;
 use url::Url;
 
-use super::connection::uris;
 use super::definitions::{BindingDefinition, Definitions, ExchangeDefinition, QueueDefinition};
 use super::parked::parked_lock;
+use super::places::uris;
 use crate::domain::provider::ProviderId;
 
 /// How long one answer may take. All questions are asked at once, so that a look takes no longer.

@@ -1,5 +1,6 @@
 //! Publishing with confirms, on a connection of its own.
 
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,11 +12,15 @@ use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Confirmation, Connection, Event};
 use tokio_util::sync::CancellationToken;
 
+use super::answers::Answers;
 use super::bursts::Bursts;
 use super::channel::{AmqpMessage, PublishChannel};
-use super::connection::{ConnectError, RabbitSettings, close, confirming, connect, successor, within};
+use super::connection::{
+    ConnectError, RabbitSettings, close, confirming, connect_avoiding, successor, within,
+};
 use super::delay::DelayLevels;
 use super::envelope;
+use super::places::Link;
 use super::topology::{PARKED, Topology, TopologyMode, UPDATES, WEBHOOKS};
 use crate::domain::event::CONTENT_TYPE;
 use crate::domain::retry::reconnect_delay;
@@ -36,7 +41,9 @@ pub struct RabbitPublisher {
     /// Where there is one, everything is published in bursts.
     bursts: Option<Arc<Bursts>>,
     blocked: AtomicBool,
-    answers: Mutex<Answers>,
+    answers: Answers,
+    /// The address of the connection that was lost or given up last: another one is tried first.
+    avoided: Mutex<Option<SocketAddr>>,
     /// The topology was declared by this process once: from then on it is only looked at.
     declared: AtomicBool,
 }
@@ -50,18 +57,12 @@ pub enum Pace {
     Bursts,
 }
 
-/// When the broker last answered a publish on the connection in use, and since when it does not.
-#[derive(Default)]
-struct Answers {
-    last: Option<Instant>,
-    none_since: Option<Instant>,
-}
-
 /// A connection that can be published on.
 struct Opened {
     /// What it was made with; or the one before, if it changed just then.
     url: Arc<str>,
     connection: Connection,
+    link: Link,
     channel: Channel,
 }
 
@@ -77,9 +78,20 @@ impl RabbitPublisher {
     ) -> Arc<Self> {
         let channel = Arc::<PublishChannel>::default();
         let bursts = (pace == Pace::Bursts).then(|| Arc::new(Bursts::new(Arc::clone(&channel))));
-        let answers = Mutex::default();
+        let (answers, avoided) = (Answers::default(), Mutex::default());
         let (blocked, declared) = (AtomicBool::new(false), AtomicBool::new(false));
-        Arc::new(Self { settings, topology, mode, delays, channel, bursts, blocked, answers, declared })
+        Arc::new(Self {
+            settings,
+            topology,
+            mode,
+            delays,
+            channel,
+            bursts,
+            blocked,
+            answers,
+            avoided,
+            declared,
+        })
     }
 
     /// Connects, declares or checks the topology, and starts over with growing jittered pauses whenever the
@@ -112,37 +124,38 @@ impl RabbitPublisher {
 
     async fn open(&self) -> Result<Opened, ConnectError> {
         let url = self.settings.url.now();
-        let connection = connect(&self.settings, "publish").await?;
+        let avoided = *self.avoided();
+        let (connection, link) = connect_avoiding(avoided, &self.settings, "publish").await?;
         self.prepare(&connection).await?;
         let channel = confirming(&connection, self.settings.connect_timeout).await?;
-        Ok(Opened { url, connection, channel })
+        Ok(Opened { url, connection, link, channel })
     }
 
-    /// Looks whether the broker has what is needed, and declares it when it does not, or was never asked to. Declaring
-    /// takes each node of a cluster; when one of them hangs and all is there, a look must do.
+    /// Looks whether the broker has what is needed. Until this process declared that once it does so as well: a look compares
+    /// no arguments and sees no bindings. But declaring takes each node of a cluster, of which one may hang, and a right: when
+    /// all is there, it gets no more time than connecting does, and may be refused.
     async fn prepare(&self, connection: &Connection) -> Result<(), ConnectError> {
         let limit = 3 * self.settings.connect_timeout;
-        let look = || async {
+        let looking = async {
             let channel = connection.create_channel().await?;
-            self.topology.verify(&channel).await?;
-            Ok(())
+            Ok(self.topology.verify(&channel).await?)
         };
-        if self.mode == TopologyMode::Verify {
-            return within(limit, look()).await;
-        }
-        if self.declared.load(Ordering::Relaxed) && within(limit, look()).await.is_ok() {
-            return Ok(());
+        let looked = within(limit, looking).await;
+        let there = looked.is_ok();
+        if self.mode == TopologyMode::Verify || (there && self.declared.load(Ordering::Relaxed)) {
+            return looked;
         }
         let declaring = async {
             let channel = connection.create_channel().await?;
-            self.topology.apply(&channel).await?;
-            Ok(())
+            Ok(self.topology.apply(&channel).await?)
         };
-        match within(limit, declaring).await {
-            Err(ConnectError::TimedOut(_)) => within(limit, look()).await?,
-            declared => declared?,
+        match within(if there { self.settings.connect_timeout } else { limit }, declaring).await {
+            Ok(()) => self.declared.store(true, Ordering::Relaxed),
+            Err(error) if there && (error.is_timeout() || error.is_no_right()) => {
+                tracing::warn!(%error, "publishing: the topology is there, but could not be declared");
+            }
+            Err(error) => return Err(error),
         }
-        self.declared.store(true, Ordering::Relaxed);
         Ok(())
     }
 
@@ -150,17 +163,20 @@ impl RabbitPublisher {
     /// returned.
     async fn serve(
         &self,
-        Opened { url, connection, channel }: Opened,
+        Opened { url, connection, link, channel }: Opened,
         shutdown: &CancellationToken,
     ) -> Option<Opened> {
         let mut events = pin!(connection.events_listener());
         self.blocked.store(connection.status().blocked(), Ordering::Relaxed);
-        *self.answers() = Answers::default();
+        self.answers.forget();
         self.channel.set(Some(channel.clone()));
         metrics::gauge!(m::BROKER_CONNECTED, "role" => "publish").set(1.0);
         tracing::info!("publishing: connected");
         tokio::select! {
-            () = self.watch(events.as_mut(), &connection, &channel) => tracing::warn!("publishing: connection lost"),
+            () = self.watch(events.as_mut(), &connection, &channel) => {
+                tracing::warn!("publishing: connection lost");
+                *self.avoided() = Some(link.address());
+            }
             () = shutdown.cancelled() => {}
             newer = successor(&self.settings.url, &url, || self.open()) => {
                 tracing::info!("publishing: the URL changed");
@@ -169,6 +185,7 @@ impl RabbitPublisher {
                 tokio::spawn(async move {
                     tokio::time::sleep(patience).await;
                     close(&connection).await;
+                    link.cut();
                     // With its last owner lapin closes a channel, and what is not confirmed on it then never is.
                     drop(channel);
                 });
@@ -178,6 +195,7 @@ impl RabbitPublisher {
         self.channel.set(None);
         metrics::gauge!(m::BROKER_CONNECTED, "role" => "publish").set(0.0);
         close(&connection).await;
+        link.cut();
         None
     }
 
@@ -206,7 +224,7 @@ impl RabbitPublisher {
                 },
                 _ = look.tick() => {}
             }
-            let silent = self.answers().none_since;
+            let silent = self.answers.none_since();
             if silent.is_some_and(|since| since.elapsed() >= 2 * self.settings.confirm_timeout) {
                 tracing::warn!("publishing: nothing is confirmed on this connection: giving it up");
                 return;
@@ -214,34 +232,13 @@ impl RabbitPublisher {
         }
     }
 
-    fn answers(&self) -> MutexGuard<'_, Answers> {
-        // A panic elsewhere cannot leave two times half-written.
-        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn is_silent(&self) -> bool {
-        self.answers().none_since.is_some()
-    }
-
-    /// Notes what a publish that began at `began` says of the connection: any answer, that it lives; none in time while
-    /// nothing else was answered either, that it may not. Until it is known, nothing more is sent on it.
-    fn judge(&self, began: Instant, result: Result<(), PublishError>) {
-        match result {
-            Ok(()) | Err(PublishError::Refused) => {
-                *self.answers() = Answers { last: Some(Instant::now()), none_since: None };
-            }
-            Err(PublishError::Unconfirmed) if began.elapsed() >= self.settings.confirm_timeout => {
-                let mut answers = self.answers();
-                if answers.last.is_none_or(|last| last < began) {
-                    answers.none_since.get_or_insert(began);
-                }
-            }
-            Err(PublishError::Unconfirmed | PublishError::Unavailable) => {}
-        }
+    fn avoided(&self) -> MutexGuard<'_, Option<SocketAddr>> {
+        // A panic elsewhere cannot leave an address half-written.
+        self.avoided.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn send(&self, message: AmqpMessage) -> Result<(), PublishError> {
-        if self.blocked.load(Ordering::Relaxed) || self.is_silent() {
+        if self.blocked.load(Ordering::Relaxed) || self.answers.none_since().is_some() {
             return Err(PublishError::Unavailable);
         }
         let confirm = match &self.bursts {
@@ -320,7 +317,7 @@ impl Publisher for RabbitPublisher {
         let result = tokio::time::timeout(self.settings.confirm_timeout, self.send(message))
             .await
             .unwrap_or(Err(PublishError::Unconfirmed));
-        self.judge(began, result);
+        self.answers.note(began, result, self.settings.confirm_timeout);
         let label = result.map_or_else(PublishError::as_str, |()| "ack");
         metrics::counter!(m::PUBLISH_CONFIRMS, "stage" => stage, "result" => label).increment(1);
         metrics::histogram!(m::PUBLISH_CONFIRM_DURATION, "stage" => stage)
@@ -329,6 +326,6 @@ impl Publisher for RabbitPublisher {
     }
 
     fn ready(&self) -> bool {
-        !self.blocked.load(Ordering::Relaxed) && !self.is_silent() && self.channel.is_open()
+        !self.blocked.load(Ordering::Relaxed) && self.answers.none_since().is_none() && self.channel.is_open()
     }
 }

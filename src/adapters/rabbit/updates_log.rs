@@ -18,7 +18,8 @@ use thiserror::Error;
 use tokio::time::{sleep, timeout};
 
 use self::session::{LogPosition, LogSession, offset_of};
-use super::connection::{ConnectError, uris};
+use super::connection::ConnectError;
+use super::places::uris;
 use super::topology::{AUDIT, UPDATES_LOG};
 use crate::domain::retry::reconnect_delay;
 

@@ -120,6 +120,12 @@ impl Server {
 
 /// A running webhook port. Accounts: `default` and `shop-1` with a secret, `lost` without a readable one.
 pub async fn start(setup: Setup) -> (Server, Arc<FakePublisher>) {
+    let (server, publisher, _) = start_port(setup).await;
+    (server, publisher)
+}
+
+/// The same, and the port itself.
+pub async fn start_port(setup: Setup) -> (Server, Arc<FakePublisher>, Arc<WebhookPort>) {
     let credentials = |named: &[&str]| {
         let secrets = named.iter().filter_map(|secret| Secret::new(secret.as_bytes())).collect();
         Arc::new(Credentials { authentication: BY_SIGNATURE, secrets })
@@ -130,7 +136,8 @@ pub async fn start(setup: Setup) -> (Server, Arc<FakePublisher>) {
         (account("shop-1"), credentials(&[SECRET])),
         (account("lost"), credentials(&[])),
     ]);
-    start_with(setup, |_| watch::channel(Accounts { known, incomplete: false }).1).await
+    let (port, publisher) = port_with(&setup, |_| watch::channel(Accounts { known, incomplete: false }).1);
+    (Server::start(Arc::clone(&port), &setup).await, publisher, port)
 }
 
 /// A running webhook port whose provider's accounts are configured by this TOML, and followed on change.
@@ -151,6 +158,15 @@ pub async fn start_with(
     setup: Setup,
     accounts: impl FnOnce(&'static TestProvider) -> LiveAccounts,
 ) -> (Server, Arc<FakePublisher>) {
+    let (port, publisher) = port_with(&setup, accounts);
+    (Server::start(port, &setup).await, publisher)
+}
+
+/// The same port, before it runs.
+fn port_with(
+    setup: &Setup,
+    accounts: impl FnOnce(&'static TestProvider) -> LiveAccounts,
+) -> (Arc<WebhookPort>, Arc<FakePublisher>) {
     recorder();
     let provider = |name, path| -> &'static TestProvider {
         Box::leak(Box::new(TestProvider { id: ProviderId::new(name), path, answers: setup.answers }))
@@ -166,7 +182,7 @@ pub async fn start_with(
         |spool: &Arc<FakeSpool>| (provided.id, Arc::new(Spooling::new(provided.id, spool.clone(), limits)));
     let receiver = Receiver::new(endpoints, publisher.clone(), Arc::clone(&setup.clock))
         .with_spools(setup.spool.iter().map(spooling).collect());
-    (Server::start(WebhookPort::new(receiver, setup.limits, 0.0), &setup).await, publisher)
+    (WebhookPort::new(receiver, setup.limits, 0.0), publisher)
 }
 
 /// Fails instead of hanging.

@@ -3,11 +3,9 @@
 use std::collections::BTreeSet;
 
 use lapin::types::FieldTable;
-use milepost::domain::authentication::AuthScheme;
 use milepost::domain::identity::{Account, ReceiptId, Way};
 use milepost::domain::provider::{Provider as _, ProviderId};
-use milepost::domain::samples::{SampleSource, Signing};
-use milepost::domain::secret::Secret;
+use milepost::domain::samples::SampleSource;
 use milepost::providers::{DELIVERECT, TELYPORT};
 use reqwest::Client;
 use serde_json::Value;
@@ -15,8 +13,9 @@ use serde_json::Value;
 use crate::support::eventually;
 use crate::support::fixtures::account;
 use crate::support::fleet::{Subscriber, receipt, telyport_body};
-use crate::support::process::{Process, Program, SECRET};
+use crate::support::process::{Process, Program};
 use crate::support::proxy::Proxy;
+use crate::support::sender;
 use crate::support::servers::{OwnServers, Vhost, client};
 
 const SPOOL: &str = "MILEPOST__PROVIDERS__DELIVERECT__SPOOL";
@@ -41,14 +40,7 @@ async fn post_as(
     account: &Account,
     body: String,
 ) -> Option<(u16, String)> {
-    let secret = Secret::new(SECRET.as_bytes()).expect("not empty");
-    let signing = Signing { scheme: AuthScheme::Hmac, header: None, secret: &secret };
-    let webhook = provider.sign(body.into(), &signing);
-    let url = format!("http://{to}/webhooks/{}/{account}", provider.id());
-    let request = client.post(url).body(webhook.body);
-    let request =
-        webhook.headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
-    let reply = request.send().await.ok()?;
+    let reply = sender::post(client, to, provider, account, body).await?;
     let receipt = reply.headers()["milepost-receipt"].to_str().expect("ASCII").to_owned();
     Some((reply.status().as_u16(), receipt))
 }

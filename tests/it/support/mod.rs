@@ -7,6 +7,7 @@ pub mod front;
 pub mod process;
 pub mod proxy;
 pub mod redis_group;
+pub mod sender;
 pub mod servers;
 
 use std::time::Duration;

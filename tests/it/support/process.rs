@@ -213,9 +213,27 @@ impl Process {
 
     /// The most memory that it ever had, in KiB.
     pub fn peak_memory_kib(&self) -> u64 {
+        self.status("VmHWM:")
+    }
+
+    /// The memory that it has now, in KiB.
+    pub fn memory_kib(&self) -> u64 {
+        self.status("VmRSS:")
+    }
+
+    /// How many threads have this name.
+    pub fn threads(&self, name: &str) -> usize {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("it runs");
+        // One may end meanwhile.
+        let names =
+            threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("comm")).ok());
+        names.filter(|found| found.trim() == name).count()
+    }
+
+    fn status(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB"));
-        peak.and_then(|peak| peak.trim().parse().ok()).expect("a number")
+        let value = status.lines().find_map(|line| line.strip_prefix(name)?.strip_suffix("kB"));
+        value.and_then(|value| value.trim().parse().ok()).expect("a number")
     }
 
     pub fn is_running(&mut self) -> bool {

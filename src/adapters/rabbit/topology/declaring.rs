@@ -24,6 +24,12 @@ impl TopologyError {
         let (_, argument) = self.broker_says.split_once("inequivalent arg '")?;
         argument.split('\'').next()
     }
+
+    /// Whether the user lacks a right.
+    #[must_use]
+    pub fn is_no_right(&self) -> bool {
+        self.broker_says.contains("ACCESS_REFUSED")
+    }
 }
 
 impl Exchange {

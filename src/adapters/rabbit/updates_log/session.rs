@@ -9,7 +9,8 @@ use lapin::uri::AMQPUri;
 use lapin::{Acker, Connection, Consumer};
 
 use super::CONNECT_TIMEOUT;
-use crate::adapters::rabbit::connection::{ConnectError, addresses, close, connect_to_first};
+use crate::adapters::rabbit::connection::{ConnectError, close};
+use crate::adapters::rabbit::places::{connect_to_first, places};
 
 /// Both the argument of a stream's consumer and a header of each of its messages.
 const OFFSET: &str = "x-stream-offset";
@@ -60,8 +61,9 @@ impl LogSession {
         stream: &str,
         position: LogPosition,
     ) -> Result<Self, ConnectError> {
-        let connection =
-            connect_to_first(addresses(uris).await?, &format!("milepost {stream}"), CONNECT_TIMEOUT).await?;
+        let places = places(uris, None).await?;
+        let (connection, _) =
+            connect_to_first(places, &format!("milepost {stream}"), CONNECT_TIMEOUT).await?;
         let channel = connection.create_channel().await?;
         channel.basic_qos(PREFETCH, BasicQosOptions::default()).await?;
         let mut arguments = FieldTable::default();
