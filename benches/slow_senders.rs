@@ -1,12 +1,13 @@
 //! What an unauthenticated sender costs the others: the times of a provider's webhooks while another provider's URL is
 //! held by 1,000 slow connections, and by 100 new ones each second, beside the times without them, in turns.
 //! `cargo run --release --example slow_senders`. Receiver, attacker and senders are a process each; the receiver has the
-//! limits of the default configuration, and a broker that confirms after 2 ms.
+//! limits of the default configuration, and a broker that confirms after 2 ms. Ends with 1 if the attack costs more than
+//! it may.
 #![allow(clippy::disallowed_methods)] // It is no part of Milepost, and has no configuration.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,19 +38,23 @@ const CONFIRM: Duration = Duration::from_millis(2);
 const SECRET: &str = "a secret";
 const TARGET: &str = "/webhooks/hubrise";
 
+/// How many times the p99 without it the attack may cost the others. It may cost no refusal.
+const P99_BELOW: f64 = 2.0;
+
 #[tokio::main]
-async fn main() {
+async fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     match arguments.as_slice() {
-        [] => compare().await,
+        [] => return compare().await,
         [role] if role == "receiver" => receive().await,
         [role, address] if role == "attacker" => attack(address.parse().expect("an address")).await,
         _ => panic!("it takes no arguments"),
     }
+    ExitCode::SUCCESS
 }
 
 /// Rounds without and with the attack, in turns.
-async fn compare() {
+async fn compare() -> ExitCode {
     let mut receiver = Killed::start(&["receiver"], Stdio::piped());
     let mut line = String::new();
     BufReader::new(receiver.0.stdout.take().expect("piped"))
@@ -75,13 +80,21 @@ async fn compare() {
         println!(
             "{sent:>7} sent  {refused:>4} refused  p50 {p50:>6.2} ms  p99 {p99:>6.2} ms  CPU {cpu:>5.1} %"
         );
-        (p50, p99)
+        (refused, p50, p99)
     };
     print!("alone    ");
-    let alone = shown(&alone);
+    let (refused_alone, p50, p99) = shown(&alone);
     print!("attacked ");
-    let attacked = shown(&attacked);
-    println!("ratio     p50 {:.2}  p99 {:.2}", attacked.0 / alone.0, attacked.1 / alone.1);
+    let (refused, attacked_p50, attacked_p99) = shown(&attacked);
+    let ratio = attacked_p99 / p99;
+    println!("ratio     p50 {:.2}  p99 {ratio:.2}", attacked_p50 / p50);
+    if refused_alone + refused > 0 || ratio >= P99_BELOW {
+        eprintln!(
+            "the attack costs the others too much: wanted are no refusal and less than {P99_BELOW} times the p99"
+        );
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
 }
 
 /// A process that ends when this is dropped.

@@ -2,9 +2,11 @@
 
 use lapin::options::QueueDeleteOptions;
 use lapin::types::FieldTable;
+use metrics_exporter_prometheus::PrometheusBuilder;
+use milepost::domain::envelope::Envelope;
 use serde_json::{Value, json};
 
-use crate::support::fixtures::{TELYPORT, envelope};
+use crate::support::fixtures::{TELYPORT, at, envelope, receipt_at};
 use crate::support::fleet::{Real, Subscriber, drained, rejecting, run, telyport, telyport_body};
 use crate::support::servers::Vhost;
 
@@ -84,6 +86,48 @@ async fn updates_say_what_changed_and_how_they_fit() {
     let sequences: Vec<_> =
         updates.iter().map(|update| update["sequence"].as_u64().expect("a number")).collect();
     assert!(sequences.is_sorted_by(|one, next| one < next), "{sequences:?}");
+}
+
+/// Telyport is Indian, and its time read as UTC is 5 h 30 min ahead. Who follows README's rule sees the delivery end.
+#[tokio::test]
+async fn after_a_time_of_hours_ahead_nothing_is_late() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    // This test runs on one thread, so its worker counts here.
+    let _measured = metrics::set_default_local_recorder(&recorder);
+    let vhost = Vhost::new().await;
+    let real = Real::on(&vhost).await;
+    let mut subscriber = Subscriber::bind(&real.amqp_url, "test.subscriber", FieldTable::default()).await;
+    let worker = run(telyport(&real.backends));
+    let ahead = 5 * 3600 + 30 * 60;
+    for (id, status, happened, told) in [
+        ("1", "STARTED", 0, ahead),
+        ("2", "PICKUPREACHED", 60, 60),
+        ("3", "PICKUPCOMPLETED", 120, 120),
+        ("4", "DROPREACHED", 180, 180),
+        ("5", "DROPCOMPLETED", 240, 240),
+    ] {
+        let receipt = receipt_at(at((1_739_365_639 + happened + 1) * 1000));
+        real.publish(Envelope { receipt, ..envelope(TELYPORT, said(id, status, told, None)) }).await;
+    }
+    subscriber.take_until(|seen| seen.events.len() == 5).await;
+    worker.stop().await;
+    let updates = published(&subscriber);
+    let seen = |update: &Value| json!([update["status"], update["order"]]);
+    let expected = [
+        json!(["assigned", "in_order"]),
+        json!(["pickup_arrived", "in_order"]),
+        json!(["picked_up", "in_order"]),
+        json!(["dropoff_arrived", "in_order"]),
+        json!(["delivered", "in_order"]),
+    ];
+    assert_eq!(updates.iter().map(seen).collect::<Vec<_>>(), expected);
+    let first: Value = serde_json::from_slice(&subscriber.events[&subscriber.order[0]][0]).expect("JSON");
+    assert_eq!(first["time"], "2025-02-12T13:07:20Z", "that of the receipt");
+    let kept = json!({"utc": "2025-02-12T18:37:19Z", "original": "1739385439000"});
+    assert_eq!(first["data"]["event_time"], kept);
+    let counted = "milepost_future_event_times_total{provider=\"telyport\"} 1";
+    let rendered = recorder.handle().render();
+    assert!(rendered.lines().any(|line| line == counted), "{rendered}");
 }
 
 /// Invariant 3, with a course: an update that one full queue refused is the same to the byte when it comes

@@ -13,10 +13,12 @@ use milepost::domain::answer::{Rejection, RejectionKind};
 use milepost::domain::provider::Decoded;
 use milepost::domain::samples::SampleSource;
 use milepost::domain::verdict::ParkReason;
+use serde_json::{Value, json};
 
 use self::cases::{Case, Expected, Refusal, SECRET, SHAPES, answer};
 pub use self::decoding::respelled;
-use crate::support::{Pairs, assert_parked, open};
+use self::decoding::{RECEIPTS, event};
+use crate::support::{Pairs, assert_parked, open, update};
 
 /// What becomes of a case: the kind of its refusal, or what its stored body is.
 fn outcome(provider: &dyn SampleSource, case: &Case) -> Result<Expected, RejectionKind> {
@@ -64,6 +66,21 @@ fn each_hostile_webhook_becomes_what_is_documented() {
         }
     }
     assert!(failures.is_empty(), "{} cases:\n{}", failures.len(), failures.join("\n"));
+}
+
+/// What lies in the future says nothing of when it happened.
+#[test]
+fn an_event_that_is_told_to_be_of_2099_has_the_time_of_its_receipt() {
+    for shape in SHAPES.iter().filter(|shape| shape.time.1 == "/event_time") {
+        let case = cases::cases(shape).into_iter().find(|case| case.name == "time 4070908800");
+        let body = case.expect("it is one of them").webhook(shape.provider, "D1").body;
+        let decoded = update(shape.provider, std::str::from_utf8(&body).expect("text"));
+        let event = event(shape.provider, &decoded, RECEIPTS[0]);
+        let event: Value = serde_json::from_slice(&event.body).expect("JSON");
+        assert_eq!(event["time"], "2023-06-30T03:34:18.518Z", "{}", shape.provider.id());
+        let sent = json!({"utc": "2099-01-01T00:00:00Z", "original": "4070908800"});
+        assert_eq!(event["data"]["event_time"], sent, "{}", shape.provider.id());
+    }
 }
 
 /// A name tells a failure, so none is used twice.

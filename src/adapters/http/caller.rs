@@ -197,3 +197,26 @@ impl ConnectionState {
         (self.stage, self.since) = (stage, Instant::now());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn network(address: &str) -> IpAddr {
+        Caller::new(SocketAddr::new(address.parse().expect("an address"), 4711)).network()
+    }
+
+    #[test]
+    fn the_addresses_of_one_customer_are_one_network() {
+        assert_eq!(network("2001:db8:1:2::1"), network("2001:db8:1:2:ffff:ffff:ffff:ffff"));
+        assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));
+        assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:2:2::1"));
+        assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
+    }
+
+    #[test]
+    fn an_ipv4_address_that_is_mapped_counts_as_what_it_is() {
+        assert_eq!(network("::ffff:192.0.2.1"), "192.0.2.1".parse::<IpAddr>().expect("an address"));
+        assert_ne!(network("::ffff:192.0.2.1"), network("::ffff:192.0.2.2"));
+    }
+}

@@ -4,6 +4,7 @@ pub mod collector;
 pub mod fixtures;
 pub mod fleet;
 pub mod front;
+pub mod other_clock;
 pub mod process;
 pub mod proxy;
 pub mod redis_group;

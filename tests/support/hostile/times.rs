@@ -5,9 +5,11 @@ use serde_json::{Value, json};
 use super::{Case, Expected, Shape, path, put, spelt};
 
 /// What is sent, and the instant it is.
-const READABLE: [(&str, &str); 29] = [
+const READABLE: [(&str, &str); 30] = [
     ("1739365639", "2025-02-12T13:07:19Z"),
     ("1739365639201", "2025-02-12T13:07:19.201Z"),
+    // Long after any receipt: published as it was sent, and believed by nothing.
+    ("4070908800", "2099-01-01T00:00:00Z"),
     (r#""1739365639201""#, "2025-02-12T13:07:19.201Z"),
     // Whole numbers as some libraries write them, and seconds with a fraction.
     ("1.739365639201e12", "2025-02-12T13:07:19.201Z"),
