@@ -7,7 +7,7 @@ use anyhow::{Context as _, ensure};
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{Client, Cmd, Pipeline, Script, cmd};
 use futures_util::future::try_join_all;
-use jiff::Timestamp;
+use milepost::adapters::clock::SystemClock;
 use milepost::adapters::redis::{RedisConnection, RedisLedger, RedisSettings};
 use milepost::domain::claim::{Claim, ClaimRequest, CopyInHand, EventRef, Mark, Token};
 use milepost::domain::fingerprint::Fingerprint;
@@ -17,7 +17,7 @@ use milepost::domain::provider::Provider as _;
 use milepost::domain::state::DeliveryState;
 use milepost::domain::status::Status;
 use milepost::domain::update::DeliveryUpdate;
-use milepost::ports::Ledger as _;
+use milepost::ports::{Clock as _, Ledger as _};
 use milepost::providers::TELYPORT;
 use uuid::Uuid;
 
@@ -167,7 +167,7 @@ impl Bench {
     }
 
     fn request(&self, delivery: &str, step: usize) -> ClaimRequest {
-        let now = Timestamp::now();
+        let now = SystemClock.now();
         let receipt = ReceiptId::new(now, &rand::random());
         let status = STEPS[step];
         ClaimRequest {
