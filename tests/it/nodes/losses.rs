@@ -1,10 +1,11 @@
 //! Each way in which a node is lost for a while.
 
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::cluster::{Cluster, NODES};
 use super::load::Load;
+use crate::support::process::Program;
 
 const WEBHOOKS: &str = "milepost.webhooks.telyport";
 const STREAM: &str = "milepost.updates.log";
@@ -37,7 +38,7 @@ async fn a_leader_that_is_killed_or_stopped() {
     load.nothing_is_lost().await;
 }
 
-/// It is found out after `net_ticktime`, 60 s: its connections stay, and it leads its queues until then.
+/// Its connections stay, and the other nodes miss it after `net_ticktime`, 60 s.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "minutes: `make nodes` runs it"]
 async fn a_leader_that_hangs() {
@@ -101,4 +102,22 @@ async fn a_leader_that_is_parted_from_the_others() {
     })
     .await;
     load.nothing_is_lost().await;
+}
+
+/// It looks first and declares what is missing, which is nothing: to declare what is there can wait for the node that hangs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "minutes: `make nodes` runs it"]
+async fn a_receiver_is_ready_soon_while_a_node_hangs() {
+    let cluster = Cluster::start();
+    let apply = Program::milepost("topology apply").env("MILEPOST_AMQP_URL", cluster.amqp("n1"));
+    assert_eq!(apply.output().await.0, Some(0));
+    for node in NODES {
+        cluster.signal(node, "STOP");
+        let began = Instant::now();
+        let receiver = Program::receiver(&cluster.url()).env("MILEPOST_REDIS_URL", cluster.redis()).spawn();
+        receiver.ready().await;
+        println!("{node} hangs: a receiver is ready after {:.1} s", began.elapsed().as_secs_f64());
+        assert!(began.elapsed() < Duration::from_secs(40), "{:?}", began.elapsed());
+        cluster.signal(node, "CONT");
+    }
 }
