@@ -4,6 +4,7 @@ mod addresses;
 mod declaring;
 mod memory;
 mod receiver;
+mod stalled;
 mod worker;
 
 use std::sync::Arc;

@@ -192,10 +192,10 @@ fn arrival() -> impl Strategy<Value = (usize, usize, Vec<usize>, Vec<i64>)> {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
-    /// Whoever takes each update that is not late, the last of the highest sequence, ends with the journey's last status:
-    /// in whatever order its steps arrive, and with every clock off by up to a minute, two of them by less than the tolerance. A status that occurs twice in
-    /// a journey is a step back, which only times of one kind can tell from a message that was overtaken: there the
-    /// provider's clock is right.
+    /// A subscriber that takes each update that is not late, the last of the highest sequence, ends with the journey's last
+    /// status: in any order of arrival, and with every clock off by up to a minute, so that two differ by less than the
+    /// tolerance. A status that occurs twice in a journey is a step back, which only times of one kind can tell from a message
+    /// that was overtaken: there the provider's clock is right.
     #[test]
     fn a_subscriber_ends_with_the_last_status_of_the_journey((provider, journey, order, skews) in arrival()) {
         let provider = SAMPLE_SOURCES[provider];

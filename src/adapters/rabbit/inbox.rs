@@ -14,6 +14,7 @@ use lapin::{Channel, Connection, Consumer};
 
 use super::connection::{ConnectError, RabbitSettings, close, connect, successor, within};
 use super::envelope;
+use super::stall::Stall;
 use super::topology::work_queue;
 use crate::domain::provider::ProviderId;
 use crate::ports::{Clock, Delivery, Inbox, Subscription, SubscriptionEnded, Tag};
@@ -62,6 +63,7 @@ impl RabbitInbox {
             clock: Arc::clone(&self.clock),
             outdated: Box::pin(outdated(self.settings.clone(), url)),
             unacknowledged: BTreeSet::new(),
+            stall: Stall::new(work_queue(provider)),
             stopped: false,
         })
     }
@@ -99,6 +101,7 @@ struct RabbitSubscription {
     /// Resolves once another subscription can be had with a newer URL.
     outdated: BoxFuture<'static, ()>,
     unacknowledged: BTreeSet<Tag>,
+    stall: Stall,
     stopped: bool,
 }
 
@@ -123,12 +126,17 @@ impl Subscription for RabbitSubscription {
                 None
             }
             next = self.consumer.next() => next,
+            () = self.stall.found(&self.connection), if self.unacknowledged.is_empty() => {
+                tracing::warn!(provider = %self.provider, "subscribing anew: the queue has messages and none is delivered");
+                None
+            }
         };
         // `None` is also a consumer the broker ended (its queue was deleted), `Err` a lost channel.
         let Some(Ok(message)) = next else {
             self.stopped = true;
             return Err(SubscriptionEnded);
         };
+        self.stall.delivered();
         let tag = message.delivery_tag;
         self.unacknowledged.insert(tag);
         let returns = envelope::returns(&message.properties);

@@ -16,6 +16,7 @@ mod max_age;
 pub mod parked;
 mod places;
 mod publisher;
+mod stall;
 pub mod subscriptions;
 pub mod topology;
 pub mod updates_log;

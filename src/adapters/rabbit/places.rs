@@ -92,7 +92,7 @@ impl Link {
     }
 }
 
-/// The link of a connection that is being made: cut if nobody waits for it any more.
+/// The link of a connection that is being made: cut if it is dropped before that.
 struct Unproven(Option<Link>);
 
 impl Unproven {

@@ -1,4 +1,4 @@
-//! A receiver, two workers and a subscriber on three nodes; webhooks sent all the while; and the account of every one.
+//! Receivers, two workers and a subscriber on three nodes; webhooks sent all the while; and the account of every one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,44 +9,68 @@ use lapin::options::{BasicConsumeOptions, QueueBindOptions, QueueDeclareOptions}
 use lapin::types::{AMQPValue, FieldTable};
 use serde_json::Value;
 
-use super::cluster::Cluster;
-use crate::support::SOON;
+use super::cluster::{Cluster, NODES};
 use crate::support::fixtures::{TELYPORT, account};
 use crate::support::process::{Process, Program, SECRET};
 use crate::support::servers::channel;
+use crate::support::{SOON, eventually};
 
 const SUBSCRIBER: &str = "test.subscriber";
 /// Webhooks a second.
 const RATE: u32 = 50;
-/// No pause is longer than this: a node that hangs is found out after 60 s.
-const LONGEST: Duration = Duration::from_secs(150);
+/// No pause is longer than this. Generous: it only bounds a failing test, and a busy machine takes half a minute to part
+/// or to heal a node.
+const LONGEST: Duration = Duration::from_mins(5);
 
 pub struct Load {
     cluster: Arc<Cluster>,
-    receiver: Process,
+    receivers: Vec<Process>,
     workers: Vec<Process>,
     sent: usize,
 }
 
 impl Load {
     pub async fn start() -> Self {
-        let cluster = Arc::new(Cluster::start());
-        let url = cluster.url();
-        let with = |program: Program| {
-            program
-                .env("MILEPOST_AMQP_URL", &url)
-                .env("MILEPOST_REDIS_URL", cluster.redis())
-                .env("MILEPOST__AMQP__CONNECT_TIMEOUT_MS", "6000")
-        };
-        let (receiver, mut workers) = (with(Program::receiver(&url)).spawn(), Vec::new());
-        receiver.ready().await;
+        let mut load =
+            Self { cluster: Arc::new(Cluster::start()), receivers: Vec::new(), workers: Vec::new(), sent: 0 };
+        let url = load.cluster.url();
+        load.add_receiver(&url).await;
         for _ in 0..2 {
-            let worker = with(Program::worker(TELYPORT, &url)).spawn();
+            let worker = on(&load.cluster, Program::worker(TELYPORT, &url)).spawn();
             worker.ready().await;
-            workers.push(worker);
+            load.workers.push(worker);
         }
-        bind(cluster.amqp("n1")).await;
-        Self { cluster, receiver, workers, sent: 0 }
+        bind(load.cluster.amqp("n1")).await;
+        load
+    }
+
+    /// A further receiver, which gets its share of the webhooks.
+    pub async fn add_receiver(&mut self, amqp_url: &str) {
+        let receiver = on(&self.cluster, Program::receiver(amqp_url)).spawn();
+        receiver.ready().await;
+        self.receivers.push(receiver);
+    }
+
+    /// The node that the first receiver is connected to.
+    pub async fn receivers_node(&self) -> &'static str {
+        eventually("the receiver's connection is listed", || async {
+            let connections = self.cluster.ask("n1", "connections").await?;
+            let named =
+                |connection: &&Value| connection["user_provided_name"].to_string().contains("receiver");
+            let node = connections.as_array()?.iter().find(named)?["node"].as_str()?;
+            NODES.into_iter().find(|name| self.cluster.name(name) == node)
+        })
+        .await
+    }
+
+    /// Sends one more webhook to each receiver, which is to be accepted `within` so many seconds.
+    pub async fn one_more(&mut self, within: u32) -> Vec<Program> {
+        let mut sends = Vec::new();
+        for receiver in &self.receivers {
+            sends.push(sending(receiver, &format!("--count 1 --give-up {within}s")).await);
+        }
+        self.sent += sends.len();
+        sends
     }
 
     pub fn cluster(&self) -> &Cluster {
@@ -63,32 +87,42 @@ impl Load {
         away: Duration,
         event: impl FnOnce(&Cluster) + Send + 'static,
     ) {
-        let count = RATE * u32::try_from(away.as_secs() + 25).expect("small");
-        let send = format!(
-            "send telyport --count {count} --rate {RATE} --give-up 5m --concurrency 512 --account {} --to http://{}",
-            account(),
-            self.receiver.webhooks().await
-        );
-        let refused = self.receiver.metric("milepost_webhooks_rejected_total", &[]).await;
-        let mut sender = Program::milepost(&send).env("MILEPOST_SEND_SECRET", SECRET).spawn();
+        let each = RATE / u32::try_from(self.receivers.len()).expect("a few");
+        let count = each * u32::try_from(away.as_secs() + 25).expect("small");
+        let refused = self.refused().await;
+        let mut senders = Vec::new();
+        for receiver in &self.receivers {
+            let how = format!("--count {count} --rate {each} --give-up 5m --concurrency 512");
+            senders.push(sending(receiver, &how).await.spawn());
+        }
         self.longest_pause(Duration::from_secs(1)).await;
         let cluster = Arc::clone(&self.cluster);
         let happening = tokio::task::spawn_blocking(move || event(&cluster));
         let pause = self.longest_pause(away).await;
         happening.await.expect("it happens");
         let ended = tokio::time::timeout(Duration::from_mins(6), async {
-            while sender.is_running() {
+            while senders.iter_mut().any(Process::is_running) {
                 tokio::time::sleep(Duration::from_millis(100)).await; // The interval of a poll.
             }
         });
-        ended.await.expect("the sender ends");
-        assert_eq!(sender.exit().await, Some(0), "{:?}", sender.stderr.all());
-        self.sent += count as usize;
-        let refused = self.receiver.metric("milepost_webhooks_rejected_total", &[]).await - refused;
+        ended.await.expect("the senders end");
+        for mut sender in senders {
+            assert_eq!(sender.exit().await, Some(0), "{:?}", sender.stderr.all());
+            self.sent += count as usize;
+        }
+        let refused = self.refused().await - refused;
         println!(
             "{what}: longest pause {:.1} s, {refused} webhooks refused and sent again",
             pause.as_secs_f64()
         );
+    }
+
+    async fn refused(&self) -> f64 {
+        let mut sum = 0.0;
+        for receiver in &self.receivers {
+            sum += receiver.metric("milepost_webhooks_rejected_total", &[]).await;
+        }
+        sum
     }
 
     /// How many updates the workers have had confirmed.
@@ -130,6 +164,17 @@ impl Load {
             assert_eq!(worker.exit().await, Some(0));
         }
     }
+}
+
+fn on(cluster: &Cluster, role: Program) -> Program {
+    role.env("MILEPOST_REDIS_URL", cluster.redis()).env("MILEPOST__AMQP__CONNECT_TIMEOUT_MS", "6000")
+}
+
+/// `milepost send` to a receiver.
+async fn sending(receiver: &Process, how: &str) -> Program {
+    let send =
+        format!("send telyport {how} --account {} --to http://{}", account(), receiver.webhooks().await);
+    Program::milepost(&send).env("MILEPOST_SEND_SECRET", SECRET)
 }
 
 /// A queue bound to every update, with a member on every node.

@@ -3,6 +3,8 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
+
 use super::cluster::{Cluster, NODES};
 use super::load::Load;
 use crate::support::process::Program;
@@ -99,6 +101,52 @@ async fn a_leader_that_is_parted_from_the_others() {
         cluster.part(node);
         sleep(2 * AWAY);
         cluster.heal(node);
+    })
+    .await;
+    load.nothing_is_lost().await;
+}
+
+/// RabbitMQ's default leaves two sides that each go on, and a connection to the smaller one on which nothing is ever
+/// confirmed again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "minutes: `make nodes` runs it"]
+async fn receivers_on_a_node_that_was_parted_take_webhooks_again_by_themselves() {
+    let load = Load::start().await;
+    let node = load.receivers_node().await;
+    parted_under_ignore(load, node, "the receivers' own node").await;
+}
+
+/// Its consumers on either side are left without deliveries.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "minutes: `make nodes` runs it"]
+async fn workers_go_on_by_themselves_when_the_leader_was_parted() {
+    let load = Load::start().await;
+    let node = load.cluster().leader(WEBHOOKS).await;
+    parted_under_ignore(load, node, "the leader of the work queue").await;
+}
+
+/// Of the receivers one knows all nodes, and one the parted node alone.
+async fn parted_under_ignore(mut load: Load, node: &'static str, which: &str) {
+    load.cluster().handle_partitions_by("ignore");
+    let url = load.cluster().amqp(node).to_owned();
+    load.add_receiver(&url).await;
+    // Longer than `net_ticktime`.
+    let parted = Duration::from_secs(85);
+    let after = load.one_more(30).await;
+    load.through(&format!("parted (`ignore`), {which}"), parted, move |cluster| {
+        cluster.part(node);
+        sleep(parted);
+        cluster.heal(node);
+        let healed = Instant::now();
+        for (receiver, send) in after.into_iter().enumerate() {
+            let (code, _, stderr) = Handle::current().block_on(send.output());
+            println!(
+                "receiver {receiver} accepts one {:.1} s after it is healed",
+                healed.elapsed().as_secs_f64()
+            );
+            assert_eq!(code, Some(0), "receiver {receiver}: {stderr:?}");
+        }
+        assert!(healed.elapsed() < Duration::from_secs(30), "within {:?}", healed.elapsed());
     })
     .await;
     load.nothing_is_lost().await;
