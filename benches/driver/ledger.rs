@@ -1,4 +1,4 @@
-//! What the ledger costs Redis, and what is in the way of less: the CPU time of an event as Milepost claims and marks it,
+//! What the ledger costs Redis and its client, and what is in the way of less: the CPU time of an event as Milepost claims and marks it,
 //! beside its commands with nothing decided, and beside what a worker without a ledger would send.
 
 use std::time::Duration;
@@ -58,27 +58,31 @@ const WAYS: [(Way, &str); 4] = [
     (Way::TwoKeys, "`SET NX` and `SET` of a key an event, as the Node worker does"),
 ];
 
-/// Measures on each generation and returns a table of each: every way's microseconds and bytes an event.
+/// Measures on each generation and returns a table of each: of every way what an event takes.
 pub async fn run(generations: &[Generation], rounds: usize) -> anyhow::Result<String> {
     let mut text = String::new();
     for &generation in generations {
         let servers = Servers::start(generation)?;
         let mut bench = Bench::connect(&servers).await?;
-        let mut costs = WAYS.map(|_| (Vec::new(), Vec::new()));
+        let mut costs = WAYS.map(|_| [const { Vec::new() }; 3]);
         for round in 0..=rounds {
-            for ((way, _), (used, grown)) in WAYS.into_iter().zip(&mut costs) {
-                let (micros, bytes) = bench.cost(way).await?;
+            for ((way, _), costs) in WAYS.into_iter().zip(&mut costs) {
+                let cost = bench.cost(way).await?;
                 // The first warms up, and loads the scripts.
                 if round > 0 {
-                    used.push(micros);
-                    grown.push(bytes);
+                    costs.iter_mut().zip(cost).for_each(|(costs, cost)| costs.push(cost));
                 }
             }
         }
-        let mut lines = vec![["", "µs", "bytes"].map(str::to_owned).to_vec()];
-        for ((_, name), (used, grown)) in WAYS.into_iter().zip(&costs) {
-            let [used, grown] = [used, grown].map(|values| lower_quartile(values));
-            lines.push(vec![name.to_owned(), format!("{used:.1}"), format!("{grown:.0}")]);
+        let mut lines = vec![["", "Redis's µs", "bytes", "the client's µs"].map(str::to_owned).to_vec()];
+        for ((_, name), costs) in WAYS.into_iter().zip(&costs) {
+            let [used, grown, ours] = costs.each_ref().map(|values| lower_quartile(values));
+            lines.push(vec![
+                name.to_owned(),
+                format!("{used:.1}"),
+                format!("{grown:.0}"),
+                format!("{ours:.1}"),
+            ]);
         }
         let version = redis::version(&servers.redis_url).await?;
         text += &format!("\n### {version}\n\n{}", table::aligned(&lines));
@@ -118,15 +122,16 @@ impl Bench {
         })
     }
 
-    /// Redis's microseconds and bytes an event, over whole deliveries that are new.
-    async fn cost(&mut self, way: Way) -> anyhow::Result<(f64, f64)> {
+    /// An event's microseconds of Redis, its bytes there, and its microseconds here, over whole deliveries that are new.
+    async fn cost(&mut self, way: Way) -> anyhow::Result<[f64; 3]> {
         redis::forget(&self.url).await?;
         if matches!(way, Way::Scripts) {
             for script in [&self.claiming, &self.marking] {
                 script.load_async(&mut self.connection).await?;
             }
         }
-        let before = (cpu(self.server)?, redis::used_memory(&self.url).await?);
+        let (here, bytes) = (std::process::id(), redis::used_memory(&self.url).await?);
+        let before = [cpu(self.server)?, cpu(here)?];
         for _ in 0..GROUPS {
             let deliveries: Vec<_> = (0..TOGETHER).map(|_| Uuid::now_v7().to_string()).collect();
             for step in 0..STEPS.len() {
@@ -140,8 +145,9 @@ impl Bench {
         }
         tokio::time::sleep(AFTERWARDS).await;
         let events = as_f64(GROUPS * TOGETHER * STEPS.len());
-        let used = (cpu(self.server)? - before.0).as_secs_f64() * 1e6 / events;
-        Ok((used, (redis::used_memory(&self.url).await? - before.1) / events))
+        let micros = |used: Duration| used.as_secs_f64() * 1e6 / events;
+        let [server, client] = [micros(cpu(self.server)? - before[0]), micros(cpu(here)? - before[1])];
+        Ok([server, (redis::used_memory(&self.url).await? - bytes) / events, client])
     }
 
     async fn remember(&self, deliveries: &[String], step: usize) -> anyhow::Result<()> {

@@ -13,6 +13,7 @@ mod drill;
 mod hostile;
 mod invariants;
 mod keep_alive;
+mod machine_clock;
 mod nodes;
 mod overtaking;
 mod parked;
