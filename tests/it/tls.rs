@@ -107,7 +107,7 @@ async fn each_address_has_its_share(url: &str) {
     milepost::adapters::tls::install_crypto_provider();
     let uri: AMQPUri = url.parse().expect("a URL");
     // It takes connections, and does not shake hands.
-    let silent = TcpListener::bind("[::1]:0").expect("a port");
+    let silent = TcpListener::bind("127.0.0.2:0").expect("a port");
     let alive = format!("127.0.0.1:{}", uri.authority.port).parse().expect("an address");
     let addresses = [silent.local_addr().expect("bound"), alive];
     let places = addresses.map(|address| Place::new(uri.clone(), address)).to_vec();

@@ -30,7 +30,7 @@ async fn an_address_that_does_not_answer_is_skipped_after_its_share_of_the_time(
     const LIMIT: Duration = Duration::from_secs(2);
     let vhost = Vhost::new().await;
     let uri: AMQPUri = vhost.amqp_url.parse().expect("a URL");
-    let silent = silent_at("[::1]:0");
+    let silent = silent_at("127.0.0.2:0");
     let alive = format!("127.0.0.1:{}", uri.authority.port).parse().expect("an address");
     let addresses = [silent.local_addr().expect("bound"), alive];
     let began = Instant::now();
