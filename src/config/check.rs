@@ -58,6 +58,13 @@ pub(super) fn check(raw: &Sections, providers: &[&dyn Provider], findings: &mut 
     let admin = address("admin.addr", &raw.admin.addr, findings).map(|addr| AdminConfig { addr });
     let topology = topology(&raw.topology, findings);
     let worker = worker(&raw.worker, findings);
+    if let (Some(amqp), Some(worker)) = (&amqp, &worker)
+        && worker.processing_deadline <= amqp.confirm_timeout
+    {
+        // A publish that is given up sooner says nothing of its connection.
+        let message = "not above amqp.confirm_timeout_ms: a broker that confirms nothing is not noticed";
+        findings.warning("worker.processing_deadline_ms", message);
+    }
     let retry = findings.retry("retry", &raw.retry);
     let log = log(&raw.log, findings);
     let tracing = tracing(&raw.tracing, findings);

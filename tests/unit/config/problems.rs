@@ -208,3 +208,13 @@ fn a_small_prefetch_is_worth_a_warning() {
     let warnings: Vec<_> = loaded.warnings.iter().map(ToString::to_string).collect();
     assert_eq!(warnings, ["worker.prefetch: below 64 the worker starves (from built in)"]);
 }
+
+#[test]
+fn a_deadline_within_the_confirm_timeout_is_worth_a_warning() {
+    let loaded = from_toml("worker.processing_deadline_ms = 5000").expect("usable");
+    let warnings: Vec<_> = loaded.warnings.iter().map(ToString::to_string).collect();
+    let expected = "worker.processing_deadline_ms: not above amqp.confirm_timeout_ms: a broker that confirms nothing is not \
+                    noticed (from built in)";
+    assert_eq!(warnings, [expected]);
+    assert_eq!(from_toml("worker.processing_deadline_ms = 5001").expect("usable").warnings, []);
+}
