@@ -25,7 +25,11 @@ async fn a_sound_start_logs_no_warning_and_an_outage_logs_our_words() {
     let vhost = Vhost::new().await;
     let mut broker = Proxy::to(&vhost.amqp_url);
     broker.open();
-    let worker = Program::worker(TELYPORT, &broker.url()).spawn();
+    // The other tests' deadline is below the confirm timeout, which is worth a warning.
+    let worker = Program::worker(TELYPORT, &broker.url())
+        .env("MILEPOST__WORKER__PROCESSING_DEADLINE_MS", "10000")
+        .env("MILEPOST__WORKER__CLAIM_LEASE_MS", "15000")
+        .spawn();
     worker.ready().await;
     assert_eq!(complaints(&worker), []);
     broker.cut();
