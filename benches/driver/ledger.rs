@@ -1,5 +1,5 @@
-//! What the ledger costs Redis and its client, and what is in the way of less: the CPU time of an event as Milepost claims and marks it,
-//! beside its commands with nothing decided, and beside what a worker without a ledger would send.
+//! What the ledger costs Redis and its client, and what is in the way of less: the CPU time of an event as Milepost claims
+//! and marks it, beside its commands with nothing decided, and beside what a worker without a ledger would send.
 
 use std::time::Duration;
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use lapin::options::QueueDeclareOptions;
 use lapin::types::FieldTable;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use milepost::adapters::rabbit::topology::work_queue;
@@ -17,7 +16,8 @@ use serde_json::{Value, json};
 use crate::support::eventually;
 use crate::support::fixtures::{TELYPORT, envelope};
 use crate::support::fleet::{Real, Subscriber, run, telyport, telyport_body};
-use crate::support::servers::Vhost;
+use crate::support::process::sum;
+use crate::support::servers::{Vhost, consumers};
 
 const DELIVERIES: usize = 200;
 /// Odd, so that the queue, which gives to the two workers by turns, splits each delivery between them.
@@ -126,7 +126,7 @@ async fn a_step_that_waits_long_for_the_one_before_it_spends_no_attempt() {
         run(worker)
     });
     eventually("the queue gives to both by turns", || async {
-        (consumers(&one, &work_queue(TELYPORT)).await == 2).then_some(())
+        (consumers(&one.channel, &work_queue(TELYPORT)).await == 2).then_some(())
     })
     .await;
     for status in ["NEW", "STARTED"] {
@@ -144,21 +144,12 @@ async fn a_step_that_waits_long_for_the_one_before_it_spends_no_attempt() {
     let seen: Vec<_> = subscriber.order.iter().map(seen).collect();
     assert_eq!(seen, [json!(["NEW", "in_order"]), json!(["STARTED", "in_order"])]);
     let rendered = recorder.handle().render();
-    let total = |name: &str, label: &str| -> u32 {
-        let lines = rendered.lines().filter(|line| line.starts_with(name) && line.contains(label));
-        lines.map(|line| line.rsplit(' ').next().expect("a value").parse::<u32>().expect("a number")).sum()
-    };
-    assert!(total("milepost_messages_settled_total{", "outcome=\"deferred\"") >= 1, "{rendered}");
-    assert_eq!(total("milepost_messages_settled_total{", "outcome=\"published\""), 2);
-    assert_eq!(total("milepost_retries_total{", ""), 0, "{rendered}");
+    let settled = |outcome| sum(&rendered, "milepost_messages_settled_total", &[outcome]);
+    assert!(settled("outcome=\"deferred\"") >= 1.0, "{rendered}");
+    assert_eq!(settled("outcome=\"published\""), 2.0);
+    assert_eq!(sum(&rendered, "milepost_retries_total", &[]), 0.0, "{rendered}");
     let put_off: Vec<_> =
         slow.iter().flat_map(|(slow, _)| slow.put_off.lock().expect("no panic").clone()).collect();
     assert!(!put_off.is_empty() && put_off.iter().all(|attempt| *attempt == 0), "{put_off:?}");
     assert!(one.parked(TELYPORT).await.is_empty());
-}
-
-async fn consumers(real: &Real, queue: &str) -> u32 {
-    let looking = QueueDeclareOptions { passive: true, ..Default::default() };
-    let queue = real.channel.queue_declare(queue.into(), looking, FieldTable::default()).await;
-    queue.expect("the queue is there").consumer_count()
 }

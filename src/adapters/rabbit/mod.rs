@@ -6,6 +6,7 @@ mod bursts;
 mod channel;
 pub mod compare;
 mod connection;
+mod counts;
 pub mod definitions;
 mod delay;
 pub mod envelope;

@@ -17,7 +17,7 @@ use std::time::Duration;
 use lapin::options::QueueDeclareOptions;
 use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
 use lapin::types::FieldTable;
-use lapin::{Channel, Connection, ErrorKind};
+use lapin::{Connection, ErrorKind};
 use thiserror::Error;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -28,6 +28,8 @@ pub use self::outcomes::{Outcomes, ReplayOutcome};
 pub use self::record::{Record, RecordError};
 pub use self::replay_publisher::ReplayPublisher;
 use super::connection::{ConnectError, RabbitSettings, close, connect, within};
+pub use super::counts::QueueCounts;
+use super::counts::counts;
 use super::topology::{parked_queue, work_queue};
 use crate::domain::provider::ProviderId;
 use crate::ports::Tag;
@@ -61,12 +63,6 @@ pub enum ParkedError {
     /// The queue was deleted, or lost its node.
     #[error("the broker ended it: the queue went away")]
     Ended,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct QueueCounts {
-    pub ready: u32,
-    pub consumers: u32,
 }
 
 /// A provider's parked messages, locked for us.
@@ -249,12 +245,6 @@ async fn lock(connection: &Connection, provider: ProviderId) -> Result<(), Parke
         }
         sleep(10 * POLL).await;
     }
-}
-
-async fn counts(channel: &Channel, queue: &str) -> lapin::Result<QueueCounts> {
-    let options = QueueDeclareOptions { passive: true, ..Default::default() };
-    let queue = channel.queue_declare(queue.into(), options, FieldTable::default()).await?;
-    Ok(QueueCounts { ready: queue.message_count(), consumers: queue.consumer_count() })
 }
 
 fn soft_error(error: &lapin::Error) -> Option<AMQPSoftError> {

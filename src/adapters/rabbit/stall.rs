@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use lapin::options::QueueDeclareOptions;
-use lapin::types::FieldTable;
-use lapin::{Connection, Error};
+use lapin::Connection;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
+
+use super::counts::counts;
 
 /// Between two looks at the queue, while nothing is delivered.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -50,10 +50,9 @@ impl Stall {
 }
 
 /// How many messages the queue could deliver.
-async fn waiting(connection: &Connection, queue: &str) -> Result<u32, Error> {
+async fn waiting(connection: &Connection, queue: &str) -> lapin::Result<u32> {
     let channel = connection.create_channel().await?;
-    let looking = QueueDeclareOptions { passive: true, ..Default::default() };
-    let queue = channel.queue_declare(queue.into(), looking, FieldTable::default()).await?;
+    let waiting = counts(&channel, queue).await?.ready;
     channel.close(200, "OK".into()).await?;
-    Ok(queue.message_count())
+    Ok(waiting)
 }

@@ -9,12 +9,13 @@ mod listing;
 use std::fmt;
 use std::str::FromStr;
 
-use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
+use lapin::options::QueueDeleteOptions;
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection};
 use thiserror::Error;
 
 pub use self::listing::{BoundQueue, is_bounded, list, patterns};
+use super::counts::counts;
 use super::topology::{Topology, TopologyError, UPDATES, failed, number, text};
 
 /// A queue's name may be longer; with this its parking queue's surely fits.
@@ -216,15 +217,12 @@ pub async fn remove(channel: &Channel, name: &QueueName, force: bool) -> Result<
 pub async fn left_parked(connection: &Connection, name: &QueueName) -> Option<(String, u32)> {
     let parked = parked(name);
     let channel = connection.create_channel().await.ok()?;
-    let options = QueueDeclareOptions { passive: true, ..Default::default() };
-    let found = channel.queue_declare(parked.as_str().into(), options, FieldTable::default()).await;
-    Some((parked, found.ok()?.message_count()))
+    let found = counts(&channel, &parked).await.ok()?;
+    Some((parked, found.ready))
 }
 
 /// The messages and the consumers of a queue that must be there.
 async fn look(channel: &Channel, name: &QueueName) -> Result<(u32, u32), TopologyError> {
-    let options = QueueDeclareOptions { passive: true, ..Default::default() };
-    let found = channel.queue_declare(name.0.as_str().into(), options, FieldTable::default()).await;
-    let queue = found.map_err(|error| failed("queue", &name.0, &error))?;
-    Ok((queue.message_count(), queue.consumer_count()))
+    let queue = counts(channel, &name.0).await.map_err(|error| failed("queue", &name.0, &error))?;
+    Ok((queue.ready, queue.consumers))
 }

@@ -186,14 +186,7 @@ impl Process {
 
     /// The sum of a metric's samples whose line has all of `labels`.
     pub async fn metric(&self, name: &str, labels: &[&str]) -> f64 {
-        let (_, text) = self.ask("/metrics").await;
-        text.lines()
-            .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])))
-            .filter(|line| labels.iter().all(|label| line.contains(label)))
-            .map(|line| {
-                line.rsplit(' ').next().and_then(|value| value.parse::<f64>().ok()).expect("a number")
-            })
-            .sum()
+        sum(&self.ask("/metrics").await.1, name, labels)
     }
 
     /// Waits until a line of its metrics is `line`.
@@ -265,4 +258,14 @@ impl Drop for Process {
 /// Starts a role with these variables and no others.
 pub fn start(path: &str, variables: &[(&str, &str)]) -> Process {
     variables.iter().fold(Program::bare(path), |program, (name, value)| program.env(name, value)).spawn()
+}
+
+/// The sum of a metric's samples in a scrape whose line has all of `labels`.
+pub fn sum(scrape: &str, name: &str, labels: &[&str]) -> f64 {
+    scrape
+        .lines()
+        .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])))
+        .filter(|line| labels.iter().all(|label| line.contains(label)))
+        .map(|line| line.rsplit(' ').next().and_then(|value| value.parse::<f64>().ok()).expect("a number"))
+        .sum()
 }

@@ -164,12 +164,18 @@ pub async fn channel(url: &str) -> Channel {
 
 /// How many messages a queue holds ready.
 pub async fn depth(channel: &Channel, queue: &str) -> u32 {
+    look(channel, queue).await.message_count()
+}
+
+/// How many consumers a queue has.
+pub async fn consumers(channel: &Channel, queue: &str) -> u32 {
+    look(channel, queue).await.consumer_count()
+}
+
+async fn look(channel: &Channel, queue: &str) -> lapin::Queue {
     let options = QueueDeclareOptions { passive: true, ..Default::default() };
-    let queue = channel
-        .queue_declare(queue.into(), options, FieldTable::default())
-        .await
-        .expect("the queue is there");
-    queue.message_count()
+    let queue = channel.queue_declare(queue.into(), options, FieldTable::default()).await;
+    queue.expect("the queue is there")
 }
 
 /// A RabbitMQ and a Redis of a test's own, to be restarted. Stopped when dropped.
