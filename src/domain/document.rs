@@ -16,6 +16,7 @@ use super::decimal::Decimal;
 use super::extra::{Extra, one_line};
 use super::instant::{self, ProviderTime};
 use super::number::Number;
+use super::outside_strings::outside_strings;
 use super::verdict::Poison;
 
 /// Deeper nesting than this is parked: it is no provider's, and it would be a subscriber's parser's problem.
@@ -143,7 +144,7 @@ impl<'a> Document<'a> {
                 Some(number) => instant::from_epoch(&number),
                 None => instant::from_text(&original, default_offset),
             }?;
-            Some(Some(ProviderTime { utc, original }))
+            Some(Some(ProviderTime { utc, original: original.into_owned() }))
         };
         self.read(name, read).flatten()
     }
@@ -190,12 +191,9 @@ impl<'a> Document<'a> {
 #[must_use]
 pub fn text(raw: &RawValue) -> Option<String> {
     let said = spelling(raw)?;
-    let is_whole_by_value = raw.get() == said && said.contains(['.', 'e', 'E']);
-    Some(if is_whole_by_value {
-        Number::parse(&said).and_then(|number| number.whole()).unwrap_or(said)
-    } else {
-        said
-    })
+    let is_whole_by_value = !raw.get().starts_with('"') && said.contains(['.', 'e', 'E']);
+    let whole = is_whole_by_value.then(|| Number::parse(&said)?.whole()).flatten();
+    Some(whole.unwrap_or_else(|| said.into_owned()))
 }
 
 /// A decimal number, written as a number or as a string.
@@ -205,12 +203,20 @@ pub fn decimal(raw: &RawValue) -> Option<Decimal> {
 }
 
 /// A JSON string, or a number as it was sent.
-fn spelling(raw: &RawValue) -> Option<String> {
+fn spelling(raw: &RawValue) -> Option<Cow<'_, str>> {
     let json = raw.get();
     match json.as_bytes().first()? {
-        b'"' => serde_json::from_str(json).ok(),
-        b'-' | b'0'..=b'9' => Some(json.to_owned()),
+        b'"' => unquoted(json),
+        b'-' | b'0'..=b'9' => Some(json.into()),
         _ => None,
+    }
+}
+
+/// The text of a JSON string. `None` for one with a lone surrogate, which is no text.
+pub(super) fn unquoted(json: &str) -> Option<Cow<'_, str>> {
+    match json.strip_prefix('"')?.strip_suffix('"')? {
+        escaped if escaped.contains('\\') => serde_json::from_str(json).ok().map(Cow::Owned),
+        text => Some(text.into()),
     }
 }
 
@@ -233,35 +239,23 @@ fn is_usable(id: &str) -> bool {
 
 /// Whether brackets outside strings nest no deeper than [`DEEPEST`]. Linear, and says nothing about validity.
 fn shallow(body: &[u8]) -> bool {
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    for &byte in body {
-        if in_string {
-            (in_string, escaped) = match byte {
-                _ if escaped => (true, false),
-                b'\\' => (true, true),
-                b'"' => (false, false),
-                _ => (true, false),
-            };
-        } else {
-            match byte {
-                b'"' => in_string = true,
-                b'{' | b'[' => depth += 1,
-                b'}' | b']' => depth = depth.saturating_sub(1),
-                _ => {}
-            }
-            if depth > DEEPEST {
-                return false;
-            }
+    let mut depth = 0_usize;
+    outside_strings(body).flatten().all(|byte| {
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
         }
-    }
-    true
+        depth <= DEEPEST
+    })
 }
 
 /// The fields of an object in the order sent, duplicates included.
 struct ObjectFields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
+/// A field's name.
 #[derive(Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+pub(super) struct Name<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for ObjectFields<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

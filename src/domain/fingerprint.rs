@@ -13,9 +13,12 @@ use std::fmt;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use super::document::entries;
+use super::document::{entries, unquoted};
 use super::instant::ProviderTime;
 use super::number::Number;
+
+/// What the fields of most events fit in.
+const USUAL_BYTES: usize = 512;
 
 /// A digest of an event's content.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -29,12 +32,12 @@ impl fmt::Debug for Fingerprint {
 
 /// Collects fields in a fixed order into a [`Fingerprint`].
 #[derive(Default)]
-pub struct Fingerprinter(Sha256);
+pub struct Fingerprinter(Vec<u8>);
 
 impl Fingerprinter {
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self(Vec::with_capacity(USUAL_BYTES))
     }
 
     /// Adds a field as it was sent, or its absence.
@@ -60,27 +63,27 @@ impl Fingerprinter {
     /// The digest of all that was added.
     #[must_use]
     pub fn finish(self) -> Fingerprint {
-        Fingerprint(self.0.finalize().into())
+        Fingerprint(Sha256::digest(self.0).into())
     }
 
     fn tag(&mut self, tag: u8) {
-        self.0.update([tag]);
+        self.0.push(tag);
     }
 
     fn bytes(&mut self, tag: u8, bytes: &[u8]) {
         self.tag(tag);
-        self.0.update((bytes.len() as u64).to_be_bytes());
-        self.0.update(bytes);
+        self.0.extend((bytes.len() as u64).to_be_bytes());
+        self.0.extend(bytes);
     }
 
     /// Adds a JSON value. Recursion is bounded: [`super::document::Document::parse`] refuses deep bodies.
     fn value(&mut self, raw: &RawValue) {
         let json = raw.get();
         match json.as_bytes().first() {
-            Some(b'"') => match serde_json::from_str::<String>(json) {
-                Ok(text) => self.bytes(b's', text.as_bytes()),
+            Some(b'"') => match unquoted(json) {
+                Some(text) => self.bytes(b's', text.as_bytes()),
                 // A lone surrogate is JSON but no text: its spelling is all there is.
-                Err(_) => self.bytes(b'r', json.as_bytes()),
+                None => self.bytes(b'r', json.as_bytes()),
             },
             Some(b'{') => self.object(json),
             Some(b'[') => match serde_json::from_str::<Vec<&RawValue>>(json) {

@@ -26,6 +26,7 @@ pub mod journey;
 pub mod number;
 pub mod open;
 pub mod order;
+mod outside_strings;
 pub mod parked;
 pub mod provider;
 pub mod pull;

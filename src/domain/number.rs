@@ -2,8 +2,12 @@
 //!
 //! A sender's JSON library decides how a whole number is spelt, so its spelling never changes what a webhook means.
 
+use std::borrow::Cow;
+
 /// Digits that a number may have once it is written out. No id, amount or epoch has more.
 const MOST_DIGITS: i64 = 40;
+/// Digits that [`Number::billionths`] has at most: more do not fit.
+const MOST_BILLIONTHS: i64 = 38;
 
 /// A decimal number as JSON writes it, with an exponent or without one.
 #[derive(Debug, Clone, Copy)]
@@ -86,31 +90,42 @@ impl<'a> Number<'a> {
     /// in seconds these are its nanoseconds.
     #[must_use]
     pub fn billionths(&self) -> Option<i128> {
-        let (digits, power) = self.significant();
-        let power = power + 9;
-        let scaled = if length(&digits) + power > 38 {
-            return digits.is_empty().then_some(0);
-        } else if let Ok(zeros) = usize::try_from(power) {
-            digits + &"0".repeat(zeros)
-        } else {
-            let kept = usize::try_from(length(&digits) + power).unwrap_or(0);
-            digits[..kept].to_owned()
-        };
-        let value: i128 = if scaled.is_empty() { 0 } else { scaled.parse().ok()? };
+        let digits = || self.whole.bytes().chain(self.fraction.bytes()).skip_while(|digit| *digit == b'0');
+        let (count, power) = (digits().count(), self.exponent - length(self.fraction) + 9);
+        let magnitude = i64::try_from(count).ok()? + power;
+        if count == 0 || magnitude <= 0 {
+            return Some(0);
+        }
+        if magnitude > MOST_BILLIONTHS {
+            return None;
+        }
+        let kept = usize::try_from(magnitude).map_or(count, |kept| kept.min(count));
+        let zeros = u32::try_from(power).unwrap_or(0);
+        let value = digits().take(kept).fold(0, |value, digit| value * 10 + i128::from(digit - b'0'));
+        let value = value * 10_i128.pow(zeros);
         Some(if self.negative { -value } else { value })
     }
 
     /// All digits, without the point.
-    fn digits(&self) -> String {
-        [self.whole, self.fraction].concat()
+    fn digits(&self) -> Cow<'a, str> {
+        match self.fraction {
+            "" => self.whole.into(),
+            fraction => [self.whole, fraction].concat().into(),
+        }
     }
 
     /// The digits without zeros around them, and the power of ten that they are multiplied by. Of zero there are none.
-    fn significant(&self) -> (String, i64) {
+    fn significant(&self) -> (Cow<'a, str>, i64) {
         let digits = self.digits();
         let without = digits.trim_end_matches('0');
         let power = self.exponent - length(self.fraction) + length(&digits) - length(without);
-        (without.trim_start_matches('0').to_owned(), power)
+        let from = without.len() - without.trim_start_matches('0').len();
+        let span = from..without.len();
+        let significant = match digits {
+            Cow::Borrowed(digits) => digits[span].into(),
+            Cow::Owned(digits) => digits[span].to_owned().into(),
+        };
+        (significant, power)
     }
 
     const fn sign(&self) -> &'static str {
