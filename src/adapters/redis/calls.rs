@@ -25,8 +25,11 @@ pub(super) struct Calls {
 
 struct Call {
     command: Cmd,
-    reply: oneshot::Sender<Result<Value, CallError>>,
+    /// None where nobody waits for the answer.
+    reply: Option<oneshot::Sender<Reply>>,
 }
+
+type Reply = Result<Value, CallError>;
 
 /// Why a call has no answer.
 #[derive(Clone)]
@@ -54,17 +57,26 @@ impl Calls {
     ///
     /// # Errors
     /// When Redis cannot be reached, does not answer in time, or refuses.
-    pub(super) async fn call(self: &Arc<Self>, command: Cmd) -> Result<Value, CallError> {
+    pub(super) async fn call(self: &Arc<Self>, command: Cmd) -> Reply {
         let (reply, answer) = oneshot::channel();
+        self.add(Call { command, reply: Some(reply) });
+        answer.await.unwrap_or_else(|_| Err(CallError::Failed(LedgerError("its answer got lost".to_owned()))))
+    }
+
+    /// Calls, and does not wait for the answer. What is called next goes in the same request, behind it.
+    pub(super) fn tell(self: &Arc<Self>, command: Cmd) {
+        self.add(Call { command, reply: None });
+    }
+
+    fn add(self: &Arc<Self>, call: Call) {
         let first = {
             let mut waiting = self.waiting();
-            waiting.push(Call { command, reply });
+            waiting.push(call);
             waiting.len() == 1
         };
         if first {
             tokio::spawn(Arc::clone(self).send());
         }
-        answer.await.unwrap_or_else(|_| Err(CallError::Failed(LedgerError("its answer got lost".to_owned()))))
     }
 
     /// Sends all that waits, and hands out the answers.
@@ -77,7 +89,7 @@ impl Calls {
             Ok(lease) => self.send_together(lease, calls).await,
             Err(error) => {
                 for Call { reply, .. } in calls {
-                    let _ = reply.send(Err(CallError::Unsent(error.clone())));
+                    answer(reply, Err(CallError::Unsent(error.clone())));
                 }
             }
         }
@@ -85,12 +97,11 @@ impl Calls {
 
     async fn send_alone(&self, lease: &Checkout, Call { command, reply }: Call) {
         let mut connection = lease.connection.clone();
-        let answer = match connection.req_packed_command(&command).await {
-            Ok(answer) => answer.extract_error().map_err(|error| self.refused(lease, &error, &command)),
+        let said = match connection.req_packed_command(&command).await {
+            Ok(said) => said.extract_error().map_err(|error| self.refused(lease, &error, &command)),
             Err(error) => Err(CallError::Failed(self.connection.failed(lease, &error))),
         };
-        // No caller waits any more for one whose message was given back meanwhile.
-        let _ = reply.send(answer);
+        answer(reply, said);
     }
 
     async fn send_together(&self, mut lease: Checkout, calls: Vec<Call>) {
@@ -101,18 +112,16 @@ impl Calls {
             replies.push(reply);
         }
         match lease.connection.req_packed_commands(&request, 0, request.len()).await {
-            Ok(answers) => {
-                for ((reply, answer), command) in replies.into_iter().zip(answers).zip(request.cmd_iter()) {
-                    let answer =
-                        answer.extract_error().map_err(|error| self.refused(&lease, &error, command));
-                    // Calls whose message was given back meanwhile have no one waiting.
-                    let _ = reply.send(answer);
+            Ok(said) => {
+                for ((reply, said), command) in replies.into_iter().zip(said).zip(request.cmd_iter()) {
+                    let said = said.extract_error().map_err(|error| self.refused(&lease, &error, command));
+                    answer(reply, said);
                 }
             }
             Err(error) => {
                 let error = CallError::Failed(self.connection.failed(&lease, &error));
                 for reply in replies {
-                    let _ = reply.send(Err(error.clone()));
+                    answer(reply, Err(error.clone()));
                 }
             }
         }
@@ -128,5 +137,12 @@ impl Calls {
     fn waiting(&self) -> MutexGuard<'_, Vec<Call>> {
         // A panic elsewhere cannot leave a vector half-written.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Answers a call. No caller waits any more for one whose message was given back meanwhile.
+fn answer(reply: Option<oneshot::Sender<Reply>>, said: Reply) {
+    if let Some(reply) = reply {
+        let _ = reply.send(said);
     }
 }

@@ -71,16 +71,13 @@ impl RedisLedger {
 
     /// Notes the delivery's phase in the index of those that are open. It goes in the same request as the mark, before
     /// it: a mark that is made again notes it again. In a slot of its own, it is a hint; see [`crate::ports::OpenDeliveries`].
-    async fn index_open(&self, event: &EventRef, mark: Mark) {
+    fn index_open(&self, event: &EventRef, mark: Mark) {
         let Mark::Published(Some(after)) = mark else { return };
         let (note, address) = open_deliveries::notes(event, &after);
-        let more = async |command: Option<Cmd>| {
-            if let Some(command) = command {
-                let _best_effort = self.calls.call(command).await;
-            }
-        };
         let named = self.named.unless_lately(&event.delivery);
-        let _best_effort = tokio::join!(self.calls.call(note), more(address), more(named));
+        for command in [Some(note), address, named].into_iter().flatten() {
+            self.calls.tell(command);
+        }
     }
 
     fn claim_call(&self, request: &ClaimRequest, leg: &str) -> Cmd {
@@ -171,9 +168,9 @@ impl Ledger for RedisLedger {
         if let Mark::Retrying { due, .. } = mark {
             self.index_waiting(event, due).await?;
         }
-        let marking = self.run("mark", &self.mark, self.mark_call(event, mark));
-        let ((), reply) = tokio::join!(self.index_open(event, mark), marking);
-        Ok(reply? == Value::Int(1))
+        self.index_open(event, mark);
+        let reply = self.run("mark", &self.mark, self.mark_call(event, mark)).await?;
+        Ok(reply == Value::Int(1))
     }
 
     async fn ping(&self) -> Result<(), LedgerError> {
