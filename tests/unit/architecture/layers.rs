@@ -159,7 +159,11 @@ pub const LAYERS: [Layer; 24] = [
         ],
         libraries: AllBut(&["deadpool_redis"]),
     },
-    Layer { path: "bin/", modules: &["providers", "sinks", "app", "cli"], libraries: Only(&[]) },
+    Layer {
+        path: "bin/",
+        modules: &["providers", "sinks", "app", "cli"],
+        libraries: Only(&["tikv_jemallocator"]),
+    },
 ];
 
 /// Libraries that compute, and reach nothing outside the process.
