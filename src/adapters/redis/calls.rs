@@ -25,7 +25,7 @@ pub(super) struct Calls {
 
 struct Call {
     command: Cmd,
-    /// None where nobody waits for the answer.
+    /// Missing if nobody waits for the answer.
     reply: Option<oneshot::Sender<Reply>>,
 }
 
